@@ -1,0 +1,1 @@
+"""The vocabulary that every layer shares: pure data, no I/O, no clock."""

@@ -1,0 +1,66 @@
+"""The fleet as screens and commands see it.
+
+Owns: the Protocol `Fleet`, implemented by `fleetui.fleet.fleet.LiveFleet`. Coroutines run on the engine's loop;
+a screen reaches them through `fleetui.runtime.Runtime.call`, which returns to the screen's own loop. All raise only
+the errors of `fleetui.model.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Outcome, Plan, Tree
+from fleetui.model.app import App, AppKey
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
+from fleetui.model.status import ClusterStatus
+from fleetui.ports import Subscription
+
+
+class Fleet(Protocol):
+    """The live picture of every chosen cluster, and the one way to change something in it."""
+
+    @property
+    def read_only(self) -> bool: ...
+
+    @property
+    def apps(self) -> Mapping[AppKey, App]: ...
+
+    @property
+    def clusters(self) -> Mapping[ClusterName, ClusterStatus]: ...
+
+    def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
+        """Calls `listener` on the engine's thread with the whole picture at once, then with each merged change set, at
+        most ten a second."""
+        ...
+
+    async def loaded(self) -> None:
+        """Returns when every cluster has either listed its applications or failed to."""
+        ...
+
+    def watch_tree(self, key: AppKey) -> Subscription:
+        """Keeps everything below one application watched, so that its changes come in `ChangeSet.trees`."""
+        ...
+
+    async def tree(self, key: AppKey) -> Tree: ...
+
+    async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
+        """The application (or one object of it) compared with Git at `revision`, or at the revision it was last
+        compared with. With `ref`, the object is in the answer also where nothing differs."""
+        ...
+
+    async def history(self, key: AppKey) -> tuple[HistoryRow, ...]: ...
+
+    async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
+        """The live object, a Secret's values masked and managedFields left out."""
+        ...
+
+    async def plan(self, action: Action) -> Plan: ...
+
+    async def execute(self, action: Action) -> Outcome:
+        """Carries the action out once, never retried, and writes the audit record.
+
+        Raises:
+            RefusedError: read-only, or the application's own state forbids it.
+        """
+        ...

@@ -1,0 +1,141 @@
+"""What the fleet hands to whoever looks on: change sets, trees, plans, results. Pure data, immutable.
+
+Owns: the structs of `fleetui.fleet.api`. Made on the engine's thread, read on any.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from fleetui.model.app import App, AppKey
+from fleetui.model.change import Commit, ObjectDiff
+from fleetui.model.objects import ClusterName, ObjectRef
+from fleetui.model.status import ClusterStatus, Health, SyncStatus
+
+
+class ChangeSet(msgspec.Struct, frozen=True):
+    """All that changed since the last one, merged: at most ten a second are published.
+
+    `trees` names the applications of which some object changed: whoever shows such a tree asks for it again.
+    """
+
+    apps: dict[AppKey, App] = msgspec.field(default_factory=dict)
+    removed: frozenset[AppKey] = frozenset()
+    clusters: dict[ClusterName, ClusterStatus] = msgspec.field(default_factory=dict)
+    trees: frozenset[AppKey] = frozenset()
+    loading: frozenset[ClusterName] = frozenset()
+    """Clusters whose applications have not been listed yet (the whole set, as of now)."""
+    problems: dict[ClusterName, str] = msgspec.field(default_factory=dict)
+    """Why a cluster that answers shows no applications: forbidden, or the kind is not served (as of now)."""
+
+
+class TreeNode(msgspec.Struct, frozen=True):
+    """One object of an application's tree.
+
+    `depth` counts from 0, the application itself. `sync` and `changes` are None and 0 for what Git does not list.
+    `info` is the short text behind the name: ``0/3``, ``ImagePullBackOff, 12 restarts``, ``2 endpoints``.
+    """
+
+    ref: ObjectRef
+    cluster: ClusterName
+    depth: int
+    uid: str = ""
+    health: Health | None = None
+    sync: SyncStatus | None = None
+    info: str = ""
+    hook: bool = False
+    requires_pruning: bool = False
+    children: int = 0
+    created_at: float | None = None
+
+
+class Tree(msgspec.Struct, frozen=True):
+    """An application's resource tree, flattened in display order (parents before children).
+
+    `problem` says in one sentence why it may be incomplete (cluster unreachable, a kind forbidden); empty if it isn't.
+    """
+
+    key: AppKey
+    nodes: tuple[TreeNode, ...]
+    problem: str = ""
+
+
+class HistoryRow(msgspec.Struct, frozen=True):
+    """One entry of an application's history beside its commit; `commit` is None where Git can't say, and `problem`
+    then tells why. Newest first."""
+
+    id: int
+    revision: str
+    deployed_at: float | None
+    initiated_by: str
+    automated: bool
+    current: bool
+    commit: Commit | None = None
+    problem: str = ""
+
+
+class ActionKind(StrEnum):
+    SYNC = "sync"
+    REFRESH = "refresh"
+    ROLLBACK = "rollback"
+
+
+class Action(msgspec.Struct, frozen=True):
+    """A write that an operator asks for."""
+
+    kind: ActionKind
+    app: AppKey
+    revision: str = ""
+    history_id: int | None = None
+    prune: bool = False
+    dry_run: bool = False
+    hard: bool = False
+    resources: tuple[ObjectRef, ...] = ()
+
+
+class PlanEntry(msgspec.Struct, frozen=True):
+    """What the action would do to one object: ``create``, ``change``, ``prune`` or ``keep`` (prune is off), and a
+    summary such as ``image 1.98 → 1.99``."""
+
+    verb: str
+    ref: ObjectRef
+    summary: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What the confirmation shows. `refusals` are the reasons why it can't be done: then it is not offered.
+
+    `notes` are sentences worth knowing (undoes kubectl-edit; the diff could not be had, and why).
+    `type_to_confirm` is the text that a human must type, for a protected cluster; empty where none is asked for.
+    `command` is the same action as a command line.
+    """
+
+    action: Action
+    from_revision: str = ""
+    from_commit: Commit | None = None
+    to_revision: str = ""
+    to_commit: Commit | None = None
+    entries: tuple[PlanEntry, ...] = ()
+    refusals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    type_to_confirm: str = ""
+    command: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of an executed action: asked for (`accepted`) or not, and the sentence to show."""
+
+    action: Action
+    accepted: bool
+    message: str
+
+
+class AppDiff(msgspec.Struct, frozen=True):
+    """An application compared with Git, object by object; only objects that differ unless all were asked for."""
+
+    key: AppKey
+    revision: str
+    commit: Commit | None
+    objects: tuple[ObjectDiff, ...]

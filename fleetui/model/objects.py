@@ -1,0 +1,185 @@
+"""Kubernetes objects as fleetui holds them: raw bytes beside a small struct.
+
+Owns: references, metadata, `StoredObject` and what an API server serves (`ApiResource`, `Discovery`). Pure data.
+Bytes plus struct is 5 times smaller than dicts and keeps a full collection under 30 ms; `StoredObject.decode` gives the
+dict where one is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NewType
+
+import msgspec
+
+ClusterName = NewType("ClusterName", str)
+"""A kubeconfig context's name, or the name under which a hub registered a cluster."""
+
+Obj = dict[str, Any]
+"""A decoded Kubernetes object, as JSON has it."""
+
+
+class ObjectRef(msgspec.Struct, frozen=True, gc=False, order=True):
+    """Names one object of one cluster; the version is not part of its identity."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def group_kind(self) -> tuple[str, str]:
+        return self.group, self.kind
+
+    def __str__(self) -> str:
+        """``apps/Deployment payments-prod/api``, or ``ConfigMap default/settings`` for the core group."""
+        kind = f"{self.group}/{self.kind}" if self.group else self.kind
+        return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
+
+
+def split_api_version(api_version: str) -> tuple[str, str]:
+    """``apps/v1`` -> ``("apps", "v1")``; ``v1`` -> ``("", "v1")``."""
+    group, slash, version = api_version.rpartition("/")
+    return (group, version) if slash else ("", api_version)
+
+
+def join_api_version(group: str, version: str) -> str:
+    """The inverse of `split_api_version`."""
+    return f"{group}/{version}" if group else version
+
+
+def ref_of(obj: Mapping[str, Any]) -> ObjectRef:
+    """The reference of a decoded object; what is absent is an empty string."""
+    metadata = obj.get("metadata") or {}
+    return ObjectRef(
+        group=split_api_version(str(obj.get("apiVersion", "")))[0],
+        kind=str(obj.get("kind", "")),
+        namespace=str(metadata.get("namespace") or ""),
+        name=str(metadata.get("name") or ""),
+    )
+
+
+class OwnerRef(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """`metadata.ownerReferences[]`."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+class Meta(msgspec.Struct, frozen=True, rename="camel"):
+    """The part of `metadata` that indexes, trees and the engine need without decoding the rest."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[OwnerRef] | None = None
+    finalizers: list[str] | None = None
+
+
+class StoredObject(msgspec.Struct, frozen=True):
+    """One object of one cluster at one resourceVersion.
+
+    `raw` is the object's JSON as the server sent it.
+    """
+
+    ref: ObjectRef
+    version: str
+    meta: Meta
+    raw: bytes
+
+    @property
+    def uid(self) -> str:
+        return self.meta.uid
+
+    def decode(self) -> Obj:
+        """The object as a fresh dict, free to be changed."""
+        obj: Obj = msgspec.json.decode(self.raw)
+        return obj
+
+
+class ApiResource(msgspec.Struct, frozen=True):
+    """One resource that an API server serves, as discovery says it."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    verbs: frozenset[str] = frozenset()
+    short_names: tuple[str, ...] = ()
+    singular: str = ""
+    subresources: frozenset[str] = frozenset()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        return join_api_version(self.group, self.version)
+
+    @property
+    def group_kind(self) -> tuple[str, str]:
+        return self.group, self.kind
+
+    @property
+    def full_name(self) -> str:
+        """``deployments.apps``, as kubectl names a resource."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of the collection, of one object or of its subresource; `namespace` is ignored where the
+        resource is cluster-scoped."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        tail = (f"/{name}" if name else "") + (f"/{subresource}" if subresource else "")
+        return f"{root}{scope}/{self.plural}{tail}"
+
+
+class Discovery:
+    """What one API server serves; immutable.
+
+    `resources` come in the server's own order of preference: the first of a group and kind is the preferred version.
+    """
+
+    def __init__(self, resources: Iterable[ApiResource], *, version: str = "", failed: Iterable[str] = ()) -> None:
+        self._all = tuple(resources)
+        self._preferred: dict[tuple[str, str], ApiResource] = {}
+        self._exact: dict[tuple[str, str, str], ApiResource] = {}
+        for resource in self._all:
+            self._preferred.setdefault(resource.group_kind, resource)
+            self._exact.setdefault((resource.group, resource.version, resource.kind), resource)
+        self.version = version
+        """The server's version, such as ``v1.37.2``."""
+        self.failed = tuple(failed)
+        """Group/versions that could not be asked (a dead aggregated API)."""
+
+    def __iter__(self) -> Iterator[ApiResource]:
+        return iter(self._all)
+
+    def by_kind(self, group: str, kind: str, version: str = "") -> ApiResource | None:
+        """The resource of a kind, in `version` or else the preferred one; None where it is not served."""
+        if version:
+            return self._exact.get((group, version, kind))
+        return self._preferred.get((group, kind))
+
+    def of(self, obj: Mapping[str, Any]) -> ApiResource | None:
+        """The resource of a decoded object in the object's own version; None where it is not served."""
+        group, version = split_api_version(str(obj.get("apiVersion", "")))
+        return self._exact.get((group, version, str(obj.get("kind", ""))))
+
+    def find(self, word: str) -> list[ApiResource]:
+        """What a person may mean by `word`: plural, singular, short name or kind, with ``.group`` or without."""
+        name, _, group = word.lower().partition(".")
+        return [
+            resource
+            for resource in self._preferred.values()
+            if (not group or resource.group == group)
+            and name in {resource.plural, resource.singular, resource.kind.lower(), *resource.short_names}
+        ]

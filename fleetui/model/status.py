@@ -1,0 +1,86 @@
+"""The words for how things stand: health, sync status, operation phase, a cluster's state.
+
+Owns: the enums and their orders. Names and orders are Argo CD's for every dialect (gitops-engine `health.go`,
+`healthOrder`). Pure data.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from fleetui.model.objects import ClusterName
+
+
+class HealthStatus(StrEnum):
+    HEALTHY = "Healthy"
+    SUSPENDED = "Suspended"
+    PROGRESSING = "Progressing"
+    MISSING = "Missing"
+    DEGRADED = "Degraded"
+    UNKNOWN = "Unknown"
+
+
+HEALTH_ORDER = {status: rank for rank, status in enumerate(HealthStatus)}
+"""Best to worst, as Argo CD aggregates."""
+
+PROBLEM_ORDER = {
+    HealthStatus.DEGRADED: 0,
+    HealthStatus.MISSING: 1,
+    HealthStatus.UNKNOWN: 3,
+    HealthStatus.PROGRESSING: 2,
+    HealthStatus.SUSPENDED: 4,
+    HealthStatus.HEALTHY: 5,
+}
+"""What needs a human first, for lists."""
+
+
+class Health(msgspec.Struct, frozen=True, gc=False):
+    """How an object is, and why, in its own words."""
+
+    status: HealthStatus
+    message: str = ""
+
+
+class SyncStatus(StrEnum):
+    SYNCED = "Synced"
+    OUT_OF_SYNC = "OutOfSync"
+    UNKNOWN = "Unknown"
+
+
+class OperationPhase(StrEnum):
+    RUNNING = "Running"
+    TERMINATING = "Terminating"
+    FAILED = "Failed"
+    ERROR = "Error"
+    SUCCEEDED = "Succeeded"
+
+    @property
+    def completed(self) -> bool:
+        return self in {OperationPhase.FAILED, OperationPhase.ERROR, OperationPhase.SUCCEEDED}
+
+
+class ClusterState(StrEnum):
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALE = "stale"
+    UNAUTHORIZED = "login expired"
+    FORBIDDEN = "forbidden"
+    UNREACHABLE = "unreachable"
+
+
+class ClusterStatus(msgspec.Struct, frozen=True):
+    """One cluster as the operator sees it.
+
+    `since` is when `state` began, in seconds since the epoch; `message` says why it is not live, in one sentence.
+    `stale` means: was live before, its last known rows stay on the screen.
+    """
+
+    name: ClusterName
+    state: ClusterState
+    since: float
+    message: str = ""
+    server: str = ""
+    version: str = ""
+    protected: bool = False

@@ -1,0 +1,268 @@
+"""The Protocols that backends implement, and nothing else.
+
+Owns: what the engine and the fleet ask of a cluster, of a repository, of a dialect. Implemented in `backends`;
+wired together in `fleetui.cli`. All methods run on the engine's event loop unless a docstring says otherwise, and
+raise the errors of `fleetui.model.errors` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from fleetui.model.app import App, AppKey
+from fleetui.model.change import Commit
+from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
+from fleetui.model.status import ClusterStatus
+
+
+class PatchType(StrEnum):
+    """The media type of a PATCH."""
+
+    JSON = "application/json-patch+json"
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+
+
+Propagation = Literal["Foreground", "Background", "Orphan"]
+Validation = Literal["Strict", "Warn", "Ignore"]
+
+
+class WatchSink(Protocol):
+    """What an informer tells; called on the engine's loop, never concurrently, and must not block.
+
+    The order is: `listing`, any number of `upsert`, `listed`, then `upsert` and `remove` as the watch goes on; a
+    relist (410, reconnection) begins with `listing` again, and what did not come by `listed` is gone.
+    """
+
+    def listing(self) -> None: ...
+
+    def upsert(self, objects: Sequence[StoredObject]) -> None: ...
+
+    def remove(self, obj: StoredObject) -> None: ...
+
+    def listed(self) -> None: ...
+
+    def failed(self, error: Exception) -> None:
+        """The list or watch could not be had (forbidden, unreachable, kind not served); it is tried again."""
+        ...
+
+
+class Subscription(Protocol):
+    """Something that goes on until it is closed; closing twice is harmless."""
+
+    def close(self) -> None: ...
+
+
+class Cluster(Protocol):
+    """One API server."""
+
+    @property
+    def name(self) -> ClusterName: ...
+
+    @property
+    def server(self) -> str:
+        """The API server's URL, without a trailing slash."""
+        ...
+
+    @property
+    def status(self) -> ClusterStatus: ...
+
+    def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription: ...
+
+    async def discover(self, *, refresh: bool = False) -> Discovery:
+        """What the server serves; cached, asked again with `refresh`."""
+        ...
+
+    async def get(self, resource: ApiResource, name: str, namespace: str = "") -> Obj: ...
+
+    async def list(self, resource: ApiResource, namespace: str = "", *, labels: str = "") -> list[Obj]: ...
+
+    async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj: ...
+
+    async def apply(
+        self,
+        resource: ApiResource,
+        obj: Obj,
+        *,
+        field_manager: str,
+        force: bool = True,
+        dry_run: bool = False,
+        validation: Validation = "Strict",
+    ) -> Obj:
+        """Server-side apply of `obj` (namespace and name taken from its metadata); returns the object as it is, or
+        with `dry_run` as it would be."""
+        ...
+
+    async def patch(
+        self,
+        resource: ApiResource,
+        name: str,
+        namespace: str,
+        body: Any,
+        *,
+        kind: PatchType,
+        subresource: str = "",
+        field_manager: str,
+        dry_run: bool = False,
+    ) -> Obj: ...
+
+    async def replace(
+        self,
+        resource: ApiResource,
+        obj: Obj,
+        *,
+        field_manager: str,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Obj:
+        """PUT; conflicts where `obj` carries a stale resourceVersion."""
+        ...
+
+    async def delete(
+        self,
+        resource: ApiResource,
+        name: str,
+        namespace: str = "",
+        *,
+        propagation: Propagation | None = None,
+        uid: str = "",
+        dry_run: bool = False,
+    ) -> None: ...
+
+    def watch(self, resource: ApiResource, sink: WatchSink, *, namespace: str = "", labels: str = "") -> Subscription:
+        """Lists in pages, then watches, for ever, until the subscription is closed."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class LiveListener(Protocol):
+    def __call__(self, obj: StoredObject, *, deleted: bool) -> None: ...
+
+
+class LiveCluster(Protocol):
+    """One cluster together with the objects of it that are watched (implemented by `fleetui.fleet.store`).
+
+    Reading is synchronous and makes no request.
+    """
+
+    @property
+    def api(self) -> Cluster: ...
+
+    def want(self, resource: ApiResource, namespace: str = "") -> Subscription:
+        """Keeps the resource watched (all namespaces where `namespace` is empty) until every taker has closed."""
+        ...
+
+    async def listed(self, resource: ApiResource, namespace: str = "") -> None:
+        """Returns when a wanted resource has been listed once.
+
+        Raises:
+            ClusterError: it can't be listed (forbidden, not served, unreachable); the watch itself goes on trying.
+        """
+        ...
+
+    def get(self, ref: ObjectRef) -> StoredObject | None: ...
+
+    def of_kind(self, group: str, kind: str) -> Iterable[StoredObject]: ...
+
+    def tracked(self, tracking_app: str) -> Iterable[StoredObject]:
+        """The watched objects whose `argocd.argoproj.io/tracking-id` begins with ``tracking_app:``."""
+        ...
+
+    def owned(self, uid: str) -> Iterable[StoredObject]:
+        """The watched objects with an owner reference to `uid`."""
+        ...
+
+    def subscribe(self, listener: LiveListener) -> Subscription:
+        """Calls `listener` once for each object that changed or went, after the store has it."""
+        ...
+
+
+class Repository(Protocol):
+    """One Git repository, mirrored on this machine."""
+
+    @property
+    def url(self) -> str: ...
+
+    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+        """The full SHA of a branch, tag, SHA (prefix) or ``HEAD``, as the mirror has it.
+
+        The first call mirrors the repository; `fetch` asks the remote first.
+
+        Raises:
+            GitError: unreachable, not authenticated, no repository, no such revision.
+        """
+        ...
+
+    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
+        """The files below `path` in commit `sha`, keyed by their path relative to `path`, without a checkout.
+
+        Raises:
+            PathNotFoundError: there is no such folder in that commit.
+        """
+        ...
+
+    async def commit(self, sha: str) -> Commit: ...
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Watches the remote (by interval; a repository on this machine at once) and calls `listener` after each
+        fetch that moved a reference."""
+        ...
+
+
+class Repositories(Protocol):
+    """The repositories that this process has mirrored, one for each URL."""
+
+    def open(self, url: str) -> Repository: ...
+
+    async def close(self) -> None: ...
+
+
+class Dialect(Protocol):
+    """How one tool writes an application down: objects to the model, actions to patches. Pure: no I/O."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def app_kind(self) -> tuple[str, str]:
+        """Group and kind of the application object."""
+        ...
+
+    def app(self, hub: ClusterName, obj: StoredObject) -> App: ...
+
+    def key(self, hub: ClusterName, obj: StoredObject) -> AppKey: ...
+
+    def sync_patch(
+        self,
+        obj: StoredObject,
+        *,
+        revision: str = "",
+        prune: bool = False,
+        dry_run: bool = False,
+        resources: Sequence[ObjectRef] = (),
+        username: str,
+    ) -> list[Obj]:
+        """The JSON patch that asks for a sync.
+
+        Raises:
+            RefusedError: another operation is in progress, the application is being deleted, or its rules forbid it.
+        """
+        ...
+
+    def refresh_patch(self, obj: StoredObject, *, hard: bool = False, now: float) -> Obj:
+        """The merge patch that asks for a new comparison."""
+        ...
+
+    def rollback_patch(
+        self, obj: StoredObject, *, history_id: int, prune: bool = False, dry_run: bool = False, username: str
+    ) -> list[Obj]:
+        """The JSON patch that asks for a sync to a former revision.
+
+        Raises:
+            RefusedError: as for `sync_patch`, and while automated sync is on.
+            MissingError: the history has no such id.
+        """
+        ...
