@@ -1,0 +1,194 @@
+"""The store: shared watches, indexes, mark and sweep, and what listeners hear."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fleetui.fleet.store import LiveStore
+from fleetui.model.errors import ClusterError, ForbiddenError
+from fleetui.model.objects import StoredObject
+from fleetui.ports import Subscription
+from tests.unit.fakes import CONFIG_MAP, NAMESPACE, FakeCluster, config_map, manifest, stored
+
+
+class Heard:
+    """What a listener was told, as ``+name`` and ``-name``."""
+
+    def __init__(self, store: LiveStore) -> None:
+        self.log: list[str] = []
+        store.subscribe(self)
+
+    def __call__(self, obj: StoredObject, *, deleted: bool) -> None:
+        self.log.append(f"{'-' if deleted else '+'}{obj.ref.name}")
+
+    def take(self) -> list[str]:
+        log, self.log = self.log, []
+        return log
+
+
+def names(objects: object) -> set[str]:
+    return {obj.ref.name for obj in objects}  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+@pytest.fixture
+def store(cluster: FakeCluster) -> LiveStore:
+    return LiveStore(cluster)
+
+
+def test_takers_share_one_watch_and_the_last_one_ends_it(cluster: FakeCluster, store: LiveStore) -> None:
+    first, second = store.want(CONFIG_MAP), store.want(CONFIG_MAP)
+    heard = Heard(store)
+    cluster.watch_of("ConfigMap").lists(config_map("a"))
+    assert len(cluster.watches) == 1
+    first.close()
+    first.close()
+    assert [watch.open for watch in cluster.watches] == [True]
+    assert names(store.of_kind("", "ConfigMap")) == {"a"}
+    second.close()
+    assert [watch.open for watch in cluster.watches] == [False]
+    assert names(store.of_kind("", "ConfigMap")) == set()
+    assert heard.take() == ["+a"], "forgotten is not deleted"
+    store.want(CONFIG_MAP)
+    assert len(cluster.watches) == 2
+
+
+def test_a_relist_sweeps_out_what_did_not_come_again(cluster: FakeCluster, store: LiveStore) -> None:
+    store.want(CONFIG_MAP)
+    watch, heard = cluster.watch_of("ConfigMap"), Heard(store)
+    watch.lists(config_map("a"), config_map("b"))
+    assert heard.take() == ["+a", "+b"]
+    watch.lists(config_map("b"), config_map("c"))
+    assert heard.take() == ["+c", "-a"], "b has the same resourceVersion and is not told again"
+    watch.sink.upsert([config_map("b", resourceVersion="2")])
+    watch.sink.remove(config_map("c"))
+    assert heard.take() == ["+b", "-c"]
+
+
+def test_a_listing_that_breaks_off_sweeps_nothing(cluster: FakeCluster, store: LiveStore) -> None:
+    store.want(CONFIG_MAP)
+    watch = cluster.watch_of("ConfigMap")
+    watch.lists(config_map("a"), config_map("b"))
+    watch.sink.listing()
+    watch.sink.upsert([config_map("a")])
+    watch.sink.failed(ClusterError("gone"))
+    assert names(store.of_kind("", "ConfigMap")) == {"a", "b"}
+
+
+def test_indexes_follow_the_object(store: LiveStore, cluster: FakeCluster) -> None:
+    store.want(CONFIG_MAP)
+    watch = cluster.watch_of("ConfigMap")
+    owner = {"apiVersion": "v1", "kind": "Job", "name": "j", "uid": "owner-1"}
+    tracked = {"argocd.argoproj.io/tracking-id": "ns_app:/ConfigMap:default/a"}
+    watch.lists(config_map("a", annotations=tracked, ownerReferences=[owner]))
+    assert names(store.tracked("ns_app")) == names(store.owned("owner-1")) == {"a"}
+    assert not store.tracked("ns")
+    watch.sink.upsert([config_map("a", resourceVersion="2")])
+    assert not store.tracked("ns_app")
+    assert not store.owned("owner-1")
+
+
+@pytest.mark.parametrize("closes_first", ["all", "one"])
+def test_an_object_stays_while_another_want_covers_it(
+    cluster: FakeCluster, store: LiveStore, closes_first: str
+) -> None:
+    wants = {"all": store.want(CONFIG_MAP), "one": store.want(CONFIG_MAP, "default")}
+    cluster.watch_of("ConfigMap").lists(config_map("a"), config_map("far", namespace="other"))
+    cluster.watch_of("ConfigMap", "default").lists(config_map("a"))
+    heard = Heard(store)
+    wants.pop(closes_first).close()
+    assert "a" in names(store.of_kind("", "ConfigMap"))
+    assert ("far" in names(store.of_kind("", "ConfigMap"))) is (closes_first == "one")
+    wants.popitem()[1].close()
+    assert not store.of_kind("", "ConfigMap")
+    assert heard.take() == []
+
+
+def test_an_object_survives_until_the_watch_that_takes_it_over_has_listed(
+    cluster: FakeCluster, store: LiveStore
+) -> None:
+    everywhere = store.want(CONFIG_MAP)
+    cluster.watch_of("ConfigMap").lists(config_map("a"), config_map("b"))
+    store.want(CONFIG_MAP, "default")
+    heard = Heard(store)
+    everywhere.close()
+    assert names(store.of_kind("", "ConfigMap")) == {"a", "b"}
+    cluster.watch_of("ConfigMap", "default").lists(config_map("a"))
+    assert heard.take() == ["-b"]
+
+
+def test_two_watches_of_one_object_never_take_it_back_in_time(cluster: FakeCluster, store: LiveStore) -> None:
+    store.want(CONFIG_MAP)
+    store.want(CONFIG_MAP, "default")
+    cluster.watch_of("ConfigMap").lists(config_map("a", resourceVersion="12"))
+    heard = Heard(store)
+    cluster.watch_of("ConfigMap", "default").lists(config_map("a", resourceVersion="9"))
+    (kept,) = store.of_kind("", "ConfigMap")
+    assert kept.meta.resource_version == "12"
+    # The sister's late delete of a former object of the same name must not take the new one away.
+    cluster.watch_of("ConfigMap", "default").sink.remove(config_map("a", uid="former", resourceVersion="8"))
+    assert heard.take() == []
+
+
+async def test_listed_waits_for_the_first_listing(cluster: FakeCluster, store: LiveStore) -> None:
+    store.want(NAMESPACE, "ignored-for-cluster-scoped")
+    waiting = asyncio.create_task(store.listed(NAMESPACE))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    cluster.watch_of("Namespace").lists(stored(manifest("Namespace", "prod", namespace="")))
+    await waiting
+    await store.listed(NAMESPACE)
+
+
+async def test_listed_raises_what_the_watch_failed_with_until_it_lists(cluster: FakeCluster, store: LiveStore) -> None:
+    store.want(CONFIG_MAP)
+    reports: list[Exception | None] = []
+    store.on_watch(lambda resource, namespace, error: reports.append(error))
+    waiting = asyncio.create_task(store.listed(CONFIG_MAP))
+    await asyncio.sleep(0)
+    refused = ForbiddenError("configmaps is forbidden", cluster="hub")
+    cluster.watch_of("ConfigMap").sink.failed(refused)
+    with pytest.raises(ForbiddenError):
+        await waiting
+    with pytest.raises(ForbiddenError):
+        await store.listed(CONFIG_MAP, "default")
+    cluster.watch_of("ConfigMap").lists()
+    await store.listed(CONFIG_MAP, "default")
+    assert reports == [refused, None]
+
+
+async def test_listed_of_what_nobody_wants_is_an_error(store: LiveStore) -> None:
+    with pytest.raises(ClusterError, match="configmaps is not watched"):
+        await store.listed(CONFIG_MAP)
+    taken = store.want(CONFIG_MAP)
+    waiting = asyncio.create_task(store.listed(CONFIG_MAP))
+    await asyncio.sleep(0)
+    taken.close()
+    with pytest.raises(ClusterError, match="no longer watched"):
+        await waiting
+
+
+def test_a_listener_may_read_write_and_fail_without_harm(
+    cluster: FakeCluster, store: LiveStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.want(CONFIG_MAP)
+    watch = cluster.watch_of("ConfigMap")
+    closing: list[Subscription] = []
+    closing.append(store.subscribe(lambda obj, *, deleted: closing[0].close()))
+
+    def fails(obj: StoredObject, *, deleted: bool) -> None:
+        raise ValueError("a listener's mistake")
+
+    store.subscribe(fails)
+    heard = Heard(store)
+    watch.lists(config_map("a"), config_map("b"))
+    for obj in store.of_kind("", "ConfigMap"):
+        watch.sink.remove(obj)
+    assert heard.take() == ["+a", "+b", "-a", "-b"]
+    assert "a listener of the store failed" in caplog.text
