@@ -1,0 +1,183 @@
+"""Distils Kubernetes' published API description into what the embedded servers need.
+
+Owns: the making of ``kubernetes.json``, beside this file. Run by hand when the version that the embedded servers speak
+is raised: ``python -m backends.embedded.data.generate KUBERNETES_SOURCES``. Never imported by the program.
+
+From ``api/discovery/aggregated_v2.json`` and ``api/openapi-spec/v3/*.json`` of the sources it keeps the resources of
+the groups below and the schemas they reach, without descriptions.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+GROUP_VERSIONS = (
+    ("", "v1"),
+    ("admissionregistration.k8s.io", "v1"),
+    ("apiextensions.k8s.io", "v1"),
+    ("apiregistration.k8s.io", "v1"),
+    ("apps", "v1"),
+    ("authentication.k8s.io", "v1"),
+    ("authorization.k8s.io", "v1"),
+    ("autoscaling", "v2"),
+    ("batch", "v1"),
+    ("coordination.k8s.io", "v1"),
+    ("discovery.k8s.io", "v1"),
+    ("events.k8s.io", "v1"),
+    ("networking.k8s.io", "v1"),
+    ("node.k8s.io", "v1"),
+    ("policy", "v1"),
+    ("rbac.authorization.k8s.io", "v1"),
+    ("scheduling.k8s.io", "v1"),
+    ("storage.k8s.io", "v1"),
+)
+LEFT_OUT = {
+    "bindings": "scheduling is no part of the embedded fleet",
+    "componentstatuses": "deprecated since 1.19",
+    "localsubjectaccessreviews": "no authorizer",
+    "mutatingadmissionpolicies": "no admission",
+    "mutatingadmissionpolicybindings": "no admission",
+}
+KEPT_SUBRESOURCES = {"status", "scale", "approval", "finalize", "log", "eviction"}
+REF = "#/components/schemas/"
+
+
+def main(sources: Path) -> None:
+    """Writes ``kubernetes.json`` from the folder of a Kubernetes source tree."""
+    groups = list(_groups(sources / "api" / "discovery"))
+    schemas = _schemas(sources / "api" / "openapi-spec" / "v3")
+    wanted = _reached(schemas, [name for name, schema in schemas.items() if _served(schema)])
+    lines = [f"{json.dumps(name)}:{_compact(schemas[name])}" for name in sorted(wanted)]
+    resources = ",\n".join(_compact(resource) for resource in groups)
+    body = f'{{"version":"v1.37.2",\n"resources":[\n{resources}\n],\n"schemas":{{\n' + ",\n".join(lines) + "\n}}\n"
+    Path(__file__).with_name("kubernetes.json").write_text(body, encoding="utf-8")
+
+
+def _groups(folder: Path) -> Iterator[dict[str, Any]]:
+    aggregated = json.loads((folder / "aggregated_v2.json").read_text())["items"]
+    found = {
+        (group["metadata"]["name"], version["version"]): version["resources"]
+        for group in aggregated
+        for version in group["versions"]
+    }
+    core = json.loads((folder / "api__v1.json").read_text())["resources"]
+    order = [("", "v1"), *found]
+    for group, version in order:
+        if (group, version) not in GROUP_VERSIONS:
+            continue
+        for resource in _from_core(core) if not group else found[group, version]:
+            if resource["resource"] not in LEFT_OUT:
+                yield _resource(group, version, resource)
+
+
+def _from_core(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The core group is published in the older form alone: one flat list with ``pods/status`` in it."""
+    made: dict[str, dict[str, Any]] = {}
+    for entry in resources:
+        name, _, subresource = entry["name"].partition("/")
+        kind = {"kind": entry["kind"], "group": entry.get("group", ""), "version": entry.get("version", "")}
+        if subresource:
+            made[name].setdefault("subresources", []).append(
+                {"subresource": subresource, "responseKind": kind, "verbs": entry["verbs"]}
+            )
+        else:
+            made[name] = {
+                "resource": name,
+                "responseKind": kind,
+                "scope": "Namespaced" if entry["namespaced"] else "Cluster",
+                "singularResource": entry["singularName"],
+                "verbs": entry["verbs"],
+                "shortNames": entry.get("shortNames", []),
+                "categories": entry.get("categories", []),
+            }
+    return list(made.values())
+
+
+def _resource(group: str, version: str, entry: dict[str, Any]) -> dict[str, Any]:
+    subresources = {
+        sub["subresource"]: {
+            "group": sub["responseKind"].get("group") or group,
+            "version": sub["responseKind"].get("version") or version,
+            "kind": sub["responseKind"]["kind"],
+            "verbs": sub["verbs"],
+        }
+        for sub in entry.get("subresources", ())
+        if sub["subresource"] in KEPT_SUBRESOURCES
+    }
+    return {
+        "group": group,
+        "version": version,
+        "kind": entry["responseKind"]["kind"],
+        "plural": entry["resource"],
+        "singular": entry["singularResource"],
+        "namespaced": entry["scope"] == "Namespaced",
+        "verbs": sorted(entry["verbs"]),
+        "short_names": entry.get("shortNames", []),
+        "categories": entry.get("categories", []),
+        "subresources": subresources,
+    }
+
+
+def _schemas(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for group, version in GROUP_VERSIONS:
+        name = f"apis__{group}__{version}" if group else f"api__{version}"
+        document = json.loads((folder / f"{name}_openapi.json").read_text())
+        for key, schema in document["components"]["schemas"].items():
+            found.setdefault(key, schema)
+    return {name: _bare(schema) for name, schema in found.items()}
+
+
+def _served(schema: dict[str, Any]) -> bool:
+    kinds = schema.get("x-kubernetes-group-version-kind", ())
+    if any(entry["kind"].endswith("List") for entry in kinds):
+        return False
+    return any((entry["group"], entry["version"]) in GROUP_VERSIONS for entry in kinds)
+
+
+def _bare(node: Any, *, in_properties: bool = False) -> Any:
+    """The schema without prose; a property may itself be called ``description``."""
+    if isinstance(node, dict):
+        return {
+            key: _bare(value, in_properties=key == "properties" and not in_properties)
+            for key, value in node.items()
+            if in_properties or key not in {"description", "x-kubernetes-unions"}
+        }
+    if isinstance(node, list):
+        return [_bare(value) for value in node]
+    return node
+
+
+def _reached(schemas: dict[str, Any], roots: list[str]) -> set[str]:
+    seen: set[str] = set()
+    todo = list(roots)
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo.extend(_references(schemas[name]))
+    return seen
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value.removeprefix(REF)
+            else:
+                yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
