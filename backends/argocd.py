@@ -1,0 +1,300 @@
+"""Argo CD's dialect: its Application objects become apps, actions become the patches its API server writes.
+
+Owns: `ArgoDialect`, a `fleetui.ports.Dialect`. Pure: no I/O, no clock. Called by `fleetui.fleet`; made in the
+composition root. Never here: what a controller does with an operation (`fleetui.engine`).
+Rules are Argo CD 3.6's, with the file named where each comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backends import argocd_wire as wire
+from fleetui.model.app import (
+    App,
+    AppKey,
+    AppResource,
+    Automation,
+    Condition,
+    Destination,
+    HistoryEntry,
+    OperationState,
+    ResourceResult,
+    Source,
+)
+from fleetui.model.errors import MissingError, RefusedError
+from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
+from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
+from fleetui.model.times import parse_time
+
+REFRESH = "argocd.argoproj.io/refresh"
+
+_HEALTH = {status.value: status for status in HealthStatus}
+_SYNC = {status.value: status for status in SyncStatus}
+_PHASE = {phase.value: phase for phase in OperationPhase}
+
+
+class ArgoDialect:
+    """Applications of `argoproj.io`, whoever reconciles them."""
+
+    name = "argo"
+    app_kind = ("argoproj.io", "Application")
+
+    def key(self, hub: ClusterName, obj: StoredObject) -> AppKey:
+        return AppKey(hub=hub, dialect=self.name, namespace=obj.ref.namespace, name=obj.ref.name)
+
+    def app(self, hub: ClusterName, obj: StoredObject) -> App:
+        """The application that `obj` describes. Never raises: what can't be read is unknown."""
+        written = wire.read(obj.raw)
+        spec, status, policy = written.spec, written.status, written.spec.sync_policy or wire.SyncPolicy()
+        operation = _operation(status.operation_state)
+        return App(
+            key=self.key(hub, obj),
+            uid=obj.uid,
+            project=spec.project or "default",
+            source=_spec_source(spec),
+            destination=Destination(spec.destination.server, spec.destination.name, spec.destination.namespace),
+            revision=_first(status.sync.revision, status.sync.revisions),
+            sync=_SYNC.get(status.sync.status, SyncStatus.UNKNOWN),
+            health=Health(_HEALTH.get(status.health.status, HealthStatus.UNKNOWN), status.health.message),
+            health_since=parse_time(status.health.last_transition_time),
+            automation=_automation(policy.automated),
+            sync_options=tuple(policy.sync_options or ()),
+            operation=operation,
+            pending=written.operation is not None and (operation is None or operation.phase.completed),
+            refreshing=REFRESH in (obj.meta.annotations or {}),
+            deleting=obj.meta.deletion_timestamp is not None,
+            resources=tuple(_resource(resource) for resource in status.resources or ()),
+            history=tuple(_history(entry) for entry in status.history or ()),
+            conditions=tuple(_condition(condition) for condition in status.conditions or ()),
+            images=tuple(status.summary.images or ()),
+            created_at=parse_time(obj.meta.creation_timestamp),
+            reconciled_at=parse_time(status.reconciled_at),
+        )
+
+    def sync_patch(
+        self,
+        obj: StoredObject,
+        *,
+        revision: str = "",
+        prune: bool = False,
+        dry_run: bool = False,
+        resources: Sequence[ObjectRef] = (),
+        username: str,
+    ) -> list[Obj]:
+        """The JSON patch that asks for a sync (server/application/application.go, `Sync`).
+
+        Raises:
+            RefusedError: another operation is in progress, the application is being deleted, or automated sync is on
+                and `revision` is another than it follows.
+        """
+        body = obj.decode()
+        spec = _dict(body.get("spec"))
+        _refuse_busy(obj, body)
+        if revision:
+            _refuse_revision(obj, spec, revision, dry_run=dry_run)
+        sync: Obj = {
+            **_sources(spec),
+            "revision": revision,
+            "prune": prune,
+            "dryRun": dry_run,
+            "resources": [_sync_resource(ref) for ref in resources],
+            "syncOptions": _dict(spec.get("syncPolicy")).get("syncOptions"),
+            "syncStrategy": {"hook": {}},
+        }
+        retry = _dict(spec.get("syncPolicy")).get("retry")
+        return _operation_patch(obj, body, _operation_body(username, sync, retry=retry))
+
+    def rollback_patch(
+        self, obj: StoredObject, *, history_id: int, prune: bool = False, dry_run: bool = False, username: str
+    ) -> list[Obj]:
+        """The JSON patch that asks for a sync to a former revision (application.go, `Rollback`): hooks don't run.
+
+        Raises:
+            RefusedError: as for `sync_patch`, while automated sync is on, and where the history keeps no source.
+            MissingError: the history has no such id.
+        """
+        body = obj.decode()
+        spec = _dict(body.get("spec"))
+        _refuse_busy(obj, body)
+        if _automated(spec):
+            hint = "switch it off first, or revert the commit in Git"
+            raise RefusedError(f"{obj.ref}: no rollback while automated sync is on", hint)
+        entry = _history_entry(obj, body, history_id)
+        if not entry.get("source") and not entry.get("sources"):
+            raise RefusedError(f"{obj.ref}: history entry {history_id} keeps no source to go back to")
+        sync: Obj = {
+            **{key: entry.get(key) for key in ("revision", "revisions", "source", "sources")},
+            "prune": prune,
+            "dryRun": dry_run,
+            "syncOptions": _dict(spec.get("syncPolicy")).get("syncOptions"),
+            "syncStrategy": {"apply": {}},
+        }
+        return _operation_patch(obj, body, _operation_body(username, sync))
+
+    def refresh_patch(self, obj: StoredObject, *, hard: bool = False, now: float) -> Obj:
+        """The merge patch that asks for a new comparison; the controller takes the annotation away when it is done.
+
+        Argo CD 3.6's `refresh-timestamp` is left out: it serves the server's own races, older controllers would leave
+        it there for ever, and 3.6 does without it.
+        """
+        return {"metadata": {"annotations": {REFRESH: "hard" if hard else "normal"}}}
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def _spec_source(spec: wire.Spec) -> Source:
+    """`sources` wins over `source`, and among them the first that gives manifests rather than values."""
+    if spec.source_hydrator is not None:
+        synced, dry = spec.source_hydrator.sync_source, spec.source_hydrator.dry_source
+        return Source(synced.repo_url or dry.repo_url, synced.path, synced.target_branch)
+    return _source(spec.source, spec.sources)
+
+
+def _source(source: wire.Source | None, sources: Sequence[wire.Source] | None) -> Source:
+    several = sources or ()
+    chosen = next((each for each in several if each.path or each.chart or not each.ref), None) or source
+    chosen = chosen or (several[0] if several else wire.Source())
+    return Source(chosen.repo_url, chosen.path, chosen.target_revision, chosen.chart)
+
+
+def _automation(automated: wire.Automated | None) -> Automation:
+    if automated is None:
+        return Automation()
+    return Automation(
+        enabled=automated.enabled is not False,
+        prune=bool(automated.prune),
+        self_heal=bool(automated.self_heal),
+        allow_empty=bool(automated.allow_empty),
+    )
+
+
+def _operation(state: wire.OperationState | None) -> OperationState | None:
+    if state is None or state.phase not in _PHASE:
+        return None
+    result, asked = state.sync_result or wire.SyncResult(), state.operation
+    return OperationState(
+        phase=_PHASE[state.phase],
+        message=state.message,
+        started_at=parse_time(state.started_at),
+        finished_at=parse_time(state.finished_at),
+        initiated_by=asked.initiated_by.username,
+        automated=asked.initiated_by.automated,
+        revision=_first(result.revision, result.revisions) or _first(asked.sync.revision, asked.sync.revisions),
+        retry_count=state.retry_count,
+        retry_limit=asked.retry.limit,
+        dry_run=asked.sync.dry_run,
+        results=tuple(_result(each) for each in result.resources or ()),
+    )
+
+
+def _result(result: wire.ResourceResult) -> ResourceResult:
+    return ResourceResult(
+        ref=ObjectRef(result.group, result.kind, result.namespace, result.name),
+        status=result.status,
+        message=result.message,
+        hook_type=result.hook_type,
+        hook_phase=result.hook_phase,
+        sync_phase=result.sync_phase,
+    )
+
+
+def _resource(resource: wire.Resource) -> AppResource:
+    health = resource.health
+    return AppResource(
+        ref=ObjectRef(resource.group, resource.kind, resource.namespace, resource.name),
+        version=resource.version,
+        sync=_SYNC.get(resource.status),
+        health=Health(_HEALTH[health.status], health.message) if health and health.status in _HEALTH else None,
+        hook=resource.hook,
+        requires_pruning=resource.requires_pruning,
+        sync_wave=resource.sync_wave,
+    )
+
+
+def _history(entry: wire.History) -> HistoryEntry:
+    return HistoryEntry(
+        id=entry.id,
+        revision=_first(entry.revision, entry.revisions),
+        deployed_at=parse_time(entry.deployed_at),
+        started_at=parse_time(entry.deploy_started_at),
+        initiated_by=entry.initiated_by.username,
+        automated=entry.initiated_by.automated,
+        source=_source(entry.source, entry.sources),
+    )
+
+
+def _condition(condition: wire.Condition) -> Condition:
+    return Condition(condition.type, condition.message, parse_time(condition.last_transition_time))
+
+
+def _first(one: str, several: Sequence[str] | None) -> str:
+    return one or next(iter(several or ()), "")
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def _operation_patch(obj: StoredObject, body: Mapping[str, Any], operation: Obj) -> list[Obj]:
+    # The test makes it race-free. The former operation's state goes, as SetAppOperation has it (util/argo/argo.go), so
+    # that whoever waits for the new one does not take the former for it.
+    stale = "operationState" in _dict(body.get("status"))
+    return [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": obj.meta.resource_version},
+        *([{"op": "remove", "path": "/status/operationState"}] if stale else []),
+        {"op": "add", "path": "/operation", "value": operation},
+    ]
+
+
+def _operation_body(username: str, sync: Obj, *, retry: Any = None) -> Obj:
+    """An operation as Go writes it: what is empty is left out."""
+    operation: Obj = {"initiatedBy": {"username": username}, "sync": {k: v for k, v in sync.items() if v}}
+    return {**operation, "retry": retry} if retry else operation
+
+
+def _sources(spec: Mapping[str, Any]) -> Obj:
+    if spec.get("sources"):
+        return {"sources": spec["sources"]}
+    return {"source": spec.get("source")}
+
+
+def _sync_resource(ref: ObjectRef) -> Obj:
+    written = {"group": ref.group, "kind": ref.kind, "name": ref.name, "namespace": ref.namespace}
+    return {key: value for key, value in written.items() if value}
+
+
+def _refuse_busy(obj: StoredObject, body: Mapping[str, Any]) -> None:
+    if obj.meta.deletion_timestamp is not None:
+        raise RefusedError(f"{obj.ref} is being deleted")
+    if body.get("operation") is not None:
+        raise RefusedError(f"{obj.ref}: another operation is already in progress", "wait for it to end")
+
+
+def _refuse_revision(obj: StoredObject, spec: Mapping[str, Any], revision: str, *, dry_run: bool) -> None:
+    if spec.get("sources"):
+        raise RefusedError(f"{obj.ref} has several sources, and one revision can't stand for all of them")
+    followed = str(_dict(spec.get("source")).get("targetRevision") or "HEAD")
+    if _automated(spec) and not dry_run and revision != followed:
+        hint = "switch automated sync off first"
+        raise RefusedError(f"{obj.ref}: can't sync to {revision} while automated sync follows {followed}", hint)
+
+
+def _automated(spec: Mapping[str, Any]) -> bool:
+    automated = _dict(spec.get("syncPolicy")).get("automated")
+    return isinstance(automated, dict) and automated.get("enabled") is not False
+
+
+def _history_entry(obj: StoredObject, body: Mapping[str, Any], history_id: int) -> Obj:
+    entries = _dict(body.get("status")).get("history")
+    known = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    for entry in known:
+        if entry.get("id", 0) == history_id:
+            return entry
+    kept = ", ".join(str(entry.get("id", 0)) for entry in known) or "none"
+    raise MissingError(f"{obj.ref} has no history entry {history_id}", f"it keeps: {kept}")
+
+
+def _dict(value: Any) -> Obj:
+    return value if isinstance(value, dict) else {}
