@@ -1,0 +1,3 @@
+"""Fixtures every folder of tests shares, by the module that owns them."""
+
+pytest_plugins = ["tests.controlplane.fixtures"]
