@@ -3,7 +3,8 @@
 Called by the fixtures, and by hand (`python -m tests.controlplane.build`) to have the build behind you.
 Starts no server, and imports nothing but the standard library, so that it runs before anything is installed.
 
-Measured on 2 cores with Go 1.26: see COLD_BUILD; a second look into the cache takes 20 ms.
+Measured on 2 cores with Go 1.26.8: cold build 413 s (2,734 packages; 346 s on an idle machine), with Go's own
+build cache 12 s, found again 0.08 s; 198 MB in the cache folder.
 """
 
 from __future__ import annotations
