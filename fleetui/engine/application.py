@@ -1,0 +1,204 @@
+"""An `Application` object as the engine reads it.
+
+Owns: `Application` (a typed view of spec, operation and status) and the names of Argo CD's annotations.
+The rules are Argo CD's (`pkg/apis/application/v1alpha1/types.go`, v3). A malformed object gives defaults and, where it
+matters, a sentence in `Application.problems`; never an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleetui.model.objects import Obj
+
+GROUP = "argoproj.io"
+KIND = "Application"
+PREFIX = "argocd.argoproj.io/"
+REFRESH = PREFIX + "refresh"
+SYNC_OPTIONS = PREFIX + "sync-options"
+SYNC_WAVE = PREFIX + "sync-wave"
+COMPARE_OPTIONS = PREFIX + "compare-options"
+TRACKING_ID = PREFIX + "tracking-id"
+HOOK = PREFIX + "hook"
+HOOK_DELETE_POLICY = PREFIX + "hook-delete-policy"
+HOOK_FINALIZER = PREFIX + "hook-finalizer"
+IGNORE_HEALTHCHECK = PREFIX + "ignore-healthcheck"
+SKIP_RECONCILE = PREFIX + "skip-reconcile"
+FINALIZER = "resources-finalizer.argocd.argoproj.io"
+IN_CLUSTER = "https://kubernetes.default.svc"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+FIELD_MANAGER = "argocd-controller"
+"""Under which managed objects are applied, so that an application can be handed to Argo CD and back."""
+
+STATUS_MANAGER = "argocd-application-controller"
+"""Under which Applications are written, as Argo CD's controller does."""
+
+DEFAULT_HISTORY_LIMIT = 10
+
+
+@dataclass(frozen=True)
+class Retry:
+    """`operation.retry`: `limit` < 0 means for ever; durations stay text until they are needed."""
+
+    limit: int = 0
+    duration: str = ""
+    factor: int | None = None
+    max_duration: str = ""
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """`value` where it is a map, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def strings(value: Any) -> tuple[str, ...]:
+    """The strings of a list; anything else is left out."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def text(value: Any) -> str:
+    """`value` where it is a string, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def whole(value: Any, default: int = 0) -> int:
+    """`value` where it is a whole number, else `default`."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def retry_of(value: Any) -> Retry:
+    """A `RetryStrategy` as written in a spec or an operation."""
+    retry = mapping(value)
+    backoff = mapping(retry.get("backoff"))
+    factor = backoff.get("factor")
+    return Retry(
+        limit=whole(retry.get("limit")),
+        duration=text(backoff.get("duration")),
+        factor=factor if isinstance(factor, int) else None,
+        max_duration=text(backoff.get("maxDuration")),
+    )
+
+
+class Application:
+    """A typed view of one Application object; `obj` is not copied and must not be changed."""
+
+    def __init__(self, obj: Obj) -> None:
+        self.obj = obj
+        self.metadata = mapping(obj.get("metadata"))
+        self.spec = mapping(obj.get("spec"))
+        self.status = mapping(obj.get("status"))
+
+    @property
+    def name(self) -> str:
+        return text(self.metadata.get("name"))
+
+    @property
+    def namespace(self) -> str:
+        return text(self.metadata.get("namespace"))
+
+    @property
+    def resource_version(self) -> str:
+        return text(self.metadata.get("resourceVersion"))
+
+    @property
+    def deleting(self) -> bool:
+        return bool(self.metadata.get("deletionTimestamp"))
+
+    @property
+    def finalizers(self) -> tuple[str, ...]:
+        return strings(self.metadata.get("finalizers"))
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        return mapping(self.metadata.get("annotations"))
+
+    @property
+    def refresh(self) -> str:
+        """``normal``, ``hard`` or empty."""
+        wish = text(self.annotations.get(REFRESH))
+        return wish if wish in {"", "hard"} else "normal"
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        return mapping(self.spec.get("source"))
+
+    @property
+    def destination(self) -> Mapping[str, Any]:
+        return mapping(self.spec.get("destination"))
+
+    @property
+    def destination_namespace(self) -> str:
+        return text(self.destination.get("namespace"))
+
+    @property
+    def sync_policy(self) -> Mapping[str, Any]:
+        return mapping(self.spec.get("syncPolicy"))
+
+    @property
+    def sync_options(self) -> tuple[str, ...]:
+        return strings(self.sync_policy.get("syncOptions"))
+
+    @property
+    def automated(self) -> Mapping[str, Any] | None:
+        """`syncPolicy.automated` where automated sync is on, else None (present, and `enabled` is not false)."""
+        automated = self.sync_policy.get("automated")
+        if not isinstance(automated, Mapping) or automated.get("enabled") is False:
+            return None
+        return automated
+
+    @property
+    def operation(self) -> Mapping[str, Any] | None:
+        operation = self.obj.get("operation")
+        return operation if isinstance(operation, Mapping) else None
+
+    @property
+    def operation_state(self) -> Mapping[str, Any] | None:
+        state = self.status.get("operationState")
+        return state if isinstance(state, Mapping) else None
+
+    @property
+    def history(self) -> list[Mapping[str, Any]]:
+        history = self.status.get("history")
+        return [entry for entry in history if isinstance(entry, Mapping)] if isinstance(history, list) else []
+
+    @property
+    def history_limit(self) -> int:
+        return whole(self.spec.get("revisionHistoryLimit"), DEFAULT_HISTORY_LIMIT)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the spec, a sentence each (`util/argo/argo.go`, `ValidateRepo`, `ValidatePermissions`)."""
+        found = []
+        if self.spec.get("sources"):
+            found.append("several sources are not supported by this engine yet; give one spec.source")
+        elif not text(self.source.get("repoURL")):
+            found.append("spec.source.repoURL and either spec.source.path or spec.source.chart are required")
+        elif self.source.get("chart"):
+            found.append("Helm charts are not supported by this engine yet; give spec.source.path in a Git repository")
+        elif not text(self.source.get("path")):
+            found.append("spec.source.repoURL and either spec.source.path or spec.source.chart are required")
+        server, name = text(self.destination.get("server")), text(self.destination.get("name"))
+        if server and name:
+            found.append("application destination can't have both name and server defined: " + f"{name} {server}")
+        elif not server and not name:
+            found.append("application destination needs spec.destination.server or spec.destination.name")
+        return found
+
+
+def has_option(options: tuple[str, ...], option: str) -> bool:
+    """Whether ``Name=value`` is among the options (trimmed, as Argo CD compares them)."""
+    return any(item.strip() == option for item in options)
+
+
+def annotation(obj: Mapping[str, Any] | None, key: str) -> str:
+    """One annotation of an object; empty where there is none."""
+    if obj is None:
+        return ""
+    return text(mapping(mapping(obj.get("metadata")).get("annotations")).get(key))
+
+
+def annotation_option(obj: Mapping[str, Any] | None, key: str, option: str) -> bool:
+    """Whether a comma separated annotation holds ``option``."""
+    return option in {item.strip() for item in annotation(obj, key).split(",")}

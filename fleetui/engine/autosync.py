@@ -1,0 +1,117 @@
+"""Whether a difference from Git is to be synced without a human, now, later or not at all.
+
+Owns: `decide` (`controller/appcontroller.go`, `autoSync`, `alreadyAttemptedSync`, `selfHealRemainingBackoff`,
+Argo CD v3). Pure: the time is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fleetui.engine.application import Application, mapping, text, whole
+from fleetui.engine.operation import phase_of
+from fleetui.model.objects import Obj
+from fleetui.model.status import OperationPhase, SyncStatus
+from fleetui.model.times import parse_time
+
+SELF_HEAL_BASE = 2.0
+SELF_HEAL_FACTOR = 3.0
+SELF_HEAL_CAP = 300.0
+DEFAULT_RETRY_LIMIT = 5
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do: start `operation`, look again in `retry_in` seconds, or tell the operator `error` (a SyncError)."""
+
+    operation: Obj | None = None
+    retry_in: float | None = None
+    error: str = ""
+
+
+def decide(
+    app: Application, *, status: SyncStatus, revision: str, resources: Sequence[Mapping[str, Any]], now: float
+) -> Decision:
+    """The decision for an application that was just compared.
+
+    Args:
+        app: the application before the comparison's result was written.
+        status: its sync status now.
+        revision: the commit that it was compared with.
+        resources: the rows of `status.resources`.
+        now: epoch seconds.
+    """
+    automated = app.automated
+    if automated is None or app.operation is not None or app.deleting or status is not SyncStatus.OUT_OF_SYNC:
+        return Decision()
+    prune = automated.get("prune") is True
+    different = [row for row in resources if row.get("status") != SyncStatus.SYNCED.value]
+    if not prune and all(row.get("requiresPruning") for row in different):
+        return Decision()
+    attempted, last_phase = _last_attempt(app, revision)
+    if attempted and last_phase is not OperationPhase.SUCCEEDED:
+        reason = text(mapping(app.operation_state).get("message"))
+        return Decision(error=f"Failed last sync attempt to [{revision}]: {reason}")
+    if attempted and automated.get("selfHeal") is not True:
+        return Decision()
+    sync: Obj = {"revision": revision}
+    if prune:
+        sync["prune"] = True
+    if app.sync_options:
+        sync["syncOptions"] = list(app.sync_options)
+    if attempted:
+        attempts = _heal_attempts(app, now)
+        wait = _heal_wait(app, attempts, now)
+        if wait > 0:
+            return Decision(retry_in=wait)
+        sync["autoHealAttemptsCount"] = attempts + 1
+        sync["resources"] = [_sync_resource(row) for row in different]
+    if prune and automated.get("allowEmpty") is not True and all(row.get("requiresPruning") for row in resources):
+        return Decision(error=f"Skipping sync attempt to [{revision}]: auto-sync will wipe out all resources")
+    retry = app.sync_policy.get("retry")
+    return Decision(
+        operation={
+            "sync": sync,
+            "initiatedBy": {"automated": True},
+            "retry": dict(retry) if isinstance(retry, Mapping) else {"limit": DEFAULT_RETRY_LIMIT},
+        }
+    )
+
+
+def _sync_resource(row: Mapping[str, Any]) -> Obj:
+    chosen = {key: row[key] for key in ("group", "kind", "name") if row.get(key)}
+    return {"kind": "", "name": "", **chosen}
+
+
+def _last_attempt(app: Application, revision: str) -> tuple[bool, OperationPhase | None]:
+    """Whether the last operation already tried this revision and source, and how it ended."""
+    state = app.operation_state
+    if state is None or not mapping(state.get("operation")).get("sync") or not state.get("syncResult"):
+        return False, None
+    result = mapping(state.get("syncResult"))
+    if text(result.get("revision")) != revision:
+        return False, None
+    ignored = {"targetRevision"}
+    mine = {key: value for key, value in app.source.items() if key not in ignored}
+    theirs = {key: value for key, value in mapping(result.get("source")).items() if key not in ignored}
+    return mine == theirs, phase_of(state)
+
+
+def _heal_attempts(app: Application, now: float) -> int:
+    """How many heals were attempted in a row; the count starts anew once the longest back-off has passed."""
+    state = mapping(app.operation_state)
+    finished = parse_time(text(state.get("finishedAt")))
+    if finished is None or now - finished > SELF_HEAL_CAP:
+        return 0
+    return whole(mapping(mapping(state.get("operation")).get("sync")).get("autoHealAttemptsCount"))
+
+
+def _heal_wait(app: Application, attempts: int, now: float) -> float:
+    """Seconds until the next heal may start: 0, then 2, 6, 18, 54, 162, 300 after the last one ended."""
+    finished = parse_time(text(mapping(app.operation_state).get("finishedAt")))
+    if attempts == 0 or finished is None:
+        return 0.0
+    delay = min(SELF_HEAL_CAP, SELF_HEAL_BASE * SELF_HEAL_FACTOR ** (attempts - 1))
+    return max(0.0, finished + delay - now)

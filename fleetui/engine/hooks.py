@@ -1,0 +1,101 @@
+"""Sync phases, waves, hooks and their delete policies, read from an object's annotations.
+
+Owns: `phases`, `wave`, `hook_types`, `delete_policies` (gitops-engine `pkg/sync/hook`, `syncwaves`, `resource`). Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from fleetui.engine.application import HOOK, HOOK_DELETE_POLICY, SYNC_WAVE, annotation
+
+HELM_HOOK = "helm.sh/hook"
+HELM_WEIGHT = "helm.sh/hook-weight"
+HELM_DELETE_POLICY = "helm.sh/hook-delete-policy"
+
+
+class Phase(StrEnum):
+    """A sync phase; `PHASE_ORDER` gives the order in which they run."""
+
+    PRE_SYNC = "PreSync"
+    SYNC = "Sync"
+    POST_SYNC = "PostSync"
+    SYNC_FAIL = "SyncFail"
+
+
+PHASE_ORDER = {Phase.PRE_SYNC: -1, Phase.SYNC: 0, Phase.POST_SYNC: 1, Phase.SYNC_FAIL: 2}
+_OTHER_HOOKS = {"Skip", "PreDelete", "PostDelete"}
+_HELM_HOOKS = {
+    "pre-install": "PreSync",
+    "pre-upgrade": "PreSync",
+    "post-install": "PostSync",
+    "post-upgrade": "PostSync",
+    "pre-delete": "PreDelete",
+    "post-delete": "PostDelete",
+}
+_HELM_POLICIES = {
+    "before-hook-creation": "BeforeHookCreation",
+    "hook-succeeded": "HookSucceeded",
+    "hook-failed": "HookFailed",
+}
+
+
+def _values(obj: Mapping[str, Any], key: str) -> list[str]:
+    return [part.strip() for part in annotation(obj, key).split(",") if part.strip()]
+
+
+def hook_types(obj: Mapping[str, Any]) -> list[str]:
+    """The hook types of an object, in the order written, each once; Helm's are mapped where Argo CD's are absent."""
+    known = set(Phase) | _OTHER_HOOKS
+    own = [value for value in _values(obj, HOOK) if value in known]
+    if own:
+        return list(dict.fromkeys(own))
+    mapped = [_HELM_HOOKS[value] for value in _values(obj, HELM_HOOK) if value in _HELM_HOOKS]
+    return list(dict.fromkeys(mapped))
+
+
+def is_hook(obj: Mapping[str, Any]) -> bool:
+    """Whether an object is run at a phase instead of being kept; ``Skip`` alone makes no hook.
+
+    Any Helm hook but ``crd-install`` counts, also one that has no counterpart and is therefore never applied.
+    """
+    if _values(obj, HOOK):
+        types = hook_types(obj)
+        return bool(types) and types != ["Skip"]
+    return any(value != "crd-install" for value in _values(obj, HELM_HOOK))
+
+
+def is_skipped(obj: Mapping[str, Any]) -> bool:
+    """Whether ``argocd.argoproj.io/hook: Skip`` stands alone: the object is not applied."""
+    return hook_types(obj) == ["Skip"]
+
+
+def phases(obj: Mapping[str, Any]) -> list[Phase]:
+    """The phases in which an object is applied."""
+    if is_skipped(obj):
+        return []
+    if is_hook(obj):
+        return [Phase(value) for value in hook_types(obj) if value not in _OTHER_HOOKS]
+    return [Phase.SYNC]
+
+
+def wave(obj: Mapping[str, Any] | None) -> int:
+    """The sync wave: Argo CD's annotation, else Helm's hook weight, else 0; unreadable text counts as absent."""
+    if obj is None:
+        return 0
+    for key in (SYNC_WAVE, HELM_WEIGHT):
+        try:
+            return int(annotation(obj, key))
+        except ValueError:
+            continue
+    return 0
+
+
+def delete_policies(obj: Mapping[str, Any]) -> set[str]:
+    """When a hook is deleted; none given means ``BeforeHookCreation``."""
+    known = set(_HELM_POLICIES.values())
+    found = {value for value in _values(obj, HOOK_DELETE_POLICY) if value in known}
+    found |= {_HELM_POLICIES[value] for value in _values(obj, HELM_DELETE_POLICY) if value in _HELM_POLICIES}
+    return found or {"BeforeHookCreation"}

@@ -1,0 +1,184 @@
+"""How an operation begins, is retried and ends: pure functions over `status.operationState`.
+
+Owns: the transitions of `controller/appcontroller.go` (`processRequestedAppOperation`) and the back-off of
+`types.go` (`RetryStrategy.NextRetryAt`), Argo CD v3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fleetui.engine.application import Application, Retry, mapping, retry_of, text, whole
+from fleetui.engine.sync import Recorded
+from fleetui.engine.tasks import ResultCode
+from fleetui.model.objects import Obj, ObjectRef
+from fleetui.model.status import OperationPhase
+from fleetui.model.times import format_time, parse_duration, parse_time
+
+DEFAULT_DURATION = 5.0
+DEFAULT_FACTOR = 2
+DEFAULT_MAX_DURATION = 180.0
+
+
+def retry_delay(retry: Retry, attempts: int) -> float:
+    """Seconds to wait before the next attempt, after `attempts` retries have been made.
+
+    ``min(maxDuration, duration * factor ** attempts)``; a maxDuration of 0 is no bound.
+
+    Raises:
+        ValueError: a duration can't be read.
+    """
+    duration = parse_duration(retry.duration) if retry.duration else DEFAULT_DURATION
+    longest = parse_duration(retry.max_duration) if retry.max_duration else DEFAULT_MAX_DURATION
+    factor = retry.factor if retry.factor is not None else DEFAULT_FACTOR
+    try:
+        delay = duration * float(factor) ** attempts
+    except OverflowError:
+        delay = longest or float("inf")
+    return min(longest, delay) if longest > 0 else delay
+
+
+def phase_of(state: Mapping[str, Any] | None) -> OperationPhase | None:
+    """The phase of an operation state; None where there is none or it can't be read."""
+    try:
+        return OperationPhase(text(mapping(state).get("phase")))
+    except ValueError:
+        return None
+
+
+def in_progress(state: Mapping[str, Any] | None) -> bool:
+    phase = phase_of(state)
+    return phase is not None and not phase.completed
+
+
+def begin(operation: Mapping[str, Any], now: float) -> Obj:
+    """The state of an operation that starts."""
+    return {
+        "phase": OperationPhase.RUNNING.value,
+        "operation": dict(operation),
+        "startedAt": format_time(now),
+    }
+
+
+def retry_due(state: Mapping[str, Any]) -> float | None:
+    """When a failed attempt is to be repeated (epoch s); None where the operation does not wait for a retry.
+
+    A running operation that has a finishing time is one that waits for its next attempt.
+    """
+    finished = parse_time(text(state.get("finishedAt")))
+    if phase_of(state) is not OperationPhase.RUNNING or finished is None:
+        return None
+    retry = retry_of(mapping(state.get("operation")).get("retry"))
+    try:
+        return finished + retry_delay(retry, whole(state.get("retryCount")) - 1)
+    except ValueError:
+        return finished
+
+
+def begin_retry(state: Mapping[str, Any]) -> Obj:
+    """The state at the start of the next attempt: results are cleared, the revision of the attempt stays."""
+    again = {key: value for key, value in state.items() if key not in {"finishedAt", "syncResult"}}
+    again["message"] = f"Retrying operation. Attempt #{whole(state.get('retryCount'))}"
+    return again
+
+
+def finish(state: Obj, phase: OperationPhase, message: str, *, now: float, terminating: bool = False) -> Obj:
+    """The state after an attempt came to `phase`: completed, or running and waiting for its next attempt."""
+    ended: Obj = {**state, "phase": phase.value, "message": message}
+    if not phase.completed:
+        return ended
+    ended["finishedAt"] = format_time(now)
+    retry = retry_of(mapping(state.get("operation")).get("retry"))
+    count = whole(state.get("retryCount"))
+    if phase is OperationPhase.SUCCEEDED or terminating:
+        return ended
+    if count < retry.limit or retry.limit < 0:
+        try:
+            due = now + retry_delay(retry, count)
+        except ValueError as error:
+            ended["phase"] = OperationPhase.ERROR.value
+            ended["message"] = f"{message} (failed to retry: {error})"
+            return ended
+        at = datetime.fromtimestamp(due, UTC).strftime("%I:%M%p").lstrip("0")
+        ended["phase"] = OperationPhase.RUNNING.value
+        ended["retryCount"] = count + 1
+        ended["message"] = f"{message}. Retrying attempt #{count + 1} at {at}."
+    elif count > 0:
+        ended["message"] = f"{message} (retried {count} times)."
+    return ended
+
+
+def is_waiting_for_retry(state: Mapping[str, Any]) -> bool:
+    return phase_of(state) is OperationPhase.RUNNING and bool(state.get("finishedAt"))
+
+
+# --- results, as they are stored --------------------------------------------------------------------------------
+
+
+def recorded_results(state: Mapping[str, Any]) -> list[Recorded]:
+    """The results that the operation's earlier steps left in the status; what can't be read is left out."""
+    rows = mapping(state.get("syncResult")).get("resources")
+    found = []
+    for row in rows if isinstance(rows, list) else []:
+        entry = mapping(row)
+        try:
+            status = ResultCode(text(entry.get("status"))) if entry.get("status") else None
+            phase = OperationPhase(text(entry.get("hookPhase"))) if entry.get("hookPhase") else None
+        except ValueError:
+            continue
+        found.append(
+            Recorded(
+                ref=ObjectRef(*(text(entry.get(key)) for key in ("group", "kind", "namespace", "name"))),
+                version=text(entry.get("version")),
+                status=status,
+                message=text(entry.get("message")),
+                sync_phase=text(entry.get("syncPhase")),
+                hook_phase=phase,
+                hook_type=text(entry.get("hookType")),
+                images=tuple(item for item in entry.get("images") or () if isinstance(item, str)),
+            )
+        )
+    return found
+
+
+def stored_results(results: Iterable[Recorded]) -> list[Obj]:
+    """`syncResult.resources` as Argo CD writes them (`ResourceResult`)."""
+    rows: list[Obj] = []
+    for result in results:
+        row: Obj = {
+            "group": result.ref.group,
+            "version": result.version,
+            "kind": result.ref.kind,
+            "namespace": result.ref.namespace,
+            "name": result.ref.name,
+        }
+        optional: Obj = {
+            "status": result.status.value if result.status else "",
+            "message": result.message,
+            "hookType": result.hook_type,
+            "hookPhase": result.hook_phase.value if result.hook_phase else "",
+            "syncPhase": result.sync_phase,
+            "images": list(result.images),
+        }
+        row.update({key: value for key, value in optional.items() if value})
+        rows.append(row)
+    return rows
+
+
+def next_history(app: Application, state: Mapping[str, Any], revision: str, source: Obj, now: float) -> list[Obj]:
+    """`status.history` after a sync that succeeded: oldest first, cut to the application's limit
+    (`controller/state.go`, `persistRevisionHistory`)."""
+    history = [dict(entry) for entry in app.history]
+    entry: Obj = {
+        "id": whole(history[-1].get("id")) + 1 if history else 0,
+        "deployStartedAt": text(state.get("startedAt")),
+        "deployedAt": format_time(now),
+        "revision": revision,
+        "source": source,
+        "initiatedBy": dict(mapping(mapping(state.get("operation")).get("initiatedBy"))),
+    }
+    history.append(entry)
+    limit = app.history_limit
+    return history[-limit:] if limit > 0 else []

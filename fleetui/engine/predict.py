@@ -1,0 +1,99 @@
+"""Whether applying an object would change it: proved offline where that is possible, else asked of the API server.
+
+Owns: `Predictor`, with its cache. The question to the server is Argo CD's server-side diff (gitops-engine
+`pkg/diff`, `serverSideDiff`): a dry-run apply under the controller's own field manager, compared with the live object
+after normalisation. The answer is kept until the target or the live object's own fields change, so that a comparison
+of what did not change makes no request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from fleetui.diff.normalize import normalize
+from fleetui.diff.predicted import merge
+from fleetui.engine.application import FIELD_MANAGER, LAST_APPLIED, annotation
+from fleetui.engine.applied import applied_exactly, migration_needed
+from fleetui.engine.desired import Target
+from fleetui.model.errors import ForbiddenError, InvalidError, NotFoundError, StatusError
+from fleetui.model.objects import Discovery, Obj, ObjectRef
+from fleetui.ports import Cluster
+
+CLIENT_SIDE_MANAGERS = frozenset({"kubectl-client-side-apply", FIELD_MANAGER})
+_CACHE_LIMIT = 200_000
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def fingerprint(obj: Any) -> bytes:
+    """A digest of an object's content, independent of the order of its keys."""
+    return hashlib.blake2b(_encoder.encode(obj), digest_size=16).digest()
+
+
+class Predictor:
+    """Answers, for the objects of one cluster, whether a sync would change them."""
+
+    def __init__(self, api: Cluster) -> None:
+        self._api = api
+        self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
+
+    async def modified(self, target: Target, live: Obj, discovery: Discovery) -> bool:
+        """Whether `live` differs from what applying `target` would make of it.
+
+        Raises:
+            ClusterError: the API server could not be asked.
+        """
+        if applied_exactly(target.obj, live):
+            return False
+        current = normalize(live)
+        key = (fingerprint(target.obj), fingerprint(current))
+        known = self._known.get(target.ref)
+        if known is not None and known[:2] == key:
+            return known[2]
+        predicted = await self.predict(target, live, discovery)
+        answer = normalize(predicted) != current
+        self._remember(target.ref, key, answer)
+        return answer
+
+    async def predict(self, target: Target, live: Obj, discovery: Discovery) -> Obj:
+        """The object as a sync would leave it.
+
+        Where client-side apply has left its marks, or the server does not accept the target, the answer is our own
+        three-way merge: a dry run would not remove what an earlier client-side apply had set.
+        """
+        resource = discovery.of(target.obj)
+        offline = annotation(live, LAST_APPLIED) or migration_needed(live, CLIENT_SIDE_MANAGERS)
+        if resource is None or (offline and not _applied_before(live)):
+            return merge(target.obj, live)
+        try:
+            return await self._api.apply(resource, target.obj, field_manager=FIELD_MANAGER, dry_run=True)
+        except (InvalidError, ForbiddenError, NotFoundError, StatusError) as error:
+            if isinstance(error, StatusError) and error.code in {409, 429} or error_is_transient(error):
+                raise
+            return merge(target.obj, live)
+
+    def forget(self, ref: ObjectRef | None = None) -> None:
+        """Forgets one answer, or all of them (hard refresh)."""
+        if ref is None:
+            self._known.clear()
+        else:
+            self._known.pop(ref, None)
+
+    def _remember(self, ref: ObjectRef, key: tuple[bytes, bytes], answer: bool) -> None:
+        if len(self._known) > _CACHE_LIMIT:
+            self._known.clear()
+        self._known[ref] = (*key, answer)
+
+
+def error_is_transient(error: Exception) -> bool:
+    """Whether asking again may give an answer: the server is overloaded or failed."""
+    return isinstance(error, StatusError) and error.code >= 500 and "typed patch" not in error.message
+
+
+def _applied_before(live: Mapping[str, Any]) -> bool:
+    entries = live.get("metadata", {}).get("managedFields") or []
+    return any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in entries)

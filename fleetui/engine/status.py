@@ -1,0 +1,99 @@
+"""The status that the engine writes, and the smallest patch that brings it about.
+
+Owns: `compared_status` (what a comparison says, in the words of Argo CD's CRD), `merge_patch` and conditions
+(`controller/appcontroller.go`, `persistAppStatus`; `types.go`, `SetConditions`). Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fleetui.engine.application import Application, mapping, text
+from fleetui.engine.compare import Comparison
+from fleetui.model.objects import Obj
+from fleetui.model.status import HealthStatus, SyncStatus
+from fleetui.model.times import format_time
+
+COMPARISON_ERROR = "ComparisonError"
+INVALID_SPEC_ERROR = "InvalidSpecError"
+SYNC_ERROR = "SyncError"
+REPEATED_RESOURCE_WARNING = "RepeatedResourceWarning"
+
+
+def compared_status(app: Application, comparison: Comparison, *, now: float, controller_namespace: str) -> Obj:
+    """`status` after a comparison; everything that the comparison does not say stays as it was."""
+    status = dict(app.status)
+    sync: Obj = {
+        "status": comparison.status.value,
+        "comparedTo": compared_to(app),
+    }
+    if comparison.revision:
+        sync["revision"] = comparison.revision
+    status["sync"] = sync
+    status["health"] = health_status(app, comparison.health.status, now=now)
+    status["resources"] = comparison.resources
+    if not comparison.resources:
+        status.pop("resources")
+    status["sourceType"] = "Directory"
+    status["controllerNamespace"] = controller_namespace
+    status["resourceHealthSource"] = "appTree"
+    status["summary"] = {"images": list(comparison.images)} if comparison.images else {}
+    return status
+
+
+def invalid_status(app: Application, *, now: float, controller_namespace: str) -> Obj:
+    """`status` of an application whose spec can't be worked with."""
+    status = dict(app.status)
+    status["sync"] = {**mapping(status.get("sync")), "status": SyncStatus.UNKNOWN.value, "comparedTo": compared_to(app)}
+    status["health"] = health_status(app, HealthStatus.UNKNOWN, now=now)
+    status["controllerNamespace"] = controller_namespace
+    return status
+
+
+def compared_to(app: Application) -> Obj:
+    """`status.sync.comparedTo`: what of the spec the comparison looked at."""
+    looked_at: Obj = {"source": dict(app.source), "destination": dict(app.destination)}
+    ignored = app.spec.get("ignoreDifferences")
+    if ignored:
+        looked_at["ignoreDifferences"] = ignored
+    return looked_at
+
+
+def health_status(app: Application, status: HealthStatus, *, now: float) -> Obj:
+    """`status.health`; the time of the transition moves only when the status does."""
+    before = mapping(app.status.get("health"))
+    since = text(before.get("lastTransitionTime")) if before.get("status") == status.value else ""
+    return {"status": status.value, "lastTransitionTime": since or format_time(now)}
+
+
+def with_conditions(status: Obj, evaluated: Sequence[str], found: Sequence[tuple[str, str]], *, now: float) -> Obj:
+    """`status` with its conditions of the `evaluated` types replaced by those `found` (type, message).
+
+    A condition that stays keeps its time (`types.go`, `SetConditions`).
+    """
+    before = [entry for entry in status.get("conditions") or () if isinstance(entry, Mapping)]
+    kept = [dict(entry) for entry in before if entry.get("type") not in evaluated]
+    for kind, message in found:
+        same = [entry for entry in before if entry.get("type") == kind and entry.get("message") == message]
+        since = text(same[0].get("lastTransitionTime")) if same else ""
+        kept.append({"type": kind, "message": message, "lastTransitionTime": since or format_time(now)})
+    changed = {key: value for key, value in status.items() if key != "conditions"}
+    if kept:
+        changed["conditions"] = sorted(kept, key=lambda entry: (text(entry.get("type")), text(entry.get("message"))))
+    return changed
+
+
+def merge_patch(before: Any, after: Any) -> Any:
+    """The JSON merge patch (RFC 7386) from `before` to `after`; an empty dict where nothing changed."""
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return after
+    patch: Obj = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        if key not in before:
+            patch[key] = value
+        elif value != before[key]:
+            inner = merge_patch(before[key], value)
+            if inner != {} or value == {}:
+                patch[key] = inner
+    return patch

@@ -1,0 +1,45 @@
+"""Which application an object belongs to: Argo CD's tracking annotation.
+
+Owns: making, reading and checking `argocd.argoproj.io/tracking-id`
+(`util/argo/resource_tracking.go`: ``<app>:<group>/<Kind>:<namespace>/<name>``). Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fleetui.engine.application import TRACKING_ID, annotation
+from fleetui.model.objects import ObjectRef, ref_of
+
+CONTROL_PLANE_NAMESPACE = "argocd"
+
+
+def instance_name(namespace: str, name: str, control_plane_namespace: str = CONTROL_PLANE_NAMESPACE) -> str:
+    """The application's name within tracking ids: qualified outside of the control plane's namespace."""
+    return name if namespace == control_plane_namespace else f"{namespace}_{name}"
+
+
+def tracking_id(app: str, ref: ObjectRef, destination_namespace: str) -> str:
+    """The tracking id of an object; a cluster-scoped one carries the application's destination namespace."""
+    return f"{app}:{ref.group}/{ref.kind}:{ref.namespace or destination_namespace}/{ref.name}"
+
+
+def owner_of(obj: Mapping[str, Any]) -> str:
+    """The application that an object says it belongs to; empty where it says nothing."""
+    return annotation(obj, TRACKING_ID).partition(":")[0]
+
+
+def is_self_referenced(live: Mapping[str, Any]) -> bool:
+    """Whether a live object's tracking id speaks of the object itself, not of one it was copied from.
+
+    (`controller/state.go`, `isSelfReferencedObj`, for an object without a target; the namespace is ignored where the
+    live object has none. An object without the annotation counts as managed.)
+    """
+    parts = annotation(live, TRACKING_ID).split(":", 2)
+    if len(parts) != 3:
+        return True
+    group, _, kind = parts[1].partition("/")
+    namespace, _, name = parts[2].partition("/")
+    mine = ref_of(live)
+    return (group, kind, name) == (mine.group, mine.kind, mine.name) and mine.namespace in {"", namespace}
