@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from fleetui.model.text import sanitize
+from fleetui.model.text import sanitize_all
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -196,7 +196,7 @@ def read(raw: bytes) -> Application:
         except msgspec.MsgspecError:
             pass
     try:
-        value = _sanitized(msgspec.json.decode(raw))
+        value = sanitize_all(msgspec.json.decode(raw))
     except msgspec.MsgspecError:
         return Application()
     try:
@@ -234,13 +234,3 @@ def _fit_list(kind: Any, values: list[Any]) -> list[Any]:
 
 def _suspect(raw: bytes) -> bool:
     return b"\x7f" in raw or bool(_ESCAPE.search(raw)) or (not raw.isascii() and bool(_CONTROL.search(raw)))
-
-
-def _sanitized(value: Any) -> Any:
-    if isinstance(value, str):
-        return sanitize(value)
-    if isinstance(value, dict):
-        return {sanitize(key): _sanitized(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_sanitized(part) for part in value]
-    return value

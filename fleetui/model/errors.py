@@ -58,6 +58,12 @@ class RefusedError(FleetError):
     exit_code = ExitCode.REFUSED
 
 
+class UnmetError(FleetError):
+    """What was waited for did not come about in time."""
+
+    exit_code = ExitCode.DIFFERS
+
+
 # --- what an API server answers -------------------------------------------------------------------------------
 
 

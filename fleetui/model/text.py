@@ -1,12 +1,13 @@
 """Text from a cluster or a Git repository, made harmless where it enters.
 
-Owns: `sanitize`. Called by `backends` on every string that a person may see. Nothing here knows about markup:
-screens show such text as plain text, never as markup.
+Owns: `sanitize` and its like. Called by `backends` on every string that a person may see, and by `fleetui.fleet` on
+whole objects that it hands out. Nothing here knows about markup: screens show such text as plain text.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 # C0 without tab and newline, DEL, C1, and the marks that reorder what a terminal shows (UAX #9, Trojan Source).
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -18,6 +19,17 @@ def sanitize(text: str) -> str:
     Newlines and tabs stay; each removed character becomes U+FFFD, so that nothing is joined in silence.
     """
     return _CONTROL.sub("\ufffd", text) if _CONTROL.search(text) else text
+
+
+def sanitize_all(value: Any) -> Any:
+    """Returns decoded JSON with every string in it, keys too, put through `sanitize`."""
+    if isinstance(value, str):
+        return sanitize(value)
+    if isinstance(value, dict):
+        return {sanitize_all(key): sanitize_all(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [sanitize_all(part) for part in value]
+    return value
 
 
 def one_line(text: str) -> str:
