@@ -1,0 +1,91 @@
+"""What changed, merged, and told at most ten times a second.
+
+Owns: `merge` and `Publisher`. Called by `fleetui.fleet.fleet` on the engine's loop. Never here: what a change means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from fleetui.engine.clock import Clock, Timer
+from fleetui.fleet.views import ChangeSet
+from fleetui.model.app import App, AppKey
+from fleetui.model.objects import ClusterName
+from fleetui.model.status import ClusterStatus
+from fleetui.ports import Subscription
+
+INTERVAL = 0.1
+"""Seconds between two change sets, at least."""
+
+
+def merge(changes: Iterable[ChangeSet]) -> ChangeSet:
+    """One change set that says what all of `changes` say one after the other; the newest word on each thing counts."""
+    apps: dict[AppKey, App] = {}
+    removed: set[AppKey] = set()
+    clusters: dict[ClusterName, ClusterStatus] = {}
+    trees: set[AppKey] = set()
+    newest = ChangeSet()
+    for newest in changes:
+        for key in newest.removed:
+            apps.pop(key, None)
+        removed = (removed | newest.removed) - newest.apps.keys()
+        apps.update(newest.apps)
+        clusters.update(newest.clusters)
+        trees |= newest.trees
+    return ChangeSet(
+        apps=apps,
+        removed=frozenset(removed),
+        clusters=clusters,
+        trees=frozenset(trees),
+        loading=newest.loading,
+        problems=newest.problems,
+    )
+
+
+class Publisher:
+    """Gathers change sets and tells its listeners of them: the first at once, the next no sooner than the interval."""
+
+    def __init__(self, clock: Clock, *, interval: float = INTERVAL) -> None:
+        self._clock = clock
+        self._interval = interval
+        self._listeners: list[Callable[[ChangeSet], None]] = []
+        self._gathered: list[ChangeSet] = []
+        self._timer: Timer | None = None
+        self._told_at = float("-inf")
+
+    def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
+        self._listeners.append(listener)
+        return _Listening(self._listeners, listener)
+
+    def publish(self, change: ChangeSet) -> None:
+        """Gathers `change`; it is told from a timer, so that all changes of one turn of the loop come as one."""
+        self._gathered.append(change)
+        if self._timer is None:
+            wait = self._told_at + self._interval - self._clock.now()
+            # Bounded, because a clock that is set back must not silence the fleet.
+            self._timer = self._clock.call_later(min(max(wait, 0.0), self._interval), self._tell)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._gathered.clear()
+        self._listeners.clear()
+
+    def _tell(self) -> None:
+        self._timer = None
+        self._told_at = self._clock.now()
+        gathered, self._gathered = self._gathered, []
+        merged = merge(gathered)
+        for listener in tuple(self._listeners):
+            listener(merged)
+
+
+class _Listening:
+    def __init__(self, listeners: list[Callable[[ChangeSet], None]], listener: Callable[[ChangeSet], None]) -> None:
+        self._listeners = listeners
+        self._listener = listener
+
+    def close(self) -> None:
+        if self._listener in self._listeners:
+            self._listeners.remove(self._listener)
