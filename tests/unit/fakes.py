@@ -166,6 +166,39 @@ class FakeCluster:
         return self.answer(verb, name, body)
 
 
+class FakeClock:
+    """A `Clock` that stands still until the test moves it."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self._now = now
+        self._timers: list[FakeTimer] = []
+
+    def now(self) -> float:
+        return self._now
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> FakeTimer:
+        self._timers.append(FakeTimer(self._now + delay, callback))
+        return self._timers[-1]
+
+    def advance(self, seconds: float) -> None:
+        """Moves on and runs what falls due, in its order."""
+        end = self._now + seconds
+        while due := sorted((t for t in self._timers if t.due <= end), key=lambda timer: timer.due):
+            self._timers.remove(due[0])
+            self._now = max(self._now, due[0].due)
+            if not due[0].cancelled:
+                due[0].callback()
+        self._now = end
+
+
+class FakeTimer:
+    def __init__(self, due: float, callback: Callable[[], None]) -> None:
+        self.due, self.callback, self.cancelled = due, callback, False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
 class Closing:
     def __init__(self, close: Callable[[], object]) -> None:
         self._close: Callable[[], object] | None = close

@@ -1,0 +1,137 @@
+"""Settings, folders and the log: what this process is told from outside.
+
+Owns: `Paths` (XDG base directories), `Settings` (``config.yaml``), `set_up_log`. Called by the composition root.
+Never here: kubeconfig, which `backends.kube` reads.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import logging.handlers
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from fleetui.model.errors import UsageError
+
+NAME = "fleetui"
+_LOG_BYTES = 2_000_000
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of this user (XDG Base Directory Specification 0.8)."""
+
+    config: Path
+    state: Path
+    cache: Path
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] = os.environ) -> Paths:
+        """From `XDG_CONFIG_HOME`, `XDG_STATE_HOME`, `XDG_CACHE_HOME`; a relative one is ignored, as the specification
+        has it."""
+        home = Path(environ.get("HOME") or Path.home())
+        return cls(
+            config=_base(environ.get("XDG_CONFIG_HOME", ""), home / ".config"),
+            state=_base(environ.get("XDG_STATE_HOME", ""), home / ".local" / "state"),
+            cache=_base(environ.get("XDG_CACHE_HOME", ""), home / ".cache"),
+        )
+
+    @property
+    def settings_file(self) -> Path:
+        return self.config / "config.yaml"
+
+    @property
+    def audit_file(self) -> Path:
+        return self.state / "audit.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        return self.state / "fleetui.log"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``config.yaml`` says; an absent file is an empty one."""
+
+    protected: tuple[str, ...] = ()
+    """Globs of cluster names (``prod-*``) where an action asks for the cluster's name to be typed; none by default."""
+
+    def protects(self, cluster: str) -> bool:
+        return any(fnmatch.fnmatchcase(cluster, glob) for glob in self.protected)
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings in `path`.
+
+    Raises:
+        UsageError: it can't be read, is no YAML map, or has a key or value that is not known.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} can't be read: {error}") from error
+    values = _parse(path, text)
+    for key in values:
+        if key not in _READERS:
+            raise UsageError(f"{path}: there is no setting {key!r}", _nearest(str(key)))
+    return Settings(**{key: _READERS[key](path, value) for key, value in values.items()})
+
+
+def set_up_log(path: Path, *, level: int = logging.INFO) -> None:
+    """Sends the log to a file (2 MB, one older kept): the terminal belongs to the console and to commands' output.
+
+    A folder that can't be written costs the log, not the program.
+    """
+    logger = logging.getLogger()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler: logging.Handler = logging.handlers.RotatingFileHandler(
+            path, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8"
+        )
+    except OSError:
+        handler = logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(level)
+
+
+def _base(value: str, default: Path) -> Path:
+    chosen = Path(value) if value else default
+    return (chosen if chosen.is_absolute() else default) / NAME
+
+
+def _parse(path: Path, text: str) -> Mapping[Any, Any]:
+    import yaml  # 15 ms that a command without a settings file does not pay
+
+    try:
+        values = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise UsageError(f"{where}: this is no YAML: {getattr(error, 'problem', None) or error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: settings are a map of keys to values, such as protected: [prod-*]")
+    return values
+
+
+def _nearest(key: str) -> str:
+    near = get_close_matches(key, _READERS, n=1)
+    return f"did you mean {near[0]!r}?" if near else "known settings: " + ", ".join(_READERS)
+
+
+def _globs(path: Path, value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(glob, str) and glob for glob in value):
+        return tuple(value)
+    raise UsageError(f"{path}: protected is a list of cluster names or globs, such as [prod-*]")
+
+
+_READERS = {"protected": _globs}

@@ -1,0 +1,85 @@
+"""Folders, settings and the log."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from fleetui.config import Paths, Settings, load_settings, set_up_log
+from fleetui.model.errors import UsageError
+
+
+def test_folders_follow_xdg_and_ignore_what_is_relative() -> None:
+    paths = Paths.of({"HOME": "/home/ann", "XDG_CONFIG_HOME": "/etc/x", "XDG_STATE_HOME": "not/absolute"})
+    assert paths.settings_file == Path("/etc/x/fleetui/config.yaml")
+    assert paths.audit_file == Path("/home/ann/.local/state/fleetui/audit.jsonl")
+    assert paths.cache == Path("/home/ann/.cache/fleetui")
+
+
+def test_no_file_and_an_empty_file_are_the_defaults(tmp_path: Path) -> None:
+    assert load_settings(tmp_path / "config.yaml") == Settings(protected=())
+    (tmp_path / "config.yaml").write_text("# nothing yet\n")
+    assert load_settings(tmp_path / "config.yaml") == Settings(protected=())
+
+
+def test_protected_clusters_are_named_by_globs(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("protected: [prod-*, arn:*/prod]\n")
+    settings = load_settings(tmp_path / "config.yaml")
+    assert settings.protects("prod-eu-1")
+    assert settings.protects("arn:aws:eks:eu-1:1:cluster/prod")
+    assert not settings.protects("stage-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("protectd: []", "config.yaml: there is no setting 'protectd' \\(did you mean 'protected'\\?\\)"),
+        ("colour: red", "known settings: protected"),
+        ("3: red", "there is no setting 3"),
+        ("protected: prod", "protected is a list"),
+        ("protected: [1]", "protected is a list"),
+        ("- protected", "settings are a map"),
+        ("a: 1\nb: [}", "config.yaml:2: this is no YAML"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_and_key(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_settings(tmp_path / "config.yaml")
+
+
+def test_a_file_that_can_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=r"config.yaml can't be read"):
+        load_settings(tmp_path / "config.yaml")
+    with pytest.raises(UsageError, match="can't be read"):
+        load_settings(tmp_path)
+
+
+@pytest.fixture
+def root_logger(monkeypatch: pytest.MonkeyPatch) -> logging.Logger:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    return root
+
+
+def test_the_log_goes_to_its_file_and_not_to_the_terminal(
+    tmp_path: Path, root_logger: logging.Logger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    set_up_log(tmp_path / "state" / "fleetui.log")
+    logging.getLogger("fleetui.test").warning("a cluster went")
+    for handler in root_logger.handlers:
+        handler.close()
+    assert "a cluster went" in (tmp_path / "state" / "fleetui.log").read_text()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_log_that_can_not_be_written_is_done_without(
+    tmp_path: Path, root_logger: logging.Logger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").write_text("in the way")
+    set_up_log(tmp_path / "state" / "fleetui.log")
+    logging.getLogger("fleetui.test").warning("a cluster went")
+    assert capfd.readouterr() == ("", "")

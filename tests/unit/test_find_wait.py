@@ -1,0 +1,165 @@
+"""Finding the application a person means, and waiting until it is as wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from fleetui.fleet.api import Fleet
+from fleetui.fleet.find import find_app
+from fleetui.fleet.views import ChangeSet
+from fleetui.fleet.wait import wait_for
+from fleetui.model.app import App, AppKey, OperationState
+from fleetui.model.errors import ClusterError, ExitCode, MissingError, UnmetError, UsageError
+from fleetui.model.objects import ClusterName
+from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, OperationPhase, SyncStatus
+from fleetui.ports import Subscription
+from tests.unit.fakes import Closing
+
+HUB = ClusterName("prod-eu-1")
+ARN = ClusterName("arn:aws:eks:eu-1:1:cluster/prod")
+
+
+def key(name: str, *, hub: ClusterName = HUB, namespace: str = "argocd") -> AppKey:
+    return AppKey(hub, "argo", namespace, name)
+
+
+KEYS = [key("payments-service"), key("checkout"), key("checkout", hub=ARN), key("checkout", namespace="team-a")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("payments-service", KEYS[0]),
+        ("argocd/payments-service", KEYS[0]),
+        ("prod-eu-1/payments-service", KEYS[0]),
+        ("application/payments-service", KEYS[0]),
+        ("prod-eu-1/argocd/checkout", KEYS[1]),
+        ("arn:aws:eks:eu-1:1:cluster/prod/argocd/checkout", KEYS[2]),
+        ("arn:aws:eks:eu-1:1:cluster/prod/checkout", KEYS[2]),
+        ("team-a/checkout", KEYS[3]),
+    ],
+)
+def test_an_application_is_found_by_any_of_its_names(text: str, expected: AppKey) -> None:
+    assert find_app(KEYS, text) == expected
+
+
+def test_a_namespace_narrows_the_search() -> None:
+    assert find_app(KEYS, "checkout", namespace="team-a") == KEYS[3]
+
+
+def test_several_are_all_listed() -> None:
+    with pytest.raises(UsageError) as caught:
+        find_app(KEYS, "checkout")
+    for each in KEYS[1:]:
+        assert str(each) in str(caught.value)
+
+
+def test_none_comes_with_the_nearest() -> None:
+    with pytest.raises(MissingError, match="nearest: prod-eu-1/argocd/payments-service"):
+        find_app(KEYS, "stage/payment-service")
+    with pytest.raises(MissingError, match="no application is known"):
+        find_app([], "x")
+
+
+# --- wait -----------------------------------------------------------------------------------------------------------
+
+
+class FakeFleet:
+    """As much of a fleet as waiting needs."""
+
+    def __init__(self) -> None:
+        self._apps: dict[AppKey, App] = {}
+        self.apps = MappingProxyType(self._apps)
+        self.clusters = {HUB: ClusterStatus(HUB, ClusterState.LIVE, 0.0)}
+        self.loading: frozenset[ClusterName] = frozenset()
+        self.problems: dict[ClusterName, str] = {}
+        self.listeners: list[Callable[[ChangeSet], None]] = []
+
+    def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
+        self.listeners.append(listener)
+        listener(ChangeSet(apps=dict(self._apps), loading=self.loading, problems=self.problems))
+        return Closing(lambda: self.listeners.remove(listener))
+
+    def becomes(self, app: App) -> None:
+        self._apps[app.key] = app
+        self.tell(ChangeSet(apps={app.key: app}))
+
+    def goes(self, gone: AppKey) -> None:
+        del self._apps[gone]
+        self.tell(ChangeSet(removed=frozenset({gone})))
+
+    def tell(self, change: ChangeSet) -> None:
+        for listener in tuple(self.listeners):
+            listener(change)
+
+    def wait(self, **wanted: Any) -> asyncio.Task[App]:
+        return asyncio.create_task(wait_for(cast(Fleet, self), KEYS[0], **wanted))
+
+
+GOOD = App(key=KEYS[0], sync=SyncStatus.SYNCED, health=Health(HealthStatus.HEALTHY))
+RUNNING = msgspec.structs.replace(GOOD, operation=OperationState(OperationPhase.RUNNING))
+
+
+async def test_waits_until_everything_holds() -> None:
+    fleet = FakeFleet()
+    fleet.becomes(msgspec.structs.replace(GOOD, sync=SyncStatus.OUT_OF_SYNC))
+    waiting = fleet.wait(sync=True, health=True)
+    await asyncio.sleep(0)
+    fleet.becomes(msgspec.structs.replace(GOOD, health=Health(HealthStatus.PROGRESSING)))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    fleet.becomes(GOOD)
+    assert await waiting == GOOD
+    assert fleet.listeners == []
+
+
+async def test_an_operation_is_waited_for_from_the_asking_to_its_end() -> None:
+    fleet = FakeFleet()
+    fleet.becomes(msgspec.structs.replace(GOOD, pending=True))
+    waiting = fleet.wait(operation=True, sync=True)
+    await asyncio.sleep(0)
+    fleet.becomes(RUNNING)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    failed = OperationState(OperationPhase.FAILED, "nope")
+    fleet.becomes(msgspec.structs.replace(GOOD, operation=failed, sync=SyncStatus.OUT_OF_SYNC))
+    assert (await waiting).operation == failed
+
+
+async def test_an_application_that_goes_ends_the_waiting() -> None:
+    fleet = FakeFleet()
+    fleet.becomes(RUNNING)
+    waiting = fleet.wait(operation=True)
+    await asyncio.sleep(0)
+    fleet.goes(KEYS[0])
+    with pytest.raises(MissingError, match="is gone"):
+        await waiting
+
+
+async def test_an_application_that_is_not_there_is_waited_for_only_while_its_cluster_may_still_show_it() -> None:
+    fleet = FakeFleet()
+    with pytest.raises(MissingError, match="there is no application"):
+        await fleet.wait(sync=True)
+    fleet.problems = {HUB: "prod-eu-1: may not list applications"}
+    with pytest.raises(ClusterError, match="may not list"):
+        await fleet.wait(sync=True)
+    fleet.problems, fleet.loading = {}, frozenset({HUB})
+    waiting = fleet.wait(sync=True)
+    await asyncio.sleep(0)
+    fleet.becomes(GOOD)
+    assert await waiting == GOOD
+
+
+async def test_too_late_says_what_was_missing() -> None:
+    fleet = FakeFleet()
+    fleet.becomes(msgspec.structs.replace(GOOD, health=Health(HealthStatus.DEGRADED, "0 of 3 ready")))
+    with pytest.raises(UnmetError, match=r"it is Degraded, not Healthy \(0 of 3 ready\)") as caught:
+        await fleet.wait(health=True, sync=True, timeout=0.001)
+    assert caught.value.exit_code is ExitCode.DIFFERS
+    assert fleet.listeners == []
