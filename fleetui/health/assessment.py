@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from fleetui.health import autoscaling, jobs, pods, services, workloads
 from fleetui.health.hooks import has_hook_finalizer
-from fleetui.health.reading import OddObjectError, Section, is_map, type_name
+from fleetui.health.reading import OddObjectError, Section, is_map, section, type_name
 from fleetui.health.verdicts import progressing, unknown
 from fleetui.model.objects import split_api_version
 from fleetui.model.status import Health
@@ -104,6 +104,9 @@ def _judge(rule: Rule, obj: Section, kind: str) -> Health:
     try:
         if obj.get("metadata") is None:
             raise OddObjectError("metadata is missing")
+        # Argo CD converts the whole object before it judges, so these are odd also where the rule reads neither.
+        section(obj, "spec")
+        section(obj, "status")
         return rule(obj)
     except OddObjectError as error:
         return unknown(f"failed to convert unstructured {_SHORT.get(kind, kind)} to typed: {error}")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from fleetui.health.hooks import annotations_of
-from fleetui.health.reading import OddObjectError, Section, conditions, section, sections, text
-from fleetui.health.verdicts import degraded, healthy, progressing
+from fleetui.health.reading import Section, conditions, section, sections, text
+from fleetui.health.verdicts import degraded, healthy, progressing, unknown
 from fleetui.model.status import Health
 
 _CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
@@ -38,7 +38,7 @@ def autoscaler_v1(obj: Section) -> Health:
     try:
         entries = msgspec.json.decode(annotation)
     except msgspec.DecodeError as error:
-        raise OddObjectError(f"the annotation {_CONDITIONS} is no JSON: {error}") from error
+        return unknown(f"failed to convert conditions annotation to typed: {error}")
     return _verdict(sections({_CONDITIONS: entries}, _CONDITIONS))
 
 
