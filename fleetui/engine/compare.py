@@ -6,16 +6,16 @@ differs from Git has been found out before (`fleetui.engine.predict`) and is pas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fleetui.engine.application import COMPARE_OPTIONS, IGNORE_HEALTHCHECK, SYNC_OPTIONS, annotation, annotation_option
 from fleetui.engine.desired import Target, Targets
-from fleetui.engine.hooks import is_hook, is_skipped, wave
+from fleetui.engine.hooks import wave
 from fleetui.engine.sync import images_of
 from fleetui.engine.tracking import is_self_referenced
-from fleetui.health.aggregate import Member as HealthMember
-from fleetui.health.aggregate import aggregate
+from fleetui.health import AppMember, aggregate
+from fleetui.health.hooks import is_hook, is_skipped
 from fleetui.model.objects import Obj, ObjectRef, ref_of, split_api_version
 from fleetui.model.status import Health, HealthStatus, SyncStatus
 
@@ -116,14 +116,14 @@ def failed(members: Sequence[Member], *, revision: str, error: str) -> Compariso
 
 def _health(members: Sequence[Member], judge: Judge) -> Health:
     return aggregate(
-        HealthMember(
+        AppMember(
             ref=member.ref,
             health=judge(member.live) if member.live is not None else None,
             present=member.live is not None,
+            hook=member.hook or is_skipped(member.obj),
             ignored=annotation(member.live, IGNORE_HEALTHCHECK) == "true",
         )
         for member in members
-        if not member.hook and not is_skipped(member.obj)
     )
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleetui.engine.application import TRACKING_ID, mapping
-from fleetui.engine.hooks import is_hook
 from fleetui.engine.tracking import tracking_id
+from fleetui.health.hooks import is_hook
 from fleetui.model.objects import Discovery, Obj, ObjectRef, ref_of
 from fleetui.render.directory import Manifest
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from fleetui.engine.application import HOOK, HOOK_DELETE_POLICY, SYNC_WAVE, annotation
+from fleetui.health.hooks import is_hook, is_skipped
 
 HELM_HOOK = "helm.sh/hook"
 HELM_WEIGHT = "helm.sh/hook-weight"
@@ -54,22 +55,6 @@ def hook_types(obj: Mapping[str, Any]) -> list[str]:
         return list(dict.fromkeys(own))
     mapped = [_HELM_HOOKS[value] for value in _values(obj, HELM_HOOK) if value in _HELM_HOOKS]
     return list(dict.fromkeys(mapped))
-
-
-def is_hook(obj: Mapping[str, Any]) -> bool:
-    """Whether an object is run at a phase instead of being kept; ``Skip`` alone makes no hook.
-
-    Any Helm hook but ``crd-install`` counts, also one that has no counterpart and is therefore never applied.
-    """
-    if _values(obj, HOOK):
-        types = hook_types(obj)
-        return bool(types) and types != ["Skip"]
-    return any(value != "crd-install" for value in _values(obj, HELM_HOOK))
-
-
-def is_skipped(obj: Mapping[str, Any]) -> bool:
-    """Whether ``argocd.argoproj.io/hook: Skip`` stands alone: the object is not applied."""
-    return hook_types(obj) == ["Skip"]
 
 
 def phases(obj: Mapping[str, Any]) -> list[Phase]:

@@ -19,7 +19,7 @@ from fleetui.diff.predicted import merge
 from fleetui.engine.application import FIELD_MANAGER, LAST_APPLIED, annotation
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
-from fleetui.model.errors import ForbiddenError, InvalidError, NotFoundError, StatusError
+from fleetui.model.errors import StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.ports import Cluster
 
@@ -71,8 +71,8 @@ class Predictor:
             return merge(target.obj, live)
         try:
             return await self._api.apply(resource, target.obj, field_manager=FIELD_MANAGER, dry_run=True)
-        except (InvalidError, ForbiddenError, NotFoundError, StatusError) as error:
-            if isinstance(error, StatusError) and error.code in {409, 429} or error_is_transient(error):
+        except StatusError as error:
+            if is_transient(error):
                 raise
             return merge(target.obj, live)
 
@@ -89,9 +89,18 @@ class Predictor:
         self._known[ref] = (*key, answer)
 
 
-def error_is_transient(error: Exception) -> bool:
-    """Whether asking again may give an answer: the server is overloaded or failed."""
-    return isinstance(error, StatusError) and error.code >= 500 and "typed patch" not in error.message
+def is_transient(error: StatusError) -> bool:
+    """Whether asking the server again may give an answer: it conflicted, is overloaded or failed."""
+    return error.code in {409, 429} or (error.code >= 500 and not is_schema_error(error))
+
+
+def is_schema_error(error: StatusError) -> bool:
+    """Whether the server could not read the object at all (a field that the kind does not have, a wrong type).
+
+    Argo CD finds these in its client-side dry run, before anything is applied; an API server words them so
+    (apimachinery `strict decoding error`, structured-merge-diff `failed to create typed patch object`).
+    """
+    return "strict decoding error" in error.message or "failed to create typed patch object" in error.message
 
 
 def _applied_before(live: Mapping[str, Any]) -> bool:

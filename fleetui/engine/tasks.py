@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fleetui.engine.application import SYNC_OPTIONS, annotation_option
-from fleetui.engine.hooks import PHASE_ORDER, Phase, delete_policies, is_hook, wave
+from fleetui.engine.hooks import PHASE_ORDER, Phase, delete_policies, wave
+from fleetui.health.hooks import is_hook
 from fleetui.model.objects import Obj, ObjectRef, split_api_version
 from fleetui.model.status import OperationPhase
 

@@ -1,0 +1,151 @@
+"""The engine's loops: what wakes which Application, and the workers that reconcile them.
+
+Owns: `Engine`, one for each hub. Woken by the hub's Applications, by the objects they made and by their repositories;
+timers are only a safety net. The decisions are in the modules it calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from fleetui.engine.application import GROUP, KIND, TRACKING_ID
+from fleetui.engine.clock import Clock
+from fleetui.engine.destination import Destinations
+from fleetui.engine.queue import WorkQueue
+from fleetui.engine.reconcile import Reconciler, Settings
+from fleetui.engine.sources import Sources
+from fleetui.engine.tracking import instance_name
+from fleetui.engine.writer import ApplicationWriter
+from fleetui.model.errors import FleetError, MissingError
+from fleetui.model.objects import StoredObject
+from fleetui.ports import LiveCluster, Repositories
+
+_log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""Namespace and name of an Application."""
+
+WORKERS = 10
+
+
+class Engine:
+    """Reconciles the Applications of one hub until it is cancelled.
+
+    Args:
+        hub: the cluster that holds the Applications.
+        repositories: the Git repositories of this process.
+        clock: the time.
+        others: further clusters that an Application may name as its destination.
+        settings: see `Settings`.
+    """
+
+    def __init__(
+        self,
+        hub: LiveCluster,
+        repositories: Repositories,
+        *,
+        clock: Clock,
+        others: Sequence[LiveCluster] = (),
+        settings: Settings | None = None,
+    ) -> None:
+        self._hub = hub
+        self._clock = clock
+        self._settings = settings or Settings()
+        self._queue: WorkQueue[Key] = WorkQueue(clock)
+        self._instances: dict[str, Key] = {}
+        self._by_url: dict[str, set[Key]] = {}
+        self._urls: dict[Key, str] = {}
+        self._sources = Sources(repositories, self._moved)
+        self._destinations = Destinations(hub, others, clock, self._woken)
+        self.reconciles = 0
+        """How many reconciles have been made (for tests and `/metrics`)."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is being worked on."""
+        return self._queue.idle()
+
+    async def run(self) -> None:
+        """Works until cancelled.
+
+        Raises:
+            MissingError: the hub does not know Applications; `fleetui bootstrap` puts the definition there.
+            ClusterError: the hub can't be reached at the start.
+        """
+        discovery = await self._hub.api.discover()
+        resource = discovery.by_kind(GROUP, KIND)
+        if resource is None:
+            raise MissingError(
+                f"cluster {self._hub.api.name} has no definition of applications.{GROUP}",
+                f"fleetui bootstrap --context {self._hub.api.name} puts it there",
+            )
+        reconciler = Reconciler(
+            self._destinations,
+            self._sources,
+            ApplicationWriter(self._destinations.hub, resource),
+            clock=self._clock,
+            settings=self._settings,
+        )
+        wanted = self._hub.want(resource)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(WORKERS):
+                    group.create_task(self._work(reconciler), name=f"engine {self._hub.api.name} worker {number}")
+        finally:
+            wanted.close()
+            self._sources.close()
+            self._destinations.close()
+
+    async def _work(self, reconciler: Reconciler) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                await self.work_on(reconciler, key)
+            finally:
+                self._queue.done(key)
+
+    async def work_on(self, reconciler: Reconciler, key: Key) -> None:
+        """One reconcile; a failure is logged and tried again after its back-off."""
+        self.reconciles += 1
+        try:
+            again = await reconciler.reconcile(*key)
+        except FleetError as error:
+            delay = self._queue.retry(key)
+            _log.warning("%s/%s: %s; next try in %.0f s", *key, error, delay)
+        except Exception:
+            delay = self._queue.retry(key)
+            _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay)
+        else:
+            self._queue.forget(key)
+            if again.after is not None:
+                self._queue.add_after(key, again.after)
+
+    # --- what wakes -------------------------------------------------------------------------------------------------
+
+    def _woken(self, obj: StoredObject) -> None:
+        if obj.ref.group_kind == (GROUP, KIND):
+            self._application_changed(obj)
+        tracked = (obj.meta.annotations or {}).get(TRACKING_ID)
+        if tracked:
+            key = self._instances.get(tracked.partition(":")[0])
+            if key is not None:
+                self._queue.add(key)
+
+    def _application_changed(self, obj: StoredObject) -> None:
+        key = (obj.ref.namespace, obj.ref.name)
+        self._instances[instance_name(*key, self._settings.namespace)] = key
+        source = (obj.decode().get("spec") or {}).get("source")
+        url = source.get("repoURL", "") if isinstance(source, dict) else ""
+        former = self._urls.get(key)
+        if former != url:
+            if former is not None:
+                self._by_url[former].discard(key)
+            self._urls[key] = url
+            self._by_url.setdefault(url, set()).add(key)
+        self._queue.add(key)
+
+    def _moved(self, url: str) -> None:
+        for key in self._by_url.get(url, ()):
+            self._queue.add(key)

@@ -1,0 +1,103 @@
+"""Looking at an application: from its source and the destination cluster to a `Comparison`.
+
+Owns: `observe`. The I/O around `fleetui.engine.compare`: renders, makes sure that the kinds are watched, asks for the
+predictions. A failure that belongs to the application is a `Comparison` with an `error`, never an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from fleetui.engine.application import Application, mapping, text
+from fleetui.engine.compare import Comparison, Member, compare, failed, members_of
+from fleetui.engine.desired import Targets, targets_of
+from fleetui.engine.destination import Destination
+from fleetui.engine.sources import Sources
+from fleetui.health import assess
+from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError
+from fleetui.model.objects import ref_of
+
+PREDICTIONS_AT_ONCE = 10
+
+
+async def observe(
+    app: Application,
+    destination: Destination,
+    sources: Sources,
+    *,
+    instance: str,
+    source: Mapping[str, Any] | None = None,
+    revision: str = "",
+    fetch: bool = False,
+) -> Comparison:
+    """Compares an application with its destination.
+
+    Args:
+        app: the application.
+        destination: the cluster it names.
+        sources: where its desired state is read.
+        instance: its name within tracking ids.
+        source: another source than the spec's (an operation's).
+        revision: another revision than the source's target.
+        fetch: ask the repository's remote first.
+
+    Raises:
+        RepositoryUnreachableError: the repository can't be reached now; whether that matters is the caller's choice.
+        ClusterError: the destination can't be asked what it serves.
+    """
+    source = app.source if source is None else source
+    await destination.know(_known_kinds(app))
+    try:
+        sha = await sources.resolve(source, revision, fetch=fetch)
+        rendered = await sources.render(source, sha)
+    except RepositoryUnreachableError:
+        raise
+    except FleetError as error:
+        message = f"Failed to load target state: failed to generate manifest for source 1 of 1: {error}"
+        return failed(await _live_members(app, destination, instance), revision="", error=message)
+    kinds = {ref_of(manifest.obj).group_kind for manifest in rendered.manifests} | _known_kinds(app)
+    try:
+        await destination.know(kinds)
+        await destination.watch(kinds)
+    except ClusterError as error:
+        return failed((), revision=sha, error=f"Failed to load live state: {error}")
+    targets = targets_of(rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
+    members = members_of(targets, destination.get, destination.tracked(instance))
+    try:
+        members = await _with_predictions(members, destination)
+    except ClusterError as error:
+        return failed(members, revision=sha, error=f"Failed to compare desired state to live state: {error}")
+    return compare(members, targets, revision=sha, judge=assess)
+
+
+async def _live_members(app: Application, destination: Destination, instance: str) -> list[Member]:
+    try:
+        await destination.watch(_known_kinds(app))
+    except ClusterError:
+        return []
+    return members_of(Targets(), destination.get, destination.tracked(instance))
+
+
+async def _with_predictions(members: list[Member], destination: Destination) -> list[Member]:
+    gate = asyncio.Semaphore(PREDICTIONS_AT_ONCE)
+
+    async def predicted(member: Member) -> Member:
+        if member.target is None or member.live is None:
+            return member
+        async with gate:
+            modified = await destination.predictor.modified(member.target, member.live, destination.discovery)
+        return Member(member.ref, member.target, member.live, modified)
+
+    return list(await asyncio.gather(*map(predicted, members)))
+
+
+def _known_kinds(app: Application) -> set[tuple[str, str]]:
+    """The kinds that the application is known to have: what is pruned later must be watched already."""
+    rows = app.status.get("resources")
+    kinds = {
+        (text(mapping(row).get("group")), text(mapping(row).get("kind")))
+        for row in (rows if isinstance(rows, list) else [])
+    }
+    return kinds | {("", "Namespace")}

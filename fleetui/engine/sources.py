@@ -1,0 +1,117 @@
+"""From an application's source to the manifests of one commit.
+
+Owns: `Sources`: revisions and rendered manifests, remembered until the repository moves, so that a reconcile which is
+woken by the cluster asks Git for nothing. Never here: Git itself (`backends.git`), reading YAML (`fleetui.render`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fleetui.engine.application import mapping, text
+from fleetui.model.errors import FleetError, PathNotFoundError
+from fleetui.ports import Repositories, Repository, Subscription
+from fleetui.render.detect import require_directory
+from fleetui.render.directory import Manifest, manifests
+
+_REMEMBERED = 512
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The manifests of a source at the commit `revision`."""
+
+    revision: str
+    manifests: Sequence[Manifest]
+
+
+class Sources:
+    """The sources of every application of one engine.
+
+    Args:
+        repositories: where Git repositories are opened.
+        moved: called with a repository's URL after one of its references moved.
+    """
+
+    def __init__(self, repositories: Repositories, moved: Callable[[str], None]) -> None:
+        self._repositories = repositories
+        self._moved = moved
+        self._open: dict[str, Repository] = {}
+        self._subscriptions: list[Subscription] = []
+        self._revisions: dict[tuple[str, str], str] = {}
+        self._rendered: OrderedDict[tuple[str, ...], Sequence[Manifest]] = OrderedDict()
+
+    def close(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.close()
+        self._subscriptions.clear()
+
+    def forget(self) -> None:
+        """Forgets what was rendered (hard refresh)."""
+        self._rendered.clear()
+        self._revisions.clear()
+
+    async def resolve(self, source: Mapping[str, Any], revision: str = "", *, fetch: bool = False) -> str:
+        """The commit of `revision`, or else of the source's `targetRevision` (``HEAD`` where it has none).
+
+        Raises:
+            GitError: it can't be told.
+        """
+        url = text(source.get("repoURL"))
+        wish = revision or text(source.get("targetRevision")) or "HEAD"
+        key = (url, wish)
+        if fetch or key not in self._revisions:
+            self._revisions[key] = await self._repository(url).resolve(wish, fetch=fetch)
+        return self._revisions[key]
+
+    async def render(self, source: Mapping[str, Any], sha: str) -> Rendered:
+        """The manifests of a source at commit `sha`.
+
+        Raises:
+            GitError: the folder can't be read.
+            ManifestError: a file is no manifest; it names file and line.
+        """
+        directory = mapping(source.get("directory"))
+        path = text(source.get("path")).strip("/")
+        options = (
+            str(directory.get("recurse") is True),
+            text(directory.get("include")),
+            text(directory.get("exclude")),
+        )
+        key = (text(source.get("repoURL")), sha, path, *options)
+        if key not in self._rendered:
+            self._rendered[key] = await self._read(source, sha, path)
+            while len(self._rendered) > _REMEMBERED:
+                self._rendered.popitem(last=False)
+        self._rendered.move_to_end(key)
+        return Rendered(sha, self._rendered[key])
+
+    async def _read(self, source: Mapping[str, Any], sha: str, path: str) -> Sequence[Manifest]:
+        directory = mapping(source.get("directory"))
+        try:
+            files = await self._repository(text(source.get("repoURL"))).files(sha, "" if path == "." else path)
+        except PathNotFoundError as error:
+            raise FleetError(f"{path}: app path does not exist") from error
+        require_directory(source, files, path=path)
+        return manifests(
+            files,
+            recurse=directory.get("recurse") is True,
+            include=text(directory.get("include")),
+            exclude=text(directory.get("exclude")),
+            root=path,
+        )
+
+    def _repository(self, url: str) -> Repository:
+        repository = self._open.get(url)
+        if repository is None:
+            repository = self._open[url] = self._repositories.open(url)
+            self._subscriptions.append(repository.subscribe(lambda: self._on_moved(url)))
+        return repository
+
+    def _on_moved(self, url: str) -> None:
+        for key in [key for key in self._revisions if key[0] == url]:
+            del self._revisions[key]
+        self._moved(url)
