@@ -1,0 +1,179 @@
+"""What the tree says of one object behind its name: ``0/3 ready``, ``ImagePullBackOff, 12 restarts``, ``2 endpoints``.
+
+Owns: `describe` and the rule of each kind. Pure; an odd object gives an empty text. Called by `fleetui.fleet.tree`.
+Never here: health (`fleetui.health`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fleetui.engine.application import mapping, text, whole
+from fleetui.model.objects import split_api_version
+
+Section = Mapping[str, Any]
+
+
+def describe(obj: Section) -> str:
+    """The short text of a decoded object; empty where there is nothing worth saying."""
+    group = split_api_version(text(obj.get("apiVersion")))[0]
+    rule = _RULES.get((group, text(obj.get("kind"))))
+    said = rule(obj) if rule else ""
+    if mapping(obj.get("metadata")).get("deletionTimestamp") and "Terminating" not in said:
+        return f"{said}, Terminating" if said else "Terminating"
+    return said
+
+
+def ready_endpoints(endpoint_slice: Section) -> int:
+    """How many addresses of an EndpointSlice take traffic; one without a condition counts as ready (discovery/v1)."""
+    return sum(
+        len(_list(endpoint.get("addresses")))
+        for endpoint in _maps(endpoint_slice.get("endpoints"))
+        if mapping(endpoint.get("conditions")).get("ready") is not False
+    )
+
+
+def endpoints(count: int) -> str:
+    return f"{count} endpoint" if count == 1 else f"{count} endpoints"
+
+
+def is_idle_replica_set(obj: Section) -> bool:
+    """Whether a ReplicaSet neither wants nor has pods."""
+    return whole(_spec(obj).get("replicas"), 1) == 0 and whole(_status(obj).get("replicas")) == 0
+
+
+# --- rules ----------------------------------------------------------------------------------------------------------
+
+
+def _replicas(obj: Section) -> str:
+    return f"{whole(_status(obj).get('readyReplicas'))}/{whole(_spec(obj).get('replicas'), 1)}"
+
+
+def _workload(obj: Section) -> str:
+    paused = ", paused" if _spec(obj).get("paused") is True else ""
+    return f"{_replicas(obj)} ready{paused}"
+
+
+def _daemon_set(obj: Section) -> str:
+    status = _status(obj)
+    return f"{whole(status.get('numberReady'))}/{whole(status.get('desiredNumberScheduled'))} ready"
+
+
+def _job(obj: Section) -> str:
+    held = {text(each.get("type")) for each in _maps(_status(obj).get("conditions")) if each.get("status") == "True"}
+    for condition, word in (("Complete", "Succeeded"), ("Failed", "Failed"), ("Suspended", "Suspended")):
+        if condition in held:
+            return word
+    failures = whole(_status(obj).get("failed"))
+    return f"Running, {failures} failed" if failures else "Running"
+
+
+def _cron_job(obj: Section) -> str:
+    return text(_spec(obj).get("schedule")) + (", suspended" if _spec(obj).get("suspend") is True else "")
+
+
+def _pod(obj: Section) -> str:
+    """The STATUS column of kubectl (pkg/printers/internalversion/printers.go, `printPod`), and the restarts."""
+    statuses = _maps(_status(obj).get("containerStatuses"))
+    restarts = sum(whole(status.get("restartCount")) for status in statuses)
+    said = "Terminating" if mapping(obj.get("metadata")).get("deletionTimestamp") else _pod_reason(obj, statuses)
+    ready = sum(status.get("ready") is True for status in statuses)
+    if said == "Running" and ready < len(statuses):
+        said = f"Running, {ready}/{len(statuses)} ready"
+    return f"{said}, {restarts} restart{'' if restarts == 1 else 's'}" if restarts else said
+
+
+def _pod_reason(obj: Section, statuses: list[Section]) -> str:
+    status = _status(obj)
+    phase = text(status.get("reason")) or text(status.get("phase"))
+    if initialising := _initialising(obj):
+        return initialising
+    reason = phase
+    for container in reversed(statuses):
+        reason = _container_reason(container) or reason
+    if reason == "Completed" and any("running" in mapping(each.get("state")) for each in statuses):
+        return "Running"
+    return reason
+
+
+def _initialising(obj: Section) -> str:
+    statuses = _maps(_status(obj).get("initContainerStatuses"))
+    for index, container in enumerate(statuses):
+        state = mapping(container.get("state"))
+        terminated = mapping(state.get("terminated"))
+        sidecar_started = "running" in state and container.get("started") is True
+        if sidecar_started or ("terminated" in state and whole(terminated.get("exitCode")) == 0):
+            continue
+        reason = _container_reason(container)
+        if reason and reason != "PodInitializing":
+            return f"Init:{reason}"
+        return f"Init:{index}/{len(_list(_spec(obj).get('initContainers'))) or len(statuses)}"
+    return ""
+
+
+def _container_reason(container: Section) -> str:
+    state = mapping(container.get("state"))
+    if reason := text(mapping(state.get("waiting")).get("reason")):
+        return reason
+    if "terminated" not in state:
+        return ""
+    terminated = mapping(state.get("terminated"))
+    signal = whole(terminated.get("signal"))
+    fallback = f"Signal:{signal}" if signal else f"ExitCode:{whole(terminated.get('exitCode'))}"
+    return text(terminated.get("reason")) or fallback
+
+
+def _service(obj: Section) -> str:
+    if text(_spec(obj).get("type")) == "ExternalName":
+        return text(_spec(obj).get("externalName"))
+    return ""
+
+
+def _endpoint_slice(obj: Section) -> str:
+    return endpoints(ready_endpoints(obj))
+
+
+def _phase(obj: Section) -> str:
+    phase = text(_status(obj).get("phase"))
+    return "" if phase == "Active" else phase
+
+
+def _autoscaler(obj: Section) -> str:
+    spec, status = _spec(obj), _status(obj)
+    wanted = f"{whole(spec.get('minReplicas'), 1)}-{whole(spec.get('maxReplicas'))}"
+    return f"{whole(status.get('currentReplicas'))} of {wanted} replicas"
+
+
+_RULES: dict[tuple[str, str], Callable[[Section], str]] = {
+    ("apps", "Deployment"): _workload,
+    ("apps", "StatefulSet"): _workload,
+    ("apps", "DaemonSet"): _daemon_set,
+    ("apps", "ReplicaSet"): _replicas,
+    ("", "ReplicationController"): _replicas,
+    ("batch", "Job"): _job,
+    ("batch", "CronJob"): _cron_job,
+    ("", "Pod"): _pod,
+    ("", "Service"): _service,
+    ("discovery.k8s.io", "EndpointSlice"): _endpoint_slice,
+    ("", "PersistentVolumeClaim"): _phase,
+    ("", "PersistentVolume"): _phase,
+    ("", "Namespace"): _phase,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+}
+
+
+def _spec(obj: Section) -> Section:
+    return mapping(obj.get("spec"))
+
+
+def _status(obj: Section) -> Section:
+    return mapping(obj.get("status"))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _maps(value: Any) -> list[Section]:
+    return [item for item in _list(value) if isinstance(item, Mapping)]
