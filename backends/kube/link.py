@@ -1,0 +1,231 @@
+"""How it stands with one API server, and when to try again.
+
+Owns: `Link`, the state machine that one cluster's requests and watches share, and its probe. Called by
+`backends.kube.cluster` and `backends.kube.informer`; it makes no request itself, the probe is handed in.
+
+Whatever can't reach the server only raises a suspicion. One probe for the whole cluster, not each of its watches,
+then finds out when the server answers again, and wakes them all. What belongs to one kind (forbidden, not served)
+stays with its watch, unless no watch of the cluster works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+
+from fleetui.model.errors import (
+    FleetError,
+    ForbiddenError,
+    NotFoundError,
+    OverloadedError,
+    StatusError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from fleetui.model.objects import ClusterName
+from fleetui.model.status import ClusterState, ClusterStatus
+from fleetui.model.text import one_line
+from fleetui.ports import Subscription
+
+Listener = Callable[[ClusterStatus], None]
+Watcher = object
+"""Whatever tells a link how its watch fares; known by its identity."""
+
+_QUICK = 2.0
+"""Seconds between two probes at most, while a server may just be starting again."""
+_QUICK_ATTEMPTS = 90
+_SLOW = 30.0
+_LOGIN_FIRST = 5.0
+
+
+class Verdict(NamedTuple):
+    state: ClusterState
+    error: Exception | None
+
+
+def judge(down: Exception | None, watches: list[Exception | None], *, connected: bool, was_live: bool) -> Verdict:
+    """The state of a cluster.
+
+    Args:
+        down: why the last probe failed; None where it did not.
+        watches: how each watch last fared; None for well.
+        connected: whether the server has answered at all.
+        was_live: whether it was live before.
+    """
+    away = ClusterState.STALE if was_live else ClusterState.UNREACHABLE
+    if down is not None:
+        return Verdict(ClusterState.UNAUTHORIZED if isinstance(down, UnauthorizedError) else away, down)
+    # A kind that is not served says nothing about the cluster, nor does a watch that was asked for wrongly.
+    telling = [error for error in watches if not isinstance(error, NotFoundError)]
+    blame = ((UnauthorizedError, ClusterState.UNAUTHORIZED), (UnreachableError, away), (OverloadedError, away))
+    kinds = (*blame, (ForbiddenError, ClusterState.FORBIDDEN))
+    if all(isinstance(error, tuple(kind for kind, _ in kinds)) for error in telling):
+        for kind, state in kinds:
+            for error in telling:
+                if isinstance(error, kind):
+                    return Verdict(state, error)
+    return Verdict(ClusterState.LIVE if connected else ClusterState.CONNECTING, None)
+
+
+def probe_delay(attempt: int, error: Exception, *, chance: float) -> float:
+    """Seconds between the failed probe number `attempt` (from 1) and the next.
+
+    Quick for about three minutes, because a server that restarts is back within seconds; slow for a refused login,
+    which costs the server and perhaps a plugin.
+    """
+    jitter = 0.75 + chance / 4
+    if isinstance(error, UnauthorizedError):
+        return min(_LOGIN_FIRST * 2.0 ** min(attempt - 1, 10), _SLOW) * jitter
+    if attempt <= _QUICK_ATTEMPTS:
+        return min(0.25 * 2.0 ** min(attempt - 1, 10), _QUICK) * jitter
+    return min(_QUICK * 2.0 ** min(attempt - _QUICK_ATTEMPTS, 10), _SLOW) * jitter
+
+
+class Link:
+    """The state of one cluster. All methods are called on the engine's loop."""
+
+    def __init__(
+        self,
+        name: ClusterName,
+        *,
+        server: str,
+        protected: bool = False,
+        probe: Callable[[], Awaitable[None]],
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._probe = probe
+        self._clock = clock
+        self._sleep = sleep
+        self._status = ClusterStatus(
+            name=name, state=ClusterState.CONNECTING, since=clock(), server=server, protected=protected
+        )
+        self._listeners: list[Listener] = []
+        self._watches: dict[Watcher, Exception | None] = {}
+        self._down: Exception | None = None
+        self._connected = False
+        self._was_live = False
+        self._open = asyncio.Event()
+        self._open.set()
+        self._probing: asyncio.Task[None] | None = None
+
+    @property
+    def status(self) -> ClusterStatus:
+        return self._status
+
+    def on_status(self, listener: Listener) -> Subscription:
+        """Calls `listener` with each new status, not with the present one."""
+        self._listeners.append(listener)
+        return _Listening(self._listeners, listener)
+
+    async def ready(self) -> None:
+        """Returns when the server may be asked: at once, unless it is known or suspected not to answer."""
+        await self._open.wait()
+
+    def succeeded(self, watcher: Watcher | None = None) -> None:
+        """Something came from the server: a successful answer, or anything on a watch."""
+        news = watcher is not None and self._watches.get(watcher, self) is not None
+        if watcher is not None:
+            self._watches[watcher] = None
+        if self._status.state is ClusterState.LIVE and self._open.is_set() and not news:
+            return
+        if self._probing is not None:
+            self._probing.cancel()
+            self._probing = None
+        self._answers()
+
+    def failed(self, error: Exception, watcher: Watcher | None = None) -> None:
+        """A request or a watch failed."""
+        if watcher is not None:
+            self._watches[watcher] = error
+        if isinstance(error, UnreachableError | UnauthorizedError):
+            self._suspect()
+        elif isinstance(error, StatusError) and not isinstance(error, OverloadedError) and self._open.is_set():
+            self._connected = True
+        self._show()
+
+    def forget(self, watcher: Watcher) -> None:
+        """A watch was closed."""
+        self._watches.pop(watcher, None)
+        self._show()
+
+    def served(self, version: str) -> None:
+        """The server's version became known."""
+        self._publish(msgspec.structs.replace(self._status, version=version))
+
+    async def close(self) -> None:
+        """Ends the probe."""
+        probing, self._probing = self._probing, None
+        if probing is not None:
+            probing.cancel()
+            with suppress(asyncio.CancelledError):
+                await probing
+
+    def _answers(self) -> None:
+        self._connected, self._down = True, None
+        self._open.set()
+        self._show()
+
+    def _suspect(self) -> None:
+        self._open.clear()
+        if self._probing is None:
+            name = f"probe {self._status.name}"
+            self._probing = asyncio.get_running_loop().create_task(self._probe_until_answered(), name=name)
+
+    async def _probe_until_answered(self) -> None:
+        attempt = 0
+        while (error := await self._probe_once()) is not None:
+            attempt += 1
+            delay = probe_delay(attempt, error, chance=random.random())
+            self._down = error
+            self._show(f"; reconnecting in {delay:.0f} s (attempt {attempt})" if delay >= 1 else "; reconnecting")
+            await self._sleep(delay)
+        self._probing = None
+        self._answers()
+
+    async def _probe_once(self) -> Exception | None:
+        """Why the server does not answer; None where it does, if only to say that the probe is not for us."""
+        try:
+            await self._probe()
+        except Exception as error:  # an unexpected one must not end the probe: nothing else would wake the watches
+            served = isinstance(error, StatusError) and not isinstance(error, OverloadedError)
+            return None if served else error
+        return None
+
+    def _show(self, outlook: str = "") -> None:
+        state, error = judge(
+            self._down, list(self._watches.values()), connected=self._connected, was_live=self._was_live
+        )
+        self._was_live = self._was_live or state is ClusterState.LIVE
+        if error is not None and error is self._down and not outlook and state is self._status.state:
+            return
+        since = self._status.since if state is self._status.state else self._clock()
+        message = f"{_sentence(error)}{outlook}" if error is not None else ""
+        self._publish(msgspec.structs.replace(self._status, state=state, since=since, message=message))
+
+    def _publish(self, status: ClusterStatus) -> None:
+        if status == self._status:
+            return
+        self._status = status
+        for listener in tuple(self._listeners):
+            listener(status)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, FleetError) else one_line(f"{type(error).__name__}: {error}")
+
+
+class _Listening:
+    def __init__(self, listeners: list[Listener], listener: Listener) -> None:
+        self._listeners = listeners
+        self._listener = listener
+
+    def close(self) -> None:
+        with suppress(ValueError):
+            self._listeners.remove(self._listener)
