@@ -24,7 +24,7 @@ from fleetui.model.app import (
     Source,
 )
 from fleetui.model.errors import MissingError, RefusedError
-from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.times import parse_time
 
@@ -40,6 +40,16 @@ class ArgoDialect:
 
     name = "argo"
     app_kind = ("argoproj.io", "Application")
+    app_resource = ApiResource(
+        group="argoproj.io",
+        version="v1alpha1",
+        kind="Application",
+        plural="applications",
+        namespaced=True,
+        verbs=frozenset({"create", "delete", "get", "list", "patch", "update", "watch"}),
+        short_names=("app", "apps"),
+        singular="application",
+    )
 
     def key(self, hub: ClusterName, obj: StoredObject) -> AppKey:
         return AppKey(hub=hub, dialect=self.name, namespace=obj.ref.namespace, name=obj.ref.name)

@@ -53,7 +53,7 @@ async def wait_for(
         elif key in change.removed:
             done.set_exception(MissingError(f"application {key} is gone"))
         elif key.hub in change.problems:
-            done.set_exception(ClusterError(change.problems[key.hub], cluster=key.hub))
+            done.set_exception(ClusterError(f"{key.hub}: {change.problems[key.hub]}", cluster=key.hub))
         elif key.hub not in change.loading and _is_live(fleet, key):
             done.set_exception(MissingError(f"there is no application {key}"))
 
