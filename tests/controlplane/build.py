@@ -77,14 +77,6 @@ def find_or_build() -> Assets | Unavailable:
         return Unavailable(f"building the control plane failed: {error}")
 
 
-def is_at_hand() -> bool:
-    """Whether `find_or_build` would answer at once, without building."""
-    try:
-        return bool(os.environ.get("KUBEBUILDER_ASSETS")) or _is_complete(_cache_folder(_Recipe.here()))
-    except (_CannotBuildError, OSError):
-        return True
-
-
 def _named_assets(folder: Path) -> Assets:
     def find(name: str) -> str | None:
         return shutil.which(name, path=str(folder))

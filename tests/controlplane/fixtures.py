@@ -20,7 +20,6 @@ SWITCH = "FLEETUI_CONTROL_PLANE"
 NEEDS = "needs a control plane: "
 """How every such skip begins, for the summary below and for who greps."""
 
-_FIXTURES = frozenset({"control_plane", "isolated_control_plane"})
 _FOUND = pytest.StashKey[Assets | Unavailable]()
 
 
@@ -29,7 +28,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     """Builds before the first test, or minutes of building would count as the first one's and kill it."""
     if session.config.option.collectonly:
         return
-    if any(_FIXTURES & set(getattr(item, "fixturenames", ())) for item in session.items):
+    if any("control_plane_assets" in getattr(item, "fixturenames", ()) for item in session.items):
         session.config.stash[_FOUND] = _look(session.config)
 
 

@@ -167,9 +167,14 @@ class ControlPlane:
     def kubeconfig(self, user: User = "admin", name: str = "real") -> Path:
         """A file whose cluster, user, context and current context are all called `name`."""
         path = self._folder / f"kubeconfig-{user}-{name}.yaml"
-        ca = base64.b64encode(self.ca_data).decode()
-        path.touch(mode=0o600)
-        path.write_text(_KUBECONFIG.format(name=name, url=self.url, ca=ca, user=self._credentials(user)))
+        if not path.exists():
+            ca = base64.b64encode(self.ca_data).decode()
+            text = _KUBECONFIG.format(name=name, url=self.url, ca=ca, user=self._credentials(user))
+            # Whole or not at all: the controllers once started from a file that was being written again.
+            handle, written = tempfile.mkstemp(dir=self._folder)  # for its owner alone
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+            Path(written).replace(path)
         return path
 
     def kubectl(
@@ -180,6 +185,7 @@ class ControlPlane:
         user: User = "admin",
     ) -> subprocess.CompletedProcess[str]:
         """Runs kubectl; ControlPlaneError with its own words if it fails and `check` is on."""
+        self._insist()
         home = self._folder / "kubectl"
         home.mkdir(exist_ok=True)
         done = subprocess.run(
@@ -195,7 +201,14 @@ class ControlPlane:
 
     def api(self, user: Literal["admin", "viewer"] = "admin") -> Api:
         """The harness's own requests, for one thread and the caller to close."""
+        self._insist()
         return self._api(self.admin_token if user == "admin" else self.viewer_token)
+
+    def _insist(self) -> None:
+        """A component that ended by itself is told as such, not as whatever then fails to happen."""
+        for component in (self._etcd, self._apiserver, self._manager):
+            if component:
+                component.insist()
 
     # --- how it is made -------------------------------------------------------------------------------------
 

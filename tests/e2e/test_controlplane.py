@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -235,6 +236,14 @@ def test_a_control_plane_outlives_the_thread_that_started_it(control_plane_asset
         assert plane.is_ready()
     finally:
         plane.close()
+
+
+def test_a_component_that_ended_by_itself_is_told(isolated_control_plane: ControlPlane) -> None:
+    etcd = isolated_control_plane.pids[0]
+    os.kill(etcd, signal.SIGKILL)
+    wait_until(lambda: etcd not in isolated_control_plane.pids, TIMEOUT, "etcd is gone")
+    with pytest.raises(ControlPlaneError, match="etcd ended with exit code -9; the end of "):
+        isolated_control_plane.kubectl("get", "pods")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
