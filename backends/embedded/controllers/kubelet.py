@@ -70,8 +70,7 @@ class Scheduler:
         }
         if (pod.get("status") or {}).get("conditions"):
             return
-        status = {"phase": "Pending", "conditions": [condition], "qosClass": podstatus.qos_class(pod)}
-        self._world.set_status(pod, status, manager=SCHEDULER)
+        self._world.set_status(pod, {**(pod.get("status") or {}), "conditions": [condition]}, manager=SCHEDULER)
         self._events.warning(pod, "FailedScheduling", message)
 
 

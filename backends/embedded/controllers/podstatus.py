@@ -1,13 +1,13 @@
 """The status of a Pod, as the kubelet writes it. Pure.
 
-Owns: container states, Pod conditions, phase and QoS class. Called by `kubelet`. After kubernetes
-`pkg/kubelet/kubelet_pods.go`, `pkg/kubelet/status/generate.go` and `pkg/apis/core/v1/helper/qos`.
+Owns: container states, Pod conditions and phase. Called by `kubelet` and `lives`. After kubernetes
+`pkg/kubelet/kubelet_pods.go` and `pkg/kubelet/status/generate.go`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from backends.embedded.controllers import conditions, images
@@ -80,7 +80,7 @@ def pod_status(pod: Obj, containers: Sequence[Obj], *, inits: Sequence[Obj] = ()
     status["startTime"] = old.get("startTime") or stamp
     if inits:
         status["initContainerStatuses"] = list(inits)
-    return status | {"containerStatuses": list(containers), "qosClass": qos_class(pod)}
+    return status | {"containerStatuses": list(containers), "qosClass": old.get("qosClass", "BestEffort")}
 
 
 def _phase(containers: Sequence[Obj], inits: Sequence[Obj], *, restarts: bool) -> str:
@@ -130,17 +130,3 @@ def _gate(names: Sequence[str], reason: str, text: str) -> dict[str, str]:
     if not names:
         return {"status": "True"}
     return {"status": "False", "reason": reason, "message": f"{text}: [{' '.join(names)}]"}
-
-
-def qos_class(pod: Mapping[str, Any]) -> str:
-    """``Guaranteed``, ``Burstable`` or ``BestEffort``, by the containers' requests and limits."""
-    spec = pod["spec"]
-    resources = [one.get("resources") or {} for one in (*spec.get("containers", ()), *spec.get("initContainers", ()))]
-    if not any(each.get("requests") or each.get("limits") for each in resources):
-        return "BestEffort"
-    for each in resources:
-        limits = each.get("limits") or {}
-        requests = {**limits, **(each.get("requests") or {})}
-        if not {"cpu", "memory"} <= limits.keys() or any(requests.get(key) != limits[key] for key in ("cpu", "memory")):
-            return "Burstable"
-    return "Guaranteed"

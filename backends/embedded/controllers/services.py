@@ -14,7 +14,7 @@ from backends.embedded.controllers.naming import fnv32a, suffix
 from backends.embedded.controllers.world import INGRESS, POD, SERVICE, SLICE, World, deleting, matches, owner_reference
 from fleetui.model.objects import Obj
 
-CLOUD, INGRESS_CONTROLLER, API_SERVER = "cloud-controller-manager", "nginx-ingress-controller", "kube-apiserver"
+CLOUD, INGRESS_CONTROLLER = "cloud-controller-manager", "nginx-ingress-controller"
 _NAME_LABEL, _MANAGED_LABEL = "kubernetes.io/service-name", "endpointslice.kubernetes.io/managed-by"
 
 
@@ -26,15 +26,10 @@ class Services:
         self._events = recorder
 
     def reconcile(self, namespace: str, name: str) -> float | None:
-        """Gives the Service its addresses and writes its EndpointSlice."""
+        """Gives the Service its public address and writes its EndpointSlice."""
         service = self._world.get(SERVICE, namespace, name)
         if service is None or deleting(service) or service["spec"].get("type") == "ExternalName":
             return None
-        if not service["spec"].get("clusterIP"):
-            address = _address("10.96", self._world.cluster, f"{namespace}/{name}")
-            spec = {**service["spec"], "clusterIP": address, "clusterIPs": [address]}
-            self._world.change({**service, "spec": spec}, manager=API_SERVER)
-            return None  # the change brings the Service here again
         if service["spec"].get("type") == "LoadBalancer":
             self._balance(service)
         if service["spec"].get("selector"):
@@ -88,9 +83,7 @@ def public_address(world: World, service: Obj) -> str:
 
 
 def _address(prefix: str, cluster: str, name: str) -> str:
-    number = fnv32a(f"{cluster}/{name}".encode())
-    last = f"{number % 250 + 2}"
-    return f"{prefix}.{last}" if prefix.count(".") == 2 else f"{prefix}.{number // 250 % 250}.{last}"
+    return f"{prefix}.{fnv32a(f'{cluster}/{name}'.encode()) % 250 + 2}"
 
 
 def _reachable(pod: Obj) -> bool:
