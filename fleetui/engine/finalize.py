@@ -6,6 +6,7 @@ wave first, one wave at a time, each gone before the next.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,7 +67,7 @@ async def _delete(destination: Destination, obj: Obj, propagation: Propagation) 
     if resource is None:
         return
     ref = ref_of(obj)
-    try:
+    with contextlib.suppress(NotFoundError):
         await destination.api.delete(
             resource,
             ref.name,
@@ -74,6 +75,4 @@ async def _delete(destination: Destination, obj: Obj, propagation: Propagation) 
             propagation=propagation,
             uid=text(mapping(obj.get("metadata")).get("uid")),
         )
-    except NotFoundError:
-        pass
     destination.overlay.forget(ref)

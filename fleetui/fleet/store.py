@@ -68,6 +68,10 @@ class LiveStore:
             raise ClusterError(f"{self._api.name}: {resource.full_name} is not watched", cluster=self._api.name)
         await feed.first_listing()
 
+    def watches(self, resource: ApiResource, namespace: str = "") -> bool:
+        """Whether somebody wants the resource of just this namespace (of all, where it is empty) watched."""
+        return (resource.group, resource.kind, namespace if resource.namespaced else "") in self._feeds
+
     def get(self, ref: ObjectRef) -> StoredObject | None:
         return self._kinds.get(ref.group_kind, {}).get(ref)
 

@@ -1,0 +1,1 @@
+"""Files of a Git tree become manifests, by Argo CD's and Kubernetes' rules. Pure: no I/O, no clock."""

@@ -1,0 +1,5 @@
+"""``python -m fleetui``."""
+
+from fleetui.cli import main
+
+main()

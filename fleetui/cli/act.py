@@ -1,0 +1,147 @@
+"""The commands that change something: `sync`, `refresh`, `rollback`; and `wait`.
+
+Owns: how an action is asked for and followed. The action itself goes through the fleet's one dispatcher, as from the
+console.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetui.cli.connect import with_fleet
+from fleetui.cli.options import Scope
+from fleetui.cli.read import loaded_app
+from fleetui.cli.report import say
+from fleetui.fleet.views import Action, ActionKind
+from fleetui.fleet.wait import wait_for
+from fleetui.model.app import App, AppKey
+from fleetui.model.errors import ExitCode, MissingError, UsageError
+from fleetui.model.objects import ObjectRef
+from fleetui.model.status import OperationPhase
+
+if TYPE_CHECKING:
+    from fleetui.fleet.fleet import LiveFleet
+
+
+def resource_ref(text: str) -> ObjectRef:
+    """``GROUP/KIND/NAMESPACE/NAME``; the core group and the namespace of a cluster-scoped object are empty.
+
+    Raises:
+        UsageError: it has not four parts.
+    """
+    parts = text.split("/")
+    if len(parts) != 4 or not parts[1] or not parts[3]:
+        raise UsageError(f"--resource {text} is not GROUP/KIND/NAMESPACE/NAME", "e.g. apps/Deployment/shop/api")
+    return ObjectRef(*parts)
+
+
+def run_sync(
+    scope: Scope,
+    text: str,
+    *,
+    revision: str,
+    prune: bool,
+    dry_run: bool,
+    resources: Sequence[str],
+    wait: bool,
+    timeout: float | None,
+) -> int:
+    """`sync APP`."""
+    chosen = tuple(resource_ref(one) for one in resources)
+
+    async def work(fleet: LiveFleet) -> int:
+        key = await loaded_app(fleet, text, scope)
+        action = Action(
+            kind=ActionKind.SYNC, app=key, revision=revision, prune=prune, dry_run=dry_run, resources=chosen
+        )
+        return await _do(fleet, action, wait=wait, settle=wait and not dry_run, timeout=timeout)
+
+    return with_fleet(scope, work)
+
+
+def run_refresh(scope: Scope, text: str, *, hard: bool) -> int:
+    """`refresh APP`."""
+
+    async def work(fleet: LiveFleet) -> int:
+        key = await loaded_app(fleet, text, scope)
+        return await _do(fleet, Action(kind=ActionKind.REFRESH, app=key, hard=hard), wait=False)
+
+    return with_fleet(scope, work)
+
+
+def run_rollback(
+    scope: Scope,
+    text: str,
+    history_id: int | None,
+    *,
+    prune: bool,
+    dry_run: bool,
+    wait: bool,
+    timeout: float | None,
+) -> int:
+    """`rollback APP [ID]`."""
+
+    async def work(fleet: LiveFleet) -> int:
+        key = await loaded_app(fleet, text, scope)
+        chosen = history_id if history_id is not None else _previous(fleet.apps[key])
+        action = Action(kind=ActionKind.ROLLBACK, app=key, history_id=chosen, prune=prune, dry_run=dry_run)
+        return await _do(fleet, action, wait=wait, timeout=timeout)
+
+    return with_fleet(scope, work)
+
+
+def run_wait(scope: Scope, text: str, *, sync: bool, health: bool, timeout: float | None) -> int:
+    """`wait APP`."""
+
+    async def work(fleet: LiveFleet) -> int:
+        key = await loaded_app(fleet, text, scope)
+        app = await wait_for(fleet, key, sync=sync, health=health, operation=True, timeout=timeout)
+        click.echo(f"{key}: {app.sync}, {app.health.status}")
+        return ExitCode.OK
+
+    return with_fleet(scope, work)
+
+
+async def _do(
+    fleet: LiveFleet, action: Action, *, wait: bool, settle: bool = False, timeout: float | None = None
+) -> int:
+    outcome = await fleet.execute(action)
+    if not outcome.accepted:
+        say(f"fleetui: {outcome.message}")
+        return ExitCode.FAILED
+    click.echo(outcome.message)
+    if not wait:
+        return ExitCode.OK
+    app = await wait_for(fleet, action.app, operation=True, timeout=timeout)
+    failed = _tell_end(action.app, app)
+    if failed or not settle:
+        return ExitCode.FAILED if failed else ExitCode.OK
+    app = await wait_for(fleet, action.app, sync=True, health=True, timeout=timeout)
+    click.echo(f"{action.app}: {app.sync}, {app.health.status}")
+    return ExitCode.OK
+
+
+def _tell_end(key: AppKey, app: App) -> bool:
+    """Prints how the operation ended; whether it failed."""
+    operation = app.operation
+    if operation is None:
+        return False
+    click.echo(f"{key}: {operation.phase}: {operation.message}")
+    for result in operation.results:
+        click.echo(f"  {result.ref}  {result.status or result.hook_phase}  {result.message}")
+    return operation.phase is not OperationPhase.SUCCEEDED
+
+
+def _previous(app: App) -> int:
+    """The history's last entry but one.
+
+    Raises:
+        MissingError: there is none.
+    """
+    ids = sorted(entry.id for entry in app.history)
+    if len(ids) < 2:
+        raise MissingError(f"{app.key} has no earlier entry in its history to roll back to")
+    return ids[-2]

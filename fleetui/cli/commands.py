@@ -1,0 +1,200 @@
+"""The commands, their options and their help; what they do is in the modules that they import when run.
+
+Owns: `cli`. Kept free of anything that is slow to import.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fleetui import __version__
+from fleetui.cli.options import Scope, duration, output_option, scope_options
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fleetui")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig to use.")
+@click.option("--context", "contexts", multiple=True, help="A context of the kubeconfig; may be repeated.")
+@click.option("--all-contexts", is_flag=True, help="Every context of the kubeconfig.")
+@click.option("--read-only", is_flag=True, help="Refuse every change.")
+@click.pass_context
+def cli(
+    context: click.Context, kubeconfig: Path | None, contexts: tuple[str, ...], all_contexts: bool, read_only: bool
+) -> None:
+    """A terminal console for a GitOps fleet. Without a command: the console."""
+    context.obj = Scope(kubeconfig, contexts, all_contexts, read_only=read_only)
+    if context.invoked_subcommand is None:
+        from fleetui.cli.console import open_console
+
+        open_console(context.obj)
+
+
+@cli.command()
+@click.option("--clusters", default=4, show_default=True, type=click.IntRange(1, 100), help="How many clusters.")
+@click.option("--apps", default=0, type=click.IntRange(0, 20_000), help="At least so many applications in all.")
+@click.option("--seed", default=1, show_default=True, help="Another number, another fleet.")
+@click.option("--serve", is_flag=True, help="No console: print the kubeconfig's path and stay, for kubectl and k9s.")
+@click.pass_obj
+def demo(scope: Scope, clusters: int, apps: int, seed: int, serve: bool) -> None:
+    """A fleet to play with: embedded clusters, real Git repositories, the engine. Needs nothing."""
+    from fleetui.cli.demo import run_demo
+
+    run_demo(scope, clusters=clusters, apps=apps, seed=seed, serve=serve)
+
+
+@cli.group()
+def get() -> None:
+    """What the console's tables show."""
+
+
+@get.command("apps")
+@scope_options
+@click.option("-w", "--watch", is_flag=True, help="Go on with each change.")
+@output_option("table", "wide", "json", "yaml", "name")
+def get_apps(scope: Scope, watch: bool, output: str) -> int:
+    """The applications of the chosen clusters, problems first."""
+    from fleetui.cli.read import show_apps
+
+    return show_apps(scope, output, watch=watch)
+
+
+@get.command("clusters")
+@scope_options
+@output_option("table", "json", "yaml", "name")
+def get_clusters(scope: Scope, output: str) -> int:
+    """The chosen clusters, and how they are."""
+    from fleetui.cli.read import show_clusters
+
+    return show_clusters(scope, output)
+
+
+@cli.command()
+@scope_options
+@click.argument("app")
+@output_option("table", "json", "yaml")
+def tree(scope: Scope, app: str, output: str) -> int:
+    """The objects of an application, with the health of each."""
+    from fleetui.cli.read import show_tree
+
+    return show_tree(scope, app, output)
+
+
+@cli.command()
+@scope_options
+@click.argument("app")
+@click.option("--revision", default="", help="Compare with this commit, branch or tag instead.")
+@output_option("table", "json", "yaml")
+def diff(scope: Scope, app: str, revision: str, output: str) -> int:
+    """What differs between Git and the cluster. Exit status 4 if anything does."""
+    from fleetui.cli.read import show_diff
+
+    return show_diff(scope, app, output, revision=revision)
+
+
+@cli.command()
+@scope_options
+@click.argument("app")
+@output_option("table", "json", "yaml")
+def history(scope: Scope, app: str, output: str) -> int:
+    """What was deployed when, by whom, from which commit."""
+    from fleetui.cli.read import show_history
+
+    return show_history(scope, app, output)
+
+
+@cli.command()
+@scope_options
+@click.argument("app")
+@click.option("--revision", default="", help="Sync to this commit, branch or tag.")
+@click.option("--prune", is_flag=True, help="Delete what is no longer in Git.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
+@click.option(
+    "--resource", "resources", multiple=True, metavar="GROUP/KIND/NAMESPACE/NAME", help="Only this object; repeatable."
+)
+@click.option("--wait", is_flag=True, help="Wait for the end, and for Synced and Healthy.")
+@click.option("--timeout", callback=duration, help="How long to wait, e.g. 5m.")
+def sync(
+    scope: Scope,
+    app: str,
+    revision: str,
+    prune: bool,
+    dry_run: bool,
+    resources: tuple[str, ...],
+    wait: bool,
+    timeout: float | None,
+) -> int:
+    """Bring the cluster to what Git says."""
+    from fleetui.cli.act import run_sync
+
+    return run_sync(
+        scope, app, revision=revision, prune=prune, dry_run=dry_run, resources=resources, wait=wait, timeout=timeout
+    )
+
+
+@cli.command()
+@scope_options
+@click.argument("app")
+@click.option("--hard", is_flag=True, help="Forget what is cached.")
+def refresh(scope: Scope, app: str, hard: bool) -> int:
+    """Compare with Git again, now."""
+    from fleetui.cli.act import run_refresh
+
+    return run_refresh(scope, app, hard=hard)
+
+
+@cli.command()
+@scope_options
+@click.argument("app")
+@click.argument("history_id", metavar="[ID]", type=int, required=False)
+@click.option("--prune", is_flag=True, help="Delete what was not there then.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
+@click.option("--wait", is_flag=True, help="Wait for the end.")
+@click.option("--timeout", callback=duration, help="How long to wait, e.g. 5m.")
+def rollback(
+    scope: Scope, app: str, history_id: int | None, prune: bool, dry_run: bool, wait: bool, timeout: float | None
+) -> int:
+    """Go back to an entry of the history; without ID to the one before the current."""
+    from fleetui.cli.act import run_rollback
+
+    return run_rollback(scope, app, history_id, prune=prune, dry_run=dry_run, wait=wait, timeout=timeout)
+
+
+@cli.command()
+@scope_options
+@click.argument("app")
+@click.option("--sync", "for_sync", is_flag=True, help="Until it is Synced.")
+@click.option("--health", "for_health", is_flag=True, help="Until it is Healthy.")
+@click.option("--timeout", callback=duration, help="How long to wait, e.g. 5m; for ever without.")
+def wait(scope: Scope, app: str, for_sync: bool, for_health: bool, timeout: float | None) -> int:
+    """Wait until an application is Synced and Healthy. Exit status 4 if it isn't in time."""
+    from fleetui.cli.act import run_wait
+
+    both = not (for_sync or for_health)
+    return run_wait(scope, app, sync=for_sync or both, health=for_health or both, timeout=timeout)
+
+
+@cli.group()
+def engine() -> None:
+    """The reconcile engine, without a console."""
+
+
+@engine.command("run")
+@scope_options
+@click.option("--git-interval", default="60s", show_default=True, callback=duration, help="How often to ask remotes.")
+def engine_run(scope: Scope, git_interval: float) -> None:
+    """Reconcile the Applications of the chosen hubs until stopped."""
+    from fleetui.cli.engine import run_engine
+
+    run_engine(scope, git_interval=git_interval)
+
+
+@cli.command()
+@scope_options
+@click.option("--print", "only_print", is_flag=True, help="Print the manifests instead of applying them.")
+def bootstrap(scope: Scope, only_print: bool) -> None:
+    """Put the definitions that the engine needs into a hub."""
+    from fleetui.cli.engine import run_bootstrap
+
+    run_bootstrap(scope, only_print=only_print)

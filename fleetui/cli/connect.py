@@ -1,0 +1,97 @@
+"""From options to a running fleet: which clusters, which repositories, wired together.
+
+Owns: `Connection` and `connected`. The composition root proper: backends are made here and handed to the core.
+Nothing heavy is imported before a coroutine of this module runs on the engine's thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fleetui.cli.options import Scope
+from fleetui.model.errors import UsageError
+from fleetui.runtime import Runtime
+
+if TYPE_CHECKING:
+    from backends.kube.kubeconfig import Kubeconfig
+    from fleetui.fleet.fleet import LiveFleet
+    from fleetui.fleet.store import LiveStore
+    from fleetui.ports import Repositories
+
+T = TypeVar("T")
+
+
+def chosen_contexts(scope: Scope) -> tuple[Kubeconfig, tuple[str, ...]]:
+    """The kubeconfig and the contexts of it that the options name; the current one where they name none.
+
+    Raises:
+        UsageError: there is no usable kubeconfig, or a context does not exist.
+    """
+    from backends.kube.kubeconfig import load
+
+    kubeconfig = load([scope.kubeconfig] if scope.kubeconfig else None)
+    if scope.all_contexts:
+        if not kubeconfig.contexts:
+            raise UsageError("the kubeconfig has no contexts", "fleetui demo shows a fleet without one")
+        return kubeconfig, kubeconfig.contexts
+    names = scope.contexts or (kubeconfig.context().name,)
+    for name in names:
+        kubeconfig.context(name)
+    return kubeconfig, tuple(dict.fromkeys(names))
+
+
+class Connection:
+    """The clusters and repositories of one run; made and used on the engine's loop.
+
+    Args:
+        scope: the options.
+        git_interval: seconds between two looks at a remote repository.
+    """
+
+    def __init__(self, scope: Scope, *, git_interval: float = 60.0) -> None:
+        from backends.git import GitRepositories
+        from backends.kube.cluster import KubeCluster
+        from fleetui.config import Paths, load_settings
+        from fleetui.fleet.store import LiveStore
+
+        settings = load_settings(Paths.of(os.environ).settings_file)
+        kubeconfig, names = chosen_contexts(scope)
+        self.scope = scope
+        self.stores: tuple[LiveStore, ...] = tuple(
+            LiveStore(KubeCluster(kubeconfig.context(name), name=name, protected=settings.protects(name)))
+            for name in names
+        )
+        self.repositories: Repositories = GitRepositories(interval=git_interval)
+
+    def fleet(self) -> LiveFleet:
+        """The live fleet over these clusters; not started."""
+        from backends.argocd import ArgoDialect
+        from fleetui.fleet.fleet import LiveFleet
+
+        return LiveFleet(self.stores, [ArgoDialect()], self.repositories, read_only=self.scope.read_only)
+
+    async def close(self) -> None:
+        """Ends every watch and every process."""
+        for store in self.stores:
+            store.close()
+            await store.api.close()
+        await self.repositories.close()
+
+
+def with_fleet(scope: Scope, work: Callable[[LiveFleet], Coroutine[Any, Any, T]]) -> T:
+    """Starts a fleet on an engine thread, runs `work` there and ends everything again; returns its result."""
+
+    async def run() -> T:
+        connection = Connection(scope)
+        fleet = connection.fleet()
+        try:
+            await fleet.start()
+            return await work(fleet)
+        finally:
+            await fleet.close()
+            await connection.close()
+
+    with Runtime() as runtime:
+        return runtime.submit(run()).result()

@@ -1,0 +1,166 @@
+"""The JSON that commands print: stable names, documented in docs/cli.md.
+
+Owns: one function for each kind of document, from the model to plain data. Times are RFC 3339, absent ones null.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fleetui.fleet.views import AppDiff, HistoryRow, Tree, TreeNode
+from fleetui.model.app import App
+from fleetui.model.change import Change, Commit
+from fleetui.model.objects import ObjectRef
+from fleetui.model.status import ClusterStatus, Health
+from fleetui.model.times import format_time
+
+Document = dict[str, Any]
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else format_time(seconds)
+
+
+def ref(value: ObjectRef) -> Document:
+    """An object's reference."""
+    return {"group": value.group, "kind": value.kind, "namespace": value.namespace, "name": value.name}
+
+
+def _health(value: Health | None) -> Document | None:
+    return None if value is None else {"status": value.status.value, "message": value.message}
+
+
+def _commit(value: Commit | None) -> Document | None:
+    if value is None:
+        return None
+    return {"sha": value.sha, "author": value.author, "time": _time(value.time), "subject": value.subject}
+
+
+def app(value: App) -> Document:
+    """One application."""
+    return {
+        "context": value.key.hub,
+        "namespace": value.key.namespace,
+        "name": value.key.name,
+        "engine": value.key.dialect,
+        "project": value.project,
+        "health": _health(value.health),
+        "sync": {"status": value.sync.value, "revision": value.revision, "outOfSync": value.out_of_sync},
+        "source": {
+            "repoURL": value.source.repo_url,
+            "path": value.source.path,
+            "targetRevision": value.source.target_revision,
+            "chart": value.source.chart,
+        },
+        "destination": {
+            "server": value.destination.server,
+            "name": value.destination.name,
+            "namespace": value.destination.namespace,
+        },
+        "automated": {
+            "enabled": value.automation.enabled,
+            "prune": value.automation.prune,
+            "selfHeal": value.automation.self_heal,
+        },
+        "operation": _operation(value),
+        "conditions": [{"type": one.type, "message": one.message} for one in value.conditions],
+        "images": list(value.images),
+        "createdAt": _time(value.created_at),
+        "reconciledAt": _time(value.reconciled_at),
+    }
+
+
+def _operation(value: App) -> Document | None:
+    state = value.operation
+    if state is None:
+        return None
+    return {
+        "phase": state.phase.value,
+        "message": state.message,
+        "startedAt": _time(state.started_at),
+        "finishedAt": _time(state.finished_at),
+        "initiatedBy": state.initiated_by,
+        "automated": state.automated,
+        "revision": state.revision,
+        "retryCount": state.retry_count,
+    }
+
+
+def cluster(value: ClusterStatus, apps: int) -> Document:
+    """One cluster."""
+    return {
+        "name": value.name,
+        "state": value.state.value,
+        "since": _time(value.since),
+        "message": value.message,
+        "server": value.server,
+        "version": value.version,
+        "protected": value.protected,
+        "apps": apps,
+    }
+
+
+def tree(value: Tree) -> Document:
+    """An application's tree, flat, in display order; `depth` says where a node hangs."""
+    return {"app": str(value.key), "problem": value.problem, "nodes": [_node(node) for node in value.nodes]}
+
+
+def _node(node: TreeNode) -> Document:
+    return {
+        **ref(node.ref),
+        "context": node.cluster,
+        "depth": node.depth,
+        "health": _health(node.health),
+        "sync": node.sync.value if node.sync else None,
+        "info": node.info,
+        "hook": node.hook,
+        "requiresPruning": node.requires_pruning,
+        "createdAt": _time(node.created_at),
+    }
+
+
+def diff(value: AppDiff) -> Document:
+    """What differs between Git and the cluster; secrets are masked."""
+    return {
+        "app": str(value.key),
+        "revision": value.revision,
+        "commit": _commit(value.commit),
+        "objects": [
+            {
+                **ref(one.ref),
+                "file": one.file,
+                "line": one.line,
+                "missing": one.live is None,
+                "extra": one.desired is None,
+                "changes": [_change(change) for change in one.changes],
+            }
+            for one in value.objects
+        ],
+    }
+
+
+def _change(change: Change) -> Document:
+    blame = change.blame
+    return {
+        "path": change.dotted,
+        "kind": change.kind.value,
+        "live": change.before,
+        "desired": change.after,
+        "liveBy": None
+        if blame is None
+        else {"manager": blame.manager, "operation": blame.operation, "time": _time(blame.time)},
+    }
+
+
+def history_row(value: HistoryRow) -> Document:
+    """One entry of the history."""
+    return {
+        "id": value.id,
+        "revision": value.revision,
+        "deployedAt": _time(value.deployed_at),
+        "initiatedBy": value.initiated_by,
+        "automated": value.automated,
+        "current": value.current,
+        "commit": _commit(value.commit),
+        "problem": value.problem,
+    }

@@ -1,0 +1,77 @@
+"""The options that many commands share, spelled as kubectl spells them.
+
+Owns: `Scope` (which clusters, which namespace) and the decorators that fill it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which clusters a command looks at and which namespace; empty `contexts`: the current one."""
+
+    kubeconfig: Path | None = None
+    contexts: tuple[str, ...] = ()
+    all_contexts: bool = False
+    namespace: str = ""
+    read_only: bool = False
+
+
+def scope_options(command: F) -> F:
+    """Adds ``--kubeconfig``, ``--context``, ``--all-contexts``, ``-n`` and ``-A``; the command gets ``scope=``."""
+    options = (
+        click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig to use."),
+        click.option("--context", "contexts", multiple=True, help="A context of the kubeconfig; may be repeated."),
+        click.option("--all-contexts", is_flag=True, help="Every context of the kubeconfig."),
+        click.option("-n", "--namespace", default="", help="Only applications of this namespace."),
+        click.option("-A", "--all-namespaces", is_flag=True, help="Applications of all namespaces (the default)."),
+    )
+
+    @click.pass_context
+    def wrapped(context: click.Context, /, **values: Any) -> Any:
+        outer: Scope = context.obj if isinstance(context.obj, Scope) else Scope()
+        values.pop("all_namespaces")
+        scope = Scope(
+            kubeconfig=values.pop("kubeconfig") or outer.kubeconfig,
+            contexts=values.pop("contexts") or outer.contexts,
+            all_contexts=values.pop("all_contexts") or outer.all_contexts,
+            namespace=values.pop("namespace"),
+            read_only=outer.read_only,
+        )
+        return context.invoke(command, scope=scope, **values)
+
+    wrapped.__name__ = command.__name__
+    wrapped.__doc__ = command.__doc__
+    wrapped.__dict__.update({key: value for key, value in command.__dict__.items() if key == "__click_params__"})
+    decorated: Any = wrapped
+    for option in reversed(options):
+        decorated = option(decorated)
+    result: F = decorated
+    return result
+
+
+def output_option(*formats: str) -> Callable[[F], F]:
+    """Adds ``-o``; the first format is the default."""
+    choice = click.Choice(formats)
+    return click.option("-o", "--output", type=choice, default=formats[0], show_default=True, help="Output format.")
+
+
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """A click callback: a Go duration or a number of seconds, as seconds."""
+    from fleetui.model.times import parse_duration
+
+    if value is None:
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error

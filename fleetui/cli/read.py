@@ -1,0 +1,163 @@
+"""The commands that read: `get`, `tree`, `diff`, `history`.
+
+Owns: what each asks of the fleet; how it looks is in `fleetui.cli.output` and `fleetui.cli.tables`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from fleetui.cli import documents, tables
+from fleetui.cli.connect import with_fleet
+from fleetui.cli.options import Scope
+from fleetui.cli.output import emit, emit_rows
+from fleetui.cli.report import say
+from fleetui.fleet.find import find_app
+from fleetui.model.app import App, AppKey
+from fleetui.model.errors import ClusterError, ExitCode
+
+if TYPE_CHECKING:
+    from fleetui.fleet.fleet import LiveFleet
+    from fleetui.fleet.views import ChangeSet
+
+
+async def loaded_app(fleet: LiveFleet, text: str, scope: Scope) -> AppKey:
+    """The key of the application that `text` names, once every cluster has answered.
+
+    Raises:
+        MissingError, UsageError: none fits, or several do.
+        ClusterError: a cluster did not answer, and none of the others knows it.
+    """
+    await fleet.loaded()
+    try:
+        return find_app(fleet.apps, text, namespace=scope.namespace)
+    except Exception:
+        problems = fleet.problems
+        if problems:
+            raise ClusterError("; ".join(problems.values())) from None
+        raise
+
+
+def _tell_problems(fleet: LiveFleet) -> ExitCode:
+    for problem in fleet.problems.values():
+        say(f"fleetui: {problem}")
+    return ExitCode.FAILED if fleet.problems else ExitCode.OK
+
+
+def show_apps(scope: Scope, output: str, *, watch: bool) -> int:
+    """`get apps`."""
+
+    def chosen(app: App) -> bool:
+        return not scope.namespace or app.key.namespace == scope.namespace
+
+    async def work(fleet: LiveFleet) -> int:
+        await fleet.loaded()
+        apps = sorted((app for app in fleet.apps.values() if chosen(app)), key=tables.problems_first)
+        emit_rows(
+            apps,
+            output,
+            document=documents.app,
+            name=lambda app: f"application.argoproj.io/{app.key.name}",
+            table=tables.apps(wide=output == "wide", now=time.time()),
+            empty="No applications found.",
+        )
+        code = _tell_problems(fleet)
+        if watch:
+            await _follow(fleet, output, chosen)
+        return code
+
+    return with_fleet(scope, work)
+
+
+async def _follow(fleet: LiveFleet, output: str, chosen: tables.Keep) -> None:
+    changes: asyncio.Queue[ChangeSet] = asyncio.Queue()
+    with_first = True
+    subscription = fleet.subscribe(changes.put_nowait)
+    try:
+        while True:
+            change = await changes.get()
+            if with_first:
+                with_first = False
+                continue
+            apps = [app for app in change.apps.values() if chosen(app)]
+            emit_rows(
+                apps,
+                output,
+                document=documents.app,
+                name=lambda app: f"application.argoproj.io/{app.key.name}",
+                table=tables.apps(wide=output == "wide", now=time.time(), head=False),
+                empty="",
+            )
+    finally:
+        subscription.close()
+
+
+def show_clusters(scope: Scope, output: str) -> int:
+    """`get clusters`."""
+
+    async def work(fleet: LiveFleet) -> int:
+        await fleet.loaded()
+        counts = tables.count_by_hub(fleet.apps.values())
+        emit_rows(
+            sorted(fleet.clusters.values(), key=lambda status: status.name),
+            output,
+            document=lambda status: documents.cluster(status, counts.get(status.name, 0)),
+            name=lambda status: status.name,
+            table=tables.clusters(counts, now=time.time()),
+            empty="No clusters.",
+        )
+        return ExitCode.OK
+
+    return with_fleet(scope, work)
+
+
+def show_tree(scope: Scope, text: str, output: str) -> int:
+    """`tree APP`."""
+
+    async def work(fleet: LiveFleet) -> int:
+        key = await loaded_app(fleet, text, scope)
+        found = await fleet.tree(key)
+        if output == "table":
+            emit(tables.tree(found))
+        else:
+            emit(documents.tree(found), output)
+        if found.problem:
+            say(f"fleetui: {found.problem}")
+        return ExitCode.OK
+
+    return with_fleet(scope, work)
+
+
+def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
+    """`diff APP`; exit status 4 where something differs."""
+
+    async def work(fleet: LiveFleet) -> int:
+        key = await loaded_app(fleet, text, scope)
+        found = await fleet.diff(key, revision=revision)
+        if output == "table":
+            emit(tables.diff(found))
+        else:
+            emit(documents.diff(found), output)
+        return ExitCode.DIFFERS if any(one.differs for one in found.objects) else ExitCode.OK
+
+    return with_fleet(scope, work)
+
+
+def show_history(scope: Scope, text: str, output: str) -> int:
+    """`history APP`."""
+
+    async def work(fleet: LiveFleet) -> int:
+        key = await loaded_app(fleet, text, scope)
+        emit_rows(
+            list(await fleet.history(key)),
+            output,
+            document=documents.history_row,
+            name=lambda row: str(row.id),
+            table=tables.history(now=time.time()),
+            empty=f"{key} has never been synced.",
+        )
+        return ExitCode.OK
+
+    return with_fleet(scope, work)

@@ -1,0 +1,125 @@
+"""The tables and trees that commands print for people.
+
+Owns: rows as text. Everything shown was sanitised where it entered (`fleetui.model.text`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from fleetui.cli.output import aligned
+from fleetui.fleet.views import AppDiff, HistoryRow, Tree
+from fleetui.model.app import App
+from fleetui.model.change import ChangeKind, ObjectDiff
+from fleetui.model.status import PROBLEM_ORDER, ClusterStatus, SyncStatus
+from fleetui.model.times import age
+
+Keep = Callable[[App], bool]
+SHORT = 8
+
+
+def problems_first(app: App) -> tuple[int, int, str]:
+    """What needs a human comes first, then by name."""
+    return PROBLEM_ORDER[app.health.status], app.sync is SyncStatus.SYNCED, str(app.key)
+
+
+def _age(since: float | None, now: float) -> str:
+    return "" if since is None else age(now - since)
+
+
+def apps(*, wide: bool, now: float, head: bool = True) -> Callable[[Sequence[App]], str]:
+    """`get apps`."""
+    titles = ["CONTEXT", "NAMESPACE", "NAME", "HEALTH", "SYNC", "REVISION", "ENGINE", "AGE"]
+    titles += ["PROJECT", "DESTINATION", "PATH", "MESSAGE"] if wide else []
+
+    def row(app: App) -> list[str]:
+        key = app.key
+        cells = [key.hub, key.namespace, key.name, app.health.status.value, app.sync.value]
+        cells += [app.revision[:SHORT], key.dialect, _age(app.created_at, now)]
+        if wide:
+            where = app.destination.name or app.destination.server
+            cells += [app.project, f"{where}/{app.destination.namespace}", app.source.path, why(app)]
+        return cells
+
+    return lambda rows: aligned(titles if head else (), [row(app) for app in rows])
+
+
+def why(app: App) -> str:
+    """The most telling message that an application has, in one line."""
+    for condition in app.conditions:
+        return condition.message
+    if app.operation is not None and app.operation.message:
+        return app.operation.message
+    return app.health.message
+
+
+def count_by_hub(everything: Iterable[App]) -> Mapping[str, int]:
+    """How many applications each hub has."""
+    return Counter(app.key.hub for app in everything)
+
+
+def clusters(counts: Mapping[str, int], *, now: float) -> Callable[[Sequence[ClusterStatus]], str]:
+    """`get clusters`."""
+    titles = ("NAME", "STATE", "SINCE", "APPS", "VERSION", "SERVER", "MESSAGE")
+
+    def row(status: ClusterStatus) -> list[str]:
+        since, count = _age(status.since, now), str(counts.get(status.name, 0))
+        return [status.name, status.state.value, since, count, status.version, status.server, status.message]
+
+    return lambda rows: aligned(titles, [row(status) for status in rows])
+
+
+def tree(value: Tree) -> str:
+    """`tree APP`: indented, with health, sync status and what there is to say of each object."""
+    rows = []
+    for node in value.nodes:
+        kind = f"{'  ' * node.depth}{node.ref.kind}"
+        health = node.health.status.value if node.health else ""
+        sync = node.sync.value if node.sync else ""
+        prune = "requires pruning" if node.requires_pruning else ""
+        message = node.info or (node.health.message if node.health else "") or prune
+        rows.append([kind, node.ref.name, node.ref.namespace, health, sync, message])
+    return aligned(("KIND", "NAME", "NAMESPACE", "HEALTH", "SYNC", "INFO"), rows)
+
+
+def diff(value: AppDiff) -> str:
+    """`diff APP`: every object that differs, field by field, with who set the live value."""
+    return "\n\n".join(_object(one) for one in value.objects if one.differs)
+
+
+def _object(one: ObjectDiff) -> str:
+    where = f"{one.file}:{one.line}" if one.file and one.line else one.file
+    lines = [f"=== {one.ref}  {where}".rstrip()]
+    if one.live is None:
+        lines.append("+ only in Git: a sync makes it")
+    elif one.desired is None:
+        lines.append("- only in the cluster: a sync with prune deletes it")
+    for change in one.changes if one.live is not None and one.desired is not None else ():
+        mark = {ChangeKind.ADD: "+", ChangeKind.REMOVE: "-", ChangeKind.CHANGE: "~"}[change.kind]
+        by = f"  (live set by {change.blame.manager})" if change.blame and change.blame.manager else ""
+        live = "(absent)" if change.kind is ChangeKind.ADD else _value(change.before)
+        desired = "(absent)" if change.kind is ChangeKind.REMOVE else _value(change.after)
+        lines.append(f"{mark} {change.dotted}: live {live}, Git {desired}{by}")
+    return "\n".join(lines)
+
+
+def _value(value: object) -> str:
+    import msgspec
+
+    return msgspec.json.encode(value).decode()
+
+
+def history(*, now: float) -> Callable[[Sequence[HistoryRow]], str]:
+    """`history APP`."""
+    titles = ("ID", "DEPLOYED", "REVISION", "BY", "AUTHOR", "SUBJECT")
+
+    def row(entry: HistoryRow) -> list[str]:
+        commit = entry.commit
+        by = entry.initiated_by or ("automated" if entry.automated else "")
+        deployed = f"{_age(entry.deployed_at, now)} ago" if entry.deployed_at is not None else ""
+        author, subject = (commit.author, commit.subject) if commit else ("", entry.problem)
+        number = f"{entry.id}{' *' if entry.current else ''}"
+        return [number, deployed, entry.revision[:SHORT], by, author, subject]
+
+    return lambda rows: aligned(titles, [row(entry) for entry in rows])

@@ -1,0 +1,193 @@
+"""One engine at a time: a Lease in the hub, and a look for Argo CD's own controller.
+
+Owns: `EngineLease`. The Lease is a `coordination.k8s.io/v1` one, held and renewed as client-go's leader election does.
+An engine that died on this machine is known to be dead at once, so that a restart does not wait for the Lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from fleetui.engine.application import mapping, text, whole
+from fleetui.engine.clock import Clock
+from fleetui.model.errors import (
+    AlreadyExistsError,
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+)
+from fleetui.model.objects import ApiResource, Obj
+from fleetui.model.times import parse_time
+from fleetui.ports import Cluster
+
+_log = logging.getLogger(__name__)
+
+NAME = "fleetui-engine"
+NAMESPACE = "default"
+DURATION = 15.0
+RENEW = 5.0
+MANAGER = "fleetui"
+CONTROLLER_LABEL = "app.kubernetes.io/name=argocd-application-controller"
+
+
+class EngineLease:
+    """The right to reconcile the Applications of one hub.
+
+    Args:
+        api: the hub.
+        clock: the time.
+    """
+
+    def __init__(self, api: Cluster, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid4().hex[:8]}"
+
+    async def guard(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Runs `run` while the Lease is held, and gives it back afterwards.
+
+        Raises:
+            RefusedError: Argo CD's own controller, or another engine, is at work here.
+            ClusterError: the hub can't be asked.
+        """
+        await self._refuse_beside_argocd()
+        lease = await self._acquire()
+        work = asyncio.ensure_future(run())
+        renewal = asyncio.create_task(self._keep(lease), name=f"lease {self._api.name}")
+        try:
+            await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (work, renewal):
+                if task.done():
+                    task.result()
+        finally:
+            for task in (work, renewal):
+                task.cancel()
+            await asyncio.gather(work, renewal, return_exceptions=True)
+            await self._release()
+
+    async def _refuse_beside_argocd(self) -> None:
+        discovery = await self._api.discover()
+        for kind in ("StatefulSet", "Deployment"):
+            resource = discovery.by_kind("apps", kind)
+            if resource is None:
+                continue
+            try:
+                found = await self._api.list(resource, labels=CONTROLLER_LABEL)
+            except ForbiddenError:
+                # Who may not look may still reconcile: the Lease stands between two engines of ours in any case.
+                continue
+            for obj in found:
+                if whole(mapping(obj.get("status")).get("readyReplicas")) > 0:
+                    metadata = mapping(obj.get("metadata"))
+                    where = f"{text(metadata.get('namespace'))}/{text(metadata.get('name'))}"
+                    raise RefusedError(
+                        f"Argo CD's own controller is at work on cluster {self._api.name} ({kind} {where})",
+                        "scale it to 0 first, or leave its Applications to it",
+                    )
+
+    async def _resource(self) -> ApiResource:
+        resource = (await self._api.discover()).by_kind("coordination.k8s.io", "Lease")
+        if resource is None:
+            raise ClusterError(f"cluster {self._api.name} serves no Leases", cluster=self._api.name)
+        return resource
+
+    async def _acquire(self) -> Obj:
+        resource = await self._resource()
+        while True:
+            try:
+                lease = await self._api.get(resource, NAME, NAMESPACE)
+            except NotFoundError:
+                try:
+                    return await self._api.create(resource, self._mine({}), field_manager=MANAGER)
+                except AlreadyExistsError:
+                    continue
+            wait = self._held_for(lease)
+            if wait > 0:
+                _log.info("cluster %s: another engine holds the lease; waiting %.0f s", self._api.name, wait)
+                renewed = mapping(lease.get("spec")).get("renewTime")
+                await asyncio.sleep(wait)
+                again = await self._api.get(resource, NAME, NAMESPACE)
+                if mapping(again.get("spec")).get("renewTime") != renewed:
+                    raise self._held(again)
+                lease = again
+            try:
+                return await self._api.replace(resource, self._mine(lease), field_manager=MANAGER)
+            except ConflictError:
+                continue
+
+    def _held(self, lease: Obj) -> RefusedError:
+        holder = text(mapping(lease.get("spec")).get("holderIdentity"))
+        return RefusedError(
+            f"another fleetui engine reconciles cluster {self._api.name} ({holder.replace('_', ', process ', 1)})",
+            "stop it first; one engine at a time",
+        )
+
+    def _held_for(self, lease: Obj) -> float:
+        """Seconds until the Lease may be taken; 0 where nobody holds it any more."""
+        spec = mapping(lease.get("spec"))
+        holder = text(spec.get("holderIdentity"))
+        if not holder or holder == self._identity or _is_dead(holder):
+            return 0.0
+        renewed = parse_time(text(spec.get("renewTime"))) or 0.0
+        return max(0.0, renewed + float(whole(spec.get("leaseDurationSeconds"), int(DURATION))) - self._clock.now())
+
+    def _mine(self, lease: Obj) -> Obj:
+        now = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        before = mapping(lease.get("spec"))
+        same = before.get("holderIdentity") == self._identity
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": NAME, "namespace": NAMESPACE, **mapping(lease.get("metadata"))},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": int(DURATION),
+                "acquireTime": before.get("acquireTime") if same else now,
+                "renewTime": now,
+                "leaseTransitions": whole(before.get("leaseTransitions")) + (0 if same else 1),
+            },
+        }
+
+    async def _keep(self, lease: Obj) -> None:
+        """Renews for ever; ends with an error when another engine has taken the Lease."""
+        resource = await self._resource()
+        while True:
+            await asyncio.sleep(RENEW)
+            try:
+                lease = await self._api.replace(resource, self._mine(lease), field_manager=MANAGER)
+            except ConflictError:
+                lease = await self._api.get(resource, NAME, NAMESPACE)
+                if mapping(lease.get("spec")).get("holderIdentity") != self._identity:
+                    raise self._held(lease) from None
+            except ClusterError as error:
+                _log.warning("cluster %s: the lease could not be renewed: %s", self._api.name, error)
+
+    async def _release(self) -> None:
+        try:
+            resource = await self._resource()
+            lease = await self._api.get(resource, NAME, NAMESPACE)
+            if mapping(lease.get("spec")).get("holderIdentity") == self._identity:
+                lease["spec"]["holderIdentity"] = ""
+                await self._api.replace(resource, lease, field_manager=MANAGER)
+        except ClusterError as error:
+            _log.info("cluster %s: the lease could not be given back: %s", self._api.name, error)
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether the holder was a process of this machine that has ended."""
+    host, _, rest = holder.rpartition("_")[0].rpartition("_")
+    return (
+        host == socket.gethostname()
+        and rest.isdigit()
+        and not Path(f"/proc/{rest}").exists()
+        and Path("/proc").exists()
+    )
