@@ -190,6 +190,11 @@ class Storage:
     def tables(self) -> list[Table]:
         return list(self._tables.values())
 
+    def lookup(self, group_kind: tuple[str, str], key: str) -> Record | None:
+        """One object by kind and key."""
+        table = self._tables.get(group_kind)
+        return table.records.get(key) if table else None
+
     def find(self, uid: str) -> tuple[Table, Record] | None:
         """The object with that uid."""
         found = self._by_uid.get(uid)
@@ -271,7 +276,15 @@ class Storage:
 
 
 def arrange(obj: Obj, version: int) -> None:
-    """Puts the resource version in, and the fields of metadata in the order in which Kubernetes writes them."""
+    """Puts the resource version in, and the fields in the order in which Kubernetes writes them."""
     meta = obj["metadata"]
     meta["resourceVersion"] = str(version)
+    body = dict(obj)
+    status = body.pop("status", None)
+    obj.clear()
+    for key in ("apiVersion", "kind", "metadata"):
+        obj[key] = body.pop(key)
     obj["metadata"] = {key: meta[key] for key in _META_ORDER if meta.get(key) not in (None, "", {}, [])}
+    obj.update(body)
+    if status is not None:
+        obj["status"] = status

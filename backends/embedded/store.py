@@ -8,24 +8,26 @@ The order of the steps of a write is the generic registry's (apiserver pkg/regis
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-import msgspec
-
-from backends.embedded import errors, strategy
+from backends.embedded import apply, errors, managed, strategy
+from backends.embedded.addresses import Addresses
+from backends.embedded.bootstrap import bootstrap
+from backends.embedded.crds import Definitions
+from backends.embedded.deletion import DeleteOptions, Deletion, delete
+from backends.embedded.gc import Collector
 from backends.embedded.registry import Registry, ResourceType
 from backends.embedded.selectors import LabelSelector, everything
 from backends.embedded.storage import Callback, Event, Obj, Record, Storage, Table, key_of
-from fleetui.model.times import format_time
+from backends.embedded.writing import Request, Writing
 
 __all__ = ["Event", "ObjectStore"]
 
 
 class ObjectStore:
-    """The objects of one cluster.
+    """The objects of one cluster, with the namespaces and services that every cluster begins with.
 
     Args:
         clock: seconds since the epoch; a test gives its own.
@@ -35,6 +37,14 @@ class ObjectStore:
         self.clock = clock
         self.resources = Registry()
         self.storage = Storage()
+        self.addresses = Addresses()
+        self._writing = Writing(self.storage, self.addresses, clock=lambda: self.clock())
+        services = self.table(self._resource("", "Service"))
+        self.storage.subscribe(self.addresses.on_event, services)
+        # Before everyone else: who hears of a definition can list its kind, who hears of a deletion sees its effects.
+        self.storage.subscribe(Definitions(self).on_event)
+        self.storage.subscribe(Collector(self).on_event)
+        bootstrap(self)
 
     # --- reading
 
@@ -44,11 +54,12 @@ class ObjectStore:
         Raises:
             ApiError: 404, it does not exist, or its kind is not served.
         """
-        resource = self._resource(group, kind)
-        return self.record(resource, namespace, name).decode()
+        return self.record(self._resource(group, kind), namespace, name).decode()
 
     def list(self, group: str, kind: str, namespace: str = "", selector: LabelSelector | None = None) -> list[Obj]:
         """The objects of a kind, in key order: of a namespace or of all, those whose labels `selector` takes.
+
+        `selectors.parse` and `selectors.of_label_selector` make selectors.
 
         Raises:
             ApiError: 404, the kind is not served.
@@ -71,15 +82,19 @@ class ObjectStore:
         Raises:
             ApiError: 404.
         """
-        record = self.table(resource).records.get(key_of(namespace if resource.namespaced else "", name))
+        record = self.find(resource, namespace, name)
         if record is None:
             raise errors.not_found(resource.group, resource.plural, name)
         return record
 
+    def find(self, resource: ResourceType, namespace: str, name: str) -> Record | None:
+        """One object as it is stored, or None."""
+        return self.table(resource).records.get(key_of(namespace if resource.namespaced else "", name))
+
     def table(self, resource: ResourceType) -> Table:
         return self.storage.table(resource)
 
-    # --- writing
+    # --- writing, by kind: for controllers
 
     def create(self, obj: Obj, *, manager: str, dry_run: bool = False) -> Obj:
         """Creates an object and returns it as it is stored; with `dry_run` as it would be.
@@ -87,14 +102,7 @@ class ObjectStore:
         Raises:
             ApiError: 409 AlreadyExists, 404 or 403 for its namespace, 422 Invalid, 400.
         """
-        resource = self._resource_of(obj)
-        new = _checked(deepcopy(obj))
-        self._name(resource, new)
-        strategy.prepare_create(resource, new, now=format_time(self.clock()), uid=str(uuid.uuid4()))
-        table = self.table(resource)
-        if key_of(new["metadata"].get("namespace", ""), new["metadata"]["name"]) in table.records:
-            raise errors.already_exists(resource.group, resource.plural, new["metadata"]["name"])
-        return self._put(table, new, dry_run=dry_run)
+        return self.insert(self._resource_of(obj), deepcopy(obj), Request(manager, dry_run=dry_run))
 
     def update(self, obj: Obj, *, manager: str, subresource: str = "", dry_run: bool = False) -> Obj:
         """Replaces an object, or with `subresource` ("status") that part of it, and returns it.
@@ -104,10 +112,8 @@ class ObjectStore:
         Raises:
             ApiError: 404, 409 Conflict, 422 Invalid.
         """
-        resource = self._resource_of(obj)
-        meta = obj.get("metadata") or {}
-        old = self.record(resource, meta.get("namespace", ""), meta.get("name", "")).decode()
-        return self._update(resource, old, _checked(deepcopy(obj)), subresource=subresource, dry_run=dry_run)
+        request = Request(manager, dry_run=dry_run, subresource=subresource)
+        return self.replace(self._resource_of(obj), deepcopy(obj), request)
 
     def patch_status(
         self, group: str, kind: str, namespace: str, name: str, status: dict[str, Any], *, manager: str
@@ -118,11 +124,8 @@ class ObjectStore:
             ApiError: 404.
         """
         resource = self._resource(group, kind)
-        old = self.record(resource, namespace, name).decode()
-        if old.get("status") == status:
-            return old
-        new = deepcopy(old) | {"status": deepcopy(status)}
-        return self._update(resource, old, new, subresource="status" if resource.has_status else "", dry_run=False)
+        request = Request(manager, subresource="status" if resource.has_status else "")
+        return self.mutate(resource, namespace, name, lambda live: live | {"status": deepcopy(status)}, request=request)
 
     def delete(
         self, group: str, kind: str, namespace: str, name: str, *, propagation: str = "Background", uid: str = ""
@@ -132,13 +135,77 @@ class ObjectStore:
         Raises:
             ApiError: 404, or 409 where `uid` is given and another object has the name.
         """
-        resource = self._resource(group, kind)
-        record = self.record(resource, namespace, name)
-        if uid and uid != record.uid:
-            raise errors.conflict(resource.group, resource.plural, name)
-        self.storage.remove(self.table(resource), record.decode())
+        self.remove(self._resource(group, kind), namespace, name, DeleteOptions(propagation=propagation, uid=uid))
 
-    # --- the steps
+    # --- writing, by resource: for handlers
+
+    def insert(self, resource: ResourceType, obj: Obj, request: Request) -> Obj:
+        """Creates `obj`, which is taken over, as an object of that resource."""
+        new = self._writing.decode_new(resource, obj, request)
+        managed.track(
+            self._writing.type_of(resource),
+            self._writing.zero(resource),
+            new,
+            writer=self._writing.writer(resource, request),
+            ignored=strategy.ignored_fields(resource, ""),
+        )
+        return self._writing.insert(self.table(resource), resource, new, request=request)
+
+    def replace(self, resource: ResourceType, obj: Obj, request: Request) -> Obj:
+        """Puts `obj`, which is taken over, in the place of the object of its name."""
+        meta = obj.get("metadata") or {}
+        live = self.record(resource, meta.get("namespace", ""), meta.get("name", ""))
+        return self._tracked(resource, live, obj, request)
+
+    def mutate(
+        self, resource: ResourceType, namespace: str, name: str, change: Callable[[Obj], Obj], *, request: Request
+    ) -> Obj:
+        """Puts what `change` makes of a copy of the object in its place."""
+        live = self.record(resource, namespace, name)
+        return self._tracked(resource, live, change(_in_version(resource, live.decode())), request)
+
+    def apply(
+        self, resource: ResourceType, namespace: str, name: str, config: Obj, *, request: Request
+    ) -> tuple[Obj, bool]:
+        """Server-side apply: the object as it is then, and whether it was created.
+
+        Raises:
+            ApiError: 409 with the conflicts, 422, 400, 404 and 403 for its namespace.
+        """
+        live = self.find(resource, namespace, name)
+        if live is None and request.subresource:
+            raise errors.not_found(resource.group, resource.plural, name)
+        old = _in_version(resource, live.decode()) if live else self._writing.zero(resource)
+        new = apply.apply(
+            self._writing.type_of(resource),
+            old,
+            config,
+            writer=self._writing.writer(resource, request),
+            force=request.force,
+            ignored=strategy.ignored_fields(resource, request.subresource),
+        )
+        decoded = self._writing.decode(resource, new, request)
+        table = self.table(resource)
+        if live is None:
+            return self._writing.insert(table, resource, decoded, request=request), True
+        return self._writing.update(table, resource, live.decode(), new=decoded, request=request), False
+
+    def remove(self, resource: ResourceType, namespace: str, name: str, options: DeleteOptions) -> Deletion:
+        """Deletes an object as `options` say, and returns what is left of it."""
+        return delete(self, resource, self.record(resource, namespace, name), options)
+
+    def _tracked(self, resource: ResourceType, live: Record, new: Obj, request: Request) -> Obj:
+        old = live.decode()
+        self._writing.check_preconditions(resource, new, old)
+        decoded = self._writing.decode(resource, new, request)
+        managed.track(
+            self._writing.type_of(resource),
+            old,
+            decoded,
+            writer=self._writing.writer(resource, request),
+            ignored=strategy.ignored_fields(resource, request.subresource),
+        )
+        return self._writing.update(self.table(resource), resource, old, new=decoded, request=request)
 
     def _resource(self, group: str, kind: str) -> ResourceType:
         resource = self.resources.by_kind(group, kind)
@@ -152,30 +219,7 @@ class ObjectStore:
             raise errors.no_such_path()
         return resource
 
-    def _name(self, resource: ResourceType, obj: Obj) -> None:
-        meta = obj["metadata"]
-        if not resource.namespaced:
-            meta.pop("namespace", None)
-        if not meta.get("name") and meta.get("generateName"):
-            meta["name"] = strategy.generate_name(meta["generateName"])
 
-    def _update(self, resource: ResourceType, old: Obj, new: Obj, *, subresource: str, dry_run: bool) -> Obj:
-        meta = old["metadata"]
-        given = new["metadata"].get("resourceVersion")
-        if given and given != meta["resourceVersion"]:
-            raise errors.conflict(resource.group, resource.plural, meta["name"])
-        new["metadata"]["resourceVersion"] = meta["resourceVersion"]
-        strategy.prepare_update(resource, new, old, subresource=subresource)
-        return old if new == old else self._put(self.table(resource), new, dry_run=dry_run)
-
-    def _put(self, table: Table, obj: Obj, *, dry_run: bool) -> Obj:
-        if not dry_run:
-            self.storage.put(table, obj)
-        return obj
-
-
-def _checked(obj: Obj) -> Obj:
-    if not isinstance(obj.get("metadata"), dict):
-        obj["metadata"] = {}
-    msgspec.json.encode(obj)
+def _in_version(resource: ResourceType, obj: Obj) -> Obj:
+    obj["apiVersion"] = resource.api_version
     return obj

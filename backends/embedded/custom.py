@@ -1,0 +1,154 @@
+"""Objects of custom kinds, held to the schema of their definition.
+
+Owns: pruning, defaulting and validation of custom objects (apiextensions-apiserver v0.37 pkg/apiserver/schema,
+kube-openapi pkg/validation). Pure functions. Called by `store`. CEL rules (x-kubernetes-validations) are not evaluated.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from backends.embedded import errors
+from backends.embedded.errors import Cause
+from backends.embedded.schemas import ABSENT, Type
+
+Obj = dict[str, Any]
+
+
+def conform(type_: Type, obj: Obj, *, unknown: list[str]) -> Obj:
+    """`obj` without fields that the schema neither declares nor keeps, with its defaults filled in.
+
+    The paths of dropped fields are added to `unknown`. The metadata is left out: `decoding` does it.
+    """
+    bare = {key: value for key, value in obj.items() if key != "metadata"}
+    return _map(type_, bare, path="", unknown=unknown)
+
+
+def _map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj:
+    out: Obj = {}
+    for key, child in value.items():
+        field = type_.field(key)
+        where = f"{path}.{key}" if path else key
+        if field is None and type_.embedded and key in ("apiVersion", "kind", "metadata"):
+            out[key] = child
+        elif field is None:
+            unknown.append(where)
+        elif child is None and not field.nullable and field.default is not ABSENT:
+            continue
+        else:
+            out[key] = _value(field, child, path=where, unknown=unknown)
+    for key in type_.names:
+        if key not in out and (field := type_.field(key)) is not None and field.default is not ABSENT:
+            out[key] = _value(field, copy.deepcopy(field.default), path=path, unknown=unknown)
+    return out
+
+
+def _value(type_: Type, value: Any, *, path: str, unknown: list[str]) -> Any:
+    if type_.kind == "map" and isinstance(value, dict):
+        return _map(type_, value, path=path, unknown=unknown)
+    if type_.kind == "list" and isinstance(value, list) and type_.element is not None:
+        element = type_.element
+        return [_value(element, item, path=f"{path}[{i}]", unknown=unknown) for i, item in enumerate(value)]
+    return value
+
+
+def faults(type_: Type, obj: Obj) -> list[Cause]:
+    """What the schema has against `obj`, as the real server words it."""
+    found: list[Cause] = []
+    for key, value in obj.items():
+        field = type_.field(key)
+        if key not in ("apiVersion", "kind", "metadata") and field is not None:
+            found += _faults(field, value, key)
+    return [*_missing(type_, obj, ""), *found]
+
+
+def _faults(type_: Type, value: Any, path: str) -> Iterator[Cause]:
+    schema = type_.schema
+    if value is None:
+        if not schema.get("nullable") and schema.get("type"):
+            yield _wrong_type(path, value, schema)
+        return
+    if not _has_type(schema, value):
+        yield _wrong_type(path, value, schema)
+        return
+    yield from _enumerated(schema, value, path)
+    if isinstance(value, dict):
+        yield from _missing(type_, value, path)
+        for key, child in value.items():
+            field = type_.field(key)
+            if field is not None:
+                yield from _faults(field, child, f"{path}.{key}" if type_.declares(key) else f"{path}[{key}]")
+    elif isinstance(value, list):
+        yield from _list_faults(type_, value, path)
+    elif isinstance(value, str):
+        yield from _text_faults(schema, value, path)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield from _number_faults(schema, value, path)
+
+
+_JSON_TYPES = {"string": str, "boolean": bool, "object": dict, "array": list}
+
+
+def _has_type(schema: Mapping[str, Any], value: Any) -> bool:
+    name = schema.get("type")
+    if schema.get("x-kubernetes-int-or-string"):
+        return isinstance(value, (int, str)) and not isinstance(value, bool)
+    if name in ("integer", "number"):
+        whole = name == "number" or float(value).is_integer() if isinstance(value, (int, float)) else False
+        return whole and not isinstance(value, bool)
+    wanted = _JSON_TYPES.get(str(name))
+    return wanted is None or isinstance(value, wanted)
+
+
+def _wrong_type(path: str, value: Any, schema: Mapping[str, Any]) -> Cause:
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
+    given = names.get(type(value), "null")
+    wanted = "integer,string" if schema.get("x-kubernetes-int-or-string") else schema.get("type")
+    message = f'Invalid value: "{given}": {path} in body must be of type {wanted}: "{given}"'
+    return Cause("FieldValueTypeInvalid", message, path)
+
+
+def _missing(type_: Type, value: Obj, path: str) -> Iterator[Cause]:
+    for name in type_.required:
+        if name not in value:
+            yield errors.field_required(f"{path}.{name}" if path else name)
+
+
+def _enumerated(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[Cause]:
+    allowed = schema.get("enum")
+    if allowed and value not in allowed:
+        words = ", ".join(f'"{word}"' for word in allowed)
+        yield Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {words}', path)
+
+
+def _list_faults(type_: Type, items: list[Any], path: str) -> Iterator[Cause]:
+    least, most = type_.schema.get("minItems"), type_.schema.get("maxItems")
+    if least is not None and len(items) < least:
+        text = f"{path} in body should have at least {least} items"
+        yield Cause("FieldValueInvalid", f"Invalid value: {len(items)}: {text}", path)
+    if most is not None and len(items) > most:
+        yield Cause("FieldValueTooMany", f"Too many: {len(items)}: must have at most {most} items", path)
+    if type_.element is not None:
+        for position, item in enumerate(items):
+            yield from _faults(type_.element, item, f"{path}[{position}]")
+
+
+def _text_faults(schema: Mapping[str, Any], value: str, path: str) -> Iterator[Cause]:
+    pattern, least, most = schema.get("pattern"), schema.get("minLength"), schema.get("maxLength")
+    if pattern and not re.search(pattern, value):
+        yield errors.field_invalid(path, value, f"{path} in body should match '{pattern}'")
+    if least is not None and len(value) < least:
+        yield errors.field_invalid(path, value, f"{path} in body should be at least {least} chars long")
+    if most is not None and len(value) > most:
+        yield Cause("FieldValueTooLong", f"Too long: may not be more than {most} bytes", path)
+
+
+def _number_faults(schema: Mapping[str, Any], value: float, path: str) -> Iterator[Cause]:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is not None and value < least:
+        yield errors.field_invalid(path, value, f"{path} in body should be greater than or equal to {least}")
+    if most is not None and value > most:
+        yield errors.field_invalid(path, value, f"{path} in body should be less than or equal to {most}")

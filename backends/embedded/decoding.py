@@ -1,0 +1,175 @@
+"""Objects of built-in kinds as the real server decodes them: unknown fields out, wrong types refused, defaults in.
+
+Owns: decoding by schema, and the always-present fields that Go's encoding adds. Pure functions. Called by `store`.
+Custom objects go through `custom`. Wordings: sigs.k8s.io/json, apiserver pkg/endpoints/handlers/rest.go
+(transformDecodeError).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+from typing import Any
+
+from backends.embedded.defaults import DEFAULTS
+from backends.embedded.errors import ApiError, bad_request
+from backends.embedded.schemas import REF, Type, compile_schema
+
+Obj = dict[str, Any]
+_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+
+
+class Unfit(Exception):  # noqa: N818 - turned into an ApiError at once
+    """A value that its field can't hold; the message is Go's."""
+
+
+def decode(type_: Type, obj: Obj, *, unknown: list[str]) -> Obj:
+    """`obj` as its kind has it: nulls and unknown fields dropped, empty structs and defaults filled in.
+
+    The paths of unknown fields are added to `unknown`.
+
+    Raises:
+        ApiError: 400, a value has the wrong type.
+    """
+    try:
+        return _map(type_, obj, path="", unknown=unknown)
+    except Unfit as error:
+        kind, version = obj.get("kind", ""), str(obj.get("apiVersion", "")).rpartition("/")[2]
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from None
+
+
+def decode_metadata(obj: Obj, *, unknown: list[str]) -> Obj:
+    """The metadata of a custom object, decoded as every kind's is.
+
+    Raises:
+        ApiError: 400, a value has the wrong type.
+    """
+    bare = {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": obj.get("metadata") or {}}
+    metadata: Obj = decode(_ANY_OBJECT, bare, unknown=unknown)["metadata"]
+    return metadata
+
+
+_ANY_OBJECT = compile_schema(
+    {
+        "type": "object",
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"$ref": f"{REF}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
+        },
+    }
+)
+
+
+def refuse_unknown(obj: Obj, unknown: list[str]) -> ApiError:
+    """400 of ``fieldValidation=Strict``."""
+    kind, version = obj.get("kind", ""), str(obj.get("apiVersion", "")).rpartition("/")[2]
+    fields = ", ".join(f'unknown field "{path}"' for path in unknown)
+    return bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {fields}')
+
+
+def _map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj:
+    out: Obj = {}
+    for key, child in value.items():
+        field = type_.field(key)
+        where = f"{path}.{key}" if path else key
+        if field is None:
+            unknown.append(where)
+        elif child is not None:
+            out[key] = _value(field, child, path=where, owner=type_, unknown=unknown)
+        elif not type_.declares(key) and field.scalar == "string":
+            out[key] = ""
+    for key, default in type_.filled.items():
+        if key not in out:
+            # An empty struct has defaults of its own, which its decoding fills in.
+            field = type_.field(key) if isinstance(default, dict) else None
+            out[key] = _map(field, {}, path=path, unknown=unknown) if field else copy.copy(default)
+    fill = DEFAULTS.get(type_.name)
+    if fill is not None:
+        fill(out)
+    return out
+
+
+def _value(type_: Type, value: Any, *, path: str, owner: Type, unknown: list[str]) -> Any:
+    match type_.kind:
+        case "any":
+            return value
+        case "map":
+            if not isinstance(value, dict):
+                raise _unfit(type_, value, path=path, owner=owner)
+            return _map(type_, value, path=path, unknown=unknown)
+        case "list":
+            if not isinstance(value, list):
+                raise _unfit(type_, value, path=path, owner=owner)
+            element = type_.element
+            if element is None:
+                return value
+            return [
+                _value(element, item, path=f"{path}[{i}]", owner=owner, unknown=unknown)
+                for i, item in enumerate(value)
+                if item is not None
+            ]
+    return _scalar(type_, value, path=path, owner=owner)
+
+
+def _scalar(type_: Type, value: Any, *, path: str, owner: Type) -> Any:
+    if type_.name == _QUANTITY and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    fits: tuple[type, ...]
+    match type_.scalar:
+        case "integer":
+            if isinstance(value, float) and value.is_integer():
+                return int(value)
+            fits = (int,)
+        case "number":
+            fits = (int, float)
+        case "boolean":
+            return value if isinstance(value, bool) else _fail(type_, value, path=path, owner=owner)
+        case "int-or-string":
+            fits = (int, str)
+        case _:
+            fits = (str,)
+    if not isinstance(value, fits) or isinstance(value, bool):
+        raise _unfit(type_, value, path=path, owner=owner)
+    if type_.schema.get("format") == "byte" and isinstance(value, str):
+        _check_base64(value)
+    return value
+
+
+def _fail(type_: Type, value: Any, *, path: str, owner: Type) -> Any:
+    raise _unfit(type_, value, path=path, owner=owner)
+
+
+def _check_base64(value: str) -> None:
+    try:
+        base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
+    except binascii.Error:
+        bad = next((i for i, letter in enumerate(value) if not (letter.isalnum() or letter in "+/=")), len(value))
+        raise Unfit(f"illegal base64 data at input byte {bad}") from None
+
+
+def _unfit(type_: Type, value: Any, *, path: str, owner: Type) -> Unfit:
+    given = {bool: "bool", str: "string", int: "number", float: "number", dict: "object", list: "array"}
+    field = f"Go struct field {_go_name(owner)}.{_without_indices(path)}"
+    return Unfit(f"json: cannot unmarshal {given.get(type(value), 'value')} into {field} of type {_go_type(type_)}")
+
+
+def _go_name(type_: Type) -> str:
+    return type_.name.rpartition(".")[2]
+
+
+def _without_indices(path: str) -> str:
+    return ".".join(step.partition("[")[0] for step in path.split("."))
+
+
+def _go_type(type_: Type) -> str:
+    if type_.kind == "list":
+        return f"[]{_go_type(type_.element)}" if type_.element else "[]interface {}"
+    if type_.name:
+        package, name = type_.name.split(".")[-2:]
+        return f"{package}.{name}"
+    if type_.kind == "map":
+        return f"map[string]{_go_type(type_.element)}" if type_.element else "map[string]interface {}"
+    names = {"integer": type_.schema.get("format", "int64"), "boolean": "bool", "number": "float64"}
+    return str(names.get(type_.scalar, "string"))
