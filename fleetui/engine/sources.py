@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleetui.engine.application import mapping, text
+from fleetui.engine.application import text
+from fleetui.engine.predict import fingerprint
 from fleetui.model.errors import FleetError, PathNotFoundError
 from fleetui.ports import Repositories, Repository, Subscription
-from fleetui.render.detect import require_directory
-from fleetui.render.directory import Manifest, manifests
+from fleetui.render.directory import Manifest
+from fleetui.render.source import render
 
 _REMEMBERED = 512
 
@@ -42,7 +43,7 @@ class Sources:
         self._open: dict[str, Repository] = {}
         self._subscriptions: list[Subscription] = []
         self._revisions: dict[tuple[str, str], str] = {}
-        self._rendered: OrderedDict[tuple[str, ...], Sequence[Manifest]] = OrderedDict()
+        self._rendered: OrderedDict[tuple[str, bytes], Sequence[Manifest]] = OrderedDict()
 
     def close(self) -> None:
         for subscription in self._subscriptions:
@@ -74,14 +75,8 @@ class Sources:
             GitError: the folder can't be read.
             ManifestError: a file is no manifest; it names file and line.
         """
-        directory = mapping(source.get("directory"))
         path = text(source.get("path")).strip("/")
-        options = (
-            str(directory.get("recurse") is True),
-            text(directory.get("include")),
-            text(directory.get("exclude")),
-        )
-        key = (text(source.get("repoURL")), sha, path, *options)
+        key = (sha, fingerprint(source))
         if key not in self._rendered:
             self._rendered[key] = await self._read(source, sha, path)
             while len(self._rendered) > _REMEMBERED:
@@ -90,19 +85,11 @@ class Sources:
         return Rendered(sha, self._rendered[key])
 
     async def _read(self, source: Mapping[str, Any], sha: str, path: str) -> Sequence[Manifest]:
-        directory = mapping(source.get("directory"))
         try:
             files = await self._repository(text(source.get("repoURL"))).files(sha, "" if path == "." else path)
         except PathNotFoundError as error:
             raise FleetError(f"{path}: app path does not exist") from error
-        require_directory(source, files, path=path)
-        return manifests(
-            files,
-            recurse=directory.get("recurse") is True,
-            include=text(directory.get("include")),
-            exclude=text(directory.get("exclude")),
-            root=path,
-        )
+        return render(source, files)
 
     def _repository(self, url: str) -> Repository:
         repository = self._open.get(url)
