@@ -1,0 +1,125 @@
+"""A directory source: the plain manifests of a folder.
+
+Owns: `manifests` and `Manifest`. The rules are Argo CD's (3.4, reposerver/repository/repository.go: `findManifests`,
+`getPotentiallyValidManifestFile`, `getObjsFromYAMLOrJSON`, `GenerateManifests`). Called by `fleetui.render.source`.
+Pure, but for a memory of what was parsed before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from pathlib import PurePosixPath
+
+import msgspec
+
+from fleetui.model.errors import ManifestError
+from fleetui.model.objects import Obj
+from fleetui.render.cache import ByteCache
+from fleetui.render.glob import compiled
+from fleetui.render.lines import item_lines
+from fleetui.render.yaml import Document, decode, documents, single_json
+
+MAX_COMBINED = 10_000_000
+"""Bytes that the manifests of one source may have together (Argo CD: --max-combined-directory-manifests-size, 10M)."""
+
+_SUFFIXES = (".yaml", ".yml", ".json", ".jsonnet")
+_SKIP_MARKER = b"+argocd:skip-file-rendering"
+_MARKERS = (b"apiVersion:", b"kind:", b"metadata:")
+
+_parsed: ByteCache[tuple[tuple[bytes, int], ...]] = ByteCache(64 * 1024 * 1024)
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """One object as a file says it; `obj` is the caller's own, `line` (1-based) is where it begins in `file`."""
+
+    obj: Obj
+    file: str
+    line: int
+
+
+def manifests(
+    files: Mapping[str, bytes], *, root: str = "", recurse: bool = False, include: str = "", exclude: str = ""
+) -> list[Manifest]:
+    """The objects that the files of a folder hold, in the order of `filepath.Walk`.
+
+    Args:
+        files: content by path relative to the folder.
+        root: the folder's own path; the files in manifests and errors are named from the repository's root.
+        recurse: whether sub-folders count.
+        include, exclude: patterns on the path relative to the folder; `exclude` wins.
+
+    Raises:
+        ManifestError: a file that looks like a manifest can't be read, or the files are too large together.
+    """
+    chosen = _chosen(files, recurse=recurse, include=include, exclude=exclude)
+    if sum(len(files[path]) for path in chosen) > MAX_COMBINED:
+        raise ManifestError(f"the manifests have more than {MAX_COMBINED // 1_000_000} MB together", path=root or ".")
+    found: list[Manifest] = []
+    for path in chosen:
+        file = str(PurePosixPath(root, path))
+        found.extend(Manifest(document.value, file, document.line) for document in _objects(files[path], file))
+    return found
+
+
+def _chosen(files: Mapping[str, bytes], *, recurse: bool, include: str, exclude: str) -> list[str]:
+    return [
+        path
+        for path in sorted(files, key=lambda path: path.split("/"))
+        if path.endswith(_SUFFIXES)
+        and (recurse or "/" not in path)
+        and not (exclude and compiled(exclude).matches(path))
+        and (not include or compiled(include).matches(path))
+        and _SKIP_MARKER not in files[path]
+    ]
+
+
+def _objects(content: bytes, file: str) -> list[Document]:
+    key = hashlib.blake2b(content, digest_size=16).digest() + PurePosixPath(file).suffix.encode()
+    known = _parsed.get(key)
+    if known is None:
+        known = tuple((msgspec.json.encode(doc.value), doc.line) for doc in _parse(content, file))
+        _parsed.put(key, known, size=sum(len(raw) for raw, _ in known) + 200)
+    return [Document(msgspec.json.decode(raw), line) for raw, line in known]
+
+
+def _parse(content: bytes, file: str) -> Iterator[Document]:
+    for document in _read(content, file):
+        yield from _expand(document, content, file)
+
+
+def _read(content: bytes, file: str) -> list[Document]:
+    if file.endswith(".jsonnet"):
+        raise ManifestError("Jsonnet is not supported yet", path=file)
+    if file.endswith(".json"):
+        return [_object(single_json(content, path=file), file)]
+    found: list[Document] = []
+    try:
+        found.extend(_object(document, file) for document in documents(content, path=file))
+    except ManifestError:
+        # A file that begins with no object and lacks one of the words of a manifest is some other YAML: ignored.
+        if found or all(marker in content for marker in _MARKERS):
+            raise
+    return found
+
+
+def _object(document: Document, file: str) -> Document:
+    if not isinstance(document.value, dict):
+        raise ManifestError("the document is not a Kubernetes object", path=file, line=document.line)
+    kind = document.value.get("kind")
+    if not isinstance(kind, str) or not kind:
+        raise ManifestError("the object has no kind", path=file, line=document.line)
+    return document
+
+
+def _expand(document: Document, content: bytes, file: str) -> Iterator[Document]:
+    """A list's items in place of the list: any object with `items` is one (unstructured.IsList)."""
+    obj: Obj = document.value
+    items = obj.get("items")
+    if isinstance(items, list):
+        lines = item_lines(decode(content, path=file), document.line)
+        for item, line in zip_longest(items, lines[: len(items)], fillvalue=document.line):
+            yield _object(Document(item, line), file)
+    elif "items" not in obj or items is not None or "spec" in obj or "status" in obj:
+        yield document

@@ -1,0 +1,106 @@
+"""Where in its file a field is written.
+
+Owns: `line_of`, `item_lines`. Called by whoever shows a difference beside its origin in Git. Pure.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from fleetui.model.change import Path
+from fleetui.render import scalars
+from fleetui.render.events import MAX_DEPTH, Flaw
+from fleetui.render.yaml import chunks
+
+
+def line_of(text: str, document_line: int, path: Path) -> int | None:
+    """The line (1-based) of the field `path` of the object that begins at `document_line` of a file's `text`: a
+    document, or an item of a list.
+
+    None where the object does not write the field, or can't be read. For an empty path: `document_line`.
+    """
+    root, offset = _document(text, document_line)
+    node = mark = _object_at(root, document_line - offset)
+    for part in path:
+        mark, node = _child(node, part)
+        if node is None:
+            return None
+    return document_line if not path or mark is None else int(mark.start_mark.line) + offset
+
+
+def item_lines(text: str, document_line: int) -> list[int]:
+    """The line (1-based) that each of a list's `items` begins at; empty where the document can't be read."""
+    root, offset = _document(text, document_line)
+    _, items = _child(root, "items")
+    return [item.start_mark.line + offset for item in items.value] if isinstance(items, yaml.SequenceNode) else []
+
+
+class _Loader(yaml.CSafeLoader):
+    """Composes nodes only, to a limited depth."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH + 1:
+            raise yaml.YAMLError("nested too deeply")
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+
+
+@lru_cache(maxsize=16)
+def _document(text: str, document_line: int) -> tuple[yaml.Node | None, int]:
+    """The root node of a document, and what makes a line of the file of a line of its marks."""
+    try:
+        for first, chunk in chunks(text.replace("\r\n", "\n")):
+            if first + chunk.count("\n") >= document_line:
+                return _Loader(chunk).get_single_node(), first
+    except (Flaw, yaml.YAMLError):
+        pass
+    return None, 1
+
+
+def _object_at(root: yaml.Node | None, line: int) -> yaml.Node | None:
+    if root is None or root.start_mark.line == line:
+        return root
+    _, items = _child(root, "items")
+    inner = items.value if isinstance(items, yaml.SequenceNode) else []
+    return next((item for item in inner if item.start_mark.line == line), root)
+
+
+def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:
+    """The node whose mark names the line of a child (its key, or the item itself), and the child."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+        item = node.value[part] if 0 <= part < len(node.value) else None
+        return item, item
+    if not isinstance(node, yaml.MappingNode):
+        return None, None
+    # The last of equal keys is the one that counts.
+    for key, value in reversed(node.value):
+        if _text(key) == part:
+            return key, value
+        if isinstance(key, yaml.ScalarNode) and key.value == "<<":
+            found = _merged(value, part)
+            if found[1] is not None:
+                return found
+    return None, None
+
+
+def _merged(value: yaml.Node, part: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:
+    for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+        found = _child(source, part)
+        if found[1] is not None:
+            return found
+    return None, None
+
+
+def _text(key: yaml.Node) -> str | None:
+    if not isinstance(key, yaml.ScalarNode):
+        return None
+    return key.value if key.style else scalars.key_text(scalars.resolve(key.value))
