@@ -1,0 +1,129 @@
+"""`fleetui demo`: an embedded fleet, real Git repositories, the engine, and the console over them.
+
+Owns: `run_demo`. Everything is made in a folder of its own and gone afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetui.cli.options import Scope
+from fleetui.cli.report import say
+from fleetui.runtime import Runtime
+
+if TYPE_CHECKING:
+    from backends.embedded.demo import DemoFleet
+    from fleetui.cli.connect import Connection
+    from fleetui.cli.console import Opened
+
+GIT_INTERVAL = 60.0
+
+
+def run_demo(scope: Scope, *, clusters: int, apps: int, seed: int, serve: bool) -> None:
+    """Starts the demo and stays until it is left (console) or stopped (`--serve`).
+
+    Raises:
+        UsageError: there is no terminal for the console.
+        FleetError: git is not installed.
+    """
+    if not serve:
+        from fleetui.cli.console import need_terminal
+
+        need_terminal()
+    folder = Path(tempfile.mkdtemp(prefix="fleetui-demo-"))
+    try:
+        if serve:
+            _serve(_started(folder, clusters, apps, seed), scope)
+        else:
+            _show(folder, scope, clusters, apps, seed)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(folder: Path, clusters: int, apps: int, seed: int) -> DemoFleet:
+    from backends.embedded.demo import DemoFleet
+
+    fleet = DemoFleet(folder, clusters=clusters, apps=apps, seed=seed)
+    fleet.start()
+    return fleet
+
+
+def _demo_scope(scope: Scope, fleet: DemoFleet) -> Scope:
+    return replace(scope, kubeconfig=fleet.kubeconfig, contexts=(), all_contexts=True)
+
+
+def _serve(fleet: DemoFleet, scope: Scope) -> None:
+    from fleetui.cli.connect import Connection
+
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+
+    async def work() -> None:
+        connection = Connection(_demo_scope(scope, fleet), git_interval=GIT_INTERVAL)
+        try:
+            await _run_engines(connection)
+        finally:
+            await connection.close()
+
+    try:
+        with Runtime() as runtime:
+            future = runtime.submit(work())
+            future.add_done_callback(lambda _: ended.set())
+            click.echo(str(fleet.kubeconfig))
+            say(f"try: kubectl --kubeconfig {fleet.kubeconfig} get applications -A; ctrl+c ends it")
+            ended.wait()
+            future.cancel()
+    finally:
+        fleet.stop()
+
+
+def _show(folder: Path, scope: Scope, clusters: int, apps: int, seed: int) -> None:
+    from fleetui.cli.console import show
+
+    made: list[DemoFleet] = []
+
+    async def opening() -> Opened:
+        from fleetui.cli.connect import Connection
+
+        loop = asyncio.get_running_loop()
+        demo = await loop.run_in_executor(None, _started, folder, clusters, apps, seed)
+        made.append(demo)
+        connection = Connection(_demo_scope(scope, demo), git_interval=GIT_INTERVAL)
+        fleet = connection.fleet()
+        engines = asyncio.create_task(_run_engines(connection), name="engines")
+        await fleet.start()
+
+        async def close() -> None:
+            engines.cancel()
+            await asyncio.gather(engines, return_exceptions=True)
+            await fleet.close()
+            await connection.close()
+
+        return fleet, close
+
+    try:
+        with Runtime() as runtime:
+            show(opening, runtime, contexts=(), read_only=scope.read_only)
+    finally:
+        for demo in made:
+            demo.stop()
+
+
+async def _run_engines(connection: Connection) -> None:
+    from fleetui.engine.clock import SystemClock
+    from fleetui.engine.controller import Engine
+
+    async with asyncio.TaskGroup() as group:
+        for store in connection.stores:
+            engine = Engine(store, connection.repositories, clock=SystemClock(), others=connection.stores)
+            group.create_task(engine.run(), name=f"engine {store.api.name}")

@@ -1,0 +1,186 @@
+"""What the end-to-end stories need: a Git repository, an engine process, Applications on a real API server.
+
+Owns: `Repository`, `EngineProcess`, `Story`. Nothing here knows what a story should come to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.controlplane.server import ControlPlane
+from tests.waiting import wait_until
+
+Json = dict[str, Any]
+PATIENCE = 40.0
+SEED = Path(__file__).parent / "data" / "payments-service.yaml"
+AUTHOR = ("Ann Lee", "ann@example.com")
+
+
+def settings() -> dict[str, str]:
+    """The environment of a fresh program: no configuration of the machine's user."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "KUBE", "XDG_"))}
+    return {**kept, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+
+
+class Repository:
+    """A bare repository on disk, committed to with git itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bare = folder / "manifests.git"
+        self._work = folder / "work"
+        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare), where=folder)
+        self._git("clone", "--quiet", str(self.bare), str(self._work), where=folder)
+        self._git("checkout", "--quiet", "-B", "main")
+
+    @property
+    def url(self) -> str:
+        return str(self.bare)
+
+    def commit(self, files: Mapping[str, str | None], subject: str) -> str:
+        """Writes files (None deletes one), commits and pushes; returns the SHA."""
+        for path, content in files.items():
+            file = self._work / path
+            if content is None:
+                file.unlink()
+            else:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(content)
+        self._git("add", "--all")
+        name, email = AUTHOR
+        self._git("-c", f"user.name={name}", "-c", f"user.email={email}", "commit", "--quiet", "-m", subject)
+        self._git("push", "--quiet", "origin", "main")
+        return self._git("rev-parse", "HEAD").strip()
+
+    def _git(self, *arguments: str, where: Path | None = None) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=where or self._work, check=True, capture_output=True, text=True, env=settings()
+        ).stdout
+
+
+class EngineProcess:
+    """`fleetui engine run`, as an operator starts it."""
+
+    def __init__(self, kubeconfig: Path, home: Path) -> None:
+        self._kubeconfig = kubeconfig
+        self._home = home
+        self._log = home / "engine.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = settings() | {
+            "HOME": str(self._home),
+            "XDG_CACHE_HOME": str(self._home / "cache"),
+            "XDG_STATE_HOME": str(self._home / "state"),
+        }
+        command = [sys.executable, "-m", "fleetui", "engine", "run", "--kubeconfig", str(self._kubeconfig)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+
+    def kill(self) -> None:
+        """kill -9: no chance to tidy up."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM, as a service manager ends it; returns the exit status."""
+        return self._end(signal.SIGTERM)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(number)
+        status = self._process.wait(timeout=PATIENCE)
+        self._process = None
+        return status
+
+
+class Story:
+    """One Application, its repository and its namespace on a real API server."""
+
+    def __init__(
+        self, plane: ControlPlane, repository: Repository, engine: EngineProcess, *, name: str, namespace: str
+    ) -> None:
+        self.plane = plane
+        self.repository = repository
+        self.engine = engine
+        self.name = name
+        self.namespace = namespace
+
+    def application(self, **changes: Any) -> Json:
+        """The article's Application with this story's names, repository and whatever `changes` replaces in its spec."""
+        manifest: Json = yaml.safe_load(SEED.read_text())
+        manifest["metadata"]["name"] = self.name
+        manifest["spec"]["source"]["repoURL"] = self.repository.url
+        manifest["spec"]["destination"]["namespace"] = self.namespace
+        manifest["spec"].update(changes)
+        return manifest
+
+    def apply(self, manifest: Json) -> None:
+        self.plane.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+
+    def app(self) -> Json:
+        return self._get("applications.argoproj.io", self.name, "argocd") or {}
+
+    def status(self, *path: str) -> Any:
+        """A value below `.status`; None where it is absent."""
+        value: Any = self.app().get("status")
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    def get(self, kind: str, name: str) -> Json | None:
+        """An object of the story's namespace; None where there is none."""
+        return self._get(kind, name, self.namespace)
+
+    def kubectl(self, *arguments: str, **options: Any) -> str:
+        return self.plane.kubectl("-n", self.namespace, *arguments, **options).stdout
+
+    def until(self, predicate: Any, description: str, timeout: float = PATIENCE) -> None:
+        """Waits for a condition; a failure shows the Application."""
+        try:
+            wait_until(predicate, timeout, description)
+        except AssertionError as error:
+            shown = {key: self.app().get(key) for key in ("operation", "status")}
+            end = self.engine.log[-4000:]
+            raise AssertionError(f"{error}\n{json.dumps(shown, indent=1)}\n{end}") from error
+
+    def until_settled(self, revision: str, *, health: str = "Healthy") -> None:
+        """Waits until the Application is Synced at `revision` with that health and nothing runs."""
+
+        def settled() -> bool:
+            app = self.app()
+            status = app.get("status") or {}
+            return (
+                "operation" not in app
+                and status.get("sync", {}).get("status") == "Synced"
+                and status.get("sync", {}).get("revision") == revision
+                and status.get("health", {}).get("status") == health
+            )
+
+        self.until(settled, f"{self.name} Synced and {health} at {revision[:7]}")
+
+    def condition(self, kind: str) -> str:
+        """The message of one condition; empty where it is absent."""
+        found = [one["message"] for one in self.status("conditions") or [] if one["type"] == kind]
+        return found[0] if found else ""
+
+    def _get(self, kind: str, name: str, namespace: str) -> Json | None:
+        answer = self.plane.kubectl("-n", namespace, "get", kind, name, "-o", "json", check=False)
+        if answer.returncode != 0:
+            if "NotFound" in answer.stderr or "not found" in answer.stderr:
+                return None
+            raise AssertionError(answer.stderr)
+        found: Json = json.loads(answer.stdout)
+        return found
