@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from fleetui.config import Paths
 from fleetui.model.text import one_line
 from fleetui.model.times import format_time
 
@@ -123,6 +124,11 @@ class Audit:
             _log.error("the audit record could not be written: %s", error)
             return f"the audit record could not be written: {error.strerror or error}"
         return ""
+
+
+def default_audit(now: Callable[[], float]) -> Audit:
+    """The audit log of this user: ``audit.jsonl`` in the XDG state folder."""
+    return Audit(FileJournal(Paths.of().audit_file), Operator.current(), now=now)
 
 
 def _harmless(record: AuditRecord) -> AuditRecord:

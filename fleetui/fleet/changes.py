@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fleetui.engine.clock import Clock, Timer
+from fleetui.fleet.subscription import enlist
 from fleetui.fleet.views import ChangeSet
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName
@@ -43,10 +44,20 @@ def merge(changes: Iterable[ChangeSet]) -> ChangeSet:
 
 
 class Publisher:
-    """Gathers change sets and tells its listeners of them: the first at once, the next no sooner than the interval."""
+    """Gathers change sets and tells its listeners of them: the first at once, the next no sooner than the interval.
 
-    def __init__(self, clock: Clock, *, interval: float = INTERVAL) -> None:
+    `stamp` has the last word on each change set before it is told: it fills in what is true as of then.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        stamp: Callable[[ChangeSet], ChangeSet] = lambda change: change,
+        interval: float = INTERVAL,
+    ) -> None:
         self._clock = clock
+        self._stamp = stamp
         self._interval = interval
         self._listeners: list[Callable[[ChangeSet], None]] = []
         self._gathered: list[ChangeSet] = []
@@ -54,8 +65,7 @@ class Publisher:
         self._told_at = float("-inf")
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
-        self._listeners.append(listener)
-        return _Listening(self._listeners, listener)
+        return enlist(self._listeners, listener)
 
     def publish(self, change: ChangeSet) -> None:
         """Gathers `change`; it is told from a timer, so that all changes of one turn of the loop come as one."""
@@ -76,16 +86,6 @@ class Publisher:
         self._timer = None
         self._told_at = self._clock.now()
         gathered, self._gathered = self._gathered, []
-        merged = merge(gathered)
+        merged = self._stamp(merge(gathered))
         for listener in tuple(self._listeners):
             listener(merged)
-
-
-class _Listening:
-    def __init__(self, listeners: list[Callable[[ChangeSet], None]], listener: Callable[[ChangeSet], None]) -> None:
-        self._listeners = listeners
-        self._listener = listener
-
-    def close(self) -> None:
-        if self._listener in self._listeners:
-            self._listeners.remove(self._listener)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from fleetui.fleet.subscription import Once, enlist
 from fleetui.model.errors import ClusterError
 from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
 from fleetui.ports import Cluster, LiveListener, Subscription
@@ -55,7 +56,7 @@ class LiveStore:
             feed = self._feeds[key] = _Feed(self, resource, key[2])
             feed.start()
         feed.takers += 1
-        return _Closer(lambda: self._release(key, feed))
+        return Once(lambda: self._release(key, feed))
 
     async def listed(self, resource: ApiResource, namespace: str = "") -> None:
         """Returns when a wanted resource has been listed once.
@@ -86,11 +87,11 @@ class LiveStore:
 
     def subscribe(self, listener: LiveListener) -> Subscription:
         """Calls `listener` once for each object that changed or went, after the store has it."""
-        return _enlist(self._listeners, listener)
+        return enlist(self._listeners, listener)
 
     def on_watch(self, listener: WatchListener) -> Subscription:
         """Calls `listener` whenever a watch has listed (``error`` is None) or could not be had."""
-        return _enlist(self._watch_listeners, listener)
+        return enlist(self._watch_listeners, listener)
 
     def close(self) -> None:
         """Ends every watch and forgets every object; takers may still close."""
@@ -285,23 +286,6 @@ class _Feed:
                 waiter.set_result(None)
             else:
                 waiter.set_exception(_as_cluster_error(error, self._store.api.name))
-
-
-class _Closer:
-    """A subscription that runs one function, once."""
-
-    def __init__(self, close: Callable[[], object]) -> None:
-        self._close: Callable[[], object] | None = close
-
-    def close(self) -> None:
-        close, self._close = self._close, None
-        if close is not None:
-            close()
-
-
-def _enlist(listeners: list[Any], listener: Any) -> Subscription:
-    listeners.append(listener)
-    return _Closer(lambda: listeners.remove(listener))
 
 
 def _same(one: StoredObject, other: StoredObject) -> bool:

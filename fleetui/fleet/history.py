@@ -1,0 +1,68 @@
+"""What was deployed when, beside the commits of it.
+
+Owns: `history_of` and `Commits`. Called by `fleetui.fleet.fleet` and the planner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from fleetui.fleet.views import HistoryRow
+from fleetui.model.app import App, HistoryEntry, Source
+from fleetui.model.change import Commit
+from fleetui.model.errors import GitError, RevisionNotFoundError
+from fleetui.ports import Repositories, Repository
+
+
+class Commits:
+    """Looks up commits; a lookup that fails is a sentence, not an error."""
+
+    def __init__(self, repositories: Repositories) -> None:
+        self._repositories = repositories
+
+    async def of(self, source: Source, revision: str) -> tuple[Commit | None, str]:
+        """The commit of `revision` in the source's repository, or None and why it can't be told."""
+        if source.chart:
+            return None, f"version {revision} of chart {source.chart}: no commit"
+        if not source.repo_url or not revision:
+            return None, "no revision is on record" if source.repo_url else "no repository is on record"
+        try:
+            return await _commit(self._repositories.open(source.repo_url), revision), ""
+        except GitError as error:
+            return None, str(error)
+
+
+async def history_of(app: App, commits: Commits) -> tuple[HistoryRow, ...]:
+    """The rows of an application's history, newest first."""
+    entries = tuple(reversed(app.history))
+    wanted = {(_source(entry, app), entry.revision) for entry in entries}
+    found = dict(zip(wanted, await asyncio.gather(*(commits.of(*each) for each in wanted)), strict=True))
+    return tuple(
+        _row(entry, *found[_source(entry, app), entry.revision], current=index == 0)
+        for index, entry in enumerate(entries)
+    )
+
+
+def _row(entry: HistoryEntry, commit: Commit | None, problem: str, *, current: bool) -> HistoryRow:
+    return HistoryRow(
+        id=entry.id,
+        revision=entry.revision,
+        deployed_at=entry.deployed_at,
+        initiated_by=entry.initiated_by,
+        automated=entry.automated,
+        current=current,
+        commit=commit,
+        problem=problem,
+    )
+
+
+def _source(entry: HistoryEntry, app: App) -> Source:
+    return entry.source if entry.source.repo_url else app.source
+
+
+async def _commit(repository: Repository, revision: str) -> Commit:
+    try:
+        return await repository.commit(await repository.resolve(revision))
+    except RevisionNotFoundError:
+        # It may have been pushed since the mirror last looked.
+        return await repository.commit(await repository.resolve(revision, fetch=True))

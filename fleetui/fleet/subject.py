@@ -1,0 +1,112 @@
+"""An application together with where it is written down and where it runs.
+
+Owns: `Subject`, which the modules that answer a question about one application are handed by `LiveFleet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fleetui.engine.application import mapping
+from fleetui.engine.tracking import instance_name
+from fleetui.fleet.store import LiveStore
+from fleetui.model.app import App
+from fleetui.model.errors import FleetError, MissingError
+from fleetui.model.objects import ApiResource, Obj, ObjectRef, StoredObject
+from fleetui.ports import Dialect
+
+
+class Subject:
+    """One application.
+
+    Args:
+        app: as it was last seen.
+        hub: the cluster that holds its object.
+        dialect: how that object is written.
+        place: the cluster that it is synced into, or why there is none at hand.
+    """
+
+    def __init__(self, app: App, *, hub: LiveStore, dialect: Dialect, place: LiveStore | str) -> None:
+        self.app = app
+        self.hub = hub
+        self.dialect = dialect
+        self._place = place
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The application's own object."""
+        return ObjectRef(*self.dialect.app_kind, self.app.key.namespace, self.app.key.name)
+
+    @property
+    def stored(self) -> StoredObject:
+        """The application's own object as it is watched.
+
+        Raises:
+            MissingError: it went.
+        """
+        stored = self.hub.get(self.ref)
+        if stored is None:
+            raise MissingError(f"application {self.app.key} is gone")
+        return stored
+
+    @property
+    def place(self) -> LiveStore:
+        """The cluster that the application is synced into.
+
+        Raises:
+            FleetError: it is none of those at hand.
+        """
+        if isinstance(self._place, str):
+            raise FleetError(f"{self.app.key}: {self._place}")
+        return self._place
+
+    @property
+    def tracking(self) -> str:
+        """The application's name within tracking ids."""
+        return instance_name(self.app.key.namespace, self.app.key.name)
+
+    @property
+    def clusters(self) -> tuple[LiveStore, ...]:
+        """The clusters that an action on the application touches, the place first."""
+        if isinstance(self._place, str) or self._place is self.hub:
+            return (self.hub,)
+        return (self._place, self.hub)
+
+    def source(self, history_id: int | None = None) -> Mapping[str, Any]:
+        """`spec.source` (the first of `spec.sources`) as JSON has it, or the source of one history entry."""
+        return _first_source(self._entry(history_id) if history_id is not None else self._spec())
+
+    async def app_resource(self) -> ApiResource:
+        """The resource of the application's own object.
+
+        Raises:
+            ClusterError: the hub could not be asked.
+            MissingError: the hub does not serve it any more.
+        """
+        known = self.dialect.app_resource
+        if known is None:
+            known = (await self.hub.api.discover()).by_kind(*self.dialect.app_kind)
+        if known is None:
+            raise MissingError(f"{self.hub.api.name} serves no {self.dialect.app_kind[1]}")
+        return known
+
+    def _spec(self) -> Mapping[str, Any]:
+        return mapping(self._decoded().get("spec"))
+
+    def _entry(self, history_id: int) -> Mapping[str, Any]:
+        history = mapping(self._decoded().get("status")).get("history")
+        for entry in history if isinstance(history, list) else ():
+            if isinstance(entry, Mapping) and entry.get("id", 0) == history_id:
+                return entry
+        raise MissingError(f"{self.app.key} has no history entry {history_id}")
+
+    def _decoded(self) -> Obj:
+        return self.stored.decode()
+
+
+def _first_source(owner: Mapping[str, Any]) -> Mapping[str, Any]:
+    sources = owner.get("sources")
+    if isinstance(sources, list) and sources:
+        return mapping(sources[0])
+    return mapping(owner.get("source"))

@@ -1,0 +1,225 @@
+"""Trees kept alive: what grows below an application is watched while somebody looks at it.
+
+Owns: `TreeWatch`. Called by `fleetui.fleet.fleet`, one for each application that is looked at. The tree itself is
+made by `fleetui.fleet.tree`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Container, Iterable
+from typing import Any
+
+from fleetui.fleet.store import TRACKING_ID, LiveStore
+from fleetui.fleet.tree import Facts, GroupKind, build, child_kinds, facts_of, members
+from fleetui.fleet.views import Tree
+from fleetui.model.app import App
+from fleetui.model.errors import ClusterError, FleetError
+from fleetui.model.objects import ApiResource, ClusterName, Discovery, ObjectRef, StoredObject
+from fleetui.model.status import ClusterState, ClusterStatus
+from fleetui.ports import Subscription
+
+PATIENCE = 10.0
+"""Seconds to wait for the first listing of what a tree shows; after that it is shown without."""
+
+REDISCOVER_AFTER = 10.0
+"""Seconds before a server is asked again for a kind that it did not know."""
+
+_AWAY = {ClusterState.STALE, ClusterState.UNREACHABLE, ClusterState.UNAUTHORIZED}
+
+_Want = tuple[ApiResource, str]
+
+
+class TreeWatch:
+    """The objects below one application, watched in the cluster where it runs.
+
+    Args:
+        store: that cluster.
+        touched: called when an object that belongs to the tree changed or went, or the cluster's state did.
+    """
+
+    def __init__(self, store: LiveStore, touched: Callable[[], None]) -> None:
+        self.store = store
+        self._touched = touched
+        self._wants: dict[_Want, Subscription] = {}
+        self._failures: dict[_Want, str] = {}
+        self._refs: frozenset[ObjectRef] = frozenset()
+        self._uids: frozenset[str] = frozenset()
+        self._facts: dict[str, tuple[str, Facts]] = {}
+        self._tracking = ""
+        self._rediscovered_at = float("-inf")
+        self._subscriptions = [
+            store.subscribe(self._object_changed),
+            store.on_watch(self._watch_told),
+            store.api.on_status(self._status_told),
+        ]
+
+    def close(self) -> None:
+        for subscription in (*self._subscriptions, *self._wants.values()):
+            subscription.close()
+        self._wants.clear()
+
+    async def tree(self, app: App, *, tracking: str) -> Tree:
+        """The application's tree as of now; the first time it waits for what it needs to be listed.
+
+        A cluster that does not answer, or a kind that may not be listed, ends in `Tree.problem`, never in an error.
+        `tracking` is the application's name within tracking ids.
+        """
+        self._tracking = tracking
+        try:
+            discovery = await asyncio.wait_for(self._discover(app), PATIENCE)
+        except ClusterError as error:
+            return self._build(app, unseen=_Everything(), problem=self._say(str(error)))
+        except TimeoutError:
+            problem = self._say(f"no answer within {PATIENCE:.0f} s")
+            return self._build(app, unseen=_Everything(), problem=problem)
+        self._watch(app, discovery)
+        await self._listed()
+        unseen = {resource.group_kind for resource, _ in self._failures} | unwatchable(app, discovery)
+        return self._build(app, unseen=unseen, problem=self._problem())
+
+    async def _discover(self, app: App) -> Discovery:
+        """What the cluster serves, asked again now and then while the application has objects of unknown kinds."""
+        discovery = await self.store.api.discover()
+        if all(discovery.by_kind(*member.ref.group_kind) for member in members(app)):
+            return discovery
+        now = asyncio.get_running_loop().time()
+        if now - self._rediscovered_at < REDISCOVER_AFTER:
+            return discovery
+        self._rediscovered_at = now
+        return await self.store.api.discover(refresh=True)
+
+    def _build(self, app: App, *, unseen: Container[GroupKind], problem: str) -> Tree:
+        tree = build(
+            app, cluster=self.store.api.name, objects=self.store, facts=self._remembered, unseen=unseen, problem=problem
+        )
+        self._refs = frozenset(node.ref for node in tree.nodes)
+        self._uids = frozenset(node.uid for node in tree.nodes if node.uid)
+        self._facts = {uid: facts for uid, facts in self._facts.items() if uid in self._uids}
+        return tree
+
+    def _remembered(self, obj: StoredObject) -> Facts:
+        version, facts = self._facts.get(obj.uid, ("", None))
+        if facts is None or version != obj.meta.resource_version:
+            facts = facts_of(obj)
+            self._facts[obj.uid] = (obj.meta.resource_version, facts)
+        return facts
+
+    # --- watching ---------------------------------------------------------------------------------------------------
+
+    def _watch(self, app: App, discovery: Discovery) -> None:
+        needed = wanted(app, discovery, everywhere=self.store.watches)
+        for want in needed - self._wants.keys():
+            self._wants[want] = self.store.want(*want)
+        for want in self._wants.keys() - needed:
+            self._wants.pop(want).close()
+            self._failures.pop(want, None)
+
+    async def _listed(self) -> None:
+        """Returns when everything wanted is listed or has failed, the cluster is away, or patience ends."""
+        waiting = {asyncio.create_task(self._list(want), name=f"list {want[0].full_name}") for want in self._wants}
+        away: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def told(status: ClusterStatus) -> None:
+            if status.state in _AWAY and not away.done():
+                away.set_result(None)
+
+        subscription = self.store.api.on_status(told)
+        told(self.store.api.status)
+        try:
+            ends: list[asyncio.Future[Any]] = [asyncio.gather(*waiting), away]
+            await asyncio.wait(ends, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            subscription.close()
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _list(self, want: _Want) -> None:
+        self._failures[want] = f"{want[0].full_name} are not listed yet"
+        try:
+            await self.store.listed(*want)
+        except FleetError as error:
+            self._failures[want] = str(error)
+        else:
+            self._failures.pop(want, None)
+
+    def _problem(self) -> str:
+        status = self.store.api.status
+        if status.state is not ClusterState.LIVE and status.message:
+            return self._say(status.message)
+        return next((self._say(failure) for failure in self._failures.values()), "")
+
+    def _say(self, problem: str) -> str:
+        return f"{self.store.api.name}: {problem}"
+
+    # --- what belongs to it -----------------------------------------------------------------------------------------
+
+    def _object_changed(self, obj: StoredObject, *, deleted: bool) -> None:
+        if obj.ref in self._refs or self._is_child(obj) or self._is_tracked(obj):
+            self._touched()
+
+    def _is_child(self, obj: StoredObject) -> bool:
+        return any(owner.uid in self._uids for owner in obj.meta.owner_references or ())
+
+    def _is_tracked(self, obj: StoredObject) -> bool:
+        tracking = (obj.meta.annotations or {}).get(TRACKING_ID, "")
+        return bool(self._tracking) and tracking.startswith(f"{self._tracking}:")
+
+    def _watch_told(self, resource: ApiResource, namespace: str, error: Exception | None) -> None:
+        for want in self._wants:
+            mine = want[0].group_kind == resource.group_kind and want[1] == namespace
+            if mine and (error is None) == (want in self._failures):
+                self._touched()
+
+    def _status_told(self, status: ClusterStatus) -> None:
+        self._touched()
+
+
+class _Nothing:
+    """A cluster of which nothing is known."""
+
+    def get(self, ref: ObjectRef) -> StoredObject | None:
+        return None
+
+    def owned(self, uid: str) -> Iterable[StoredObject]:
+        return ()
+
+
+def without_cluster(app: App, problem: str) -> Tree:
+    """The tree of an application whose cluster is not at hand: what its engine says it manages, as far as that goes."""
+    cluster = ClusterName(app.destination.name or app.destination.server)
+    return build(app, cluster=cluster, objects=_Nothing(), unseen=_Everything(), problem=problem)
+
+
+class _Everything:
+    """A set that everything is in."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def wanted(app: App, discovery: Discovery, *, everywhere: Callable[[ApiResource], bool]) -> set[_Want]:
+    """What must be watched to show the tree of `app`: each kind in the namespaces where it may be.
+
+    `everywhere` tells which resources are watched in all namespaces already: those are taken as they are.
+    """
+    found: set[_Want] = set()
+    for member in members(app):
+        kinds: Iterable[GroupKind] = {member.ref.group_kind, *child_kinds([member.ref.group_kind])}
+        for group, kind in kinds:
+            resource = discovery.by_kind(group, kind)
+            if resource is not None and _is_watchable(resource):
+                inside = resource.namespaced and not everywhere(resource)
+                found.add((resource, member.ref.namespace if inside else ""))
+    return found
+
+
+def unwatchable(app: App, discovery: Discovery) -> set[GroupKind]:
+    """The kinds of managed objects that the server serves and can't be watched."""
+    resources = [discovery.by_kind(*member.ref.group_kind) for member in members(app)]
+    return {resource.group_kind for resource in resources if resource is not None and not _is_watchable(resource)}
+
+
+def _is_watchable(resource: ApiResource) -> bool:
+    return not resource.verbs or "watch" in resource.verbs
