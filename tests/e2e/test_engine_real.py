@@ -147,7 +147,8 @@ def _replicas(story: Story) -> int | None:
 
 
 def test_a_failing_apply_is_retried_with_the_back_off_asked_for_and_then_fails(story: Story) -> None:
-    story.repository.commit({f"{FOLDER}/bad.yaml": DEPLOYMENT.format(tag="1").replace("payments:1", "' '")}, "bad")
+    bad = DEPLOYMENT.format(tag="1").replace("      containers:", "      restartPolicy: Never\n      containers:")
+    story.repository.commit({f"{FOLDER}/bad.yaml": bad}, "a Deployment that no API server takes")
     policy = story.application()["spec"]["syncPolicy"]
     policy["retry"] = {"limit": 2, "backoff": {"duration": "1s", "factor": 2, "maxDuration": "1m"}}
     story.apply(story.application(syncPolicy=policy))
@@ -155,7 +156,7 @@ def test_a_failing_apply_is_retried_with_the_back_off_asked_for_and_then_fails(s
     state = story.status("operationState")
     assert state["retryCount"] == 2
     assert "(retried 2 times)." in state["message"]
-    assert "is invalid" in state["message"]
+    assert 'Unsupported value: "Never"' in state["message"]
     assert "operation" not in story.app()
     assert story.status("sync", "status") == "OutOfSync"
     assert not story.status("history")

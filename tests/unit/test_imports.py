@@ -1,0 +1,53 @@
+"""What each entry of the program loads: the command line never Textual, nothing the network before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+NETWORK = ("aiohttp", "kubernetes", "git", "aiomqtt")
+CONSOLE = ("textual", "rich")
+
+RUN = """
+import sys
+sys.argv = {argv!r}
+from fleetui.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print(*(name for name in {names!r} if name in sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        pytest.param(["fleetui", "--version"], id="version"),
+        pytest.param(["fleetui", "--help"], id="help"),
+        pytest.param(["fleetui", "get", "apps", "--help"], id="get apps help"),
+        pytest.param(["fleetui", "engine", "run", "--help"], id="engine run help"),
+    ],
+)
+def test_help_loads_neither_the_console_nor_the_network(argv: list[str]) -> None:
+    script = RUN.format(argv=argv, names=NETWORK + CONSOLE + ("yaml", "msgspec", "deepdiff"))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "module", ["fleetui.engine.controller", "fleetui.fleet.api", "fleetui.runtime", "fleetui.diff"]
+)
+def test_the_core_loads_neither_the_console_nor_the_network(module: str) -> None:
+    script = f"import sys, {module}; print(*(name for name in {NETWORK + CONSOLE!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_command_line_with_a_fleet_never_loads_the_console() -> None:
+    script = "import sys, fleetui.cli.connect, fleetui.cli.read, fleetui.cli.act, fleetui.cli.engine"
+    script += f"; print(*(name for name in {CONSOLE!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
