@@ -76,6 +76,7 @@ class FakeCluster:
         self.objects: dict[ObjectRef, Obj] = {}
         self.writes: list[tuple[str, str, Any]] = []
         self.discoveries = 0
+        self.away: Exception | None = None
         self.answer: Callable[[str, str, Any], Obj] = lambda verb, name, body: body if isinstance(body, dict) else {}
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
 
@@ -96,6 +97,8 @@ class FakeCluster:
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
         self.discoveries += 1
+        if self.away is not None:
+            raise self.away
         return self.served
 
     async def get(self, resource: ApiResource, name: str, namespace: str = "") -> Obj:

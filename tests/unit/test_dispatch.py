@@ -1,0 +1,270 @@
+"""The dispatcher: in which order an action is checked, that it is written once, and what is on record."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.argocd import ArgoDialect
+from fleetui.fleet.audit import Audit, FileJournal, Operator
+from fleetui.fleet.dispatch import Dispatcher
+from fleetui.fleet.permissions import KEPT, Permissions
+from fleetui.fleet.views import Action, ActionKind, Outcome
+from fleetui.model.app import App
+from fleetui.model.errors import (
+    ConflictError,
+    FleetError,
+    ForbiddenError,
+    InvalidError,
+    MissingError,
+    NotFoundError,
+    RefusedError,
+    UnreachableError,
+)
+from fleetui.model.objects import Obj, ObjectRef
+from tests.unit.fakes import APPLICATION, FakeClock, FakeCluster, manifest, stored
+
+ARGO = ArgoDialect()
+REF = ObjectRef("argoproj.io", "Application", "argocd", "payments")
+
+
+class Pages:
+    """A journal in memory; `full` makes the disk full."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.full = False
+
+    def append(self, line: bytes) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.lines.append(line)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+
+class Desk:
+    """A dispatcher with everything around it."""
+
+    def __init__(self, *, read_only: bool = False, **spec: Any) -> None:
+        self.clock = FakeClock()
+        self.cluster = FakeCluster("prod-eu-1")
+        self.pages = Pages()
+        operator = Operator(user="ann", host="bastion", origin="ssh 10.0.0.7")
+        audit = Audit(self.pages, operator, now=self.clock.now)
+        self.permissions = Permissions(self.clock)
+        self.dispatcher = Dispatcher(self.permissions, audit, self.clock, read_only=read_only)
+        self.allowed: bool | None = True
+        self.refused_with: Exception | None = None
+        self.cluster.answer = self._answer
+        self.cluster.objects[REF] = self._application(spec)
+
+    @staticmethod
+    def _application(spec: Obj) -> Obj:
+        source = {"repoURL": "https://git.example/k8s", "path": "apps"}
+        history = [{"id": 0, "revision": "a" * 40, "source": source}, {"id": 1, "revision": "b" * 40}]
+        return manifest(
+            "Application",
+            "payments",
+            namespace="argocd",
+            api_version="argoproj.io/v1alpha1",
+            spec={"source": source, **spec},
+            status={"sync": {"revision": "c" * 40}, "history": history},
+        )
+
+    def _answer(self, verb: str, name: str, body: Any) -> Obj:
+        if name.startswith("selfsubjectaccessreviews"):
+            if self.allowed is None:
+                raise NotFoundError("the server could not find the requested resource", code=404)
+            return {"status": {"allowed": self.allowed, "reason": "" if self.allowed else "no role for ann"}}
+        if self.refused_with is not None:
+            raise self.refused_with
+        return self.cluster.objects[REF]
+
+    @property
+    def app(self) -> App:
+        return ARGO.app(self.cluster.name, stored(self.cluster.objects[REF]))
+
+    def action(self, kind: ActionKind = ActionKind.SYNC, **fields: Any) -> Action:
+        return Action(kind=kind, app=self.app.key, **fields)
+
+    async def execute(self, action: Action) -> Outcome:
+        outcome, _ = await self.dispatcher.execute(
+            action, self.app, api=self.cluster, dialect=ARGO, resource=APPLICATION
+        )
+        return outcome
+
+    @property
+    def patches(self) -> list[Any]:
+        return [body for verb, _, body in self.cluster.writes if verb == "patch"]
+
+    @property
+    def reviews(self) -> list[Any]:
+        return [body for verb, _, body in self.cluster.writes if verb == "create"]
+
+
+async def test_an_action_is_written_once_and_recorded() -> None:
+    desk = Desk()
+    outcome = await desk.execute(desk.action(prune=True, revision="c" * 40, resources=(REF,)))
+    assert outcome.accepted
+    assert outcome.message == "prod-eu-1/argocd/payments: sync to ccccccc asked for"
+    assert len(desk.patches) == 1
+    assert desk.patches[0][-1]["value"]["initiatedBy"] == {"username": "ann"}
+    assert desk.pages.records == [
+        {
+            "time": "1970-01-12T13:46:40Z",
+            "who": "ann@bastion",
+            "origin": "ssh 10.0.0.7",
+            "action": "sync",
+            "app": "argocd/payments",
+            "cluster": "prod-eu-1",
+            "from_revision": "b" * 40,
+            "to_revision": "c" * 40,
+            "prune": True,
+            "resources": ["argoproj.io/Application argocd/payments"],
+        }
+    ]
+
+
+async def test_a_read_only_console_asks_nobody() -> None:
+    desk = Desk(read_only=True)
+    with pytest.raises(RefusedError, match="read-only"):
+        await desk.execute(desk.action(ActionKind.REFRESH))
+    assert desk.cluster.writes == []
+    assert [record["ending"] for record in desk.pages.records] == ["refused"]
+
+
+async def test_what_rbac_forbids_is_not_tried() -> None:
+    desk = Desk()
+    desk.allowed = False
+    with pytest.raises(
+        RefusedError, match=r"prod-eu-1: you may not patch .* argocd/payments \(RBAC: no role for ann\)"
+    ):
+        await desk.execute(desk.action())
+    assert desk.patches == []
+    assert desk.reviews[0]["spec"]["resourceAttributes"] == {
+        "group": "argoproj.io",
+        "version": "v1alpha1",
+        "resource": "applications",
+        "verb": "patch",
+        "namespace": "argocd",
+        "name": "payments",
+    }
+
+
+async def test_a_permission_is_asked_once_a_minute() -> None:
+    desk = Desk()
+    await desk.execute(desk.action())
+    await desk.execute(desk.action())
+    assert len(desk.reviews) == 1
+    desk.clock.advance(KEPT)
+    await desk.execute(desk.action())
+    assert len(desk.reviews) == 2
+
+
+async def test_a_server_that_can_not_be_asked_decides_when_the_write_comes() -> None:
+    desk = Desk()
+    desk.allowed = None
+    desk.refused_with = ForbiddenError("ann may not patch", code=403)
+    with pytest.raises(RefusedError, match="ann may not patch"):
+        await desk.execute(desk.action())
+    assert len(desk.patches) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "spec", "error"),
+    [
+        ({"kind": ActionKind.ROLLBACK, "history_id": 0}, {"syncPolicy": {"automated": {}}}, RefusedError),
+        ({"kind": ActionKind.ROLLBACK, "history_id": 7}, {}, MissingError),
+        ({"kind": ActionKind.ROLLBACK}, {}, RefusedError),
+        ({"kind": ActionKind.SYNC, "revision": "v1"}, {"syncPolicy": {"automated": {}}}, RefusedError),
+    ],
+)
+async def test_the_applications_own_rules_come_before_the_write(
+    fields: Any, spec: Obj, error: type[FleetError]
+) -> None:
+    desk = Desk(**spec)
+    with pytest.raises(error):
+        await desk.execute(desk.action(**fields))
+    assert desk.patches == []
+    assert len(desk.pages.records) == 1
+
+
+async def test_a_failed_write_is_not_tried_again() -> None:
+    desk = Desk()
+    desk.refused_with = UnreachableError("the connection to https://ann:secret@hub was lost\nsomehow")
+    with pytest.raises(UnreachableError):
+        await desk.execute(desk.action())
+    assert len(desk.patches) == 1
+    (record,) = desk.pages.records
+    assert record["ending"] == "failed"
+    assert record["message"] == "the connection to https://***@hub was lost somehow"
+
+
+async def test_a_race_with_the_controller_is_told_as_one() -> None:
+    desk = Desk()
+
+    def overtaken(verb: str, name: str, body: Any) -> Obj:
+        if verb == "patch":
+            desk.cluster.objects[REF]["metadata"]["resourceVersion"] = "99"
+            raise InvalidError("the server rejected our request due to an error in our request", code=422)
+        return {"status": {"allowed": True}}
+
+    desk.cluster.answer = overtaken
+    with pytest.raises(ConflictError, match="changed at that very moment, and nothing was written"):
+        await desk.execute(desk.action())
+    assert len(desk.patches) == 1
+
+
+async def test_an_invalid_patch_keeps_the_servers_own_words() -> None:
+    desk = Desk()
+    desk.refused_with = InvalidError("spec.source: Required value", code=422)
+    with pytest.raises(InvalidError, match="Required value"):
+        await desk.execute(desk.action())
+
+
+async def test_an_action_that_is_cancelled_is_on_record() -> None:
+    desk = Desk()
+
+    def cancelled(verb: str, name: str, body: Any) -> Obj:
+        raise asyncio.CancelledError
+
+    desk.cluster.answer = cancelled
+    with pytest.raises(asyncio.CancelledError):
+        await desk.execute(desk.action())
+    assert [record["ending"] for record in desk.pages.records] == ["failed"]
+
+
+async def test_a_record_that_can_not_be_written_is_told_and_undoes_nothing() -> None:
+    desk = Desk()
+    desk.pages.full = True
+    outcome = await desk.execute(desk.action(ActionKind.REFRESH, hard=True))
+    assert outcome.accepted
+    assert outcome.message == (
+        "prod-eu-1/argocd/payments: hard refresh asked for; "
+        "the audit record could not be written: No space left on device"
+    )
+
+
+def test_the_journal_is_the_owners_alone_and_only_grows(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "audit.jsonl"
+    FileJournal(path).append(b"one\n")
+    FileJournal(path).append(b"two\n")
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("environ", "origin"),
+    [({"SSH_CONNECTION": "10.0.0.7 50000 10.0.0.1 22"}, "ssh 10.0.0.7"), ({"SSH_CLIENT": "::1 5 22"}, "ssh ::1")],
+)
+def test_where_the_operator_comes_from(environ: dict[str, str], origin: str) -> None:
+    assert Operator.current(environ).origin == origin
