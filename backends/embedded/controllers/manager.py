@@ -140,6 +140,8 @@ class Controllers:
             self._wake_scalers(namespace, obj)
         elif kind == CLAIM and obj["spec"].get("volumeName"):
             self._add(("volume",), "", obj["spec"]["volumeName"])
+        elif kind == VOLUME and obj["spec"].get("claimRef"):
+            self._add(("claim",), obj["spec"]["claimRef"]["namespace"], obj["spec"]["claimRef"]["name"])
 
     def _wake_for_pod(self, pod: Obj, old: Obj | None) -> None:
         namespace = pod["metadata"]["namespace"]

@@ -33,9 +33,9 @@ class Claims:
             meta = claim["metadata"]
             meta = {**meta, "annotations": {**(meta.get("annotations") or {}), **_BOUND}}
             self._world.change({**claim, "metadata": meta, "spec": {**claim["spec"], "volumeName": volume}})
-            return None
-        self._world.set_status(claim, _bound(claim) if claim["spec"].get("volumeName") else {"phase": "Pending"})
-        return None
+        else:
+            self._world.set_status(claim, _bound(claim))
+        return None  # each write brings the claim here again, as an event of its own or of its volume
 
 
 class Volumes:
