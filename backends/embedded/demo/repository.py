@@ -61,6 +61,16 @@ class DemoRepository:
         command = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}")
         return _git(self.path, *command, check=False).strip()
 
+    def find(self, subject: str) -> str:
+        """The SHA of the newest commit with that subject, or of ``main`` for ``HEAD``; empty where there is none."""
+        if subject == "HEAD":
+            return self.head
+        for line in _git(self.path, "log", "--format=%H %s", "main").splitlines():
+            sha, _, found = line.partition(" ")
+            if found == subject:
+                return sha
+        return ""
+
     def file(self, path: str, revision: str = "main") -> str | None:
         """A file's text in a revision, or None."""
         found = _git(self.path, "ls-tree", "--name-only", revision, "--", path, check=False).strip()
