@@ -1,0 +1,72 @@
+"""Who set a live value.
+
+Owns: `blame`. Called by `structure` for each change. Knows only the live side; which commit set the desired value is
+asked of Git elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from fleetui.diff.fields import Entry, FieldTree, entries_of, field_node, is_leaf, item_node, managed_fields_of
+from fleetui.model.change import Blame, Path
+from fleetui.model.times import parse_time
+
+ENGINES: Collection[str] = frozenset({"argocd-controller", "kustomize-controller", "helm-controller"})
+"""The field managers under which reconcilers apply what Git says."""
+
+
+def blame(
+    live: Mapping[str, Any],
+    path: Path,
+    *,
+    managed_fields: Sequence[Any] | None = None,
+    engines: Collection[str] = ENGINES,
+) -> Blame | None:
+    """The field manager that owns the live value at `path`, by which operation and when; None where nobody does.
+
+    Of several owners, one that is no engine comes first (whoever drifted is wanted, not who applied Git), then the one
+    that owns the field itself rather than a whole map or list around it, then the latest.
+
+    Args:
+        live: the live object; positions in `path` count in its lists.
+        path: what `Change.path` says; empty for the object as a whole.
+        managed_fields: its `metadata.managedFields`, where they have been taken out of `live`.
+    """
+    if managed_fields is None:
+        managed_fields = managed_fields_of(live)
+    owners: list[tuple[tuple[bool, int, float], Entry]] = []
+    for entry in entries_of(managed_fields):
+        depth = _owned_depth(entry, live, path)
+        if depth is not None:
+            moment = parse_time(entry.time)
+            rank = (entry.manager not in engines, depth, float("-inf") if moment is None else moment)
+            owners.append((rank, entry))
+    if not owners:
+        return None
+    owner = max(owners, key=lambda pair: pair[0])[1]
+    return Blame(owner.manager, owner.operation, parse_time(owner.time))
+
+
+def _owned_depth(entry: Entry, live: Any, path: Path) -> int | None:
+    """How far down `path` the manager owns; None where it owns something else alone."""
+    if not path:
+        return None if entry.subresource == "status" else 0
+    tree: FieldTree = entry.fields
+    value: Any = live
+    for depth, part in enumerate(path, start=1):
+        value = _child(value, part)
+        node = field_node(tree, part) if isinstance(part, str) else item_node(tree, value, part)
+        if node is None:
+            return None
+        if is_leaf(node):
+            return depth
+        tree = node
+    return len(path)
+
+
+def _child(value: Any, part: str | int) -> Any:
+    if isinstance(part, str):
+        return value.get(part) if isinstance(value, Mapping) else None
+    return value[part] if isinstance(value, list) and part < len(value) else None
