@@ -476,10 +476,13 @@ def _terminate(run: _Run, tasks: list[Task]) -> Step:
 
 def _update_running(run: _Run, tasks: Sequence[Task]) -> None:
     """Judges what has been applied by its live state (`sync_context.go`, "update status of any tasks")."""
+    known = {result.key for result in run.context.recorded}
     for task in tasks:
         if not task.running:
             continue
         if task.live is None:
+            if task.result_key not in known:
+                continue
             run.record(task, ResultCode.SYNC_FAILED, OperationPhase.FAILED, f"{task} was deleted during the sync")
             continue
         health = run.context.health(task.live)
