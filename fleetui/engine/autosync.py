@@ -6,13 +6,13 @@ Argo CD v3). Pure: the time is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fleetui.engine.application import Application, mapping, text, whole
 from fleetui.engine.operation import phase_of
-from fleetui.model.objects import Obj
+from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase, SyncStatus
 from fleetui.model.times import parse_time
 
@@ -32,7 +32,13 @@ class Decision:
 
 
 def decide(
-    app: Application, *, status: SyncStatus, revision: str, resources: Sequence[Mapping[str, Any]], now: float
+    app: Application,
+    *,
+    status: SyncStatus,
+    revision: str,
+    resources: Sequence[Mapping[str, Any]],
+    leaving: Container[ObjectRef] = (),
+    now: float,
 ) -> Decision:
     """The decision for an application that was just compared.
 
@@ -41,6 +47,7 @@ def decide(
         status: its sync status now.
         revision: the commit that it was compared with.
         resources: the rows of `status.resources`.
+        leaving: objects that are being deleted already: there is nothing left to do about them.
         now: epoch seconds.
     """
     automated = app.automated
@@ -48,6 +55,8 @@ def decide(
         return Decision()
     prune = automated.get("prune") is True
     different = [row for row in resources if row.get("status") != SyncStatus.SYNCED.value]
+    if all(row.get("requiresPruning") and _ref(row) in leaving for row in different):
+        return Decision()
     if not prune and all(row.get("requiresPruning") for row in different):
         return Decision()
     attempted, last_phase = _last_attempt(app, revision)
@@ -78,6 +87,10 @@ def decide(
             "retry": dict(retry) if isinstance(retry, Mapping) else {"limit": DEFAULT_RETRY_LIMIT},
         }
     )
+
+
+def _ref(row: Mapping[str, Any]) -> ObjectRef:
+    return ObjectRef(*(text(row.get(key)) for key in ("group", "kind", "namespace", "name")))
 
 
 def _sync_resource(row: Mapping[str, Any]) -> Obj:

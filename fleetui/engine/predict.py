@@ -16,6 +16,7 @@ import msgspec
 
 from fleetui.diff.normalize import normalize
 from fleetui.diff.predicted import merge
+from fleetui.diff.structure import same
 from fleetui.engine.application import FIELD_MANAGER, LAST_APPLIED, annotation
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
@@ -55,7 +56,7 @@ class Predictor:
         if known is not None and known[:2] == key:
             return known[2]
         predicted = await self.predict(target, live, discovery)
-        answer = normalize(predicted) != current
+        answer = not same(normalize(predicted), current)
         self._remember(target.ref, key, answer)
         return answer
 

@@ -217,7 +217,12 @@ class Reconciler:
     ) -> Again:
         now = self._clock.now()
         decision = decide(
-            app, status=comparison.status, revision=comparison.revision, resources=comparison.resources, now=now
+            app,
+            status=comparison.status,
+            revision=comparison.revision,
+            resources=comparison.resources,
+            leaving={member.ref for member in comparison.members if _is_leaving(member)},
+            now=now,
         )
         errors = [(SYNC_ERROR, decision.error)] if decision.error else []
         status = with_conditions(status, (SYNC_ERROR,), errors, now=now)
@@ -395,6 +400,10 @@ class Reconciler:
         self._not_before.pop(ref, None)
         self._unreachable_since.pop(ref, None)
         self._entered = {entry for entry in self._entered if entry[0] != ref}
+
+
+def _is_leaving(member: Member) -> bool:
+    return bool(mapping(mapping(member.live).get("metadata")).get("deletionTimestamp"))
 
 
 def _triple(member: Member) -> tuple[ObjectRef, Obj | None, Obj | None]:
