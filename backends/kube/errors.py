@@ -182,12 +182,11 @@ def _no_tls(error: Exception, server: str) -> tuple[str, str]:
 
 
 def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
+    """What OpenSSL said; aiohttp's own errors for it are kinds of SSLError too, but without the reason."""
     while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return error
-        inner = getattr(error, "os_error", None)
-        if isinstance(inner, ssl.SSLError):
-            return inner
+        for found in (getattr(error, "os_error", None), error):
+            if isinstance(found, ssl.SSLError) and hasattr(found, "reason"):
+                return found
         error = error.__cause__
     return None
 

@@ -71,7 +71,7 @@ async def serving(
     port: int = 0,
 ) -> AsyncIterator[str]:
     """The URL of a server on loopback; every connection is cut at the end."""
-    runner = web.ServerRunner(web.Server(script), shutdown_timeout=0)
+    runner = web.ServerRunner(web.Server(script, handler_cancellation=True), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls)
     await site.start()
