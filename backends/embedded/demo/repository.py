@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class DemoRepository:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = threading.RLock()
         if not (path / "HEAD").exists():
             path.mkdir(parents=True, exist_ok=True)
             _git(path, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
@@ -79,7 +81,7 @@ class DemoRepository:
     def commit(
         self, files: Mapping[str, str | None], subject: str, author: Person, *, when: float | None = None
     ) -> str:
-        """Commits a change on ``main`` and returns its SHA; blocks for some 10 ms.
+        """Commits a change on ``main`` and returns its SHA; blocks for some 10 ms, callable on any thread.
 
         Args:
             files: path to new text; None deletes the path, be it a file or a folder.
@@ -90,8 +92,18 @@ class DemoRepository:
         Raises:
             GitError: git could not be run or refused.
         """
-        self.write([PastCommit(files, subject, author, time.time() if when is None else when)])
-        return self.head
+        with self._lock:
+            self.write([PastCommit(files, subject, author, time.time() if when is None else when)])
+            return self.head
+
+    def edit(self, path: str, change: Callable[[str], str], subject: str, *, author: Person) -> str:
+        """Commits what `change` makes of one file's text (empty where there is no such file); returns the SHA.
+
+        Raises:
+            GitError: git could not be run or refused.
+        """
+        with self._lock:
+            return self.commit({path: change(self.file(path) or "")}, subject, author)
 
     def write(self, history: Iterable[PastCommit]) -> None:
         """Adds commits to ``main``, oldest first.
@@ -99,11 +111,10 @@ class DemoRepository:
         Raises:
             GitError: git could not be run or refused.
         """
-        head = self.head
-        stream: list[bytes] = []
-        for number, commit in enumerate(history):
-            stream.append(_entry(commit, parent=head if number == 0 else ""))
-        _git(self.path, "fast-import", "--quiet", "--done", stdin=b"".join([*stream, b"done\n"]))
+        with self._lock:
+            head = self.head
+            stream = [_entry(commit, parent="" if number else head) for number, commit in enumerate(history)]
+            _git(self.path, "fast-import", "--quiet", "--done", stdin=b"".join([*stream, b"done\n"]))
 
 
 def _entry(commit: PastCommit, *, parent: str) -> bytes:

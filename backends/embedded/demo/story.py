@@ -16,6 +16,7 @@ from backends.embedded.demo.repository import DemoRepository
 from backends.embedded.errors import ApiError
 from backends.embedded.storage import Event
 from backends.embedded.store import ObjectStore
+from fleetui.model.errors import FleetError
 from fleetui.model.objects import Obj
 
 APPLICATION = ("argoproj.io", "Application")
@@ -51,7 +52,7 @@ class Story:
         """Plays all steps; returns after the last one."""
         async with asyncio.TaskGroup() as steps:
             for name, step in (("drift", self._drift), ("release", self._release), ("breakage", self._breakage)):
-                steps.create_task(_unless_gone(step), name=f"story: {name}")
+                steps.create_task(self._unless_gone(step), name=f"story: {name}")
 
     # --- the steps -------------------------------------------------------------------------------------------------
 
@@ -118,11 +119,17 @@ class Story:
     async def _edit(self, path: str, old: str, new: str, subject: str, author: Person) -> str:
         repository = self._repositories[_MANIFESTS]
 
-        def commit() -> str:
-            text = changed(repository.file(path) or "", path, old=old, new=new)
-            return repository.commit({path: text}, subject, author)
+        def change(text: str) -> str:
+            return changed(text, path, old=old, new=new)
 
-        return await asyncio.to_thread(commit)
+        return await asyncio.to_thread(repository.edit, path, change, subject, author=author)
+
+    async def _unless_gone(self, step: Callable[[], Awaitable[None]]) -> None:
+        # Whoever watches the demo may delete what the story is about, or commit before it does: then that step is over.
+        try:
+            await step()
+        except (ApiError, FleetError, ValueError) as error:
+            self._say(f"a step of the story was left out: {error}")
 
 
 async def when(store: ObjectStore, name: str, holds: Callable[[Obj], bool]) -> None:
@@ -149,11 +156,3 @@ def _get(store: ObjectStore, name: str) -> Obj | None:
         return store.get(*APPLICATION, NAMESPACE, name)
     except ApiError:
         return None
-
-
-async def _unless_gone(step: Callable[[], Awaitable[None]]) -> None:
-    # Whoever watches the demo may delete what the story is about, or commit before it does: then that step is over.
-    try:
-        await step()
-    except (ApiError, ValueError):
-        return
