@@ -73,6 +73,10 @@ class LiveStore:
         """Whether somebody wants the resource of just this namespace (of all, where it is empty) watched."""
         return (resource.group, resource.kind, namespace if resource.namespaced else "") in self._feeds
 
+    def knows(self, ref: ObjectRef) -> bool:
+        """Whether what `get` says of `ref` is the whole truth: a watch that covers it has been listed."""
+        return any(feed.listed_once for feed in self._sisters(ref))
+
     def get(self, ref: ObjectRef) -> StoredObject | None:
         return self._kinds.get(ref.group_kind, {}).get(ref)
 

@@ -133,9 +133,13 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class AppDiff(msgspec.Struct, frozen=True):
-    """An application compared with Git, object by object; only objects that differ unless all were asked for."""
+    """An application compared with Git, object by object; only objects that differ unless one was asked for.
+
+    `notes` are sentences on how it was compared (where the API server could not be asked, and why).
+    """
 
     key: AppKey
     revision: str
     commit: Commit | None
     objects: tuple[ObjectDiff, ...]
+    notes: tuple[str, ...] = ()

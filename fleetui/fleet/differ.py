@@ -1,0 +1,239 @@
+"""An application compared with Git, object by object, as a sync would leave it.
+
+Owns: `Differ`: diffs and manifests that may be shown (secrets masked, text harmless). Called by `fleetui.fleet.fleet`
+and the planner. The comparison itself is `fleetui.diff`'s; what is desired is `fleetui.fleet.desired`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fleetui.diff.fields import managed_fields_of
+from fleetui.diff.ignore import IgnoreRule, ignore, rules_of
+from fleetui.diff.mask import mask
+from fleetui.diff.normalize import normalize
+from fleetui.diff.predicted import merge
+from fleetui.diff.structure import compare
+from fleetui.engine.application import FIELD_MANAGER, LAST_APPLIED, annotation, mapping
+from fleetui.engine.applied import applied_exactly, migration_needed
+from fleetui.engine.desired import Target
+from fleetui.engine.hooks import hook_types
+from fleetui.engine.predict import CLIENT_SIDE_MANAGERS
+from fleetui.engine.tracking import is_self_referenced, owner_of
+from fleetui.fleet.desired import Desired, desired_of
+from fleetui.fleet.history import Commits
+from fleetui.fleet.store import LiveStore
+from fleetui.fleet.subject import Subject
+from fleetui.fleet.views import AppDiff
+from fleetui.model.change import Blame, Change, ObjectDiff
+from fleetui.model.errors import ClusterError, MissingError, NotFoundError
+from fleetui.model.objects import Discovery, Obj, ObjectRef
+from fleetui.model.text import sanitize, sanitize_all
+from fleetui.ports import Repositories
+
+_AT_ONCE = 8
+"""Requests in flight for one diff."""
+
+
+class Compared(NamedTuple):
+    """Everything of an application compared; `objects` holds equal ones too where they were asked for."""
+
+    desired: Desired
+    objects: tuple[ObjectDiff, ...]
+    notes: tuple[str, ...]
+
+
+class Differ:
+    """Compares applications with Git."""
+
+    def __init__(self, repositories: Repositories, commits: Commits) -> None:
+        self._repositories = repositories
+        self._commits = commits
+
+    async def diff(self, subject: Subject, ref: ObjectRef | None, *, revision: str = "") -> AppDiff:
+        """As `fleetui.fleet.api.Fleet.diff` says.
+
+        Raises:
+            MissingError: `ref` is nothing that Git or the application knows.
+            FleetError: as `desired_of`; the live state could not be had.
+        """
+        only = None if ref is None or ref == subject.ref else ref
+        found = await self.compare(subject, revision=revision or subject.app.revision, only=only)
+        commit, _ = await self._commits.of(subject.app.source, found.desired.sha)
+        return AppDiff(subject.app.key, found.desired.sha, commit, found.objects, found.notes)
+
+    async def compare(
+        self,
+        subject: Subject,
+        *,
+        revision: str,
+        history_id: int | None = None,
+        fetch: bool = False,
+        only: ObjectRef | None = None,
+    ) -> Compared:
+        """Every object that differs, or `only` one, whether it differs or not."""
+        desired = await desired_of(subject, self._repositories, revision=revision, history_id=history_id, fetch=fetch)
+        rules, problems = rules_of(subject.stored.decode())
+        comparison = _Comparison(subject, desired, rules)
+        if only is not None:
+            objects = [await comparison.one(only)]
+        else:
+            objects = [each for each in await comparison.all() if each.differs]
+        return Compared(desired, tuple(objects), tuple(dict.fromkeys([*problems, *comparison.notes])))
+
+    async def manifest(self, subject: Subject, ref: ObjectRef) -> Obj:
+        """The live object, without managedFields, a Secret's values masked.
+
+        Raises:
+            MissingError: its kind is not served where the application runs.
+            NotFoundError: it is not there.
+        """
+        if ref == subject.ref:
+            live: Obj | None = subject.stored.decode()
+        else:
+            live = await live_of(subject.place, ref, await subject.place.api.discover())
+        if live is None:
+            name = subject.place.api.name
+            raise NotFoundError(f"{ref} is not in {name}", cluster=name, code=404, reason="NotFound")
+        metadata = mapping(live.get("metadata"))
+        live["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
+        return harmless(mask(None, live)[1]) or {}
+
+
+class _Comparison:
+    """One application at one commit against what is live."""
+
+    def __init__(self, subject: Subject, desired: Desired, rules: Sequence[IgnoreRule]) -> None:
+        self._subject = subject
+        self._desired = desired
+        self._rules = rules
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self.notes: list[str] = []
+
+    async def all(self) -> list[ObjectDiff]:
+        targets = self._desired.targets
+        compared = await asyncio.gather(*(self._target(target) for target in targets.objects))
+        extra = await asyncio.gather(*(self._extra(ref) for ref in sorted(self._not_desired())))
+        return [*compared, *(each for each in extra if each is not None)]
+
+    async def one(self, ref: ObjectRef) -> ObjectDiff:
+        target = self._desired.targets.by_ref.get(ref)
+        if target is not None:
+            return await self._target(target)
+        hook = next((each for each in self._desired.targets.hooks if each.ref == ref), None)
+        if hook is not None:
+            kinds = ", ".join(hook_types(hook.obj))
+            raise MissingError(f"{ref} is a {kinds} hook: it is made anew by each sync and not compared with Git")
+        extra = await self._extra(ref) if ref in self._not_desired() else None
+        if extra is None:
+            raise MissingError(f"{ref} is not in Git at {self._desired.sha[:7]}: something in the cluster made it")
+        return extra
+
+    # --- desired ----------------------------------------------------------------------------------------------------
+
+    async def _target(self, target: Target) -> ObjectDiff:
+        async with self._turn:
+            live = await live_of(self._subject.place, target.ref, self._desired.discovery)
+            if live is None:
+                return self._diff(target, None, target.obj)
+            if applied_exactly(target.obj, live):
+                return self._diff(target, live, live)
+            return self._diff(target, live, await self._predicted(target, live))
+
+    async def _predicted(self, target: Target, live: Obj) -> Obj:
+        """What a sync would make of `live`: the API server's own dry run, or else our three-way merge.
+
+        An object that client-side apply has left its marks on goes offline, as in `engine.predict`: a dry run would
+        not take away what that apply had set.
+        """
+        resource = self._desired.discovery.of(target.obj)
+        marked = annotation(live, LAST_APPLIED) or migration_needed(live, CLIENT_SIDE_MANAGERS)
+        if resource is None or (marked and not _is_applied_by_engine(live)):
+            return merge(target.obj, live)
+        try:
+            return await self._subject.place.api.apply(
+                resource, target.obj, field_manager=FIELD_MANAGER, force=True, dry_run=True
+            )
+        except ClusterError as error:
+            self.notes.append(f"{target.ref} is compared without the API server's help: {error}")
+            return merge(target.obj, live)
+
+    def _diff(self, target: Target, live: Obj | None, predicted: Obj) -> ObjectDiff:
+        made = object_diff(target.ref, predicted, live, rules=self._rules, notes=self.notes)
+        return ObjectDiff(made.ref, made.live, made.desired, made.changes, target.file, target.line)
+
+    # --- not desired ------------------------------------------------------------------------------------------------
+
+    def _not_desired(self) -> set[ObjectRef]:
+        """What the application manages, or says it belongs to it, and Git does not list: a sync with prune takes it."""
+        subject = self._subject
+        known = {resource.ref for resource in subject.app.resources if not resource.hook}
+        tracked = {obj.ref for obj in subject.place.tracked(subject.tracking) if not obj.meta.owner_references}
+        hooks = {hook.ref for hook in self._desired.targets.hooks}
+        return (known | tracked) - self._desired.targets.by_ref.keys() - hooks
+
+    async def _extra(self, ref: ObjectRef) -> ObjectDiff | None:
+        async with self._turn:
+            live = await live_of(self._subject.place, ref, self._desired.discovery)
+        listed = any(each.ref == ref and each.requires_pruning for each in self._subject.app.resources)
+        mine = live is not None and owner_of(live) == self._subject.tracking and is_self_referenced(live)
+        if live is None or hook_types(live) or not (listed or mine):
+            return None
+        return object_diff(ref, None, live, rules=(), notes=self.notes)
+
+
+def object_diff(
+    ref: ObjectRef, desired: Obj | None, live: Obj | None, *, rules: Sequence[IgnoreRule], notes: list[str]
+) -> ObjectDiff:
+    """Two sides of one object as they may be shown: normalised, what is ignored left out, masked, harmless."""
+    managed_fields = managed_fields_of(live)
+    wanted = normalize(desired) if desired is not None else None
+    found = normalize(live) if live is not None else None
+    left = ignore(rules, wanted, found, managed_fields=managed_fields)
+    notes += left.problems
+    masked_desired, masked_live = mask(left.desired, left.live)
+    both = masked_desired is not None and masked_live is not None
+    changes = compare(masked_desired, masked_live, managed_fields=managed_fields) if both else ()
+    shown = tuple(_harmless_change(change) for change in changes)
+    return ObjectDiff(ref, harmless(masked_live), harmless(masked_desired), shown)
+
+
+async def live_of(store: LiveStore, ref: ObjectRef, discovery: Discovery) -> Obj | None:
+    """The live object: from the watch where one covers it, else asked for; None where there is none.
+
+    Raises:
+        ClusterError: the API server could not be asked.
+    """
+    stored = store.get(ref)
+    if stored is not None or store.knows(ref):
+        return stored.decode() if stored is not None else None
+    resource = discovery.by_kind(ref.group, ref.kind)
+    if resource is None:
+        return None
+    try:
+        return await store.api.get(resource, ref.name, ref.namespace)
+    except NotFoundError:
+        return None
+
+
+def harmless(obj: Mapping[str, Any] | None) -> Obj | None:
+    """A decoded object with all its text sanitised."""
+    return None if obj is None else sanitize_all(obj)
+
+
+def _harmless_change(change: Change) -> Change:
+    blame = change.blame
+    if blame is not None:
+        blame = Blame(sanitize(blame.manager), sanitize(blame.operation), blame.time)
+    path = tuple(sanitize_all(part) for part in change.path)
+    return Change(path, change.kind, sanitize_all(change.before), sanitize_all(change.after), blame)
+
+
+def _is_applied_by_engine(live: Obj) -> bool:
+    entries = managed_fields_of(live)
+    return any(
+        isinstance(entry, Mapping) and (entry.get("manager"), entry.get("operation")) == (FIELD_MANAGER, "Apply")
+        for entry in entries
+    )

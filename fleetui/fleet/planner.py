@@ -1,0 +1,210 @@
+"""What an action would do, before anybody is asked whether to do it.
+
+Owns: `Planner`, and the words of a plan. Called by `fleetui.fleet.fleet`. A plan changes nothing and promises nothing:
+the controller compares again when the action runs.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fleetui.diff.ownership import ENGINES
+from fleetui.engine.desired import Target
+from fleetui.engine.hooks import hook_types
+from fleetui.fleet.differ import Compared, Differ
+from fleetui.fleet.dispatch import Dispatcher, deployed, patch_of
+from fleetui.fleet.history import Commits
+from fleetui.fleet.subject import Subject
+from fleetui.fleet.views import Action, ActionKind, Plan, PlanEntry
+from fleetui.model.app import App, HistoryEntry
+from fleetui.model.change import Change, ChangeKind, ObjectDiff
+from fleetui.model.errors import FleetError, MissingError, RefusedError
+from fleetui.model.objects import ClusterName, ObjectRef
+from fleetui.model.text import cut_middle, one_line
+
+_CHANGES_NAMED = 2
+_VALUE_WIDTH = 32
+_VERBS = ("create", "change", "prune", "keep")
+
+
+class Planner:
+    """Makes plans.
+
+    Args:
+        differ: says what would change.
+        dispatcher: says what is refused.
+        commits: names the commits.
+        protects: whether a cluster wants its name typed.
+    """
+
+    def __init__(
+        self, differ: Differ, dispatcher: Dispatcher, commits: Commits, *, protects: Callable[[ClusterName], bool]
+    ) -> None:
+        self._differ = differ
+        self._dispatcher = dispatcher
+        self._commits = commits
+        self._protects = protects
+
+    async def plan(self, action: Action, subject: Subject) -> Plan:
+        """The plan of `action`; what keeps the difference from being known is a note of it, not an error.
+
+        Raises:
+            MissingError: the application or the history entry does not exist.
+            ClusterError: the hub does not answer.
+        """
+        refusals = await self._refusals(action, subject)
+        if action.kind is ActionKind.REFRESH:
+            return Plan(action, refusals=refusals, command=command_of(action))
+        app, entry = subject.app, _entry(action, subject.app)
+        found, problem = await self._compared(action, subject)
+        from_revision = deployed(app)
+        to_revision = found.desired.sha if found else (entry.revision if entry else action.revision)
+        source = entry.source if entry is not None and entry.source.repo_url else app.source
+        from_commit, _ = await self._commits.of(app.source, from_revision)
+        to_commit, _ = await self._commits.of(source, to_revision)
+        entries = entries_of(found.objects, action) if found else ()
+        return Plan(
+            action=action,
+            from_revision=from_revision,
+            from_commit=from_commit,
+            to_revision=to_revision,
+            to_commit=to_commit,
+            entries=entries,
+            refusals=refusals,
+            notes=(problem,) if found is None else notes_of(found, action, entries),
+            type_to_confirm=self._to_type(action, subject),
+            command=command_of(action),
+        )
+
+    async def _refusals(self, action: Action, subject: Subject) -> tuple[str, ...]:
+        resource = await subject.app_resource()
+        refused = list(await self._dispatcher.refusals(action, api=subject.hub.api, resource=resource))
+        try:
+            patch_of(action, subject.dialect, subject.stored, username="", now=0.0)
+        except RefusedError as error:
+            refused.append(str(error))
+        return tuple(refused)
+
+    async def _compared(self, action: Action, subject: Subject) -> tuple[Compared | None, str]:
+        entry = _entry(action, subject.app)
+        revision = entry.revision if entry is not None else action.revision
+        # An entry without a source is refused; it is compared with the present one all the same.
+        history_id = entry.id if entry is not None and entry.source.repo_url else None
+        try:
+            return await self._differ.compare(subject, revision=revision, history_id=history_id, fetch=True), ""
+        except FleetError as error:
+            return None, f"what would change can't be said: {error}"
+
+    def _to_type(self, action: Action, subject: Subject) -> str:
+        if action.dry_run:
+            return ""
+        names = (store.api.name for store in subject.clusters)
+        return next((name for name in names if self._protects(name)), "")
+
+
+def entries_of(objects: Sequence[ObjectDiff], action: Action) -> tuple[PlanEntry, ...]:
+    """What the action does to each object that differs: created ones first, then changed, then what is only live."""
+    chosen = [each for each in objects if not action.resources or _is_chosen(each.ref, action.resources)]
+    entries = [_plan_entry(each, action) for each in chosen]
+    return tuple(sorted(entries, key=lambda entry: _VERBS.index(entry.verb)))
+
+
+def _is_chosen(ref: ObjectRef, resources: Sequence[ObjectRef]) -> bool:
+    """Whether a partial sync takes the object; a resource without a namespace matches any (`SyncOperationResource`)."""
+    return any(
+        (each.group, each.kind, each.name) == (ref.group, ref.kind, ref.name) and each.namespace in {"", ref.namespace}
+        for each in resources
+    )
+
+
+def _plan_entry(diff: ObjectDiff, action: Action) -> PlanEntry:
+    if diff.live is None:
+        return PlanEntry("create", diff.ref)
+    if diff.desired is None:
+        return PlanEntry("prune", diff.ref) if action.prune else PlanEntry("keep", diff.ref, "prune is off: stays")
+    return PlanEntry("change", diff.ref, summary(diff.changes))
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """Changes in a few words: ``image 1.98 → 1.99, replicas 2 → 3, 1 more (undoes kubectl-edit)``."""
+    words = [_change(change) for change in changes[:_CHANGES_NAMED]]
+    if len(changes) > _CHANGES_NAMED:
+        words.append(f"{len(changes) - _CHANGES_NAMED} more")
+    undone = ", ".join(undone_managers(changes))
+    return ", ".join(words) + (f" (undoes {undone})" if undone else "")
+
+
+def undone_managers(changes: Sequence[Change]) -> list[str]:
+    """Whose live values go: the field managers that are no engine, each once."""
+    blames = [change.blame for change in changes]
+    return list(dict.fromkeys(blame.manager for blame in blames if blame is not None and blame.manager not in ENGINES))
+
+
+def _change(change: Change) -> str:
+    name = next((part for part in reversed(change.path) if isinstance(part, str)), "")
+    if change.kind is ChangeKind.ADD:
+        return f"{name} added"
+    if change.kind is ChangeKind.REMOVE:
+        return f"{name} removed"
+    before, after = _values(change.before, change.after)
+    return f"{name} {before} → {after}"
+
+
+def _values(before: Any, after: Any) -> tuple[str, str]:
+    texts = [value if isinstance(value, str) else _scalar(value) for value in (before, after)]
+    name, colon, tag = texts[0].rpartition(":")
+    other, _, new_tag = texts[1].rpartition(":")
+    if colon and name == other and "/" not in tag:
+        texts = [tag, new_tag]  # an image of which the tag alone changed
+    return cut_middle(one_line(texts[0]), _VALUE_WIDTH), cut_middle(one_line(texts[1]), _VALUE_WIDTH)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "{…}" if isinstance(value, dict) else "[…]" if isinstance(value, list) else str(value)
+
+
+def notes_of(found: Compared, action: Action, entries: Sequence[PlanEntry]) -> tuple[str, ...]:
+    """Sentences worth knowing before one agrees."""
+    notes = []
+    undone = undone_managers([change for each in found.objects for change in each.changes])
+    if undone:
+        notes.append(f"undoes what {' and '.join(undone)} changed in the cluster")
+    # Hooks run neither in a partial sync nor in a rollback (argo-cd, `sync_tasks.go`; `Rollback` applies only).
+    hooks = [] if action.resources or action.kind is ActionKind.ROLLBACK else found.desired.targets.hooks
+    if hooks:
+        notes.append("runs " + ", ".join(_hook(hook) for hook in hooks))
+    if not entries:
+        notes.append("nothing differs: there is nothing to change")
+    return (*notes, *found.desired.targets.warnings, *found.notes)
+
+
+def _hook(hook: Target) -> str:
+    name = hook.ref.name or str(hook.obj.get("metadata", {}).get("generateName", ""))
+    return one_line(f"{'/'.join(hook_types(hook.obj))} {hook.ref.kind} {name}")
+
+
+def command_of(action: Action) -> str:
+    """The same action as a command line."""
+    words = ["fleetui", action.kind.value, str(action.app)]
+    if action.kind is ActionKind.ROLLBACK and action.history_id is not None:
+        words.append(str(action.history_id))
+    if action.revision:
+        words += ["--revision", action.revision]
+    flags = (("--prune", action.prune), ("--dry-run", action.dry_run), ("--hard", action.hard))
+    words += [flag for flag, is_set in flags if is_set]
+    for ref in action.resources:
+        words += ["--resource", "/".join((ref.group, ref.kind, ref.namespace, ref.name))]
+    return shlex.join(words)
+
+
+def _entry(action: Action, app: App) -> HistoryEntry | None:
+    if action.kind is not ActionKind.ROLLBACK:
+        return None
+    for entry in app.history:
+        if entry.id == action.history_id:
+            return entry
+    raise MissingError(f"{app.key} has no history entry {action.history_id}")
