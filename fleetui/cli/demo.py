@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 import tempfile
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ import click
 
 from fleetui.cli.options import Scope
 from fleetui.cli.report import say
+from fleetui.cli.service import serve_until_stopped
 from fleetui.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -64,10 +63,6 @@ def _demo_scope(scope: Scope, fleet: DemoFleet) -> Scope:
 def _serve(fleet: DemoFleet, scope: Scope) -> None:
     from fleetui.cli.connect import Connection
 
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-
     async def work() -> None:
         connection = Connection(_demo_scope(scope, fleet), git_interval=GIT_INTERVAL)
         try:
@@ -75,14 +70,10 @@ def _serve(fleet: DemoFleet, scope: Scope) -> None:
         finally:
             await connection.close()
 
+    click.echo(str(fleet.kubeconfig))
+    say(f"try: kubectl --kubeconfig {fleet.kubeconfig} get applications -A; ctrl+c ends it")
     try:
-        with Runtime() as runtime:
-            future = runtime.submit(work())
-            future.add_done_callback(lambda _: ended.set())
-            click.echo(str(fleet.kubeconfig))
-            say(f"try: kubectl --kubeconfig {fleet.kubeconfig} get applications -A; ctrl+c ends it")
-            ended.wait()
-            future.cancel()
+        serve_until_stopped(work)
     finally:
         fleet.stop()
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 
 import click
 
 from fleetui.cli.connect import Connection
 from fleetui.cli.options import Scope
 from fleetui.cli.report import say
+from fleetui.cli.service import serve_until_stopped
 from fleetui.engine.clock import SystemClock
 from fleetui.engine.controller import Engine
 from fleetui.engine.lease import EngineLease
@@ -33,27 +33,16 @@ def run_engine(scope: Scope, *, git_interval: float) -> None:
     async def work() -> None:
         connection = Connection(scope, git_interval=git_interval)
         try:
-            engines = [
-                Engine(store, connection.repositories, clock=SystemClock(), others=connection.stores)
-                for store in connection.stores
-            ]
             async with asyncio.TaskGroup() as group:
-                for store, engine in zip(connection.stores, engines, strict=True):
+                for store in connection.stores:
+                    engine = Engine(store, connection.repositories, clock=SystemClock(), others=connection.stores)
                     lease = EngineLease(store.api, SystemClock())
                     group.create_task(lease.guard(engine.run), name=f"engine {store.api.name}")
-        except* FleetError as errors:
-            raise errors.exceptions[0] from None
         finally:
             await connection.close()
 
-    with Runtime() as runtime:
-        future = runtime.submit(work())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: future.cancel())
-        try:
-            future.result()
-        except (asyncio.CancelledError, TimeoutError):
-            say("fleetui: engine stopped")
+    if serve_until_stopped(work):
+        say("fleetui: engine stopped")
 
 
 def run_bootstrap(scope: Scope, *, only_print: bool) -> None:

@@ -1,0 +1,64 @@
+"""Commands that stay until they are stopped.
+
+Owns: `serve_until_stopped`: SIGINT and SIGTERM end the work, which may still tidy up after itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fleetui.model.errors import FleetError
+from fleetui.runtime import Runtime
+
+
+def serve_until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+    """Runs `work` on an engine thread until it ends or a signal comes; whether it was a signal.
+
+    Raises:
+        FleetError: what `work` raised; the first of several.
+    """
+
+    async def guarded() -> bool:
+        stopped = asyncio.Event()
+        runtime.post(lambda: arm(stopped))
+        working = asyncio.create_task(work(), name="service")
+        waiting = asyncio.create_task(stopped.wait(), name="until stopped")
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        was_stopped = not working.done()
+        for task in (working, waiting):
+            task.cancel()
+        ended, _ = await asyncio.gather(working, waiting, return_exceptions=True)
+        if isinstance(ended, Exception) and not was_stopped:
+            raise _first(ended)
+        return was_stopped
+
+    def arm(stopped: asyncio.Event) -> None:
+        events.append(stopped)
+        if early:
+            stopped.set()
+
+    events: list[asyncio.Event] = []
+    early: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        early.append(number)
+        runtime.post(lambda: [event.set() for event in events])
+
+    with Runtime() as runtime:
+        former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            return runtime.submit(guarded()).result()
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error of ours in a group of errors, or else the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        ours = error.subgroup(FleetError) or error
+        error = ours.exceptions[0]
+    return error
