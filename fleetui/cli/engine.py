@@ -17,9 +17,15 @@ from fleetui.cli.service import serve_until_stopped
 from fleetui.engine.clock import SystemClock
 from fleetui.engine.controller import Engine
 from fleetui.engine.lease import EngineLease
-from fleetui.model.errors import FleetError
+from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
+from fleetui.model.errors import ClusterError
+from fleetui.model.objects import ApiResource, Obj
 from fleetui.ports import Cluster
 from fleetui.runtime import Runtime
+
+SERVED_TRIES = 100
+SERVED_INTERVAL = 0.1
+"""Seconds between two looks at what a server serves, after a definition was applied."""
 
 
 def run_engine(scope: Scope, *, git_interval: float) -> None:
@@ -45,19 +51,36 @@ def run_engine(scope: Scope, *, git_interval: float) -> None:
         say("fleetui: engine stopped")
 
 
+def hub_manifests() -> list[Obj]:
+    """What a hub needs: the definitions, the namespace of the control plane and Argo CD's `default` project, which
+    permits everything."""
+    from backends import definitions
+
+    everything = {"group": "*", "kind": "*"}
+    project: Obj = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": "default", "namespace": CONTROL_PLANE_NAMESPACE},
+        "spec": {
+            "clusterResourceWhitelist": [everything],
+            "destinations": [{"namespace": "*", "server": "*"}],
+            "sourceRepos": ["*"],
+        },
+    }
+    namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CONTROL_PLANE_NAMESPACE}}
+    return [*definitions.load(), namespace, project]
+
+
 def run_bootstrap(scope: Scope, *, only_print: bool) -> None:
-    """`bootstrap`: applies the definitions and the default project, or prints them.
+    """`bootstrap`: applies what a hub needs, or prints it.
 
     Raises:
         ClusterError: a cluster refuses.
     """
-    from backends import definitions
-
-    manifests = definitions.load()
     if only_print:
         from fleetui.render.yaml import dump
 
-        click.echo("---\n".join(dump(manifest) for manifest in manifests), nl=False)
+        click.echo("---\n".join(dump(manifest) for manifest in hub_manifests()), nl=False)
         return
 
     async def work() -> None:
@@ -73,18 +96,22 @@ def run_bootstrap(scope: Scope, *, only_print: bool) -> None:
 
 
 async def bootstrap(api: Cluster) -> None:
-    """Puts the definitions, the namespace and the default project into one hub, and says what it did."""
-    from backends import definitions
+    """Puts into one hub what it needs, and says what it did.
 
-    for manifest in definitions.load():
-        kind, name = manifest["kind"], manifest["metadata"]["name"]
-        resource = (await api.discover()).of(manifest)
-        for _ in range(50):
-            if resource is not None:
-                break
-            await asyncio.sleep(0.1)
-            resource = (await api.discover(refresh=True)).of(manifest)
-        if resource is None:
-            raise FleetError(f"cluster {api.name} does not serve {manifest['apiVersion']} {kind}")
+    Raises:
+        ClusterError: the cluster refuses, or does not serve a definition that it has just taken.
+    """
+    for manifest in hub_manifests():
+        resource = await _served(api, manifest)
         await api.apply(resource, manifest, field_manager="fleetui")
-        click.echo(f"{api.name}: {kind.lower()}/{name} serverside-applied")
+        click.echo(f"{api.name}: {manifest['kind'].lower()}/{manifest['metadata']['name']} serverside-applied")
+
+
+async def _served(api: Cluster, manifest: Obj) -> ApiResource:
+    """The resource of a manifest; a definition that was just made is served a moment later."""
+    for attempt in range(SERVED_TRIES):
+        resource = (await api.discover(refresh=attempt > 0)).of(manifest)
+        if resource is not None:
+            return resource
+        await asyncio.sleep(SERVED_INTERVAL)
+    raise ClusterError(f"cluster {api.name} does not serve {manifest['apiVersion']} {manifest['kind']}")

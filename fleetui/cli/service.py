@@ -45,7 +45,7 @@ def serve_until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
 
     def stop(number: int, _: object) -> None:
         early.append(number)
-        runtime.post(lambda: [event.set() for event in events])
+        runtime.post(lambda: _set_all(events))
 
     with Runtime() as runtime:
         former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -62,3 +62,8 @@ def _first(error: BaseException) -> BaseException:
         ours = error.subgroup(FleetError) or error
         error = ours.exceptions[0]
     return error
+
+
+def _set_all(events: list[asyncio.Event]) -> None:
+    for event in events:
+        event.set()
