@@ -1,0 +1,172 @@
+"""Every key of the console, once: bindings, hint lines, the help screen and `docs/keys.md` are made from it.
+
+Owns: `ACTIONS`. A test compares `docs/keys.md` with it, and each entry with a method of the screen or widget it is for.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from textual.binding import Binding, BindingType
+
+
+class Action(NamedTuple):
+    """One thing that a key does.
+
+    `id` is ``scope.name``: the scope says where the key works, and its screen or widget has a method ``action_name``.
+    `keys` are Textual's names, the first is the one that is shown. `changes`: something in a cluster or in Git.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    changes: bool = False
+
+    @property
+    def scope(self) -> str:
+        return self.id.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.id.partition(".")[2]
+
+    @property
+    def key(self) -> str:
+        """The first key, as it is written on the screen."""
+        return shown(self.keys[0])
+
+
+_SHOWN = {
+    "question_mark": "?",
+    "slash": "/",
+    "colon": ":",
+    "escape": "esc",
+    "pagedown": "page down",
+    "pageup": "page up",
+}
+
+
+def shown(key: str) -> str:
+    """A key of Textual as a person writes it: ``question_mark`` is ``?``."""
+    return _SHOWN.get(key, key)
+
+
+SCOPES = {
+    "everywhere": "Everywhere",
+    "screen": "On each screen",
+    "rows": "In each list, tree and text",
+    "apps": "Applications",
+    "view": "One application",
+    "tree": "Tree",
+    "pager": "Diff, YAML and help",
+    "diff": "Diff",
+    "history": "History",
+    "dialog": "Dialogs",
+    "quit": "The question whether to quit",
+}
+
+ACTIONS: tuple[Action, ...] = (
+    Action("everywhere.interrupt", ("ctrl+c",), "quit", "Pressed twice: quits."),
+    Action("everywhere.suspend_process", ("ctrl+z",), "suspend", "Suspends the console; fg brings it back."),
+    Action("everywhere.repaint", ("ctrl+l",), "repaint", "Paints the whole screen anew."),
+    Action("screen.back", ("escape",), "back", "One screen back; clears the filter on the first one. Never quits."),
+    Action("screen.leave", ("q",), "back", "One screen back; on the first one asks whether to quit."),
+    Action("screen.command", ("colon",), "command", "A command: :apps [filter], :help, :quit."),
+    Action("screen.help", ("question_mark",), "help", "Every key that works here, and elsewhere."),
+    Action("screen.copy_name", ("c",), "copy name", "Copies the name under the cursor to the clipboard (OSC 52)."),
+    Action("screen.copy_command", ("C",), "copy command", "Copies the command line that shows the same."),
+    Action("rows.down", ("j", "down"), "down", "One row down."),
+    Action("rows.up", ("k", "up"), "up", "One row up."),
+    Action("rows.page_down", ("pagedown", "ctrl+f"), "page down", "One page down."),
+    Action("rows.page_up", ("pageup", "ctrl+b"), "page up", "One page up."),
+    Action("rows.first", ("g", "home"), "first", "The first row."),
+    Action("rows.last", ("G", "end"), "last", "The last row."),
+    Action("rows.open", ("enter",), "open", "Opens what is under the cursor."),
+    Action("rows.next_problem", ("n",), "next", "The next problem, difference or match."),
+    Action("rows.previous_problem", ("N",), "previous", "The previous problem, difference or match."),
+    Action("rows.mark", ("space",), "mark", "Marks the row; actions then ask for each marked one."),
+    Action("rows.unmark", ("u",), "unmark", "Takes all marks away."),
+    Action("apps.filter", ("slash",), "filter", "Filters: a word, health:degraded,missing, sync:outofsync, cluster:x,"
+           " project:x, namespace:x, engine:x; ! before one turns it round."),
+    Action("apps.order", ("o",), "order", "Orders by problem, name, cluster or age; sorts anew."),
+    Action("apps.wide", ("ctrl+w",), "wide", "More columns: project, destination, path, last sync, message."),
+    Action("apps.retry", ("r",), "retry", "Tries again to reach the clusters, where that failed at the start."),
+    Action("view.tree", ("t",), "tree", "The tree of its objects, each with health and sync."),
+    Action("view.diff", ("d",), "diff", "What differs from Git: of the object under the cursor, or of all."),
+    Action("view.history", ("h",), "history", "Its history, with commit, author and time."),
+    Action("view.yaml", ("y",), "YAML", "The live object under the cursor, secrets masked."),
+    Action("view.sync", ("S",), "sync", "Syncs it, or the objects under the cursor or marked; asks first.",
+           changes=True),
+    Action("view.refresh", ("R",), "refresh", "Compares it with Git anew; asks first.", changes=True),
+    Action("view.hard_refresh", ("ctrl+r",), "hard refresh", "As refresh, and drops what is cached; asks first.",
+           changes=True),
+    Action("view.rollback", ("B",), "roll back", "In the history: goes back to the entry under the cursor; asks"
+           " first. Elsewhere: opens the history.", changes=True),
+    Action("tree.expand", ("right",), "open", "Opens the node, or goes to its first child."),
+    Action("tree.collapse", ("left",), "close", "Closes the node, or goes to its parent."),
+    Action("pager.shift_right", ("right",), "right", "What is to the right of the screen."),
+    Action("pager.shift_left", ("left",), "left", "Back to the left."),
+    Action("diff.columns", ("o",), "columns", "One column, or Git and live side by side."),
+    Action("diff.fold", ("f",), "fold", "Shows or folds the fields that are equal."),
+    Action("dialog.confirm", ("enter",), "confirm", "Does what the dialog shows."),
+    Action("dialog.cancel", ("escape", "q"), "cancel", "Closes the dialog; nothing is done."),
+    Action("dialog.prune", ("p",), "prune", "Sync and rollback: also deletes what is no longer in Git."),
+    Action("dialog.dry_run", ("d",), "dry run", "Sync and rollback: only tries, changes nothing."),
+    Action("quit.quit_now", ("enter", "q", "y"), "quit", "Quits."),
+    Action("quit.stay", ("escape", "n"), "stay", "Stays."),
+)  # fmt: skip
+
+_BY_ID = {action.id: action for action in ACTIONS}
+
+
+def of_scope(scope: str) -> list[Action]:
+    """The actions of one scope."""
+    return [action for action in ACTIONS if action.scope == scope]
+
+
+def bindings(*scopes: str, priority: bool = False) -> list[BindingType]:
+    """The bindings of these scopes, each with the action's id, so that it can be given another key."""
+    return [
+        Binding(",".join(action.keys), action.name, action.label, id=action.id, show=False, priority=priority)
+        for scope in scopes
+        for action in of_scope(scope)
+    ]
+
+
+def binding(action_id: str, *keys: str) -> Binding:
+    """One action's binding, on `keys` alone where some are given."""
+    action = by_id(action_id)
+    return Binding(",".join(keys or action.keys), action.name, action.label, id=action.id, show=False)
+
+
+def by_id(action_id: str) -> Action:
+    """The action of that id."""
+    return _BY_ID[action_id]
+
+
+def as_markdown() -> str:
+    """`docs/keys.md`, whole."""
+    lines = [
+        "# Keys",
+        "",
+        "Made from `screens/actions.py` by `python -m screens.actions`; a test compares the two.",
+        "",
+    ]
+    lines += [
+        "Reading is on lower case, changing on upper case with a dialog (marked •). `q` goes back, `ctrl+c` twice"
+    ]
+    lines += ["quits. Each key has an id, by which it can be given another one.", ""]
+    for scope, title in SCOPES.items():
+        lines += [f"## {title}", "", "| key | id | what it does |", "|---|---|---|"]
+        for action in of_scope(scope):
+            keys = ", ".join(f"`{shown(key)}`" for key in action.keys)
+            lines.append(f"| {keys}{' •' if action.changes else ''} | `{action.id}` | {action.help} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    Path(__file__).parent.parent.joinpath("docs", "keys.md").write_text(as_markdown(), encoding="utf-8")

@@ -1,0 +1,167 @@
+"""What the views of one application share: which one it is, the keys between them, what can be done with it.
+
+Owns: `AppViewScreen`, the base of tree, diff, history and YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import BindingType
+
+from screens import actions
+from screens.base import FleetScreen
+from screens.cells import Line, Span, wrap
+from screens.glyphs import HEALTH_ROLE, SYNC_ROLE
+from screens.theme import cluster_role
+from screens.widgets.lines import BarLine
+from screens.widgets.rows import VirtualRows
+
+if TYPE_CHECKING:
+    from fleetui.model.app import App, AppKey
+    from fleetui.model.objects import ObjectRef
+
+
+class AppViewScreen(FleetScreen):
+    """A view of one application."""
+
+    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view")
+    HERE = ""
+    """The key of this view."""
+
+    def __init__(self, key: AppKey) -> None:
+        super().__init__()
+        self.key = key
+
+    def on_mount(self) -> None:  # the base's own handler is called too, after this one
+        self.load()
+
+    def load(self) -> None:
+        """Asks the fleet for what this view shows."""
+        raise NotImplementedError
+
+    @property
+    def shown_app(self) -> App | None:
+        """The application as it is now; None where it is gone."""
+        return self.host.picture.apps.get(self.key)
+
+    def node(self) -> ObjectRef | None:
+        """The object that this view is about, or that the cursor is on; None for the application as a whole."""
+        return None
+
+    def say_in(self, rows: VirtualRows, message: str) -> None:
+        """Shows a sentence where rows would be."""
+        rows.say(wrap(message, self.size.width - 4, 6, ellipsis=self.host.glyphs.ellipsis))
+
+    # --- head ----------------------------------------------------------------------------------------------------
+
+    def title_line(self, *what: Span) -> tuple[BarLine]:
+        """``prod-eu-1 ⚿ › payments-service › …`` with the application's health and sync status."""
+        host, app = self.host, self.shown_app
+        into = Span(f" {host.glyphs.into} ", "muted")
+        left = [*self._cluster(app), into, Span(self.key.name, "title")]
+        for span in what:
+            left += [into, span]
+        return (BarLine(tuple(left), (*self._state(app), *self.lock_spans(), Span(" "))),)
+
+    def views_line(self, *right: Span) -> BarLine:
+        """The views of the application, this one in brackets."""
+        spans: list[Span] = []
+        for name in ("view.tree", "view.diff", "view.history", "view.yaml"):
+            action = actions.by_id(name)
+            if action.key == self.HERE:
+                spans.append(Span(f" [{action.key} {action.label}] ", "bright"))
+            else:
+                spans += [Span(f"  {action.key}", "key"), Span(f" {action.label}  ", "muted")]
+        return BarLine(tuple(spans), (*right, Span(" ")))
+
+    def _cluster(self, app: App | None) -> Line:
+        picture = self.host.picture
+        name = picture.cluster_of(app) if app is not None else self.key.hub
+        lock = (Span(f" {self.host.glyphs.protected}", "warning"),) if picture.protected(name) else ()
+        return (Span(f" {name}", cluster_role(picture.place(name))), *lock)
+
+    def _state(self, app: App | None) -> Line:
+        if app is None:
+            return (Span("gone", "warning"),)
+        from fleetui.model.times import age
+
+        glyphs, health = self.host.glyphs, app.health.status
+        stale = self.host.picture.stale_since(self.key)
+        old = (Span(f"{glyphs.stale}{age(self.host.now() - stale)}  ", "warning"),) if stale is not None else ()
+        return (
+            *old,
+            Span(f"{glyphs.health(health)} {health.value}", HEALTH_ROLE[health]),
+            Span(f"  {glyphs.sync(app.sync)} {app.sync.value}", SYNC_ROLE[app.sync]),
+        )
+
+    # --- between the views ---------------------------------------------------------------------------------------
+
+    def go(self, view: FleetScreen) -> None:
+        """Shows another view of the same application: above the tree, or in this one's place."""
+        if self.HERE == "t":
+            self.app.push_screen(view)
+        else:
+            self.app.switch_screen(view)
+
+    def action_tree(self) -> None:
+        from screens.app_view import AppScreen
+
+        below = self.app.screen_stack[-2] if len(self.app.screen_stack) > 1 else None
+        if isinstance(below, AppScreen) and below.key == self.key:
+            self.app.pop_screen()
+        elif self.HERE != "t":
+            self.app.switch_screen(AppScreen(self.key))
+
+    def action_diff(self) -> None:
+        from screens.diff import DiffScreen
+
+        if self.HERE != "d":
+            self.go(DiffScreen(self.key, self.node()))
+
+    def action_history(self) -> None:
+        from screens.history import HistoryScreen
+
+        if self.HERE != "h":
+            self.go(HistoryScreen(self.key))
+
+    def action_yaml(self) -> None:
+        from screens.manifest import ManifestScreen
+
+        if self.HERE != "y":
+            self.go(ManifestScreen(self.key, self.node()))
+
+    def name_under_cursor(self) -> str:
+        node = self.node()
+        return node.name if node else self.key.name
+
+    def command_line(self) -> str:
+        import shlex
+
+        word = {"t": "tree", "d": "diff", "h": "history"}.get(self.HERE)
+        return shlex.join(["fleetui", word, str(self.key)]) if word else ""
+
+    # --- what can be done ----------------------------------------------------------------------------------------
+
+    def resources(self) -> Sequence[ObjectRef]:
+        """The objects that a sync is asked for; none: all."""
+        return ()
+
+    def action_sync(self) -> None:
+        from screens.confirm import sync_each
+
+        sync_each(self, [self.key], resources=tuple(self.resources()))
+
+    def action_refresh(self) -> None:
+        from screens.confirm import refresh_each
+
+        refresh_each(self, [self.key])
+
+    def action_hard_refresh(self) -> None:
+        from screens.confirm import refresh_each
+
+        refresh_each(self, [self.key], hard=True)
+
+    def action_rollback(self) -> None:
+        self.action_history()

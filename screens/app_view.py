@@ -1,0 +1,353 @@
+"""One application: its tree, each object with health and sync, and beside it what differs from Git.
+
+Owns: `AppScreen` and the tree's nodes (`nodes_of`). Live: whenever an object of the tree changed it is asked for again,
+one question at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.timer import Timer
+
+from screens.app_base import AppViewScreen
+from screens.cells import Line, Span, wrap
+from screens.glyphs import HEALTH_ROLE, PHASE_ROLE, SYNC_ROLE, Glyphs
+from screens.host import Refetch
+from screens.widgets.diff_pane import DiffPane
+from screens.widgets.lines import Bar, BarLine
+from screens.widgets.rows import VirtualRows
+from screens.widgets.tree import FleetTree, Node
+from screens.words import ago, commit_spans, plural, short_revision, who
+
+if TYPE_CHECKING:
+    from fleetui.fleet.views import AppDiff, ChangeSet, HistoryRow, Tree, TreeNode
+    from fleetui.model.app import App, AppKey
+    from fleetui.model.objects import ObjectRef
+    from fleetui.ports import Subscription
+
+WIDE = 140
+"""The width from which the diff of the node under the cursor stands beside the tree."""
+SETTLE = 0.15
+"""Seconds that the cursor must rest on a node before its diff is asked for."""
+
+
+class NodeKey(NamedTuple):
+    """Identifies a node; `nth` tells apart an object that stands in the tree more than once."""
+
+    cluster: str
+    ref: ObjectRef
+    nth: int = 0
+
+
+class AppScreen(AppViewScreen):
+    """The tree of one application."""
+
+    CSS_PATH = "app_view.tcss"
+    SCOPES: ClassVar[tuple[str, ...]] = ("view", "tree", "rows")
+    HINTS: ClassVar[tuple[str, ...]] = (
+        "rows.next_problem",
+        "rows.open",
+        "tree.collapse",
+        "view.sync",
+        "view.refresh",
+        "view.rollback",
+        "rows.mark",
+        "screen.help",
+    )
+    HERE = "t"
+
+    def __init__(self, key: AppKey) -> None:
+        super().__init__(key)
+        self.tree_rows = FleetTree(id="tree")
+        self.pane = DiffPane(id="pane")
+        self._found: Tree | None = None
+        self._refetch = Refetch(self._ask_tree)
+        self._current: HistoryRow | None = None
+        self._revision = ""
+        self._watch: Subscription | None = None
+        self._settle: Timer | None = None
+        self._beside: NodeKey | None = None
+
+    def body(self) -> ComposeResult:
+        yield Bar(least=1, id="operation")
+        with Horizontal(id="panes"):
+            yield self.tree_rows
+            yield self.pane
+        yield Bar(least=2, id="why")
+
+    def on_unmount(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        self.tree_rows.say([f"Reading the tree{self.host.glyphs.ellipsis}"])
+        self._watch = self.host.hold(lambda fleet: fleet.watch_tree(self.key))
+        self._refetch.want()
+        self._ask_history()
+
+    def _ask_tree(self) -> None:
+        self.ask(lambda fleet: fleet.tree(self.key), self._take, doing="reading the tree", failed=self._failed)
+
+    def _take(self, tree: Tree) -> None:
+        self._found = tree
+        self.tree_rows.set_nodes(nodes_of(tree, self.host.glyphs))
+        if not tree.nodes:
+            self.say_in(self.tree_rows, tree.problem or "The application has no objects yet")
+        self.draw_frame()
+        self._follow()
+        self._refetch.done()
+
+    def _failed(self, message: str) -> None:
+        if self._found is None:
+            self.say_in(self.tree_rows, message)
+        else:
+            self.host.tell(message, error=True)
+        self._refetch.done()
+
+    def _ask_history(self) -> None:
+        app = self.shown_app
+        if app is not None and app.revision != self._revision:
+            self._revision = app.revision
+            self.ask(
+                lambda fleet: fleet.history(self.key),
+                self._take_history,
+                doing="reading the history",
+                failed=lambda message: None,  # the head then shows the revision alone
+            )
+
+    def _take_history(self, rows: tuple[HistoryRow, ...]) -> None:
+        self._current = next((row for row in rows if row.current), None)
+        self.draw_frame()
+
+    def picture_changed(self, change: ChangeSet) -> None:
+        if self.key in change.trees or self.key in change.apps:
+            self._refetch.want()
+            self._ask_history()
+        super().picture_changed(change)
+
+    # --- what is shown -------------------------------------------------------------------------------------------
+
+    def head(self) -> Sequence[BarLine]:
+        app = self.shown_app
+        return (*self.title_line(), self._commit_line(app), self.views_line()) if app else self.title_line()
+
+    def _commit_line(self, app: App) -> BarLine:
+        """From which commit, and what happens without a human."""
+        now, row = self.host.now(), self._current
+        target = app.source.target_revision
+        left = [Span(f" {target}  ", "muted")] if target else [Span(" ")]
+        left.append(Span(short_revision(app.revision) or "no revision", "bright"))
+        if row is not None and row.revision == app.revision:
+            for span in commit_spans(row.commit, now):
+                left += [Span("  "), span]
+        automation = app.automation
+        more = ["prune"] * automation.prune + ["self-heal"] * automation.self_heal
+        auto = f"auto: {', '.join(more) or 'sync'}" if automation.enabled else "auto: off"
+        return BarLine(tuple(left), (Span(f"  {auto} ", "muted" if automation.enabled else "warning"),))
+
+    def draw_frame(self) -> None:
+        if not self.is_mounted:
+            return
+        super().draw_frame()
+        app = self.shown_app
+        self.query_one("#operation", Bar).show(BarLine(operation_line(app, self.host.now()) if app else ()))
+        self.query_one("#why", Bar).show(*self._why())
+
+    def tick(self) -> None:
+        if self._found is not None:
+            self.tree_rows.set_nodes(nodes_of(self._found, self.host.glyphs))
+        super().tick()
+
+    def _why(self) -> list[BarLine]:
+        """The node under the cursor, whole, with its health's words; what the tree lacks comes first."""
+        found, node = self._found, self._tree_node()
+        width, glyphs = self.size.width - 4, self.host.glyphs
+        said: list[BarLine] = []
+        if found is not None and found.problem:
+            said += [BarLine((Span(f" {line}", "warning"),)) for line in wrap(found.problem, width, 1)]
+        if node is not None:
+            text = self._words(node)
+            for number, line in enumerate(wrap(text, width, 2 - len(said), ellipsis=glyphs.ellipsis)):
+                health = node.health
+                glyph = glyphs.health(health.status) if health is not None and number == 0 else " "
+                role = HEALTH_ROLE[health.status] if health is not None else "muted"
+                said.append(BarLine((Span(f" {glyph} ", role), Span(line))))
+        return said
+
+    def _words(self, node: TreeNode) -> str:
+        app, now = self.shown_app, self.host.now()
+        if app is None or node.depth > 0:
+            return node_words(node, now)
+        from screens.why import why
+
+        return why(app, self.host.picture.clusters.get(self.key.hub), now)
+
+    def _tree_node(self) -> TreeNode | None:
+        """The node under the cursor."""
+        if self._found is None or self.tree_rows.key is None:
+            return None
+        place = next((i for i, node in enumerate(self.tree_rows.nodes) if node.key == self.tree_rows.key), None)
+        return None if place is None else self._found.nodes[place]
+
+    def node(self) -> ObjectRef | None:
+        """The object under the cursor; None on the application itself."""
+        node = self._tree_node()
+        return node.ref if node is not None and node.depth > 0 else None
+
+    # --- the diff beside the tree --------------------------------------------------------------------------------
+
+    @on(VirtualRows.Moved, "#tree")
+    def _moved(self) -> None:
+        self.draw_frame()
+        self._follow()
+
+    def on_resize(self) -> None:  # the base's own handler is called too, after this one
+        self.set_class(self.size.width >= WIDE, "-beside")
+        self._follow()
+
+    def _follow(self) -> None:
+        """Lets the pane follow the cursor, once it rests."""
+        key = cast("NodeKey | None", self.tree_rows.key)
+        if not self.has_class("-beside") or key is None:
+            return
+        if self._settle is not None:
+            self._settle.stop()
+        self._settle = self.set_timer(SETTLE, self._ask_beside, name="settle")
+
+    def _ask_beside(self) -> None:
+        node = self._tree_node()
+        if node is None:
+            return
+        key = cast("NodeKey", self.tree_rows.key)
+        if key != self._beside:
+            self._beside = key
+            self.pane.clear_to(f"Comparing {node.ref.kind} {node.ref.name}{self.host.glyphs.ellipsis}")
+        if node.sync is None and node.depth > 0:
+            self.pane.clear_to("Git does not list this object")
+            return
+        ref = self.node()
+        self.ask(lambda fleet: fleet.diff(self.key, ref), self._take_diff, doing="comparing", failed=self.pane.clear_to)
+
+    def _take_diff(self, diff: AppDiff) -> None:
+        self.pane.set_diff(diff)
+
+    # --- actions -------------------------------------------------------------------------------------------------
+
+    @on(VirtualRows.Opened, "#tree")
+    def _opened(self) -> None:
+        """What Git lists opens its diff, anything else its YAML; the application its own diff."""
+        node = self._tree_node()
+        if node is not None and (node.sync is not None or node.depth == 0):
+            self.action_diff()
+        else:
+            self.action_yaml()
+
+    def resources(self) -> Sequence[ObjectRef]:
+        """The marked objects that Git lists; without marks the one under the cursor, if Git lists it."""
+        if self._found is None:
+            return ()
+        marked = [
+            node.ref
+            for row, node in zip(self.tree_rows.nodes, self._found.nodes, strict=True)
+            if row.key in self.tree_rows.marks and node.depth > 0 and node.sync is not None
+        ]
+        node = self._tree_node()
+        if marked or node is None or node.depth == 0 or node.sync is None:
+            return marked
+        return (node.ref,)
+
+
+def operation_line(app: App, now: float) -> Line:
+    """The running operation's progress, or how the last one ended."""
+    from screens.why import progress
+
+    operation = app.operation
+    if app.deleting:
+        return (Span(" Being deleted", "warning"),)
+    if operation is None:
+        return (Span(" A sync was asked for and has not begun", "info"),) if app.pending else ()
+    role = PHASE_ROLE[operation.phase]
+    if not operation.phase.completed:
+        return (Span(f" {progress(operation, now)}", role),)
+    by = who(operation.initiated_by, operation.automated)
+    dry = "dry run" if operation.dry_run else "sync"
+    done = f" Last {dry} {operation.phase.value.lower()} {ago(operation.finished_at, now)}, {by}"
+    tries = f", {plural(operation.retry_count, 'retry', 'retries')}" if operation.retry_count else ""
+    told = f": {operation.message}" if operation.message and role == "error" else ""
+    return (Span(f"{done}{tries}{told}", role),)
+
+
+def nodes_of(tree: Tree, glyphs: Glyphs) -> list[Node]:
+    """The tree's nodes as the widget takes them."""
+    seen: dict[tuple[str, ObjectRef], int] = {}
+    nodes: list[Node] = []
+    calm = calm_branches(tree.nodes)
+    for place, node in enumerate(tree.nodes):
+        nth = seen[node.cluster, node.ref] = seen.get((node.cluster, node.ref), -1) + 1
+        nodes.append(
+            Node(
+                key=NodeKey(node.cluster, node.ref, nth),
+                depth=node.depth,
+                kind=node.ref.kind,
+                name=Span(node.ref.name, "bright" if needs_human(node) else ""),
+                glyphs=_glyphs(node, glyphs),
+                info=Span(_info(node), "muted"),
+                problem=needs_human(node),
+                calm=calm[place],
+            )
+        )
+    return nodes
+
+
+def needs_human(node: TreeNode) -> bool:
+    """Whether `n` stops at this node."""
+    bad = node.health is not None and node.health.status.value not in {"Healthy", "Suspended"}
+    return bad or (node.sync is not None and node.sync.value == "OutOfSync")
+
+
+def calm_branches(nodes: Sequence[TreeNode]) -> list[bool]:
+    """For each node whether nothing at or below it needs a human."""
+    calm = [not needs_human(node) for node in nodes]
+    above: list[int] = []
+    for place, node in enumerate(nodes):
+        above = above[: node.depth]
+        if not calm[place]:
+            for parent in above:
+                calm[parent] = False
+        above.append(place)
+    return calm
+
+
+def _glyphs(node: TreeNode, glyphs: Glyphs) -> Line:
+    health = node.health
+    first = Span(" ") if health is None else Span(glyphs.health(health.status), HEALTH_ROLE[health.status])
+    second = Span(" ") if node.sync is None else Span(glyphs.sync(node.sync), SYNC_ROLE[node.sync])
+    return first, Span(" "), second
+
+
+def _info(node: TreeNode) -> str:
+    more = ["hook"] * node.hook + ["to be pruned"] * node.requires_pruning
+    return ", ".join([*([node.info] if node.info else []), *more])
+
+
+def node_words(node: TreeNode, now: float) -> str:
+    """A node in a sentence: what and where it is, its health's message, its place in Git."""
+    where = f" in {node.ref.namespace}" if node.ref.namespace else ""
+    created = f", created {ago(node.created_at, now)}" if node.created_at else ""
+    parts = []
+    if node.health is not None:
+        parts.append(f"{node.health.status.value}: {node.health.message}" if node.health.message else "")
+    if node.requires_pruning:
+        parts.append("no longer in Git")
+    elif node.sync is not None and node.sync.value == "OutOfSync":
+        parts.append("differs from Git")
+    parts.append(node.info)
+    said = ", ".join(part for part in parts if part)
+    return f"{node.ref.kind} {node.ref.name}{where}{created}" + (f": {said}" if said else "")

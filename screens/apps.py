@@ -1,0 +1,318 @@
+"""The applications of every cluster in one table.
+
+Owns: `AppsScreen`: filter, order, counts, and the line that says why. What a row says is in `screens.app_rows`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from screens import actions
+from screens.base import FleetScreen
+from screens.cells import Line, Span, wrap
+from screens.status import summary, trouble
+from screens.widgets.lines import Bar, BarLine
+from screens.widgets.rows import VirtualRows
+from screens.widgets.table import FleetTable, Row
+
+if TYPE_CHECKING:
+    from fleetui.fleet.views import ChangeSet
+    from fleetui.model.app import App, AppKey
+
+LOOKED_FOR = "applications.argoproj.io"
+
+
+class AppsScreen(FleetScreen):
+    """The first screen: all applications of all chosen clusters."""
+
+    CSS_PATH = "apps.tcss"
+    SCOPES: ClassVar[tuple[str, ...]] = ("view", "apps", "rows")
+    HINTS: ClassVar[tuple[str, ...]] = (
+        "rows.open",
+        "view.diff",
+        "view.history",
+        "view.sync",
+        "view.refresh",
+        "apps.filter",
+        "screen.command",
+        "rows.mark",
+        "apps.order",
+        "apps.wide",
+        "screen.help",
+    )
+    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view", "apps")
+
+    def __init__(self) -> None:
+        from screens import app_rows, filters
+
+        super().__init__()
+        self._rows = app_rows
+        self._parse = filters.parse
+        self.filter = filters.Filter()
+        self.order = app_rows.Order.PROBLEM
+        self._sorted_by: dict[AppKey, tuple[Any, ...]] = {}
+        self.table = FleetTable(app_rows.COLUMNS, self._row, problem=self._problem, id="apps")
+
+    def body(self) -> ComposeResult:
+        yield Bar(state="bar", id="counts")
+        yield self.table
+        yield Bar(least=2, id="why")
+        yield Bar(least=0, id="trouble")
+
+    # --- the picture ---------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self._collect(self.host.picture.apps)
+        self.draw_frame()
+
+    def picture_changed(self, change: ChangeSet) -> None:
+        moved = self._collect(change.apps)
+        for key in change.removed:
+            moved |= self._sorted_by.pop(key, None) is not None
+        if moved:
+            self._arrange()
+        if change.clusters:
+            self.table.touch_all()
+        else:
+            self.table.touch(change.apps)
+        self.draw_frame()
+
+    def _collect(self, keys: Iterable[AppKey]) -> bool:
+        """Judges these applications anew; whether a row comes, goes or belongs elsewhere now."""
+        picture, now, moved = self.host.picture, self.host.now(), False
+        apps = [picture.apps[key] for key in keys if key in picture.apps]
+        for app in apps:
+            before = self._sorted_by.get(app.key)
+            if self.filter.matches(app, picture.cluster_of(app)):
+                after = self._rows.sort_key(self.order, app, picture, now=now)
+                self._sorted_by[app.key] = after
+                moved |= before != after
+            elif before is not None:
+                del self._sorted_by[app.key]
+                moved = True
+        self.table.grow(self._rows.widths(apps, picture))
+        return moved
+
+    def _arrange(self, *, now: bool = False) -> None:
+        order = sorted(self._sorted_by.items(), key=lambda item: item[1])
+        self.table.set_rows([key for key, _ in order], now=now)
+
+    def _collect_all(self) -> None:
+        """Judges and orders everything anew: another filter, another order."""
+        self._sorted_by.clear()
+        self._collect(self.host.picture.apps)
+        self._arrange(now=True)
+        self.draw_frame()
+
+    def tick(self) -> None:
+        if self._collect(self.host.picture.apps):
+            self._arrange()
+        self.table.touch_all()
+        self.draw_frame()
+
+    def _row(self, key: Any) -> Row:
+        host = self.host
+        return self._rows.row(host.picture.apps[key], host.picture, host.now(), glyphs=host.glyphs)
+
+    def _problem(self, key: Any) -> bool:
+        return self._rows.is_problem(self.host.picture.apps[key])
+
+    # --- what is said around the table ---------------------------------------------------------------------------
+
+    def head(self) -> Sequence[BarLine]:
+        total, shown = len(self.host.picture.apps), len(self._sorted_by)
+        more = "+" if self.host.picture.loading else ""
+        count = f"{shown:,} of {total:,}{more}" if self.filter else f"{total:,}{more}"
+        left = (Span(" Apps  ", "title"), Span(count, "bright"), Span(f"   {self.filter.text}", "accent"))
+        return (BarLine(left, (*summary(self.host), Span(" "))),)
+
+    def draw_frame(self) -> None:
+        if not self.is_mounted:
+            return
+        super().draw_frame()
+        self.query_one("#counts", Bar).show(self._counts())
+        width = self.size.width
+        self.query_one("#why", Bar).show(*self._why(width))
+        wrong = trouble(self.host, width)
+        self.query_one("#trouble", Bar).show(*([BarLine(wrong)] if wrong else []))
+        self.table.say(self._nothing(width))
+
+    def _counts(self) -> BarLine:
+        from fleetui.model.status import HealthStatus, SyncStatus
+        from screens.glyphs import HEALTH_ROLE
+
+        glyphs, apps = self.host.glyphs, self.host.picture.apps
+        health = Counter(apps[key].health.status for key in self._sorted_by)
+        differing = sum(apps[key].sync is SyncStatus.OUT_OF_SYNC for key in self._sorted_by)
+        counted = [
+            (glyphs.degraded, health[HealthStatus.DEGRADED], HEALTH_ROLE[HealthStatus.DEGRADED]),
+            (glyphs.missing, health[HealthStatus.MISSING], HEALTH_ROLE[HealthStatus.MISSING]),
+            (glyphs.out_of_sync, differing, "warning"),
+            (glyphs.progressing, health[HealthStatus.PROGRESSING], HEALTH_ROLE[HealthStatus.PROGRESSING]),
+            (glyphs.suspended, health[HealthStatus.SUSPENDED], ""),
+            (glyphs.unknown, health[HealthStatus.UNKNOWN], ""),
+        ]
+        left = [Span(f" {glyph} {count:,}  ", role if count else "faint") for glyph, count, role in counted]
+        return BarLine(tuple(left), (Span(f"by {self.order.value} ", "muted"), *self.lock_spans()))
+
+    def _why(self, width: int) -> list[BarLine]:
+        """Why the application under the cursor is as it is, and its whole name where the table had to cut it."""
+        app = self.current()
+        if app is None:
+            return []
+        from screens.glyphs import HEALTH_ROLE
+        from screens.why import why
+
+        host = self.host
+        glyphs, status = host.glyphs, app.health.status
+        name: list[str] = []
+        if self.table.is_cut(app.key):
+            cluster = host.picture.cluster_of(app)
+            name = wrap(f"{cluster} {glyphs.into} {app.key.namespace}/{app.key.name}", width - 4, 3)
+        text = why(app, host.picture.clusters.get(app.key.hub), host.now())
+        lines = wrap(text, width - 4, 1 if name else 2, ellipsis=glyphs.ellipsis)
+        role = HEALTH_ROLE[status] if self._problem(app.key) else "muted"
+        first: Line = (Span(f" {glyphs.health(status)} ", role),)
+        said = [BarLine((Span("   "), Span(line, "bright"))) for line in name]
+        for number, line in enumerate(lines):
+            said.append(BarLine((*(first if number == 0 else (Span("   "),)), Span(line))))
+        return said
+
+    def _nothing(self, width: int) -> list[str]:
+        """What stands in the table while it has no rows."""
+        host = self.host
+        picture, room = host.picture, width - 4
+        names = ", ".join(sorted(picture.clusters) or host.contexts)
+        if host.failure:
+            return [*wrap(host.failure, room, 6), "", "r tries again, q quits"]
+        if host.fleet is None or not picture.clusters:
+            return [f"Connecting to {names or 'the current context'}{host.glyphs.ellipsis}"]
+        if self.filter and picture.apps:
+            return [f"No application matches {self.filter.text}", "esc takes the filter away"]
+        if picture.loading:
+            waiting = ", ".join(sorted(picture.loading))
+            return [f"Loading the applications of {waiting}{host.glyphs.ellipsis}"]
+        if picture.problems:
+            told = [f"{name}: {problem}" for name, problem in sorted(picture.problems.items())]
+            return [line for text in told for line in wrap(text, room, 4)]
+        silent = [f"{s.name} is {s.state.value}: {s.message}" for s in picture.clusters.values() if s.message]
+        where = [line for text in silent for line in wrap(text, room, 3)]
+        return [*wrap(f"No applications on {names}", room, 2), f"Looked for {LOOKED_FOR} in every namespace", *where]
+
+    def fleet_failed(self) -> None:
+        self.draw_frame()
+
+    # --- what is under the cursor --------------------------------------------------------------------------------
+
+    def current(self) -> App | None:
+        """The application under the cursor."""
+        return self.host.picture.apps.get(cast("AppKey", self.table.key))
+
+    def chosen(self) -> list[AppKey]:
+        """The marked applications, in their order on the screen; without marks the one under the cursor."""
+        marked = [key for key in self.table.order if key in self.table.marks]
+        return cast("list[AppKey]", marked or ([self.table.key] if self.table.key is not None else []))
+
+    def name_under_cursor(self) -> str:
+        app = self.current()
+        return app.key.name if app else ""
+
+    def command_line(self) -> str:
+        import shlex
+
+        return shlex.join(["fleetui", "get", "apps", *(f"--context={name}" for name in self.host.contexts)])
+
+    @on(VirtualRows.Moved)
+    def _moved(self) -> None:
+        self.draw_frame()
+
+    # --- actions -------------------------------------------------------------------------------------------------
+
+    @on(VirtualRows.Opened)
+    def _opened(self, event: VirtualRows.Opened) -> None:
+        from screens.app_view import AppScreen
+
+        self.app.push_screen(AppScreen(cast("AppKey", event.key)))
+
+    def action_tree(self) -> None:
+        self.table.action_open()
+
+    def action_diff(self) -> None:
+        from screens.diff import DiffScreen
+
+        if app := self.current():
+            self.app.push_screen(DiffScreen(app.key))
+
+    def action_history(self) -> None:
+        from screens.history import HistoryScreen
+
+        if app := self.current():
+            self.app.push_screen(HistoryScreen(app.key))
+
+    def action_yaml(self) -> None:
+        from screens.manifest import ManifestScreen
+
+        if app := self.current():
+            self.app.push_screen(ManifestScreen(app.key))
+
+    def action_rollback(self) -> None:
+        self.action_history()
+
+    def action_sync(self) -> None:
+        from screens.confirm import sync_each
+
+        sync_each(self, self.chosen())
+
+    def action_refresh(self) -> None:
+        from screens.confirm import refresh_each
+
+        refresh_each(self, self.chosen())
+
+    def action_hard_refresh(self) -> None:
+        from screens.confirm import refresh_each
+
+        refresh_each(self, self.chosen(), hard=True)
+
+    def action_filter(self) -> None:
+        from screens.prompt import PromptScreen
+
+        before = self.filter.text
+
+        def entered(text: str | None) -> None:
+            self.set_filter(before if text is None else text)
+
+        self.app.push_screen(PromptScreen("/", before, self.set_filter), entered)
+
+    def set_filter(self, text: str) -> None:
+        """Shows what matches `text` (see `screens.filters`); empty: everything."""
+        wanted = self._parse(text)
+        if wanted != self.filter:
+            self.filter = wanted
+            self._collect_all()
+
+    def action_order(self) -> None:
+        orders = list(type(self.order))
+        self.order = orders[(orders.index(self.order) + 1) % len(orders)]
+        self._collect_all()
+
+    def action_wide(self) -> None:
+        self.table.toggle_wide()
+
+    def action_retry(self) -> None:
+        if self.host.failure:
+            self.host.open_fleet()
+
+    def action_back(self) -> None:
+        if self.filter:
+            self.set_filter("")
+
+    def action_leave(self) -> None:
+        from screens.prompt import QuitScreen
+
+        self.app.push_screen(QuitScreen())

@@ -1,0 +1,64 @@
+"""What is typed after `:`.
+
+Owns: the commands and how they are understood.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from screens.host import Host
+
+COMMANDS = {"apps": "apps", "app": "apps", "applications": "apps", "help": "help", "quit": "quit", "q": "quit"}
+
+
+class Command(NamedTuple):
+    """A command and the words behind it; `problem` says why it is none."""
+
+    name: str = ""
+    words: str = ""
+    problem: str = ""
+
+
+def parse(text: str) -> Command:
+    """What a person typed: ``apps health:degraded`` is the command ``apps`` with these words."""
+    name, _, words = text.strip().partition(" ")
+    if not name:
+        return Command()
+    known = COMMANDS.get(name.lower())
+    if known is not None:
+        return Command(known, words.strip())
+    near = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
+    known_ones = ", ".join(f":{each}" for each in dict.fromkeys(COMMANDS.values()))
+    meant = f"; did you mean :{near[0]}?" if near else f"; there are {known_ones}"
+    return Command(problem=f"There is no command :{name}{meant}")
+
+
+def run(screen: Screen[None], text: str | None) -> None:
+    """Carries out what was typed on `screen`; None or nothing: nothing."""
+    command = parse(text or "")
+    host = cast("Host", screen.app)
+    if command.problem:
+        host.tell(command.problem, error=True)
+    elif command.name == "quit":
+        screen.app.exit()
+    elif command.name == "help":
+        from screens.help import HelpScreen
+
+        screen.app.push_screen(HelpScreen(getattr(screen, "SCOPES", ())))
+    elif command.name == "apps":
+        _to_apps(screen, command.words)
+
+
+def _to_apps(screen: Screen[None], words: str) -> None:
+    from screens.apps import AppsScreen
+
+    app = screen.app
+    while not isinstance(app.screen, AppsScreen) and len(app.screen_stack) > 1:
+        app.pop_screen()
+    if isinstance(app.screen, AppsScreen):
+        app.screen.set_filter(words)

@@ -1,0 +1,267 @@
+"""The dialog before anything is changed: what will happen, to which object of which cluster, at which commit.
+
+Owns: `ConfirmScreen` for sync, refresh and rollback. It shows a plan and asks; the fleet's dispatcher then
+does it once, and never again by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from screens import actions
+from screens.asking import Asking
+from screens.cells import Span
+from screens.plan_lines import command_words, plan_lines, title_spans, verb_of
+from screens.widgets.lines import Bar, BarLine, Pager, Text
+from screens.widgets.rows import VirtualRows
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.screen import Screen
+
+    from fleetui.fleet.views import Action, Plan
+    from fleetui.model.app import AppKey
+    from fleetui.model.objects import ObjectRef
+    from screens.host import Host
+
+LEAST, MOST = 58, 110
+
+
+class PlanPager(Pager):
+    """The plan; it scrolls, and has no cursor."""
+
+    @property
+    def shows_cursor(self) -> bool:
+        return False
+
+    def action_down(self) -> None:
+        self.scroll_relative(y=1, animate=False)
+
+    def action_up(self) -> None:
+        self.scroll_relative(y=-1, animate=False)
+
+
+class ConfirmScreen(Asking, ModalScreen[bool]):
+    """Shows the plan of an action; returns whether the action is to be done. `place` is ``2 of 3``, or empty."""
+
+    CSS_PATH = "confirm.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("dialog")
+
+    def __init__(self, action: Action, place: str = "") -> None:
+        super().__init__()
+        self.asked = action
+        self.plan: Plan | None = None
+        self.failure = ""
+        self._place = place
+        self._typing = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Bar(state="panel", id="title")
+            yield PlanPager(id="plan", state="panel")
+            yield Bar(state="panel", least=0, id="switches")
+            yield Bar(state="panel", least=0, id="type")
+            yield Input(id="typed", compact=True)
+            yield Bar(state="panel", id="buttons")
+
+    def on_mount(self) -> None:
+        self.query_one("#typed", Input).display = False
+        self.query_one("#plan").focus()
+        self._ask_plan()
+
+    def on_resize(self) -> None:
+        self.draw()
+
+    # --- the plan ------------------------------------------------------------------------------------------------
+
+    def _ask_plan(self) -> None:
+        asked = self.asked
+        self.failure = ""
+        self.draw()
+        self.ask(lambda fleet: fleet.plan(asked), self._take, doing="planning", failed=self._failed)
+
+    def _take(self, plan: Plan) -> None:
+        self.plan = plan
+        if plan.type_to_confirm and not self._typing:
+            self._typing = True
+            typed = self.query_one("#typed", Input)
+            typed.display = True
+            typed.focus()
+        self.draw()
+
+    def _failed(self, message: str) -> None:
+        self.plan, self.failure = None, message
+        self.draw()
+
+    @property
+    def current_plan(self) -> Plan | None:
+        """The plan, where it is that of the action as it is asked for now."""
+        return self.plan if self.plan is not None and self.plan.action == self.asked else None
+
+    @property
+    def offered(self) -> bool:
+        """Whether the action can be confirmed: planned, not refused, and the name typed where one is asked for."""
+        plan = self.current_plan
+        if plan is None or plan.refusals:
+            return False
+        return self.query_one("#typed", Input).value.strip() == plan.type_to_confirm
+
+    # --- what is shown -------------------------------------------------------------------------------------------
+
+    def draw(self) -> None:
+        """Everything as it is now."""
+        if not self.is_mounted:
+            return
+        width = max(LEAST, min(MOST, self.size.width - 4))
+        self.query_one("#dialog").styles.width = width
+        title = (Span(" "), *title_spans(self.asked, self.host))
+        self.query_one("#title", Bar).show(BarLine(title, (Span(f"{self._place} ", "muted"),)))
+        lines = self._lines(width - 4)
+        pager = self.query_one("#plan", PlanPager)
+        pager.styles.height = max(1, min(len(lines), self.size.height - 9))
+        pager.set_lines(lines)
+        self.query_one("#switches", Bar).show(*self._switches())
+        self.query_one("#type", Bar).show(*self._type())
+        self.query_one("#buttons", Bar).show(*self._buttons())
+
+    def _lines(self, width: int) -> list[Text]:
+        if self.failure:
+            from screens.cells import wrap
+
+            return [Text((Span(f" {line}", "error"),)) for line in wrap(self.failure, width, 8)]
+        if self.plan is None:
+            return [Text((Span(f" Working out what will happen{self.host.glyphs.ellipsis}", "muted"),))]
+        return plan_lines(self.plan, self.host.now(), width, glyphs=self.host.glyphs)
+
+    def _switches(self) -> list[BarLine]:
+        if self.asked.kind.value == "refresh" or self.failure:
+            return []
+        glyphs = self.host.glyphs
+        spans = [Span(" ")]
+        for name, on_now in (("dialog.prune", self.asked.prune), ("dialog.dry_run", self.asked.dry_run)):
+            action = actions.by_id(name)
+            box = Span(f" {glyphs.on if on_now else glyphs.off} {action.label}    ", "bright" if on_now else "")
+            spans += [Span(action.key, "key"), box]
+        waiting = "" if self.current_plan else f"planning anew{glyphs.ellipsis} "
+        return [BarLine(tuple(spans), (Span(waiting, "muted"),))]
+
+    def _type(self) -> list[BarLine]:
+        plan = self.plan
+        if plan is None or not plan.type_to_confirm or plan.refusals:
+            return []
+        line = (Span(" Type ", "warning"), Span(plan.type_to_confirm, "bright"), Span(" to go on", "warning"))
+        return [BarLine(line, (Span("tab: to the switches ", "muted"),))]
+
+    def _buttons(self) -> list[BarLine]:
+        plan = self.current_plan
+        right = [Span("esc", "key"), Span(" cancel ", "muted")]
+        if plan is not None and not plan.refusals:
+            verb = verb_of(self.asked)
+            role = ("key", "title") if self.offered else ("faint", "faint")
+            right += [Span("   enter", role[0]), Span(f" {verb} ", role[1])]
+        command = plan.command if plan is not None else ""
+        return [BarLine((), tuple(right)), BarLine((Span(command_words(command), "muted"),))]
+
+    # --- keys ----------------------------------------------------------------------------------------------------
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self.draw()
+
+    @on(Input.Submitted)
+    @on(VirtualRows.Opened)
+    def action_confirm(self) -> None:
+        if self.offered:
+            self.dismiss(True)
+        else:
+            self.app.bell()
+
+    def action_cancel(self) -> None:
+        self.dismiss(False)
+
+    def action_prune(self) -> None:
+        self._switch(prune=not self.asked.prune)
+
+    def action_dry_run(self) -> None:
+        self._switch(dry_run=not self.asked.dry_run)
+
+    def _switch(self, **changed: bool) -> None:
+        if self.asked.kind.value == "refresh":
+            return
+        from msgspec.structs import replace
+
+        self.asked = replace(self.asked, **changed)
+        self._ask_plan()
+
+
+# --- what screens call --------------------------------------------------------------------------------------------
+
+
+def sync_each(screen: Screen[None], keys: Sequence[AppKey], *, resources: tuple[ObjectRef, ...] = ()) -> None:
+    """Asks for a sync of each of `keys`, one dialog after the other; esc ends it."""
+    from fleetui.fleet.views import Action, ActionKind
+
+    _each(screen, [Action(kind=ActionKind.SYNC, app=key, resources=resources) for key in keys])
+
+
+def refresh_each(screen: Screen[None], keys: Sequence[AppKey], *, hard: bool = False) -> None:
+    """Asks for a refresh of each of `keys`, as `sync_each`."""
+    from fleetui.fleet.views import Action, ActionKind
+
+    _each(screen, [Action(kind=ActionKind.REFRESH, app=key, hard=hard) for key in keys])
+
+
+def roll_back(screen: Screen[None], key: AppKey, history_id: int) -> None:
+    """Asks whether to go back to an entry of the history."""
+    from fleetui.fleet.views import Action, ActionKind
+
+    _each(screen, [Action(kind=ActionKind.ROLLBACK, app=key, history_id=history_id)])
+
+
+def _each(screen: Screen[None], wanted: Sequence[Action], done: int = 0) -> None:
+    host = cast("Host", screen.app)
+    if not wanted:
+        screen.app.bell()
+        return
+    if host.read_only:
+        host.tell("Read-only: nothing can be changed from here", error=True)
+        return
+    count = len(wanted) + done
+    first, *rest = wanted
+    dialog = ConfirmScreen(first, f"{done + 1} of {count}" if count > 1 else "")
+
+    def closed(confirmed: bool | None) -> None:
+        if confirmed:
+            execute(screen.app, dialog.asked)
+            if rest:
+                _each(screen, rest, done + 1)
+
+    screen.app.push_screen(dialog, closed)
+
+
+def execute(app: App[None], action: Action) -> None:
+    """Has the fleet carry an action out, once. It goes on when the screen is left; how it ended is told."""
+    app.run_worker(_execute(cast("Host", app), action), name=f"{action.kind} {action.app}", exit_on_error=False)
+
+
+async def _execute(host: Host, action: Action) -> None:
+    from fleetui.model.errors import FleetError
+
+    if host.fleet is None:
+        return
+    try:
+        outcome = await host.on_engine(host.fleet.execute(action))
+    except FleetError as error:
+        host.tell(str(error), error=True)
+    except Exception as error:
+        host.tell(host.tell_unexpected(error, f"asking for the {action.kind} of {action.app}"), error=True)
+    else:
+        host.tell(outcome.message, error=not outcome.accepted)

@@ -1,0 +1,329 @@
+"""A fleet that says what a test tells it to: no cluster, no Git, no clock of its own.
+
+`FakeFleet` implements `fleetui.fleet.api.Fleet`; each test scripts its answers and publishes its change sets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from threading import get_ident
+from typing import Any
+
+from fleetui.fleet.views import (
+    Action,
+    ActionKind,
+    AppDiff,
+    ChangeSet,
+    HistoryRow,
+    Outcome,
+    Plan,
+    PlanEntry,
+    Tree,
+    TreeNode,
+)
+from fleetui.model.app import App, AppKey, AppResource, Automation, Destination, Source
+from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
+from fleetui.model.errors import FleetError, RefusedError
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
+from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, SyncStatus
+
+NOW = 1_760_000_000.0
+SHA, OLD_SHA = "a1b2c3d" + "0" * 33, "77aa001" + "1" * 33
+COMMIT = Commit(sha=SHA, author="Ann Lee", email="ann@example.com", time=NOW - 240, subject="bump payments to 1.99")
+OLD_COMMIT = Commit(sha=OLD_SHA, author="Bo Riis", email="bo@example.com", time=NOW - 90000, subject="initial settings")
+
+
+def key(name: str, hub: str = "prod-eu-1") -> AppKey:
+    return AppKey(hub=ClusterName(hub), dialect="argo", namespace="argocd", name=name)
+
+
+def app(
+    name: str,
+    hub: str = "prod-eu-1",
+    *,
+    health: HealthStatus = HealthStatus.HEALTHY,
+    message: str = "",
+    sync: SyncStatus = SyncStatus.SYNCED,
+    since: float = 7200.0,
+    **more: Any,
+) -> App:
+    """An application; `since` is how long it has been in its health, in seconds."""
+    given: dict[str, Any] = {
+        "project": "default",
+        "source": Source(repo_url="https://git.example.com/apps.git", path=f"apps/{name}", target_revision="main"),
+        "destination": Destination(server="https://kubernetes.default.svc", namespace=name),
+        "revision": SHA,
+        "automation": Automation(enabled=True, prune=True, self_heal=True),
+        "created_at": NOW - 86400 * 3,
+        "health_since": NOW - since,
+    }
+    return App(key=key(name, hub), health=Health(health, message), sync=sync, **(given | more))
+
+
+def status(name: str, state: ClusterState = ClusterState.LIVE, *, since: float = 60.0, **more: Any) -> ClusterStatus:
+    return ClusterStatus(name=ClusterName(name), state=state, since=NOW - since, version="v1.37", **more)
+
+
+def ref(kind: str, name: str, group: str = "", namespace: str = "payments") -> ObjectRef:
+    return ObjectRef(group=group, kind=kind, namespace=namespace, name=name)
+
+
+def node(what: ObjectRef, depth: int, hub: str = "prod-eu-1", **more: Any) -> TreeNode:
+    return TreeNode(ref=what, cluster=ClusterName(hub), depth=depth, **more)
+
+
+def healthy() -> Health:
+    return Health(HealthStatus.HEALTHY)
+
+
+def degraded(message: str = "") -> Health:
+    return Health(HealthStatus.DEGRADED, message)
+
+
+class FakeSubscription:
+    def __init__(self, close: Callable[[], None]) -> None:
+        self._close = close
+
+    def close(self) -> None:
+        self._close()
+
+
+class FakeFleet:
+    """A scripted fleet.
+
+    `publish` sends a change set as the engine does; `trees`, `diffs`, `histories`, `manifests` and `plans` are the
+    answers, by key; an exception there is raised. `executed` collects what was asked to be done, `asked` what was
+    asked at all. `gate` holds every answer back until it is set.
+    """
+
+    def __init__(self, *apps: App, clusters: tuple[ClusterStatus, ...] = (), read_only: bool = False) -> None:
+        self._apps = {each.key: each for each in apps}
+        self._clusters = {each.name: each for each in clusters}
+        self._read_only = read_only
+        self._listeners: list[Callable[[ChangeSet], None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loading: frozenset[ClusterName] = frozenset()
+        self.problems: dict[ClusterName, str] = {}
+        self.trees: dict[AppKey, Tree | Exception] = {}
+        self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
+        self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
+        self.manifests: dict[ObjectRef, Obj | Exception] = {}
+        self.plans: dict[ActionKind, Plan | Exception] = {}
+        self.outcome: Outcome | Exception | None = None
+        self.executed: list[Action] = []
+        self.planned: list[Action] = []
+        self.asked: list[str] = []
+        self.watched: list[AppKey] = []
+        self.subscribed_on: int = 0
+        self.closed = 0
+        self.gate: asyncio.Event | None = None
+
+    @property
+    def read_only(self) -> bool:
+        return self._read_only
+
+    @property
+    def apps(self) -> Mapping[AppKey, App]:
+        return self._apps
+
+    @property
+    def clusters(self) -> Mapping[ClusterName, ClusterStatus]:
+        return self._clusters
+
+    async def open(self) -> FakeFleet:
+        """What the console is started with; runs on the engine's loop."""
+        self._loop = asyncio.get_running_loop()
+        return self
+
+    def subscribe(self, listener: Callable[[ChangeSet], None]) -> FakeSubscription:
+        self.subscribed_on = get_ident()
+        self._listeners.append(listener)
+        listener(
+            ChangeSet(
+                apps=dict(self._apps), clusters=dict(self._clusters), loading=self.loading, problems=self.problems
+            )
+        )
+
+        def close() -> None:
+            self.closed += 1
+            self._listeners.remove(listener)
+
+        return FakeSubscription(close)
+
+    def publish(
+        self,
+        *changed: App,
+        clusters: tuple[ClusterStatus, ...] = (),
+        removed: tuple[AppKey, ...] = (),
+        trees: tuple[AppKey, ...] = (),
+    ) -> None:
+        """Sends a change set from the engine's thread; may be called from any other."""
+        assert self._loop is not None
+        self._apps.update({each.key: each for each in changed})
+        self._clusters.update({each.name: each for each in clusters})
+        change = ChangeSet(
+            apps={each.key: each for each in changed},
+            removed=frozenset(removed),
+            clusters={each.name: each for each in clusters},
+            trees=frozenset(trees),
+            loading=self.loading,
+            problems=dict(self.problems),
+        )
+        for listener in list(self._listeners):
+            self._loop.call_soon_threadsafe(listener, change)
+
+    async def loaded(self) -> None:
+        return None
+
+    def watch_tree(self, key: AppKey) -> FakeSubscription:
+        self.watched.append(key)
+        return FakeSubscription(lambda: self.watched.remove(key))
+
+    async def tree(self, key: AppKey) -> Tree:
+        default = Tree(key=key, nodes=(node(ref("Application", key.name, "argoproj.io", "argocd"), 0),))
+        return await self._answer("tree", self.trees.get(key, default))
+
+    async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
+        default = AppDiff(key=key, revision=SHA, commit=COMMIT, objects=())
+        return await self._answer("diff", self.diffs.get((key, ref), self.diffs.get((key, None), default)))
+
+    async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
+        return await self._answer("history", self.histories.get(key, ()))
+
+    async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
+        missing = FleetError(f"{ref} does not exist")
+        return await self._answer("manifest", self.manifests.get(ref, missing))
+
+    async def plan(self, action: Action) -> Plan:
+        self.planned.append(action)
+        plan = await self._answer("plan", self.plans.get(action.kind, Plan(action=action)))
+        return Plan(**{name: getattr(plan, name) for name in plan.__struct_fields__} | {"action": action})
+
+    async def execute(self, action: Action) -> Outcome:
+        self.executed.append(action)
+        if self._read_only:
+            raise RefusedError("this console is read-only")
+        outcome = self.outcome or Outcome(action=action, accepted=True, message=f"{action.kind} of {action.app} begun")
+        return await self._answer("execute", outcome)
+
+    async def _answer(self, name: str, answer: Any) -> Any:
+        self.asked.append(name)
+        if self.gate is not None:
+            await self.gate.wait()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def payments_tree() -> Tree:
+    """The tree of the mock-up: a Deployment whose pods cannot pull, a ConfigMap changed by hand."""
+    synced, changed = SyncStatus.SYNCED, SyncStatus.OUT_OF_SYNC
+    nodes = (
+        node(ref("Application", "payments-service", "argoproj.io", "argocd"), 0, health=degraded(), sync=changed),
+        node(ref("Deployment", "payments-api", "apps"), 1, health=degraded("0 of 3"), sync=synced, info="0/3 ready"),
+        node(ref("ReplicaSet", "payments-api-7c9", "apps"), 2, health=Health(HealthStatus.PROGRESSING), info="0/3"),
+        node(ref("Pod", "payments-api-7c9-x2x"), 3, health=degraded(), info="ImagePullBackOff, 12 restarts"),
+        node(ref("Pod", "payments-api-7c9-k0p"), 3, health=degraded(), info="ImagePullBackOff, 11 restarts"),
+        node(ref("ReplicaSet", "payments-api-5d4", "apps"), 2, health=healthy(), info="0/0"),
+        node(ref("Service", "payments-api"), 1, health=healthy(), sync=synced, info="2 endpoints"),
+        node(ref("ConfigMap", "settings"), 1, health=None, sync=changed, info="2 fields differ"),
+        node(ref("Secret", "credentials"), 1, sync=synced),
+    )
+    return Tree(key=key("payments-service"), nodes=nodes)
+
+
+def settings_diff() -> AppDiff:
+    """One ConfigMap with a field that was changed by hand and one that was never applied."""
+    what = ref("ConfigMap", "settings")
+    head = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "payments"}}
+    desired = {**head, "data": {"endpoint": "https://api", "color": "blue", "timeout": "30s"}}
+    live = {**head, "data": {"endpoint": "https://api", "color": "red"}}
+    changes = (
+        Change(
+            path=("data", "color"),
+            kind=ChangeKind.CHANGE,
+            before="red",
+            after="blue",
+            blame=Blame(manager="kubectl-edit", operation="Update", time=NOW - 420),
+        ),
+        Change(path=("data", "timeout"), kind=ChangeKind.ADD, after="30s"),
+    )
+    found = ObjectDiff(
+        ref=what, live=live, desired=desired, changes=changes, file="apps/payments/settings.yaml", line=7
+    )
+    return AppDiff(key=key("payments-service"), revision=SHA, commit=COMMIT, objects=(found,))
+
+
+def payments_history() -> tuple[HistoryRow, ...]:
+    return (
+        HistoryRow(
+            id=7, revision=SHA, deployed_at=NOW - 230, initiated_by="", automated=True, current=True, commit=COMMIT
+        ),
+        HistoryRow(
+            id=6,
+            revision=OLD_SHA,
+            deployed_at=NOW - 90000,
+            initiated_by="ann",
+            automated=False,
+            current=False,
+            commit=OLD_COMMIT,
+        ),
+    )
+
+
+def sync_plan() -> Plan:
+    action = Action(kind=ActionKind.SYNC, app=key("payments-service"))
+    return Plan(
+        action=action,
+        from_revision=OLD_SHA,
+        from_commit=OLD_COMMIT,
+        to_revision=SHA,
+        to_commit=COMMIT,
+        entries=(
+            PlanEntry(verb="change", ref=ref("Deployment", "payments-api", "apps"), summary="image 1.98 → 1.99"),
+            PlanEntry(verb="change", ref=ref("ConfigMap", "settings"), summary="color red → blue"),
+            PlanEntry(verb="keep", ref=ref("Job", "migrate-7", "batch"), summary="prune is off: stays"),
+        ),
+        notes=("ConfigMap settings: undoes what kubectl-edit set 7m ago.",),
+        type_to_confirm="prod-eu-1",
+        command="fleetui sync prod-eu-1/argocd/payments-service",
+    )
+
+
+def small_fleet(**more: Any) -> FakeFleet:
+    """Three clusters, seven applications, one of everything that a person may meet."""
+    bad = AppResource(
+        ref=ref("Deployment", "payments-api", "apps"),
+        sync=SyncStatus.OUT_OF_SYNC,
+        health=degraded("0 of 3 ready. Pod payments-api-7c9-x2x cannot pull registry.example.com/payments:1.99"),
+    )
+    fleet = FakeFleet(
+        app("checkout", "stage-1", since=9000),
+        app(
+            "payments-service",
+            health=HealthStatus.DEGRADED,
+            sync=SyncStatus.OUT_OF_SYNC,
+            since=240,
+            resources=(bad,),
+        ),
+        app("payments-service", "stage-1", health=HealthStatus.PROGRESSING, since=12),
+        app("telemetry", "edge-07", health=HealthStatus.UNKNOWN, sync=SyncStatus.UNKNOWN),
+        app("catalog", sync=SyncStatus.OUT_OF_SYNC, automation=Automation()),
+        app("orders", health=HealthStatus.MISSING, since=400, message="Deployment orders does not exist"),
+        app("mailer", "stage-1", health=HealthStatus.SUSPENDED),
+        clusters=(
+            status("prod-eu-1", protected=True),
+            status("stage-1"),
+            status(
+                "edge-07", ClusterState.STALE, since=190, message="the watch was closed by the server; reconnecting"
+            ),
+        ),
+        **more,
+    )
+    what = key("payments-service")
+    fleet.trees[what] = payments_tree()
+    fleet.diffs[what, None] = settings_diff()
+    fleet.histories[what] = payments_history()
+    fleet.plans[ActionKind.SYNC] = sync_plan()
+    return fleet
