@@ -52,13 +52,15 @@ class ApiError(Exception):
         self.message = message
         self.causes = tuple(causes)
         self.details = details or {}
+        self.metadata: dict[str, Any] = {}
+        """`Status.metadata`: a continue token to go on with."""
 
     def status(self) -> Status:
         """The Status object that goes over the wire."""
         details = dict(self.details)
         if self.causes:
             details["causes"] = [cause.to_json() for cause in self.causes]
-        body: Status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        body: Status = {"kind": "Status", "apiVersion": "v1", "metadata": self.metadata, "status": "Failure"}
         if self.message:
             body["message"] = self.message
         if self.reason:

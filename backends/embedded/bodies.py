@@ -1,0 +1,171 @@
+"""Request bodies: JSON or YAML to objects, held against the path they were sent to.
+
+Owns: decoding of bodies, and the checks of kind, version, namespace and name. Pure functions. Called by `handlers`.
+Wordings: apiserver v0.37 pkg/endpoints/handlers/rest.go, create.go.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from backends.embedded.calls import Call, Target
+from backends.embedded.deletion import DeleteOptions
+from backends.embedded.errors import ApiError, bad_request
+from backends.embedded.registry import ResourceType
+from fleetui.model.objects import split_api_version
+
+Obj = dict[str, Any]
+LIMIT = 3 * 1024 * 1024
+"""Bytes of a body that are read, as the real server's."""
+
+
+def parse(call: Call) -> Any:
+    """The decoded body; YAML where its type says so.
+
+    Raises:
+        ApiError: 400, the body is neither; 415, another type.
+    """
+    media = call.headers.get("content-type", "").partition(";")[0].strip()
+    if "protobuf" in media or "cbor" in media:
+        accepted = "application/json, application/yaml"
+        message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+        raise ApiError(415, "UnsupportedMediaType", message)
+    try:
+        return msgspec.json.decode(call.body)
+    except msgspec.DecodeError as error:
+        if "yaml" not in media:
+            raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+    return _parse_yaml(call.body)
+
+
+def _parse_yaml(body: bytes) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(body, Loader=_loader())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        first = str(error).replace("\n", " ")
+        raise bad_request(f"error converting YAML to JSON: yaml: {first}") from None
+
+
+@cache
+def _loader() -> Any:
+    """A YAML loader that leaves dates alone: Kubernetes knows them as text."""
+    import yaml
+
+    class Loader(yaml.CSafeLoader):
+        pass
+
+    Loader.yaml_implicit_resolvers = {
+        letter: [(tag, expression) for tag, expression in resolvers if not tag.endswith(":timestamp")]
+        for letter, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+    return Loader
+
+
+def object_of(call: Call, target: Target) -> Obj:
+    """The object of a POST or PUT, its kind and version that of the path.
+
+    Raises:
+        ApiError: 400.
+    """
+    obj = parse(call)
+    if not isinstance(obj, dict):
+        raise bad_request(f"couldn't get version/kind; json parse error: {_go_kind(obj)}")
+    check_kind(obj, target.resource)
+    check_namespace(obj, target)
+    return obj
+
+
+def _go_kind(value: Any) -> str:
+    given = {str: "string", list: "array", bool: "bool", int: "number", float: "number"}.get(type(value), "value")
+    wanted = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+    return f"json: cannot unmarshal {given} into Go value of type {wanted}"
+
+
+def check_kind(obj: Obj, resource: ResourceType) -> None:
+    """Fills in what is missing, refuses another kind or version."""
+    if resource.custom and not obj.get("kind"):
+        text = msgspec.json.encode(obj).decode()
+        raise bad_request(f"Object 'Kind' is missing in '{text}'")
+    given = str(obj.setdefault("apiVersion", resource.api_version))
+    kind = obj.setdefault("kind", resource.kind)
+    group, version = split_api_version(given)
+    if kind != resource.kind or group != resource.group:
+        served = f"{resource.kind}.{resource.version}.{resource.group}".rstrip(".")
+        raise bad_request(f"{kind} in version \"{version}\" cannot be handled as a {served.partition('.')[0]}: "
+                          f"no kind \"{kind}\" is registered for version \"{given}\"")  # fmt: skip
+    if version != resource.version:
+        message = (
+            f"the API version in the data ({given}) does not match the expected API version ({resource.api_version})"
+        )
+        raise bad_request(message)
+
+
+def check_namespace(obj: Obj, target: Target) -> None:
+    """Fills in the path's namespace, refuses another."""
+    meta = obj.get("metadata")
+    if not isinstance(meta, dict):
+        meta = obj["metadata"] = {}
+    if not target.resource.namespaced:
+        return
+    given = meta.setdefault("namespace", target.namespace) or target.namespace
+    meta["namespace"] = given
+    if given != target.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def check_name(obj: Obj, target: Target) -> None:
+    """Refuses another name than the path's; fills it in."""
+    meta = obj["metadata"]
+    given = meta.setdefault("name", target.name) or target.name
+    meta["name"] = given
+    if given != target.name:
+        message = f"the name of the object ({given}) does not match the name on the URL ({target.name})"
+        raise bad_request(message)
+
+
+class _Preconditions(msgspec.Struct, rename="camel"):
+    uid: str | None = None
+    resource_version: str | None = None
+
+
+class _DeleteBody(msgspec.Struct, rename="camel"):
+    propagation_policy: str | None = None
+    orphan_dependents: bool | None = None
+    dry_run: list[str] | None = None
+    preconditions: _Preconditions | None = None
+
+
+def delete_options(call: Call) -> DeleteOptions:
+    """How a DELETE is meant: its body, and its parameters.
+
+    Raises:
+        ApiError: 400 or 422.
+    """
+    body = parse(call) if call.body.strip() else {}
+    try:
+        sent = msgspec.convert(body, _DeleteBody)
+    except msgspec.ValidationError as error:
+        raise bad_request(f"unable to decode DeleteOptions: {error}") from None
+    propagation = sent.propagation_policy or call.query.get("propagationPolicy", "")
+    orphan = sent.orphan_dependents if sent.orphan_dependents is not None else _flag(call, "orphanDependents")
+    if not propagation and orphan is not None:
+        propagation = "Orphan" if orphan else "Background"
+    if propagation not in ("", "Orphan", "Background", "Foreground"):
+        text = f'propagationPolicy: Unsupported value: "{propagation}": supported values: "Background", "Foreground", '
+        raise ApiError(422, "Invalid", f'DeleteOptions.meta.k8s.io "" is invalid: {text}"Orphan", "nil"')
+    conditions = sent.preconditions or _Preconditions()
+    return DeleteOptions(
+        propagation=propagation,
+        uid=conditions.uid or "",
+        resource_version=conditions.resource_version or "",
+        dry_run=call.dry_run or "All" in (sent.dry_run or ()),
+    )
+
+
+def _flag(call: Call, name: str) -> bool | None:
+    return call.flag(name) if name in call.query else None

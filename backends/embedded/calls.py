@@ -1,0 +1,126 @@
+"""One HTTP request and its answer, without HTTP.
+
+Owns: `Call`, `Reply`, and what a path means (`Target`). Pure. Called by `server` and `handlers`. Rules: apiserver v0.37
+pkg/endpoints/request/requestinfo.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from backends.embedded.errors import ApiError, bad_request, no_such_path
+from backends.embedded.registry import Registry, ResourceType, Subresource
+
+JSON = "application/json"
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request; `query` has the first value of each parameter, header names are in lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    user: str = "system:anonymous"
+
+    def flag(self, name: str) -> bool:
+        """Whether a boolean parameter is set."""
+        return self.query.get(name, "").lower() in ("true", "1") or (name in self.query and not self.query[name])
+
+    def number(self, name: str, default: int = 0) -> int:
+        """An integer parameter.
+
+        Raises:
+            ApiError: 400, it is none.
+        """
+        text = self.query.get(name, "")
+        if not text:
+            return default
+        try:
+            return int(text)
+        except ValueError:
+            message = f'strconv.ParseInt: parsing "{text}": invalid syntax'
+            raise bad_request(message) from None
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is to be committed.
+
+        Raises:
+            ApiError: 400, dryRun is something else than All.
+        """
+        text = self.query.get("dryRun", "")
+        if text not in ("", "All"):
+            raise bad_request(f'Invalid value: "{text}": supported values: "All"')
+        return text == "All"
+
+    @property
+    def manager(self) -> str:
+        """The field manager: the parameter, or the user agent up to its slash (managerOrUserAgent)."""
+        name = self.query.get("fieldManager") or self.headers.get("user-agent", "").partition("/")[0]
+        return "".join(letter for letter in name if letter.isprintable())[:128]
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    warnings: tuple[str, ...] = ()
+    headers: dict[str, str] = {}
+
+
+def json_reply(body: Any, status: int = 200) -> Reply:
+    return Reply(status, msgspec.json.encode(body))
+
+
+def error_reply(error: ApiError) -> Reply:
+    """The Status of a refusal."""
+    headers = {}
+    if "retryAfterSeconds" in error.details:
+        headers["Retry-After"] = str(error.details["retryAfterSeconds"])
+    return Reply(error.code, msgspec.json.encode(error.status()), headers=headers)
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What a path names."""
+
+    resource: ResourceType
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def declared(self) -> Subresource | None:
+        """The subresource as discovery has it."""
+        return self.resource.subresources.get(self.subresource)
+
+
+def find_target(registry: Registry, path: str) -> Target:
+    """What a path under /api or /apis names.
+
+    Raises:
+        ApiError: 404, nothing is served there.
+    """
+    parts = [part for part in path.split("/") if part]
+    group, rest = ("", parts[1:]) if parts[0] == "api" else (parts[1], parts[2:])
+    if len(rest) < 2:
+        raise no_such_path()
+    version, *steps = rest
+    namespace = ""
+    if steps[0] == "namespaces" and len(steps) > 2 and registry.lookup(group, version, steps[2]) is not None:
+        namespace, steps = steps[1], steps[2:]
+    resource = registry.lookup(group, version, steps[0])
+    if resource is None or len(steps) > 3 or bool(namespace) > resource.namespaced:
+        raise no_such_path()
+    target = Target(resource, namespace, *steps[1:])
+    if target.subresource and target.declared is None:
+        raise no_such_path()
+    if resource.namespaced and target.name and not namespace:
+        raise no_such_path()
+    return target

@@ -1,0 +1,54 @@
+"""One embedded cluster: a store and the server in front of it.
+
+Owns: `EmbeddedCluster`. Controllers and content are given to its store from outside.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+from backends.embedded.access import Access
+from backends.embedded.server import EmbeddedServer
+from backends.embedded.store import ObjectStore
+
+ADMIN = "kubernetes-admin"
+
+
+class EmbeddedCluster:
+    """A cluster by name, with an administrator's token of its own.
+
+    Args:
+        clock: seconds since the epoch.
+        anonymous, allow: as for `EmbeddedServer`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        port: int = 0,
+        clock: Callable[[], float] = time.time,
+        anonymous: bool = True,
+        allow: Callable[[Access], bool] | None = None,
+    ) -> None:
+        self.name = name
+        self.token = secrets.token_hex(16)
+        self.tokens = {self.token: ADMIN}
+        self.store = ObjectStore(clock)
+        self.server = EmbeddedServer(
+            self.store, name=name, tokens=self.tokens, port=port, anonymous=anonymous, allow=allow
+        )
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    async def start(self) -> None:
+        """Starts the server, again on the same port and data after a stop."""
+        await self.server.start()
+
+    async def stop(self) -> None:
+        """Stops the server and drops its connections; the data stay."""
+        await self.server.stop()

@@ -1,0 +1,96 @@
+"""What the API server says about itself: version, health, discovery, OpenAPI.
+
+Owns: the answers to paths that name no resource, cached until the registry changes. Called by `handlers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from backends.embedded import discovery, openapi
+from backends.embedded.calls import Call, Reply
+from backends.embedded.errors import ApiError, no_such_path
+from backends.embedded.registry import SERVER_VERSION, Registry
+
+_HEALTH = frozenset({"healthz", "livez", "readyz"})
+
+
+class Documents:
+    """The documents of one server; `address` gives its host and port."""
+
+    def __init__(self, registry: Registry, *, address: Callable[[], str]) -> None:
+        self._registry = registry
+        self._address = address
+        self._cache: dict[tuple[str, bool], Reply] = {}
+        self._generation = -1
+
+    def find(self, call: Call) -> Reply | None:
+        """The document at the call's path, or None where the path names a resource.
+
+        Raises:
+            ApiError: 404, nothing is there; 405, it can only be read.
+        """
+        parts = [part for part in call.path.split("/") if part]
+        if len(parts) > (2 if parts[0] == "api" else 3) and parts[0] in ("api", "apis"):
+            return None
+        if call.method not in ("GET", "HEAD"):
+            raise ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        if self._generation != self._registry.generation:
+            self._cache.clear()
+            self._generation = self._registry.generation
+        key = call.path.rstrip("/"), discovery.wants_aggregated(call.headers.get("accept", ""))
+        found = self._cache.get(key)
+        if found is None:
+            found = self._cache[key] = self._make(parts, aggregated=key[1])
+        return found
+
+    def _make(self, parts: list[str], *, aggregated: bool) -> Reply:
+        match parts:
+            case []:
+                return _json({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz",
+                                        "/version"]})  # fmt: skip
+            case [word, *_] if word in _HEALTH:
+                return Reply(200, b"ok", "text/plain; charset=utf-8")
+            case ["version"]:
+                return _json(_version())
+            case ["api" | "apis" as root] if aggregated:
+                return Reply(200, discovery.aggregated(self._registry, core=root == "api"), discovery.AGGREGATED)
+            case ["api"]:
+                return _json(discovery.versions_document(self._address()))
+            case ["apis"]:
+                return _json(discovery.groups_document(self._registry))
+            case ["api", version]:
+                return _json(discovery.resources_document(self._registry, "", version))
+            case ["apis", group]:
+                return _json(discovery.group_document(self._registry, group))
+            case ["apis", group, version]:
+                return _json(discovery.resources_document(self._registry, group, version))
+            case ["openapi", "v3"]:
+                return _json(openapi.index(self._registry))
+            case ["openapi", "v3", "api", version]:
+                return _json(openapi.document(self._registry, "", version))
+            case ["openapi", "v3", "apis", group, version]:
+                return _json(openapi.document(self._registry, group, version))
+        raise no_such_path()
+
+
+def _version() -> dict[str, str]:
+    major, minor = SERVER_VERSION.removeprefix("v").split(".")[:2]
+    return {
+        "major": major,
+        "minor": minor,
+        "gitVersion": SERVER_VERSION,
+        "gitCommit": "embedded",
+        "gitTreeState": "clean",
+        "buildDate": "2026-11-01T00:00:00Z",
+        "goVersion": "none",
+        "compiler": "python",
+        "platform": "embedded",
+    }
+
+
+def _json(body: Any) -> Reply:
+    return Reply(200, msgspec.json.encode(body))

@@ -1,0 +1,121 @@
+"""What form an answer takes: the object itself, a Table, or its metadata alone.
+
+Owns: content negotiation and rendering. Pure functions over stored records. Called by `handlers` and `watches`.
+Rules: apiserver v0.37 pkg/endpoints/handlers/response.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from backends.embedded import conversion, tables
+from backends.embedded.errors import ApiError
+from backends.embedded.registry import ResourceType
+from backends.embedded.storage import Obj, Record
+
+JSON = "application/json"
+_GROUP = "meta.k8s.io"
+_KINDS = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
+
+
+class Form(msgspec.Struct, frozen=True):
+    """What the client accepts.
+
+    `kind` is empty for the object itself, or Table, PartialObjectMetadata, PartialObjectMetadataList; `include` is
+    what a table's rows carry of their objects.
+    """
+
+    kind: str = ""
+    version: str = "v1"
+    include: str = "Metadata"
+
+    @property
+    def content_type(self) -> str:
+        return f"{JSON};as={self.kind};g={_GROUP};v={self.version}" if self.kind else JSON
+
+
+def negotiate(accept: str, *, include: str = "") -> Form:
+    """The first form of an Accept header that can be made.
+
+    Raises:
+        ApiError: 406, none can.
+    """
+    if not accept:
+        return Form()
+    for clause in accept.split(","):
+        media, *parameters = [part.strip() for part in clause.split(";")]
+        given = dict(part.split("=", 1) for part in parameters if "=" in part)
+        if media not in (JSON, "*/*", "application/*"):
+            continue
+        if "as" not in given:
+            return Form()
+        if given["as"] in _KINDS and given.get("g") == _GROUP and given.get("v") in ("v1", "v1beta1"):
+            return Form(given["as"], given["v"], include or "Metadata")
+    media = ", ".join((JSON, "application/yaml"))
+    raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {media}")
+
+
+def raw_of(resource: ResourceType, record: Record) -> bytes:
+    """The record's bytes in the version that was asked for."""
+    if not conversion.needed(resource):
+        return record.raw
+    return msgspec.json.encode(conversion.outgoing(resource, record.decode()))
+
+
+def render(resource: ResourceType, record: Record, form: Form, *, now: float) -> bytes:
+    """One object in the form asked for."""
+    if not form.kind:
+        return raw_of(resource, record)
+    obj = conversion.outgoing(resource, record.decode())
+    if form.kind == "Table":
+        version = record.version
+        return tables.encode(tables.table(resource, [obj], now=now, include=form.include, version=form.version) | {
+            "metadata": {"resourceVersion": str(version)}
+        })  # fmt: skip
+    return msgspec.json.encode(_partial(obj, form.version))
+
+
+def render_object(resource: ResourceType, obj: Obj, form: Form, *, now: float) -> bytes:
+    """An object that is not, or not yet, stored: the answer of a dry run."""
+    obj = conversion.outgoing(resource, obj)
+    if form.kind == "Table":
+        return tables.encode(tables.table(resource, [obj], now=now, include=form.include, version=form.version))
+    return msgspec.json.encode(_partial(obj, form.version) if form.kind else obj)
+
+
+def render_list(
+    resource: ResourceType, records: Sequence[Record], form: Form, *, meta: dict[str, Any], now: float
+) -> bytes:
+    """A list in the form asked for; `meta` is its metadata."""
+    if form.kind == "Table":
+        objects = [conversion.outgoing(resource, record.decode()) for record in records]
+        made = tables.table(resource, objects, now=now, include=form.include, version=form.version)
+        return tables.encode(made | {"metadata": meta})
+    if form.kind:
+        version = form.version
+        items = [_partial(conversion.outgoing(resource, record.decode()), version) for record in records]
+        kind = {"kind": "PartialObjectMetadataList", "apiVersion": f"{_GROUP}/{version}"}
+        return msgspec.json.encode(kind | {"metadata": meta, "items": items})
+    head = {"apiVersion": resource.api_version, "kind": resource.list_name}
+    if not resource.custom:
+        head = {"kind": resource.list_name, "apiVersion": resource.api_version}
+    start = msgspec.json.encode(head | {"metadata": meta})[:-1]
+    return b"".join((start, b',"items":[', b",".join(_items(resource, records)), b"]}"))
+
+
+def _items(resource: ResourceType, records: Sequence[Record]) -> list[bytes]:
+    raws = [raw_of(resource, record) for record in records]
+    if resource.custom:
+        return raws
+    # The items of a built-in list do not repeat their kind and version; both stand first in what is stored.
+    prefix = msgspec.json.encode({"apiVersion": resource.api_version, "kind": resource.kind})[:-1] + b","
+    cut = len(prefix)
+    return [b"{" + raw[cut:] if raw.startswith(prefix) else raw for raw in raws]
+
+
+def _partial(obj: Obj, version: str) -> Obj:
+    kind = {"kind": "PartialObjectMetadata", "apiVersion": f"{_GROUP}/{version}"}
+    return kind | {"metadata": obj["metadata"]}

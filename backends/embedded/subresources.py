@@ -1,0 +1,134 @@
+"""Subresources that are no part of an object: scale, eviction, log; and the reviews, which are never stored.
+
+Owns: what they answer. Called by `handlers`. Rules: Kubernetes v1.37 pkg/registry/apps/*/storage (ScaleREST),
+pkg/registry/core/pod/storage/eviction.go, pkg/registry/authorization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from backends.embedded import bodies, errors
+from backends.embedded.access import Access
+from backends.embedded.calls import Call, Reply, Target
+from backends.embedded.deletion import DeleteOptions
+from backends.embedded.registry import ResourceType
+from backends.embedded.store import ObjectStore
+from backends.embedded.tablecells import get, selector_text
+
+Obj = dict[str, Any]
+_PATHS = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+
+
+def scale_of(resource: ResourceType, obj: Obj) -> Obj:
+    """The autoscaling/v1 Scale of an object."""
+    paths = resource.scale_paths or _PATHS
+    meta = obj["metadata"]
+    status: Obj = {"replicas": get(obj, *_steps(paths["statusReplicasPath"])) or 0}
+    if resource.scale_paths is None:
+        status["selector"] = selector_text(get(obj, "spec", "selector"))
+    elif paths.get("labelSelectorPath"):
+        status["selector"] = get(obj, *_steps(paths["labelSelectorPath"])) or ""
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: meta[key] for key in kept if key in meta},
+        "spec": {"replicas": get(obj, *_steps(paths["specReplicasPath"])) or 0},
+        "status": status,
+    }
+
+
+def scaled(resource: ResourceType, live: Obj, scale: Obj) -> Obj:
+    """`live` with the replicas of a Scale.
+
+    Raises:
+        ApiError: 422, less than none.
+    """
+    count = get(scale, "spec", "replicas") or 0
+    if not isinstance(count, int) or count < 0:
+        cause = errors.field_invalid("spec.replicas", count, "must be greater than or equal to 0")
+        raise errors.invalid("autoscaling", "Scale", live["metadata"]["name"], causes=[cause])
+    *parents, last = _steps((resource.scale_paths or _PATHS)["specReplicasPath"])
+    node = live
+    for step in parents:
+        node = node.setdefault(step, {})
+    node[last] = count
+    return live
+
+
+def _steps(path: str) -> list[str]:
+    return [step for step in path.split(".") if step]
+
+
+def handle(store: ObjectStore, call: Call, target: Target, resource: ResourceType) -> Reply:
+    """A Pod's eviction or log."""
+    record = store.record(resource, target.namespace, target.name)
+    if target.subresource == "log":
+        text = record.decode()["metadata"].get("annotations", {}).get(LOG, "")
+        return Reply(200, text.encode(), "text/plain")
+    options = bodies.parse(call) if call.body.strip() else {}
+    dry_run = call.dry_run or "All" in (get(options, "deleteOptions", "dryRun") or ())
+    store.remove(resource, target.namespace, target.name, DeleteOptions(propagation="Background", dry_run=dry_run))
+    body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    return Reply(201, msgspec.json.encode(body))
+
+
+LOG = "embedded.fleetui.dev/log"
+"""The annotation of a Pod that holds what its containers said: there are no containers."""
+
+
+def review(call: Call, target: Target, *, allow: Callable[[Access], bool] | None) -> Reply:
+    """Answers a review: who am I, may I."""
+    obj = bodies.parse(call)
+    if not isinstance(obj, dict):
+        raise errors.bad_request("couldn't get version/kind")
+    bodies.check_kind(obj, target.resource)
+    obj.setdefault("metadata", {})
+    obj["status"] = _REVIEWS[target.resource.kind](call, obj, allow)
+    return Reply(201, msgspec.json.encode(obj))
+
+
+def _access_review(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:
+    asked = get(obj, "spec", "resourceAttributes") or {}
+    access = Access(
+        get(obj, "spec", "user") or call.user,
+        asked.get("verb", ""),
+        asked.get("group", ""),
+        asked.get("resource", ""),
+        asked.get("namespace", ""),
+        asked.get("name", ""),
+        asked.get("subresource", ""),
+    )
+    return {"allowed": allow is None or allow(access)}
+
+
+def _rules_review(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:
+    verbs = ["get", "list", "watch", "create", "update", "patch", "delete"]
+    held = [verb for verb in verbs if allow is None or allow(Access(call.user, verb))]
+    rules = [{"verbs": ["*"] if held == verbs else held, "apiGroups": ["*"], "resources": ["*"]}]
+    return {
+        "incomplete": False,
+        "resourceRules": rules,
+        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    }
+
+
+def _who_am_i(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:
+    return {"userInfo": {"username": call.user, "groups": ["system:authenticated"]}}
+
+
+def _token_review(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:
+    return {"authenticated": False, "error": "the embedded server reviews no tokens"}
+
+
+_REVIEWS: dict[str, Callable[[Call, Obj, Callable[[Access], bool] | None], Obj]] = {
+    "SelfSubjectAccessReview": _access_review,
+    "SelfSubjectReview": _who_am_i,
+    "SelfSubjectRulesReview": _rules_review,
+    "SubjectAccessReview": _access_review,
+    "TokenReview": _token_review,
+}
