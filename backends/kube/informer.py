@@ -176,7 +176,8 @@ class Informer:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise self._unreadable("LIST") from error
             self._monitor.succeeded(self)
-            self._sink.upsert(objects)
+            if objects:
+                self._sink.upsert(objects)
             if not page.metadata.next:
                 break
             query["continue"] = page.metadata.next

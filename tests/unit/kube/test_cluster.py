@@ -1,0 +1,345 @@
+"""The cluster as the engine sees it: what each method asks, and its state while its server comes and goes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from backends.kube.cluster import KubeCluster
+from fleetui.model.errors import ConflictError, InvalidError, StatusError, UnreachableError
+from fleetui.model.objects import ApiResource, Obj
+from fleetui.model.status import ClusterState
+from fleetui.ports import PatchType
+from tests.unit.kube.scripted import (
+    Answer,
+    Script,
+    body,
+    bookmark,
+    config_map,
+    context,
+    hanging,
+    page,
+    serving,
+    status,
+    whole,
+)
+from tests.unit.kube.test_discovery import DEPLOYMENTS, VERSION, aggregated
+from tests.unit.kube.test_informer import Sink
+from tests.waiting import await_until
+
+CONFIG_MAPS = ApiResource("", "v1", "ConfigMap", "configmaps", namespaced=True, verbs=frozenset({"list", "watch"}))
+ROLES = ApiResource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
+OBJ: Obj = whole({"metadata": {"name": "a", "namespace": "x"}, "data": {"k": "ü\x1b"}})
+ANSWER: Obj = {"kind": "ConfigMap", "metadata": {"resourceVersion": "7"}}
+
+Call = Callable[[KubeCluster], Any]
+
+
+@asynccontextmanager
+async def scripted(*answers: Answer, **settings: Any) -> AsyncIterator[tuple[KubeCluster, Script]]:
+    script = Script(list(answers))
+    async with serving(script) as url:
+        cluster = KubeCluster(context(url, **settings))
+        try:
+            yield cluster, script
+        finally:
+            await cluster.close()
+
+
+WRITE = {"fieldManager": "fleetui"}
+
+
+@pytest.mark.parametrize(
+    ("call", "line", "query", "media", "sent"),
+    [
+        (lambda c: c.get(CONFIG_MAPS, "a", "x"), "GET /api/v1/namespaces/x/configmaps/a", {}, "", None),
+        (
+            lambda c: c.get(ROLES, "system:a b"),
+            "GET /apis/rbac.authorization.k8s.io/v1/clusterroles/system:a%20b",
+            {},
+            "",
+            None,
+        ),
+        (
+            lambda c: c.create(CONFIG_MAPS, OBJ, field_manager="fleetui", dry_run=True),
+            "POST /api/v1/namespaces/x/configmaps",
+            WRITE | {"dryRun": "All"},
+            "application/json",
+            OBJ,
+        ),
+        (
+            lambda c: c.apply(CONFIG_MAPS, OBJ, field_manager="fleetui"),
+            "PATCH /api/v1/namespaces/x/configmaps/a",
+            WRITE | {"force": "true", "fieldValidation": "Strict"},
+            "application/apply-patch+yaml",
+            OBJ,
+        ),
+        (
+            lambda c: c.apply(
+                CONFIG_MAPS, OBJ, field_manager="fleetui", force=False, dry_run=True, validation="Ignore"
+            ),
+            "PATCH /api/v1/namespaces/x/configmaps/a",
+            WRITE | {"force": "false", "fieldValidation": "Ignore", "dryRun": "All"},
+            "application/apply-patch+yaml",
+            OBJ,
+        ),
+        (
+            lambda c: c.patch(
+                CONFIG_MAPS,
+                "a",
+                "x",
+                [{"op": "remove"}],
+                kind=PatchType.JSON,
+                field_manager="fleetui",
+                subresource="status",
+            ),
+            "PATCH /api/v1/namespaces/x/configmaps/a/status",
+            WRITE,
+            "application/json-patch+json",
+            [{"op": "remove"}],
+        ),
+        (
+            lambda c: c.patch(CONFIG_MAPS, "a", "x", {}, kind=PatchType.MERGE, field_manager="fleetui", dry_run=True),
+            "PATCH /api/v1/namespaces/x/configmaps/a",
+            WRITE | {"dryRun": "All"},
+            "application/merge-patch+json",
+            {},
+        ),
+        (
+            lambda c: c.replace(CONFIG_MAPS, OBJ, field_manager="fleetui", subresource="status"),
+            "PUT /api/v1/namespaces/x/configmaps/a/status",
+            WRITE,
+            "application/json",
+            OBJ,
+        ),
+        (
+            lambda c: c.delete(CONFIG_MAPS, "a", "x", propagation="Foreground", uid="u-1", dry_run=True),
+            "DELETE /api/v1/namespaces/x/configmaps/a",
+            {},
+            "application/json",
+            {
+                "kind": "DeleteOptions",
+                "apiVersion": "v1",
+                "propagationPolicy": "Foreground",
+                "preconditions": {"uid": "u-1"},
+                "dryRun": ["All"],
+            },
+        ),
+        (
+            lambda c: c.delete(CONFIG_MAPS, "a", "x"),
+            "DELETE /api/v1/namespaces/x/configmaps/a",
+            {},
+            "application/json",
+            {"kind": "DeleteOptions", "apiVersion": "v1"},
+        ),
+    ],
+)
+async def test_each_method_asks_as_kubernetes_wants_it(
+    call: Call, line: str, query: dict[str, str], media: str, sent: Any
+) -> None:
+    async with scripted(body(ANSWER)) as (cluster, script):
+        answer = await call(cluster)
+    asked = script.asked[0]
+    assert answer in (ANSWER, None)
+    assert script.lines == [line]
+    assert asked.query == query
+    assert asked.headers.get("content-type", "") == media
+    assert (json.loads(asked.body) if asked.body else None) == sent
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda c: c.get(CONFIG_MAPS, "", "x"), "a ConfigMap needs a name"),
+        (lambda c: c.get(CONFIG_MAPS, "a"), "a ConfigMap needs a namespace"),
+        (lambda c: c.create(CONFIG_MAPS, {"metadata": None}, field_manager="f"), "a ConfigMap needs a namespace"),
+        (lambda c: c.get(CONFIG_MAPS, "../../secrets/b", "x"), "../../secrets/b is no name"),
+        (lambda c: c.delete(ROLES, ".."), ".. is no name"),
+        (lambda c: c.list(CONFIG_MAPS, "x/pods"), "x/pods is no namespace"),
+    ],
+)
+async def test_a_name_can_not_lead_elsewhere(call: Call, problem: str) -> None:
+    async with scripted() as (cluster, script):
+        with pytest.raises(InvalidError, match=problem.replace(".", r"\.")):
+            await call(cluster)
+        assert script.asked == []
+
+
+async def test_a_list_is_read_in_pages_and_has_kinds() -> None:
+    pages = page([config_map("a", "1")], "10", next="m"), page([config_map("b", "2")], "10")
+    async with scripted(*pages) as (cluster, script):
+        found = await cluster.list(CONFIG_MAPS, labels="app=x")
+        assert found == [whole(config_map("a", "1")), whole(config_map("b", "2"))]
+        assert script.asked[1].query == {"limit": "500", "labelSelector": "app=x", "continue": "m"}
+        assert cluster.requests == {"LIST": 2}
+
+
+async def test_an_answer_that_is_no_object_is_an_error() -> None:
+    async with scripted(body(b"<html>"), body(b"[]")) as (cluster, _):
+        for _ in range(2):
+            with pytest.raises(StatusError, match="does not answer it as a Kubernetes API server does"):
+                await cluster.get(ROLES, "a")
+
+
+async def test_errors_name_the_cluster_as_the_fleet_does() -> None:
+    script = Script([status(409, "Conflict", "the object has been modified")])
+    async with serving(script) as url:
+        cluster = KubeCluster(context(url), name="hub-eu", protected=True)
+        with pytest.raises(ConflictError, match="the object has been modified") as caught:
+            await cluster.replace(CONFIG_MAPS, OBJ, field_manager="f")
+        await cluster.close()
+    assert caught.value.cluster == "hub-eu"
+    assert (cluster.status.name, cluster.status.protected, cluster.status.server) == ("hub-eu", True, url)
+
+
+async def test_discovery_is_asked_once_until_it_is_wanted_fresh() -> None:
+    answers: dict[str, Any] = {
+        "/api": aggregated(),
+        "/apis": aggregated(("apps", [{"version": "v1", "resources": [DEPLOYMENTS]}])),
+        "/version": VERSION,
+    }
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response(answers[request.path])
+
+    async with serving(answer) as url:
+        cluster = KubeCluster(context(url))
+        first = await cluster.discover()
+        assert await cluster.discover() is first
+        assert cluster.status.version == "v1.37.2"
+        assert await cluster.discover(refresh=True) is not first
+        assert cluster.requests == {"DISCOVER": 6}
+        await cluster.close()
+
+
+# --- watches and state --------------------------------------------------------------------------------------------
+
+
+class Flaky:
+    """A server of ConfigMaps on one port that can go away and come back."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.lists = 0
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/readyz":
+            return web.Response(text="ok")
+        if "watch" in request.query:
+            return await hanging(bookmark("20"))(request)  # type: ignore[arg-type]
+        self.lists += 1
+        return await page([config_map("a", "1")], "10")(request)  # type: ignore[arg-type]
+
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator[str]:
+        async with serving(self, port=self.port) as url:
+            self.port = int(url.rpartition(":")[2])
+            yield url
+
+
+@asynccontextmanager
+async def closing(cluster: KubeCluster) -> AsyncIterator[KubeCluster]:
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+async def test_a_server_that_stops_is_stale_at_once_and_live_again_when_it_starts() -> None:
+    server, sink, states = Flaky(), Sink(), [ClusterState.CONNECTING]
+    async with server.up() as url:
+        pass
+    cluster = KubeCluster(context(url))
+    cluster.on_status(lambda status: None if status.state is states[-1] else states.append(status.state))
+    async with closing(cluster):
+        async with server.up():
+            cluster.watch(CONFIG_MAPS, sink)
+            await await_until(lambda: cluster.requests["WATCH"] == 1, 5, "watching")
+            await await_until(lambda: cluster.status.state is ClusterState.LIVE, 5, "live")
+        await await_until(lambda: cluster.status.state is ClusterState.STALE, 1, "stale")
+        await await_until(lambda: "reconnecting in" in cluster.status.message, 5, "it says when it tries again")
+        reason = f"{url} refuses connections (is the API server running?); reconnecting in"
+        assert cluster.status.message.startswith(reason)
+        assert sink.names == ["a"]
+        with pytest.raises(UnreachableError):
+            await cluster.get(CONFIG_MAPS, "a", "default")
+        async with server.up():
+            await await_until(lambda: cluster.status.state is ClusterState.LIVE, 4, "live again")
+            await await_until(lambda: cluster.requests["WATCH"] >= 3, 4, "watching again")
+            assert states == [ClusterState.CONNECTING, ClusterState.LIVE, ClusterState.STALE, ClusterState.LIVE]
+            assert server.lists == 1
+
+
+async def test_a_server_that_was_never_there_is_unreachable() -> None:
+    server, sink = Flaky(), Sink()
+    async with server.up() as url:
+        pass
+    async with closing(KubeCluster(context(url))) as cluster:
+        cluster.watch(CONFIG_MAPS, sink)
+        await await_until(lambda: cluster.status.state is ClusterState.UNREACHABLE, 5, "unreachable")
+        async with server.up():
+            await await_until(lambda: "listed" in sink.told, 5, "listed")
+    assert sink.told == ["listing", "UnreachableError", "listing", "upsert a@1", "listed"]
+
+
+async def test_a_closed_watch_leaves_the_server_alone() -> None:
+    gone = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return await page([], "1")(request)  # type: ignore[arg-type]
+        try:
+            return await hanging(bookmark("2"))(request)  # type: ignore[arg-type]
+        finally:
+            gone.append(request.path)
+
+    async with serving(answer) as url:
+        cluster = KubeCluster(context(url))
+        subscription = cluster.watch(CONFIG_MAPS, Sink())
+        await await_until(lambda: cluster.requests["WATCH"], 5, "watching")
+        subscription.close()
+        subscription.close()
+        await await_until(lambda: gone, 5, "the connection has ended")
+        await cluster.close()
+    assert cluster.requests == {"LIST": 1, "WATCH": 1}
+
+
+async def test_a_resource_without_watch_is_told_so() -> None:
+    async with scripted() as (cluster, script):
+        sink = Sink()
+        metrics = ApiResource(
+            "metrics.k8s.io", "v1", "PodMetrics", "pods", namespaced=True, verbs=frozenset({"get", "list"})
+        )
+        cluster.watch(metrics, sink)
+        await await_until(lambda: sink.errors, 5, "told")
+        assert str(sink.errors[0]) == "pods.metrics.k8s.io can't be watched"
+        assert script.asked == []
+
+
+def test_importing_and_making_a_cluster_loads_no_network_stack() -> None:
+    code = """
+import sys
+from backends.kube.cluster import KubeCluster
+from backends.kube.kubeconfig import ContextConfig
+KubeCluster(ContextConfig(name="a", server="https://b"))
+print(sorted({"aiohttp", "kubernetes", "yaml", "textual"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_request_loads_nothing_of_the_kubernetes_package() -> None:
+    code = """
+import sys
+import backends.kube.transport, backends.kube.informer, backends.kube.discovery
+print("kubernetes" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

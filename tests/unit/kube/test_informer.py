@@ -1,0 +1,384 @@
+"""List and watch against a server that follows a script: pages, bookmarks, 410, cuts, and what the sink is told."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from backends.kube.informer import Backoff, Informer
+from backends.kube.transport import Transport
+from fleetui.model.errors import (
+    ForbiddenError,
+    GoneError,
+    NotFoundError,
+    OverloadedError,
+    StatusError,
+    UnreachableError,
+)
+from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
+from tests.unit.kube.scripted import (
+    Answer,
+    Json,
+    Script,
+    body,
+    bookmark,
+    config_map,
+    context,
+    event,
+    hanging,
+    page,
+    serving,
+    status,
+    status_obj,
+    watch,
+    whole,
+)
+
+CONFIG_MAPS = ApiResource("", "v1", "ConfigMap", "configmaps", namespaced=True)
+
+
+class Sink:
+    """Keeps what it is told, as a store would, and the order of it."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.objects: dict[ObjectRef, StoredObject] = {}
+        self.errors: list[Exception] = []
+        self._coming: set[ObjectRef] | None = None
+
+    def listing(self) -> None:
+        self.told.append("listing")
+        self._coming = set()
+
+    def upsert(self, objects: Sequence[StoredObject]) -> None:
+        self.told.append("upsert " + " ".join(f"{obj.ref.name}@{obj.meta.resource_version}" for obj in objects))
+        self.objects |= {obj.ref: obj for obj in objects}
+        if self._coming is not None:
+            self._coming |= {obj.ref for obj in objects}
+
+    def remove(self, obj: StoredObject) -> None:
+        self.told.append(f"remove {obj.ref.name}")
+        self.objects.pop(obj.ref, None)
+
+    def listed(self) -> None:
+        self.told.append("listed")
+        assert self._coming is not None
+        self.objects = {ref: obj for ref, obj in self.objects.items() if ref in self._coming}
+        self._coming = None
+
+    def failed(self, error: Exception) -> None:
+        self.told.append(type(error).__name__)
+        self.errors.append(error)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(ref.name for ref in self.objects)
+
+
+class Monitor:
+    def __init__(self) -> None:
+        self.errors: list[Exception] = []
+        self.successes = 0
+
+    async def ready(self) -> None: ...
+
+    def succeeded(self, watcher: object) -> None:
+        self.successes += 1
+
+    def failed(self, error: Exception, watcher: object) -> None:
+        self.errors.append(error)
+
+
+class Watched:
+    """An informer on a script, a cycle at a time; its pauses are recorded, not waited for."""
+
+    def __init__(self, transport: Transport, script: Script, **settings: Any) -> None:
+        self.script = script
+        self.sink = Sink()
+        self.monitor = Monitor()
+        self.pauses: list[float] = []
+        self.now = 0.0
+        self.informer = Informer(
+            transport,
+            CONFIG_MAPS,
+            self.sink,
+            cluster="prod",
+            monitor=self.monitor,
+            sleep=self._pause,
+            clock=lambda: self.now,
+            **settings,
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    async def cycles(self, count: int) -> None:
+        for _ in range(count):
+            await self.informer.cycle()
+
+    @property
+    def versions(self) -> list[str]:
+        """The resourceVersion that each watch was asked from."""
+        return [asked.query["resourceVersion"] for asked in self.script.asked if "watch" in asked.query]
+
+    @property
+    def lists(self) -> int:
+        return sum("watch" not in asked.query for asked in self.script.asked)
+
+
+@asynccontextmanager
+async def watched(*answers: Answer, **settings: Any) -> AsyncIterator[Watched]:
+    script = Script(list(answers))
+    async with serving(script) as url:
+        transport = Transport(context(url), requests=Counter(), env={})
+        try:
+            yield Watched(transport, script, **settings)
+        finally:
+            await transport.close()
+
+
+def added(name: str, version: str) -> bytes:
+    return event("ADDED", whole(config_map(name, version)))
+
+
+def expired(**rest: Any) -> Json:
+    return status_obj(410, "Expired", "too old resource version: 5 (9)", **rest)
+
+
+# --- list ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_list_comes_in_pages_and_the_watch_goes_on_from_it() -> None:
+    first = page([config_map("a", "1"), config_map("b", "2")], "10", next="more")
+    async with watched(first, page([config_map("c", "3")], "10"), watch(added("d", "11"))) as it:
+        await it.cycles(1)
+        assert it.sink.told == ["listing", "upsert a@1 b@2", "upsert c@3", "listed", "upsert d@11"]
+        one, two, three = it.script.asked
+        assert one.query == {"limit": "500"}
+        assert two.query == {"limit": "500", "continue": "more"}
+        assert three.query.pop("timeoutSeconds") in {str(seconds) for seconds in range(300, 601)}
+        assert three.query == {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": "10"}
+
+
+async def test_namespace_and_labels_narrow_list_and_watch() -> None:
+    async with watched(page([], "1"), watch(), namespace="x", labels="app in (a,b)") as it:
+        await it.cycles(1)
+        assert it.script.lines == ["GET /api/v1/namespaces/x/configmaps"] * 2
+        assert [asked.query["labelSelector"] for asked in it.script.asked] == ["app in (a,b)"] * 2
+
+
+async def test_an_item_of_a_list_gets_its_kind_back_and_keeps_its_bytes() -> None:
+    item = config_map("a", "1", text="[red]\x1b]0;x\x07")
+    custom = whole(config_map("b", "2"))
+    async with watched(page([item, custom], "1"), watch()) as it:
+        await it.cycles(1)
+        first, second = it.sink.objects.values()
+    assert first.decode() == whole(item)
+    assert first.ref == ObjectRef("", "ConfigMap", "default", "a")
+    assert second.raw == json.dumps(custom).encode()
+
+
+async def test_an_expired_continue_token_starts_the_list_again() -> None:
+    first = page([config_map("a", "1")], "10", next="more")
+    again = page([config_map("b", "2")], "20")
+    async with watched(first, status(410, "Expired"), again, watch()) as it:
+        await it.cycles(2)
+        assert it.sink.told == ["listing", "upsert a@1", "listing", "upsert b@2", "listed"]
+        assert it.sink.names == ["b"]
+        # The second time in one page: no token that could expire.
+        assert [asked.query.get("limit") for asked in it.script.asked] == ["500", "500", None, None]
+        assert it.monitor.errors == []
+
+
+async def test_a_relist_drops_what_was_deleted_meanwhile() -> None:
+    answers = [
+        page([config_map("a", "1"), config_map("b", "2")], "10"),
+        watch(event("ERROR", expired())),
+        page([config_map("b", "2")], "20"),
+        watch(),
+    ]
+    async with watched(*answers) as it:
+        await it.cycles(1)
+        assert it.sink.names == ["a", "b"]
+        await it.cycles(1)
+        assert it.sink.names == ["b"]
+
+
+@pytest.mark.parametrize(
+    "answer", [body(b"<html>login</html>"), body({"items": 3}), body({"items": [{"metadata": {"name": 1}}]})]
+)
+async def test_an_answer_that_is_no_list_is_an_error(answer: Answer) -> None:
+    async with watched(answer) as it:
+        await it.cycles(1)
+    assert isinstance(it.sink.errors[0], StatusError)
+    assert "the answer to LIST /api/v1/configmaps is not what a Kubernetes API server sends" in str(it.sink.errors[0])
+
+
+# --- watch --------------------------------------------------------------------------------------------------------
+
+
+async def test_events_come_in_order_and_neighbours_together() -> None:
+    lines = (
+        added("a", "11")
+        + event("MODIFIED", whole(config_map("a", "12")))
+        + event("DELETED", whole(config_map("a", "13")))
+        + added("b", "14")
+        + bookmark("20")
+    )
+    async with watched(page([], "10"), watch(lines), watch()) as it:
+        await it.cycles(2)
+        assert it.sink.told == ["listing", "listed", "upsert a@11 a@12", "remove a", "upsert b@14"]
+        assert it.versions == ["10", "20"]
+
+
+async def test_a_watch_that_ends_or_is_cut_goes_on_at_the_last_version_without_a_list() -> None:
+    half = added("c", "13")
+    answers = [
+        page([], "10"),
+        watch(added("a", "11")),
+        watch(added("b", "12") + half[:40], cut=True),
+        watch(half),
+        watch(bookmark("99"), cut=True),
+        watch(),
+    ]
+    async with watched(*answers) as it:
+        await it.cycles(5)
+        assert it.versions == ["10", "11", "12", "13", "99"]
+        assert it.lists == 1
+        assert it.sink.names == ["a", "b", "c"]
+        assert it.sink.errors == []
+        assert [pause for pause in it.pauses if pause] == []
+
+
+async def test_a_silent_watch_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.kube.informer._IDLE", 0.05)
+    async with watched(page([], "10"), hanging(bookmark("11")), watch()) as it:
+        await it.cycles(2)
+        assert it.versions == ["10", "11"]
+        assert it.sink.errors == []
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        status(410, "Expired"),
+        watch(event("ERROR", expired())),
+        watch(event("ERROR", status_obj(410, "Gone"))),
+        status(504, "Timeout", details={"causes": [{"reason": "ResourceVersionTooLarge"}]}),
+    ],
+)
+async def test_a_version_that_is_too_old_or_from_another_life_means_a_list(refusal: Answer) -> None:
+    async with watched(page([], "10"), refusal, page([], "20"), watch()) as it:
+        await it.cycles(2)
+        assert it.lists == 2
+        assert it.versions == ["10", "20"]
+        assert it.monitor.errors == []
+
+
+async def test_410_in_the_middle_of_a_watch_keeps_what_came_before_it() -> None:
+    lines = added("a", "11") + event("ERROR", expired())
+    async with watched(page([], "10"), watch(lines), page([], "20"), watch()) as it:
+        await it.cycles(1)
+        assert it.sink.names == ["a"]
+        await it.cycles(1)
+        assert it.sink.names == []
+
+
+async def test_410_again_and_again_is_not_asked_again_and_again() -> None:
+    round_ = [page([], "10"), watch(event("ERROR", expired()))]
+    async with watched(*round_ * 4) as it:
+        await it.cycles(4)
+        assert it.pauses[0] == 0.0
+        assert 0 < it.pauses[1] < it.pauses[3]
+
+
+async def test_another_error_event_is_told_and_the_watch_goes_on_or_starts_anew() -> None:
+    overloaded = watch(event("ERROR", status_obj(500, "InternalError", "etcd is away")))
+    odd = watch(event("ERROR", status_obj(403, "Forbidden", "no")))
+    async with watched(page([], "10"), overloaded, odd, page([], "20"), watch()) as it:
+        await it.cycles(1)
+        assert isinstance(it.sink.errors[0], OverloadedError)
+        await it.cycles(1)
+        assert it.versions == ["10", "10"]
+        assert isinstance(it.sink.errors[1], ForbiddenError)
+        await it.cycles(1)
+        assert it.versions == ["10", "10", "20"]
+
+
+async def test_an_event_of_a_megabyte_comes_whole() -> None:
+    big = whole(config_map("a", "11", text="x" * 1_000_000))
+    line = event("ADDED", big)
+    async with watched(page([], "10"), watch(line[:7], line[7:500_000], line[500_000:])) as it:
+        await it.cycles(1)
+        assert next(iter(it.sink.objects.values())).decode() == big
+
+
+async def test_a_line_that_is_no_event_means_a_list() -> None:
+    async with watched(page([], "10"), watch(b'{"type": "ADDED", "object": \n'), page([], "20"), watch()) as it:
+        await it.cycles(2)
+        assert it.lists == 2
+        assert "WATCH" in str(it.sink.errors[0])
+
+
+async def test_a_sink_that_fails_does_not_end_the_watch() -> None:
+    async with watched(page([config_map("a", "1")], "10"), page([config_map("a", "1")], "10"), watch()) as it:
+        upsert, it.sink.upsert = it.sink.upsert, lambda objects: 1 / 0  # type: ignore[assignment, method-assign]
+        await it.cycles(1)
+        it.sink.upsert = upsert  # type: ignore[method-assign]
+        await it.cycles(1)
+        assert isinstance(it.sink.errors[0], ZeroDivisionError)
+        assert it.sink.names == ["a"]
+
+
+# --- failures and pauses ------------------------------------------------------------------------------------------
+
+
+async def test_what_can_not_be_had_is_told_and_asked_again_after_a_pause() -> None:
+    answers = [status(403, "Forbidden", "no"), status(404, "NotFound"), page([], "1"), watch(bookmark("2"))]
+    async with watched(*answers) as it:
+        await it.cycles(3)
+        assert [type(error) for error in it.monitor.errors] == [ForbiddenError, NotFoundError]
+        assert it.sink.told == ["listing", "ForbiddenError", "listing", "NotFoundError", "listing", "listed"]
+        assert it.pauses[0] >= 0.5
+        assert len(it.pauses) == 2
+
+
+async def test_a_lost_server_costs_no_list_when_it_is_back() -> None:
+    async with watched(page([], "10"), watch(bookmark("11"))) as it:
+        await it.cycles(1)
+        server, it.informer._source = (
+            it.informer._source,
+            Transport(context("http://127.0.0.1:1"), requests=Counter(), env={}),
+        )
+        await it.cycles(1)
+        assert isinstance(it.monitor.errors[0], UnreachableError)
+        await it.informer._source.close()
+        it.informer._source = server
+        it.script.answers = [watch()]
+        await it.cycles(1)
+        assert it.versions == ["10", "11"]
+        assert it.pauses[0] == 0.0
+
+
+async def test_watches_that_end_at_once_are_asked_for_ever_more_slowly() -> None:
+    async with watched(page([], "10"), *[watch()] * 4) as it:
+        await it.cycles(4)
+        assert it.pauses[0] == 0.0
+        assert it.pauses[1] < it.pauses[3]
+
+
+def test_pauses_grow_to_half_a_minute_and_start_over_after_a_success() -> None:
+    pauses = Backoff(chance=lambda: 1.0)
+    lost = UnreachableError("x")
+    assert [pauses.pause(lost) for _ in range(8)] == [0.0, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0]
+    pauses.reset()
+    assert pauses.pause(ForbiddenError("x")) == 1.0
+    pauses.reset()
+    assert pauses.pause(OverloadedError("x", retry_after=7.0)) == 7.0
+    pauses.reset()
+    assert pauses.pause(GoneError("x")) == 0.0
