@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from fleetui.engine.clock import Clock, Timer
 from fleetui.fleet.store import LiveStore
@@ -93,12 +94,24 @@ class AppWatch:
         if isinstance(error, NotFoundError) and not self._listed:
             self._not_served(resource)
             return
-        self._listed = self._listed or error is None
+        if error is None and not self._listed:
+            self._listed = True
+            self._learn()
         self._errors.pop(namespace, None)
         # That the whole server does not answer, or not us, is said by the cluster's state.
         if error is not None and not isinstance(error, UnreachableError | UnauthorizedError):
             self._errors[namespace] = str(error)
         self._tell(loading=self.loading and bool(self._waiting), problem=next(iter(self._errors.values()), ""))
+
+    def _learn(self) -> None:
+        """Asks what the server serves, behind the first rows: trees need it, and the version is shown."""
+        if self._look is None or self._look.done():
+            name = f"discover {self.store.api.name}"
+            self._look = asyncio.get_running_loop().create_task(self._learn_once(), name=name)
+
+    async def _learn_once(self) -> None:
+        with suppress(ClusterError):  # whoever needs it asks again, and is told
+            await self.store.api.discover()
 
     def _not_served(self, resource: ApiResource) -> None:
         for want in self._wants:

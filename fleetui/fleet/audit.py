@@ -46,10 +46,10 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     action: str
     app: str
     cluster: str
+    ending: Ending
     destination: str = ""
     from_revision: str = ""
     to_revision: str = ""
-    ending: Ending = Ending.ACCEPTED
     message: str = ""
     prune: bool = False
     dry_run: bool = False

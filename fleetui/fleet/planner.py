@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fleetui.diff.mask import HIDDEN
 from fleetui.diff.ownership import ENGINES
 from fleetui.engine.desired import Target
 from fleetui.engine.hooks import hook_types
@@ -148,8 +149,15 @@ def _change(change: Change) -> str:
         return f"{name} added"
     if change.kind is ChangeKind.REMOVE:
         return f"{name} removed"
+    if is_hidden(change.before) or is_hidden(change.after):
+        return f"{name} changed"
     before, after = _values(change.before, change.after)
     return f"{name} {before} → {after}"
+
+
+def is_hidden(value: Any) -> bool:
+    """Whether a value is the mask of a Secret's."""
+    return isinstance(value, str) and value.startswith(HIDDEN) and not value.strip("+")
 
 
 def _values(before: Any, after: Any) -> tuple[str, str]:
@@ -172,7 +180,7 @@ def notes_of(found: Compared, action: Action, entries: Sequence[PlanEntry]) -> t
     notes = []
     undone = undone_managers([change for each in found.objects for change in each.changes])
     if undone:
-        notes.append(f"undoes what {' and '.join(undone)} changed in the cluster")
+        notes.append(f"undoes what {', '.join(undone)} changed in the cluster")
     # Hooks run neither in a partial sync nor in a rollback (argo-cd, `sync_tasks.go`; `Rollback` applies only).
     hooks = [] if action.resources or action.kind is ActionKind.ROLLBACK else found.desired.targets.hooks
     if hooks:

@@ -353,6 +353,7 @@ def change(path: str, before: Any, after: Any, manager: str = "argocd-controller
             "x added, y removed, 1 more",
         ),
         ([change("data.x", {"a": 1}, [1])], "x {…} → […]"),
+        ([change("data.password", "++++++++", "++++++++++++")], "password changed"),
         ([change("data.x", "a\nb", "c", "kubectl-edit")], "x a b → c (undoes kubectl-edit)"),
     ],
 )

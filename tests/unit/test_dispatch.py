@@ -125,6 +125,7 @@ async def test_an_action_is_written_once_and_recorded() -> None:
             "action": "sync",
             "app": "argocd/payments",
             "cluster": "prod-eu-1",
+            "ending": "accepted",
             "from_revision": "b" * 40,
             "to_revision": "c" * 40,
             "prune": True,
