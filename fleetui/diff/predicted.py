@@ -10,7 +10,7 @@ no differences. A field that was taken out of Git and has a default is predicted
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,12 +19,19 @@ from fleetui.diff.claims import Claim, applied_claim, managed_claim
 from fleetui.diff.fields import entries_of, managed_fields_of
 from fleetui.diff.lists import Key, match
 from fleetui.diff.normalize import LAST_APPLIED, normalize
-from fleetui.diff.schema import is_atomic_map, is_built_in, is_merged_by_key, is_merged_set, is_omitted
+from fleetui.diff.schema import (
+    is_atomic_map,
+    is_built_in,
+    is_merged_by_key,
+    is_merged_set,
+    is_omitted,
+    is_server_added,
+    with_defaults,
+)
 from fleetui.diff.structure import copy_tree, same
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import Obj, ref_of
 
-_ABSENT = object()
 _SEARCHED = 200
 """Items of longer lists are looked for at their own place alone: the search is quadratic."""
 
@@ -51,7 +58,12 @@ def merge(desired: Mapping[str, Any], live: Mapping[str, Any] | None, *, manager
         if live is None:
             return dict(copy_tree(wanted))
         merger = _Merger(wanted, client_side=_client_side(live, manager))
-        claim = applied_claim(_last_applied(live)) if merger.client_side else managed_claim(live, manager)
+        if merger.client_side:
+            claim = applied_claim(_last_applied(live))
+            # kubectl applies an annotation of its own, so it never takes away all that there are.
+            wanted["metadata"] = {"annotations": {}, **(wanted.get("metadata") or {})}
+        else:
+            claim = managed_claim(live, manager)
         result: Obj = copy_tree(merger.maps(wanted, dict(live), claim, ""))
     except RecursionError as error:
         raise FleetError(f"{ref_of(desired)} is nested too deeply to be compared") from error
@@ -72,7 +84,15 @@ def _last_applied(live: Mapping[str, Any]) -> Obj | None:
         applied = msgspec.json.decode(text) if isinstance(text, str) else None
     except msgspec.DecodeError:
         return None
-    return normalize(applied) if isinstance(applied, dict) else None
+    return _nameless(normalize(applied)) if isinstance(applied, dict) else None
+
+
+def _nameless(applied: Obj) -> Obj:
+    # kubectl writes the namespace into the annotation also where the manifest leaves it to the context.
+    metadata = applied.get("metadata")
+    if not isinstance(metadata, dict):
+        return applied
+    return {**applied, "metadata": {key: metadata[key] for key in metadata if key not in {"name", "namespace"}}}
 
 
 class _Merger:
@@ -85,22 +105,36 @@ class _Merger:
 
     def maps(self, desired: Obj, live: Obj, claim: Claim | None, field: str) -> Obj:
         """Field by field; live ones stay unless the last apply had set them."""
-        if not self.client_side and is_atomic_map(field, self._kind):
-            return {key: value for key, value in desired.items() if value is not None}
-        result = dict(live)
+        whole = self._built_in and not self.client_side and is_atomic_map(field)
+        result = {key: have for key, have in live.items() if is_server_added(key)} if whole else dict(live)
         for key, value in desired.items():
-            if value is None:
-                continue
-            have = live.get(key, _ABSENT)
-            if have is not _ABSENT and have is not None:
-                result[key] = self._values(value, have, claim.field(key) if claim else None, key)
-            elif not (self._built_in and is_omitted(key, value)):
-                result[key] = _without_nulls(value)
-        if claim is not None:
+            if value is not None:
+                self._set(result, key, value, live.get(key), claim.field(key) if claim else None)
+        if claim is not None and not whole:
             for key, have in live.items():
                 if desired.get(key) is None and (mine := claim.field(key)) is not None:
-                    _replace(result, key, mine.without(have))
+                    _put(result, key, mine.without(have))
         return result
+
+    def _set(self, result: Obj, key: str, desired: Any, live: Any, claim: Claim | None) -> None:
+        value = self._fresh(desired) if live is None else self._values(desired, live, claim, key)
+        emptied = value == {} and bool(live) and not is_atomic_map(key)
+        _put(result, key, None if emptied else self._kept(key, value))
+
+    def _fresh(self, value: Any) -> Any:
+        """What a server makes of a value that is new to it: without nulls, and with the usual defaults."""
+        if isinstance(value, dict):
+            pairs = {key: self._kept(key, self._fresh(item)) for key, item in value.items() if item is not None}
+            return {key: item for key, item in pairs.items() if item is not None}
+        return [self._fresh(item) for item in value] if isinstance(value, list) else value
+
+    def _kept(self, key: str, value: Any) -> Any:
+        """What a server keeps of a field's value; None where that is nothing."""
+        if not self._built_in:
+            return value
+        if isinstance(value, list):
+            value = [with_defaults(key, item, self._kind) for item in value]
+        return None if is_omitted(key, value, self._kind) else value
 
     def _values(self, desired: Any, live: Any, claim: Claim | None, field: str) -> Any:
         if isinstance(desired, dict) and isinstance(live, dict):
@@ -128,7 +162,7 @@ class _Merger:
                     merged[key] = left
         for key in matched.desired:
             if key not in merged:
-                merged[key] = _without_nulls(wanted[key])
+                merged[key] = self._fresh(wanted[key])
         return [merged[key] for key in merged_order(matched.live, matched.desired) if key in merged]
 
     def _replaced(self, desired: list[Any], live: list[Any], claim: Claim | None) -> list[Any]:
@@ -139,7 +173,7 @@ class _Merger:
         for index, want in enumerate(desired):
             found = self._partner(want, live, index, free)
             if found is None:
-                result.append(_without_nulls(want))
+                result.append(self._fresh(want))
                 continue
             free.remove(found)
             mine = claim.item(live[found], found, ()) if claim else None
@@ -157,7 +191,7 @@ class _Merger:
     def _covers(self, live: Any, desired: Any) -> bool:
         """Whether `live` is `desired` with nothing but additions."""
         if isinstance(desired, dict) and isinstance(live, dict):
-            return all(
+            return self._explains_additions(live, desired) and all(
                 self._covers(live[key], value) if live.get(key) is not None else self._may_be_left_out(key, value)
                 for key, value in desired.items()
             )
@@ -165,37 +199,33 @@ class _Merger:
             return len(desired) == len(live) and all(map(self._covers, live, desired))
         return same(live, desired)
 
+    def _explains_additions(self, live: Obj, desired: Obj) -> bool:
+        # Of a custom kind, the definition may have any defaults; of the built-in ones they are known.
+        return not self._built_in or all(key in desired or is_server_added(key) for key in live)
+
     def _may_be_left_out(self, key: str, value: Any) -> bool:
-        return value is None or (self._built_in and is_omitted(key, value))
+        return value is None or (self._built_in and is_omitted(key, value, self._kind))
 
 
 def _merged_set(desired: list[Any], live: list[Any], claim: Claim | None) -> list[Any]:
-    stays = [
-        item
-        for position, item in enumerate(live)
-        if item in desired
-        or claim is None
-        or (mine := claim.item(item, position, ())) is None
-        or mine.without(item) is not None
-    ]
-    return stays + [item for item in desired if item not in stays]
+    if not all(isinstance(value, str) for value in (*desired, *live)):
+        return desired
+    gone = {
+        value
+        for position, value in enumerate(live)
+        if value not in desired and claim and (mine := claim.item(value, position, ())) and mine.without(value) is None
+    }
+    return [value for value in merged_order(live, desired) if value not in gone]
 
 
-def _replace(result: Obj, key: str, value: Any) -> None:
+def _put(result: Obj, key: str, value: Any) -> None:
     if value is None:
         result.pop(key, None)
     else:
         result[key] = value
 
 
-def _without_nulls(value: Any) -> Any:
-    """An API server leaves out of a manifest what is null."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
-
-
-def merged_order(live: list[Key], desired: list[Key]) -> list[Key]:
+def merged_order(live: Sequence[Key], desired: Sequence[Key]) -> list[Key]:
     """The order that server-side apply gives the items of a list: that of `desired`, and in it those that only the live
     list has, where they stood (structured-merge-diff v6, typed/merge.go, `visitListItems`)."""
     shared = iter([key for key in desired if key in set(live)])
