@@ -61,7 +61,6 @@ SCOPES = {
     "tree": "Tree",
     "pager": "Diff, YAML and help",
     "diff": "Diff",
-    "history": "History",
     "dialog": "Dialogs",
     "quit": "The question whether to quit",
 }

@@ -72,7 +72,8 @@ class AppsScreen(FleetScreen):
         self.draw_frame()
 
     def picture_changed(self, change: ChangeSet) -> None:
-        moved = self._collect(change.apps)
+        # What a cluster's server is called decides on which cluster an application runs.
+        moved = self._collect(self.host.picture.apps if change.clusters else change.apps)
         for key in change.removed:
             moved |= self._sorted_by.pop(key, None) is not None
         if moved:
