@@ -1,0 +1,248 @@
+"""Git repositories, mirrored on this machine and read without a checkout.
+
+Owns: `GitRepositories` and `GitRepository`, which implement `fleetui.ports.Repositories` and `Repository`. Called by
+the composition root. How a mirror is kept is in `backends.git_mirror`, when its remote is asked in `backends.git_poll`,
+how it is read in `backends.git_reader`. Never here: manifests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from backends.git_mirror import BrokenMirrorError, Mirror, Timeouts
+from backends.git_poll import Closing, Pace, Poller
+from backends.git_process import Processes
+from backends.git_reader import Reader
+from backends.git_remote import Remote
+from fleetui.config import Paths
+from fleetui.model.change import Commit
+from fleetui.model.errors import GitError, RevisionNotFoundError
+from fleetui.model.text import one_line
+from fleetui.ports import Repository, Subscription
+
+T = TypeVar("T")
+
+INTERVAL = 60.0
+"""Seconds between two looks at a remote; Argo CD takes three minutes."""
+
+LOCAL_INTERVAL = 0.25
+"""Seconds between two looks at a repository on this machine: cheap, and a commit shows within a second."""
+
+_MISS_INTERVAL = 3.0
+_SHA = re.compile(r"[0-9a-fA-F]{7,64}")
+_FULL_SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
+_OTHER_REF = re.compile(
+    r"refs/(?!heads/|tags/|fleetui/)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]+"
+)
+_RANGE = re.compile(r"[\^~<>=!]|\*$|v?[0-9]+\.(?:[0-9]+\.)?[xX*]")
+
+_log = logging.getLogger(__name__)
+
+
+class GitRepositories:
+    """The repositories that this process has opened, one for each URL; one event loop uses them.
+
+    Args:
+        cache: the folder of the mirrors (default: ``git`` in fleetui's XDG cache folder).
+        interval: seconds between two looks at a remote that somebody watches.
+        local_interval: the same for a repository on this machine.
+    """
+
+    def __init__(
+        self,
+        cache: Path | None = None,
+        *,
+        interval: float = INTERVAL,
+        local_interval: float = LOCAL_INTERVAL,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._cache = cache or Paths.of().cache / "git"
+        self._timeouts = timeouts or Timeouts()
+        self._processes = Processes(self._cache)
+        self._pace = Pace(
+            network=ThreadPoolExecutor(16, thread_name_prefix="git-network"),
+            disk=ThreadPoolExecutor(4, thread_name_prefix="git-disk"),
+            interval=interval,
+            local_interval=local_interval,
+        )
+        self._opened: dict[str, GitRepository | _Unusable] = {}
+
+    def open(self, url: str) -> Repository:
+        """The repository at `url`. Nothing is asked yet; that an address can't be used is told by the first call that
+        needs it."""
+        if url not in self._opened:
+            try:
+                self._opened[url] = GitRepository(url, self._mirror(url), self._pace)
+            except GitError as error:
+                self._opened[url] = _Unusable(url, error)
+        return self._opened[url]
+
+    async def close(self) -> None:
+        """Ends every subscription and every git process, and waits for their end."""
+        self._processes.close()
+        await asyncio.gather(*(each.close() for each in self._opened.values()))
+        for pool in (self._pace.network, self._pace.disk):
+            await asyncio.to_thread(pool.shutdown)
+
+    def _mirror(self, url: str) -> Mirror:
+        path = self._cache / hashlib.sha256(url.encode()).hexdigest()[:32]
+        return Mirror(path, Remote.parse(url), self._processes, timeouts=self._timeouts)
+
+
+class GitRepository:
+    """One repository and its mirror; see `fleetui.ports.Repository`."""
+
+    def __init__(self, url: str, mirror: Mirror, pace: Pace) -> None:
+        self._url = url
+        self._mirror = mirror
+        self._poller = Poller(mirror, pace)
+        self._reader = Reader(mirror)
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+        """The full SHA of the commit that `revision` names: ``HEAD`` (or nothing), a branch, a tag, a full or
+        abbreviated SHA (seven digits or more), or a full reference name.
+
+        A branch is taken before a tag of the same name. (Argo CD takes either, by chance: go-git lists references in
+        no order.) A full SHA that the mirror has needs no remote; all else is answered from what the remote said
+        lately, so that a mirror left by an earlier run never brings an old commit back.
+        """
+        if fetch:
+            await self._poller.refresh()
+        elif _FULL_SHA.fullmatch(revision) and (found := await self._find(revision)):
+            return found
+        elif await self._poller.is_stale():
+            await self._poller.refresh()
+        return await self._find(revision) or await self._find_again(revision)
+
+    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
+        """The files below the folder `path` in commit `sha`, keyed by their path relative to it.
+
+        Symbolic links are followed within the commit. Left out are links to folders, to the outside and to nowhere,
+        submodules, and files of more than 16 MiB that are no manifests.
+        """
+        sha = await self._present(sha)
+        return await self._read(lambda: self._reader.files(sha, path))
+
+    async def commit(self, sha: str) -> Commit:
+        """Author, time, subject and message of a commit."""
+        sha = await self._present(sha)
+        return await self._read(lambda: self._reader.commit(sha))
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """See `fleetui.ports.Repository.subscribe`; `listener` is also called when the repository can be read again
+        after it could not."""
+        return self._poller.subscribe(listener)
+
+    async def close(self) -> None:
+        """Ends what watches the remote; processes are ended by `GitRepositories.close`."""
+        await self._poller.close()
+
+    # --- revisions ------------------------------------------------------------------------------------------------
+
+    async def _find(self, revision: str) -> str | None:
+        """What the mirror knows of a revision. Nothing that a person wrote reaches git's own grammar, but digits."""
+        commits = self._poller.refs.commits if self._poller.refs else {}
+        if not revision or revision == "HEAD":
+            return commits.get("HEAD")
+        names = [revision] if revision.startswith("refs/") else [f"refs/heads/{revision}", f"refs/tags/{revision}"]
+        for name in names:
+            if name in commits:
+                return commits[name]
+        if _SHA.fullmatch(revision):
+            return await self._read(lambda: self._mirror.commit_id(revision.lower()))
+        return None
+
+    async def _find_again(self, revision: str) -> str:
+        """Asks the remote for what the mirror lacks: it may be new, or lie on no branch and no tag."""
+        if _OTHER_REF.fullmatch(revision):
+            found = await self._find_other_ref(revision)
+        else:
+            if time.monotonic() - self._poller.asked > _MISS_INTERVAL or not self._mirror.exists():
+                await self._poller.refresh()
+            found = await self._find(revision)
+            if found is None and _FULL_SHA.fullmatch(revision):
+                await self._poller.on_network(self._mirror.fetch_commit, revision.lower())
+                found = await self._find(revision)
+        if found is None:
+            raise self._not_found(revision)
+        return found
+
+    async def _find_other_ref(self, name: str) -> str | None:
+        self._poller.wanted.add(name)
+        found = None
+        try:
+            await self._poller.refresh()
+            found = await self._find(name)
+        finally:
+            if found is None:
+                self._poller.wanted.discard(name)
+        return found
+
+    def _not_found(self, revision: str) -> RevisionNotFoundError:
+        shown = self._mirror.remote.shown
+        if not self._poller.refs or not self._poller.refs.commits:
+            return RevisionNotFoundError(f"the repository {shown} has no commits yet", "push one", url=shown)
+        if not revision or revision == "HEAD":
+            hint = "name a branch in spec.source.targetRevision"
+            return RevisionNotFoundError(f"the HEAD of the repository {shown} leads to no commit", hint, url=shown)
+        hint = "version ranges are not supported yet" if _RANGE.match(revision) else "check its name"
+        message = f"the repository {shown} has no branch, tag or commit {one_line(revision)[:200]!r}"
+        return RevisionNotFoundError(message, hint, url=shown)
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    async def _present(self, sha: str) -> str:
+        """`sha` in full and certainly in the mirror."""
+        return sha if self._reader.knows(sha) else await self.resolve(sha)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        generation, shown = self._poller.generation, self._mirror.remote.shown
+        try:
+            return await self._poller.on_disk(work)
+        except BrokenMirrorError as error:
+            _log.warning("the mirror of %s is broken and is made anew: %s", shown, one_line(str(error)))
+        await self._poller.heal(generation)
+        try:
+            return await self._poller.on_disk(work)
+        except BrokenMirrorError as error:
+            message = f"the repository {shown} can't be read: {one_line(str(error))[:200]}"
+            raise GitError(message, "check the repository with git fsck", url=shown) from error
+
+
+class _Unusable:
+    """What `GitRepositories.open` gives for an address that can't be used: each call says why."""
+
+    def __init__(self, url: str, error: GitError) -> None:
+        self.url = url
+        self._error = error
+
+    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+        self._refuse()
+
+    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
+        self._refuse()
+
+    async def commit(self, sha: str) -> Commit:
+        self._refuse()
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        return Closing(lambda: None)
+
+    async def close(self) -> None:
+        pass
+
+    def _refuse(self) -> NoReturn:
+        # A new one each time: an exception that is raised again drags its old traceback along.
+        raise GitError(self._error.message, self._error.hint, url=self._error.url)

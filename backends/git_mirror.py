@@ -1,0 +1,256 @@
+"""One bare mirror of a repository on disk.
+
+Owns: `Mirror`: made, fetched, and made anew where it is broken, under a lock between processes; and `Refs`, what it
+holds. Blocking: called by `backends.git` on executor threads, one writer at a time. A mirror appears by a rename, so a
+half-made one is never seen; what a killed process leaves behind is swept by the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backends.git_process import GitTimeoutError, Processes, Result, make_folder
+from backends.git_remote import Remote, explain
+from fleetui.model.errors import GitAuthenticationError, GitError, RepositoryUnreachableError
+
+HEAD = "refs/fleetui/HEAD"
+"""Where a mirror keeps the commit of the remote's HEAD, which may lie on no branch."""
+
+_FETCHED = ("refs/heads/*", "refs/tags/*")
+_FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REF_FORMAT = "%(refname)%00%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)"
+_TEMPORARY = ("new", "old")
+_LOCK_POLL = 0.05
+
+
+class BrokenMirrorError(Exception):
+    """What the mirror should hold can't be read from it; a fresh mirror may help."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds that git may take."""
+
+    ask: float = 30.0
+    """To list a remote's references."""
+    fetch: float = 300.0
+    """To fetch, or to make the mirror; also the longest wait for another process that does."""
+    read: float = 60.0
+    """To read the mirror."""
+
+
+@dataclass(frozen=True)
+class Refs:
+    """The references of a mirror: full name to commit (annotated tags peeled), ``HEAD`` among them."""
+
+    commits: Mapping[str, str]
+    advertised: bytes = field(default=b"", repr=False)
+    """What the remote said, as it said it: while it says the same, there is nothing to fetch."""
+
+
+class Mirror:
+    """The mirror of `remote` at `path`, which need not exist yet."""
+
+    def __init__(self, path: Path, remote: Remote, processes: Processes, *, timeouts: Timeouts) -> None:
+        self.path = path
+        self.remote = remote
+        self._processes = processes
+        self._timeouts = timeouts
+        self._swept = False
+
+    def exists(self) -> bool:
+        return (self.path / "HEAD").is_file() and (self.path / "objects").is_dir() and (self.path / "refs").is_dir()
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def refresh(self, known: Refs | None, wanted: Sequence[str] = ()) -> Refs:
+        """Asks the remote what it has, fetches what changed since `known`, and returns what the mirror now holds.
+
+        `wanted`: full names of references beside branches and tags (such as a pull request's).
+
+        Raises:
+            GitError: unreachable, not authenticated, not a repository.
+        """
+        advertised = self._ask(wanted)
+        if known is not None and known.advertised == advertised and self.exists():
+            return known
+        with self._locked() as lock:
+            if self.exists():
+                self._fetch_or_make_anew(_refspecs(advertised, wanted), advertised, lock=lock)
+            else:
+                self._make(_refspecs(advertised, wanted), advertised, lock=lock)
+            return self._held(advertised)
+
+    def fetch_commit(self, sha: str) -> None:
+        """Fetches one commit that no reference leads to; quietly in vain where the remote doesn't give it."""
+        with self._locked() as lock, suppress(GitError):
+            self._fetch(self.path, [sha], lock=lock)
+
+    def make_anew(self, wanted: Sequence[str] = ()) -> Refs:
+        """Replaces a broken mirror.
+
+        Raises:
+            GitError: as `refresh`; the broken mirror is kept then.
+        """
+        advertised = self._ask(wanted)
+        with self._locked() as lock:
+            self._make(_refspecs(advertised, wanted), advertised, lock=lock)
+            return self._held(advertised)
+
+    def _fetch_or_make_anew(self, refspecs: Sequence[str], advertised: bytes, *, lock: int) -> None:
+        try:
+            self._fetch(self.path, [*refspecs], lock=lock, prune=True)
+        except (RepositoryUnreachableError, GitAuthenticationError):
+            raise
+        except GitError:
+            # The remote has just listed its references, so the mirror itself may be what is damaged.
+            self._make(refspecs, advertised, lock=lock)
+        with suppress(GitTimeoutError):
+            collect = [f"--git-dir={self.path}", "gc", "--auto", "--quiet"]
+            self._processes.run(collect, held=[lock], timeout=self._timeouts.fetch)
+
+    def _make(self, refspecs: Sequence[str], advertised: bytes, *, lock: int) -> None:
+        fresh, old = (self.path.with_name(f"{self.path.name}.{word}-{secrets.token_hex(4)}") for word in _TEMPORARY)
+        kind = "sha256" if len(advertised.split(b"\t", 1)[0]) == 64 else "sha1"
+        try:
+            self._run(["init", "--bare", "--quiet", "--template=", f"--object-format={kind}", fresh], held=[lock])
+            self._fetch(fresh, refspecs, lock=lock)
+            with suppress(FileNotFoundError):
+                self.path.rename(old)
+            fresh.rename(self.path)
+        except OSError as error:
+            message = f"the mirror of {self.remote.shown} can't be written: {error.strerror}"
+            raise GitError(message, f"check the folder {self.path.parent}", url=self.remote.shown) from error
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def _ask(self, wanted: Sequence[str]) -> bytes:
+        make_folder(self.path.parent)
+        return self._run(["ls-remote", "--", self.remote.url, "HEAD", *_FETCHED, *wanted], timeout=self._timeouts.ask)
+
+    def _fetch(self, mirror: Path, refspecs: Sequence[str], *, lock: int, prune: bool = False) -> None:
+        options = ["--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
+        arguments = [f"--git-dir={mirror}", "fetch", *options, *["--prune"] * prune, "--", self.remote.url, *refspecs]
+        self._run(arguments, held=[lock], timeout=self._timeouts.fetch)
+
+    def _run(self, arguments: Sequence[str | Path], *, held: Sequence[int] = (), timeout: float = 0) -> bytes:
+        config = [self.remote.authorization] if self.remote.authorization else []
+        timeout = timeout or self._timeouts.read
+        try:
+            result = self._processes.run(arguments, config=config, held=held, timeout=timeout)
+        except GitTimeoutError as error:
+            message, hint = f"the repository {self.remote.shown} can't be reached: {error}", "check the network"
+            raise RepositoryUnreachableError(message, hint, url=self.remote.shown) from error
+        if result.code != 0:
+            raise explain(result.stderr, self.remote)
+        return result.stdout
+
+    # --- the lock between processes -------------------------------------------------------------------------------
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Keeps other writers out, and yields the descriptor for git processes to hold: one that outlives a killed
+        fleetui still keeps others out."""
+        make_folder(self.path.parent)
+        fd = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._take(fd)
+            self._sweep()
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _take(self, fd: int) -> None:
+        deadline = time.monotonic() + self._timeouts.fetch
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline or self._processes.closed:
+                    message = f"the mirror of {self.remote.shown} is held by another process"
+                    raise GitError(message, f"end what holds {self.path}.lock", url=self.remote.shown) from None
+                time.sleep(_LOCK_POLL)
+            else:
+                return
+
+    def _sweep(self) -> None:
+        """Removes what a killed process left: whoever holds the lock knows that nobody is at work."""
+        if self._swept:
+            return
+        self._swept = True
+        for word in _TEMPORARY:
+            for path in self.path.parent.glob(f"{self.path.name}.{word}-*"):
+                shutil.rmtree(path, ignore_errors=True)
+        for path in self.path.rglob("*.lock"):
+            path.unlink(missing_ok=True)
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def read(self, *arguments: str | Path, stdin: bytes = b"") -> bytes:
+        """The output of a git command on the mirror that must succeed.
+
+        Raises:
+            BrokenMirrorError: it did not.
+        """
+        result = self._git(*arguments, stdin=stdin, timeout=self._timeouts.read)
+        if result.code != 0:
+            raise BrokenMirrorError(result.stderr.strip() or f"git {arguments[0]} failed")
+        return result.stdout
+
+    def commit_id(self, revision: str) -> str | None:
+        """The full SHA of the commit that a full or abbreviated SHA names (through tags); None where there is none.
+
+        `revision` must be hexadecimal: nothing else ever reaches git's own grammar of revisions.
+
+        Raises:
+            BrokenMirrorError: the mirror can't be read.
+        """
+        if not re.fullmatch(r"[0-9a-f]+", revision) or not self.exists():
+            return None
+        arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        result = self._git(*arguments, timeout=self._timeouts.read)
+        if result.code > 1:
+            raise BrokenMirrorError(result.stderr.strip())
+        found = result.stdout.decode().strip()
+        return found if _FULL.fullmatch(found) else None
+
+    def _git(self, *arguments: str | Path, stdin: bytes = b"", timeout: float) -> Result:
+        try:
+            return self._processes.run([f"--git-dir={self.path}", *arguments], stdin=stdin, timeout=timeout)
+        except GitTimeoutError as error:
+            message = f"the mirror of {self.remote.shown} can't be read: {error}"
+            raise GitError(message, f"is the disk of {self.path.parent} overloaded?", url=self.remote.shown) from error
+
+    def _held(self, advertised: bytes) -> Refs:
+        commits: dict[str, str] = {}
+        for line in self.read("for-each-ref", f"--format={_REF_FORMAT}").decode(errors="backslashreplace").splitlines():
+            name, oid, kind, peeled, peeled_kind = line.split("\0")
+            commit = oid if kind == "commit" else peeled if peeled_kind == "commit" else self.commit_id(oid)
+            if commit:
+                commits[name] = commit
+        head = commits.pop(HEAD, None)
+        if head and _advertises(advertised, b"HEAD"):
+            commits["HEAD"] = head
+        return Refs(commits, advertised)
+
+
+def _advertises(advertised: bytes, name: bytes) -> bool:
+    return any(line.endswith(b"\t" + name) for line in advertised.splitlines())
+
+
+def _refspecs(advertised: bytes, wanted: Sequence[str]) -> list[str]:
+    """What to fetch; HEAD and single references only where the remote has them, because git fails on absent ones."""
+    specs = [f"+{pattern}:{pattern}" for pattern in _FETCHED]
+    if _advertises(advertised, b"HEAD"):
+        specs.append(f"+HEAD:{HEAD}")
+    return specs + [f"+{name}:{name}" for name in wanted if _advertises(advertised, name.encode())]

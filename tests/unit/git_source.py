@@ -1,0 +1,130 @@
+"""Git repositories for tests, made with git itself, and a small web server that hands them out.
+
+Owns: `Source` and `WebServer`. Called by the tests of `backends.git`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import shutil
+import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tests.waiting import wait_until
+
+_ENV = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/nonexistent",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_SYSTEM": "/dev/null",
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.org",
+    "GIT_COMMITTER_NAME": "Ben",
+    "GIT_COMMITTER_EMAIL": "ben@example.org",
+    "GIT_ALLOW_PROTOCOL": "file",
+}
+
+
+class Source:
+    """A repository with a working tree, as a developer has it."""
+
+    def __init__(self, path: Path, *, object_format: str = "sha1") -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main", f"--object-format={object_format}", ".")
+
+    @property
+    def url(self) -> str:
+        return self.path.as_uri()
+
+    def git(self, *arguments: str | bytes, **env: str) -> str:
+        """The output of a git command in the repository."""
+        command: list[Any] = ["git", *arguments]
+        done = subprocess.run(command, cwd=self.path, env=_ENV | env, capture_output=True, check=True)
+        return done.stdout.decode(errors="replace").strip()
+
+    def write(self, **files: str) -> None:
+        """Files by path, with ``__`` for a slash and ``_`` for the dot before ``yaml``."""
+        for name, text in files.items():
+            self.put(name.replace("__", "/").replace("_yaml", ".yaml"), text.encode())
+
+    def put(self, name: str, content: bytes) -> None:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def commit(self, message: str = "a change", **env: str) -> str:
+        """Commits the working tree; returns the SHA."""
+        self.git("add", "--all")
+        self.git("commit", "-q", "--allow-empty", "-m", message, **env)
+        return self.git("rev-parse", "HEAD")
+
+    def publish(self, folder: Path) -> None:
+        """Copies the repository to where a plain web server can hand it out (git's dumb HTTP protocol)."""
+        self.git("gc", "-q")
+        self.git("update-server-info")
+        fresh = folder.with_name(f"{folder.name}.fresh")
+        shutil.copytree(self.path / ".git", fresh)
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.rename(folder)
+
+
+class WebServer:
+    """Serves a folder on a port of this machine.
+
+    `status` answers every request with that status; `login` asks for ``user:password``; what contains `stuck` is not
+    answered until that is taken away or the server ends; `requests` are the paths asked for.
+    """
+
+    def __init__(self, folder: Path, *, port: int = 0, login: str = "") -> None:
+        folder.mkdir(exist_ok=True)
+        self.status = 0
+        self.login = login
+        self.stuck = ""
+        self.requests: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, self, str(folder)))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    def url(self, name: str, login: str = "") -> str:
+        return f"http://{login}{'@' if login else ''}127.0.0.1:{self.port}/{name}"
+
+    def close(self) -> None:
+        self.stuck = ""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def __init__(self, owner: WebServer, folder: str, *rest: Any) -> None:
+        self._owner = owner
+        super().__init__(*rest, directory=folder)
+
+    def do_GET(self) -> None:
+        self._owner.requests.append(self.path)
+        wait_until(lambda: not self._owner.stuck or self._owner.stuck not in self.path, 60, "the server answers again")
+        expected = "Basic " + base64.b64encode(self._owner.login.encode()).decode()
+        if self._owner.login and self.headers.get("Authorization") != expected:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.end_headers()
+        elif self._owner.status:
+            self.send_error(self._owner.status)
+        else:
+            with contextlib.suppress(ConnectionError):
+                super().do_GET()
+
+    def log_message(self, *args: Any) -> None:
+        pass
