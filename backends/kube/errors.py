@@ -34,6 +34,8 @@ _LONGEST = 500
 """Characters of a server's message that are kept."""
 _PLAIN_LONGEST = 200
 """Characters up to which a text/plain body counts as a message (apiserver's own, not a proxy's page)."""
+_BAD_PATCH = "failed to create typed patch object"
+"""Server-side apply of a field that the schema does not have is a 500 without a reason (Kubernetes 1.37)."""
 _TOO_LARGE = "ResourceVersionTooLarge"
 """The cause of a 504 for a resourceVersion that the server has not seen yet: one of another life of its storage."""
 
@@ -104,6 +106,8 @@ def from_status(status: Status, *, cluster: str, retry_after: float | None = Non
         return GoneError(message, cluster=cluster, code=code, reason=reason)
     if reason == "AlreadyExists":
         return AlreadyExistsError(message, cluster=cluster, code=code, reason=reason)
+    if code == 500 and message.startswith(_BAD_PATCH):
+        return InvalidError(message, cluster=cluster, code=code, reason=reason)
     if code == 429 or code >= 500:
         wait = details.retry_after_seconds if retry_after is None else retry_after
         return OverloadedError(message, cluster=cluster, code=code, reason=reason, retry_after=wait)

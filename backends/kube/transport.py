@@ -170,6 +170,9 @@ class Transport:
         try:
             yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
         finally:
+            # Without a farewell: TLS would wait half a minute for the server's.
+            if answer.connection is not None and answer.connection.transport is not None:
+                answer.connection.transport.abort()
             answer.close()
 
     async def close(self) -> None:
@@ -177,6 +180,9 @@ class Transport:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+            # An aborted connection is gone two rounds of the loop later (TLS, then TCP).
+            for _ in range(2):
+                await asyncio.sleep(0)
 
     async def _send(self, request: _Request) -> bytes:
         async with await self._answer(request) as answer:

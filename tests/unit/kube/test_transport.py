@@ -96,6 +96,7 @@ def unused_port() -> int:
         (status(422, "Invalid"), InvalidError),
         (status(429, "TooManyRequests"), OverloadedError),
         (status(500, "InternalError"), OverloadedError),
+        (status(500, "", "failed to create typed patch object (a/b; apps/v1): .spec.x: not declared"), InvalidError),
         (status(504, "Timeout", details={"causes": [{"reason": "ResourceVersionTooLarge"}]}), GoneError),
         (body(b"<html>", status=302, headers={"Location": "https://elsewhere"}), StatusError),
     ],
