@@ -33,11 +33,11 @@ def cli(
 
 @cli.command()
 @click.option("--clusters", default=4, show_default=True, type=click.IntRange(1, 100), help="How many clusters.")
-@click.option("--apps", default=0, type=click.IntRange(0, 20_000), help="At least so many applications in all.")
+@click.option("--apps", type=click.IntRange(1, 20_000), help="So many applications in all.  [default: the story's]")
 @click.option("--seed", default=1, show_default=True, help="Another number, another fleet.")
 @click.option("--serve", is_flag=True, help="No console: print the kubeconfig's path and stay, for kubectl and k9s.")
 @click.pass_obj
-def demo(scope: Scope, clusters: int, apps: int, seed: int, serve: bool) -> None:
+def demo(scope: Scope, clusters: int, apps: int | None, seed: int, serve: bool) -> None:
     """A fleet to play with: embedded clusters, real Git repositories, the engine. Needs nothing."""
     from fleetui.cli.demo import run_demo
 

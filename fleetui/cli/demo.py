@@ -20,14 +20,14 @@ from fleetui.cli.service import serve_until_stopped
 from fleetui.runtime import Runtime
 
 if TYPE_CHECKING:
-    from backends.embedded.demo import DemoFleet
+    from backends.embedded.demo.fleet import DemoFleet
     from fleetui.cli.connect import Connection
     from fleetui.cli.console import Opened
 
 GIT_INTERVAL = 60.0
 
 
-def run_demo(scope: Scope, *, clusters: int, apps: int, seed: int, serve: bool) -> None:
+def run_demo(scope: Scope, *, clusters: int, apps: int | None, seed: int, serve: bool) -> None:
     """Starts the demo and stays until it is left (console) or stopped (`--serve`).
 
     Raises:
@@ -48,8 +48,8 @@ def run_demo(scope: Scope, *, clusters: int, apps: int, seed: int, serve: bool) 
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _started(folder: Path, clusters: int, apps: int, seed: int) -> DemoFleet:
-    from backends.embedded.demo import DemoFleet
+def _started(folder: Path, clusters: int, apps: int | None, seed: int) -> DemoFleet:
+    from backends.embedded.demo.fleet import DemoFleet
 
     fleet = DemoFleet(folder, clusters=clusters, apps=apps, seed=seed)
     fleet.start()
@@ -78,7 +78,7 @@ def _serve(fleet: DemoFleet, scope: Scope) -> None:
         fleet.stop()
 
 
-def _show(folder: Path, scope: Scope, clusters: int, apps: int, seed: int) -> None:
+def _show(folder: Path, scope: Scope, clusters: int, apps: int | None, seed: int) -> None:
     from fleetui.cli.console import show
 
     made: list[DemoFleet] = []

@@ -59,7 +59,9 @@ def fill(plane: ControlPlane) -> None:
     api = plane.api("admin")
     for number in range(APPS):
         answer = api.request(
-            "POST", "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications", application(f"app-{number:04}")
+            "POST",
+            "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications",
+            body=application(f"app-{number:04}"),
         )
         assert answer.status == 201, answer
 
