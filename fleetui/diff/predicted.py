@@ -61,7 +61,8 @@ def merge(desired: Mapping[str, Any], live: Mapping[str, Any] | None, *, manager
         if merger.client_side:
             claim = applied_claim(_last_applied(live))
             # kubectl applies an annotation of its own, so it never takes away all that there are.
-            wanted["metadata"] = {"annotations": {}, **(wanted.get("metadata") or {})}
+            if isinstance(metadata := wanted.get("metadata"), dict):
+                wanted["metadata"] = {"annotations": {}, **metadata}
         else:
             claim = managed_claim(live, manager)
         result: Obj = copy_tree(merger.maps(wanted, dict(live), claim, ""))
