@@ -15,9 +15,9 @@ from pathlib import PurePosixPath
 import msgspec
 
 from fleetui.model.errors import ManifestError
+from fleetui.model.globs import glob_matches
 from fleetui.model.objects import Obj
 from fleetui.render.cache import ByteCache
-from fleetui.render.glob import compiled
 from fleetui.render.lines import item_lines
 from fleetui.render.yaml import Document, decode, documents, single_json
 
@@ -69,8 +69,8 @@ def _chosen(files: Mapping[str, bytes], *, recurse: bool, include: str, exclude:
         for path in sorted(files, key=lambda path: path.split("/"))
         if path.endswith(_SUFFIXES)
         and (recurse or "/" not in path)
-        and not (exclude and compiled(exclude).matches(path))
-        and (not include or compiled(include).matches(path))
+        and not (exclude and glob_matches(exclude, path))
+        and (not include or glob_matches(include, path))
         and _SKIP_MARKER not in files[path]
     ]
 

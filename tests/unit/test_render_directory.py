@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetui.model.errors import FleetError, ManifestError
+from fleetui.model.globs import Glob
 from fleetui.render import directory
 from fleetui.render.detect import Tool, detect
 from fleetui.render.directory import manifests
-from fleetui.render.glob import Glob
 from fleetui.render.source import render
 
 
