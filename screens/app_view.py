@@ -150,7 +150,7 @@ class AppScreen(AppViewScreen):
         automation = app.automation
         more = ["prune"] * automation.prune + ["self-heal"] * automation.self_heal
         auto = f"auto: {', '.join(more) or 'sync'}" if automation.enabled else "auto: off"
-        return BarLine(tuple(left), (Span(f"  {auto} ", "muted" if automation.enabled else "warning"),))
+        return BarLine(tuple(left), (Span(f"{auto} ", "muted" if automation.enabled else "warning"),))
 
     def draw_frame(self) -> None:
         if not self.is_mounted:

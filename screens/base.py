@@ -55,9 +55,8 @@ class FleetScreen(Asking, Screen[None]):
         small = self.size.width < LEAST_WIDTH or self.size.height < LEAST_HEIGHT
         self.set_class(small, "-too-small")
         if small:
-            size = f"{self.size.width}x{self.size.height}"
-            text = f"This terminal is too small ({size}): fleetui needs {LEAST_WIDTH}x{LEAST_HEIGHT}."
-            self.query_one("#too-small", Bar).show(BarLine((Span(text, "warning"),)))
+            said = (f"Too small: {self.size.width}x{self.size.height}", f"needed: {LEAST_WIDTH}x{LEAST_HEIGHT}")
+            self.query_one("#too-small", Bar).show(*(BarLine((Span(f" {line}", "warning"),)) for line in said))
         self.draw_frame()
 
     def draw_frame(self) -> None:

@@ -147,8 +147,11 @@ def width_of(spans: Iterable[Span]) -> int:
 
 
 def wrap(text: str, width: int, lines: int, *, ellipsis: str = "…") -> list[str]:
-    """`clean(text)` broken at blanks into at most `lines` lines of at most `width` cells; the rest is cut off."""
-    words = clean(text).split()
+    """`clean(text)` broken at blanks into at most `lines` lines of at most `width` cells; the rest is cut off.
+
+    A word that is wider than a line is broken anywhere.
+    """
+    words = [piece for word in clean(text).split() for piece in _pieces(word, max(2, width))]
     done: list[str] = []
     line = ""
     for index, word in enumerate(words):
@@ -159,5 +162,14 @@ def wrap(text: str, width: int, lines: int, *, ellipsis: str = "…") -> list[st
             return [*done, cut_end(" ".join(filter(None, [line, *words[index:]])), width, ellipsis)]
         else:
             done += [line] if line else []
-            line = cut(word, width, ellipsis)
+            line = word
     return [*done, line] if line else done
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    """A word in pieces of at most `width` cells."""
+    pieces = []
+    while cell_len(word) > width:
+        pieces.append(_head(word, width))
+        word = word[len(pieces[-1]) :]
+    return [*pieces, word] if word else pieces

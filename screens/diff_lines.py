@@ -7,19 +7,27 @@ The marks say what a sync would do, as in `Change`: ``+`` adds the field, ``-`` 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fleetui.diff.render import DiffRow, rows
+from fleetui.diff.render import DiffRow, RowKind, rows
 from fleetui.fleet.views import AppDiff
-from fleetui.model.change import Change, ObjectDiff
+from fleetui.model.change import Change, ObjectDiff, Path
+from fleetui.model.objects import ObjectRef
 from fleetui.model.times import age
-from screens.cells import Span, cell_len, clean, cut_end, fit
+from screens.cells import Span, cell_len, cut_end, fit
 from screens.glyphs import Glyphs
 from screens.widgets.lines import Text
 from screens.words import commit_spans, plural, short_revision
 
-MARKS = {"add": ("+", "add"), "remove": ("-", "remove"), "change": ("~", "warning")}
+MARKS = {
+    RowKind.ADD: ("+", "add"),
+    RowKind.REMOVE: ("-", "remove"),
+    RowKind.CHANGE: ("~", "warning"),
+    RowKind.EQUAL: ("~", "warning"),  # the same line, and yet a change: the items of a list changed places
+}
+ABSENT = "(absent)"
 CONTEXT = 1
 """Equal fields that stay beside a difference when the others are folded."""
 LEAST_TWO = 72
@@ -71,9 +79,14 @@ def _object(found: ObjectDiff, diff: AppDiff, cluster: str, shape: Shape) -> lis
     ]
     if found.live is None and found.desired is None:
         return head
-    lines = folded(rows(found)) if shape.folded else list(rows(found))
+    lines = folded(rows(found)) if shape.folded else rows(found)
+    seen: Counter[Path] = Counter()  # the lines of a longer text have its path in common
     for row in lines:
-        head += [_fold(ref, row, shape)] if isinstance(row, Fold) else list(_row(ref, row, shape))
+        if isinstance(row, Fold):
+            head.append(_fold(ref, row, shape))
+        else:
+            head += _row((ref, row.path, seen[row.path]), row, shape)
+            seen[row.path] += 1
     return head
 
 
@@ -97,13 +110,13 @@ class Fold(NamedTuple):
 def folded(found: Sequence[DiffRow]) -> list[DiffRow | Fold]:
     """The rows without the equal ones that explain nothing: what holds a difference, and what stands beside one,
     stays."""
-    paths = {row.path[:length] for row in found if row.kind != "equal" for length in range(len(row.path))}
-    different = [place for place, row in enumerate(found) if row.kind != "equal"]
+    different = [place for place, row in enumerate(found) if differs(row)]
+    paths = {found[place].path[:length] for place in different for length in range(len(found[place].path))}
     near = {place + step for place in different for step in range(-CONTEXT, CONTEXT + 1)}
     lines: list[DiffRow | Fold] = []
     run: list[DiffRow] = []
     for place, row in enumerate(found):
-        if row.kind != "equal" or row.path in paths or place in near:
+        if row.path in paths or place in near:
             lines += _run(run)
             run = []
             lines.append(row)
@@ -112,49 +125,54 @@ def folded(found: Sequence[DiffRow]) -> list[DiffRow | Fold]:
     return [*lines, *_run(run)]
 
 
+def differs(row: DiffRow) -> bool:
+    """Whether a row is no equal one."""
+    return row.kind is not RowKind.EQUAL or row.change is not None
+
+
 def _run(run: Sequence[DiffRow]) -> Iterable[DiffRow | Fold]:
     return run if len(run) < 2 else (Fold(len(run), run[0]),)
 
 
-def _fold(ref: object, fold: Fold, shape: Shape) -> Text:
+def _fold(ref: ObjectRef, fold: Fold, shape: Shape) -> Text:
     dots = shape.glyphs.ellipsis
     text = f"    {'  ' * fold.first.indent}{dots} {plural(fold.size, 'equal field')} {dots}"
     return Text((Span(text, "faint"),), key=(ref, "fold", fold.first.path))
 
 
-def _row(ref: object, row: DiffRow, shape: Shape) -> Iterable[Text]:
-    key = (ref, row.path)
-    if row.kind == "equal":
+def _row(key: tuple[ObjectRef, Path, int], row: DiffRow, shape: Shape) -> Iterable[Text]:
+    stop = row.change is not None
+    if not differs(row):
         yield Text((Span(f"   {_field(row, row.desired)}", "muted"),), key=key)
         return
     if shape.two and shape.width >= LEAST_TWO:
-        yield Text(_side_by_side(row, shape), stop=row.change is not None, key=key)
+        yield Text(_side_by_side(row, shape), stop=stop, key=key)
     else:
-        if row.kind != "add":
-            yield Text(
-                (Span(f" - {_field(row, row.live)}", "remove"),), stop=row.change is not None, key=(*key, "live")
-            )
-        if row.kind != "remove":
-            stop = row.change is not None and row.kind == "add"
-            yield Text((Span(f" + {_field(row, row.desired)}", "add"),), stop=stop, key=key)
+        if row.live is not None:
+            yield Text((Span(f" - {_field(row, row.live)}", "remove"),), stop=stop, key=(*key, "live"))
+        if row.desired is not None:
+            yield Text((Span(f" + {_field(row, row.desired)}", "add"),), stop=stop and row.live is None, key=key)
     if row.change is not None and (said := _blame(row.change, shape.now)):
         yield Text((Span(f"     {'  ' * row.indent}{said}", "muted"),), key=(*key, "blame"))
 
 
-def _field(row: DiffRow, value: str) -> str:
-    return f"{'  ' * row.indent}{row.key}{' ' if row.key and value else ''}{value}"
+def _field(row: DiffRow, value: str | None) -> str:
+    return f"{'  ' * row.indent}{row.key}{' ' if row.key and value else ''}{value or ''}"
 
 
 def _side_by_side(row: DiffRow, shape: Shape) -> tuple[Span, ...]:
+    """Git on the left with the field's name, live on the right."""
     mark, role = MARKS[row.kind]
     half = shape.width * 6 // 10 - 4
-    absent = "(absent)"
-    left = fit(_field(row, absent if row.kind == "remove" else row.desired), half, ellipsis=shape.glyphs.ellipsis)
     room = shape.width - half - 3 - cell_len(shape.glyphs.arrow) - 2
-    right = cut_end(absent if row.kind == "add" else row.live, room, shape.glyphs.ellipsis)
-    gone = "faint" if row.kind == "add" else "remove"
-    here = "faint" if row.kind == "remove" else "add"
-    return Span(f" {mark} ", role), Span(left, here), Span(f" {shape.glyphs.arrow} ", "muted"), Span(clean(right), gone)
+    left = fit(_field(row, ABSENT if row.desired is None else row.desired), half, ellipsis=shape.glyphs.ellipsis)
+    right = cut_end(ABSENT if row.live is None else row.live, room, shape.glyphs.ellipsis)
+    return (
+        Span(f" {mark} ", role),
+        Span(left, "faint" if row.desired is None else "add"),
+        Span(f" {shape.glyphs.arrow} ", "muted"),
+        Span(right, "faint" if row.live is None else "remove"),
+    )
 
 
 def _blame(change: Change, now: float) -> str:

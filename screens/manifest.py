@@ -56,8 +56,9 @@ class ManifestScreen(AppViewScreen):
         self.say_in(self.pager, message)
 
     def head(self) -> Sequence[BarLine]:
-        what = str(self._ref) if self._ref else "Application"
-        return (*self.title_line(Span(what, "bright")), self.views_line())
+        ref = self._ref
+        what = [Span(f"{ref.kind} {ref.name}", "bright")] if ref is not None else []
+        return (*self.title_line(*what), self.views_line(Span(str(ref or ""), "muted")))
 
     def name_under_cursor(self) -> str:
         return self._ref.name if self._ref else self.key.name

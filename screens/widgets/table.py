@@ -198,13 +198,13 @@ class FleetTable(VirtualRows):
         self._at = {key: index for index, key in enumerate(self._order)}
         self.marks &= set(self._at)
         self._forget()
-        untouched = self._touched_at is None
-        self.cursor = before if untouched or key is None else self._at.get(key, before)
+        top = self._touched_at is None and before == 0  # nobody chose this row: the worst one is to stand there
+        self.cursor = before if top or key is None else self._at.get(key, before)
         if len(self._order) != count:
             self.resized_rows()
         else:
             self.refresh()
-        self.set_top(0 if untouched else self.cursor - line)
+        self.set_top(0 if top else self.cursor - line)
         self.keep_in_view()
         self.say_moved()
 

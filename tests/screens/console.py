@@ -51,7 +51,10 @@ class Console:
     async def shows(self, wanted: str | Callable[[str], bool]) -> str:
         """Waits until the screen shows `wanted`; returns it whole."""
         fits = wanted if callable(wanted) else (lambda text: wanted in text)
-        await await_until(lambda: fits(self.text), PATIENCE, f"the screen shows {wanted!r}, but:\n{self.text}")
+        try:
+            await await_until(lambda: fits(self.text), PATIENCE, f"the screen shows {wanted!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it shows:\n{self.text}") from None
         return self.text
 
     async def until(self, holds: Callable[[], Any], description: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from threading import get_ident
-from typing import Any
+from typing import Any, TypeVar
 
 from fleetui.fleet.views import (
     Action,
@@ -28,6 +28,7 @@ from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, SyncStatus
 
+T = TypeVar("T")
 NOW = 1_760_000_000.0
 SHA, OLD_SHA = "a1b2c3d" + "0" * 33, "77aa001" + "1" * 33
 COMMIT = Commit(sha=SHA, author="Ann Lee", email="ann@example.com", time=NOW - 240, subject="bump payments to 1.99")
@@ -207,7 +208,7 @@ class FakeFleet:
         outcome = self.outcome or Outcome(action=action, accepted=True, message=f"{action.kind} of {action.app} begun")
         return await self._answer("execute", outcome)
 
-    async def _answer(self, name: str, answer: Any) -> Any:
+    async def _answer(self, name: str, answer: T | Exception) -> T:
         self.asked.append(name)
         if self.gate is not None:
             await self.gate.wait()

@@ -13,7 +13,9 @@ from screens.cells import Cell, clean, cut, cut_end, fit, wrap
 from screens.widgets.columns import Column
 from screens.widgets.table import fit_cell
 
-TEXTS = st.text(st.characters(codec=None) | st.sampled_from("\x1b\x9b\u200d\ufe0f\u0301\u202e漢👩🇩\t\n…[]"), max_size=40)
+TEXTS = st.text(
+    st.characters(codec=None) | st.sampled_from("\x1b\x9b\u200d\ufe0f\u0301\u202e漢👩🇩\t\n…[]"), max_size=40
+)
 
 
 @given(TEXTS, st.integers(min_value=0, max_value=30))

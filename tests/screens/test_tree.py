@@ -40,6 +40,11 @@ class TreeApp(App[None]):
         return [self.tree_rows.key_of(row) for row in range(self.tree_rows.row_count)]
 
 
+def at(app: TreeApp) -> object:
+    """The node under the cursor."""
+    return app.tree_rows.key
+
+
 def test_a_closed_node_hides_all_below_it() -> None:
     assert [NODES[place].key for place in open_places(NODES, {"api"})] == ["app", "api", "config"]
     assert [NODES[place].key for place in open_places(NODES, {"old", "new"})] == ["app", "api", "old", "new", "config"]
@@ -56,17 +61,17 @@ async def test_left_closes_then_goes_up_right_opens_then_goes_down() -> None:
         await pilot.press("j", "left")
         assert app.shown == ["app", "api", "config"]
         await pilot.press("left")
-        assert app.tree_rows.key == "app"
+        assert at(app) == "app"
         await pilot.press("right", "right")
         assert app.shown == [each.key for each in NODES]
-        assert app.tree_rows.key == "api"
+        assert at(app) == "api"
 
 
 async def test_the_next_problem_is_found_behind_a_closed_node() -> None:
     app = TreeApp()
     async with app.run_test(size=(60, 12)) as pilot:
         await pilot.press("left", "n")
-        assert app.tree_rows.key == "new-1"
+        assert at(app) == "new-1"
 
 
 async def test_the_cursor_stays_on_its_node_while_nodes_come_and_go() -> None:
@@ -74,9 +79,9 @@ async def test_the_cursor_stays_on_its_node_while_nodes_come_and_go() -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         await pilot.press("G")
         app.tree_rows.set_nodes([NODES[0], node("another", 1), *NODES[1:]])
-        assert app.tree_rows.key == "config"
+        assert at(app) == "config"
         app.tree_rows.set_nodes(NODES[:-1])
-        assert app.tree_rows.key == "new-1"
+        assert at(app) == "new-1"
 
 
 async def test_a_node_that_changed_is_painted_alone() -> None:
