@@ -21,7 +21,7 @@ import msgspec
 from backends.kube import decode
 from backends.kube.context import ContextConfig
 from backends.kube.link import Link
-from fleetui.model.errors import ClusterError, InvalidError, StatusError
+from fleetui.model.errors import ClusterError, InvalidError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
 from fleetui.model.status import ClusterStatus
 from fleetui.model.text import one_line
@@ -212,7 +212,11 @@ class KubeCluster:
         return self._transport
 
     async def _probe(self) -> None:
-        await (await self._open()).probe(_PROBE, timeout=_PROBE_TIMEOUT)
+        try:
+            await (await self._open()).probe(_PROBE, timeout=_PROBE_TIMEOUT)
+        except OverloadedError as error:
+            # Its body is a list of checks.
+            raise OverloadedError(f"{self.server} is not ready yet", cluster=self._name, code=error.code) from error
 
     async def _call(
         self,

@@ -1,8 +1,9 @@
 """Answers of an API server, decoded no further than needed.
 
 Owns: list pages, watch events and `StoredObject` from their bytes. Pure; called by `backends.kube.informer` and
-`backends.kube.cluster`. An object's own text is left as the server sent it: it is sanitised where it is decoded to be
-shown. Names, namespaces and label keys are safe as they are: the server accepts nothing but DNS names there.
+`backends.kube.cluster`. An object's own text is left as the server sent it, or its bytes would no longer be the object:
+it is sanitised where it is decoded to be shown. That goes for names too, which say what to ask for: nearly all kinds
+have DNS names, but those of RBAC may hold any character but ``/`` and ``%``.
 """
 
 from __future__ import annotations

@@ -141,7 +141,13 @@ async def discover(source: Source, *, cluster: str = "") -> Discovery:
             found, dead = await _plain(ask, _group_versions(answer))
             resources += found
             failed += dead
-    return Discovery(resources, version=version, failed=failed)
+    return Discovery(filter(_sane, resources), version=version, failed=map(one_line, failed))
+
+
+def _sane(resource: ApiResource) -> bool:
+    """Whether a person may see the resource's names; no server of good will has others."""
+    names = (resource.group, resource.version, resource.kind, resource.plural, resource.singular)
+    return all(map(str.isprintable, (*names, *resource.short_names, *resource.categories)))
 
 
 async def _ask(source: Source, path: str, shape: type[T], *, cluster: str) -> T:

@@ -149,7 +149,7 @@ def _words(error: Exception, server: str) -> tuple[str, str]:
         return _no_tls(error, server)
     if isinstance(error, TimeoutError):
         return f"{server} does not answer in time", ""
-    if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
+    if isinstance(error, aiohttp.ClientConnectorError) and error.errno != errno.ECONNRESET:
         return _not_connected(error, server)
     return f"the connection to {server} was lost", ""
 

@@ -41,6 +41,9 @@ _QUICK = 2.0
 """Seconds between two probes at most, while a server may just be starting again."""
 _QUICK_ATTEMPTS = 90
 _SLOW = 30.0
+_NOT_READY = 8
+"""Probes after which a server that answers, if only that it is not ready, is asked for its objects all the same: one
+check of many may fail for ever. About 12 seconds; a starting one takes less."""
 _LOGIN_FIRST = 5.0
 
 
@@ -182,6 +185,8 @@ class Link:
         attempt = 0
         while (error := await self._probe_once()) is not None:
             attempt += 1
+            if isinstance(error, OverloadedError) and attempt >= _NOT_READY:
+                break
             delay = probe_delay(attempt, error, chance=random.random())
             self._down = error
             self._show(f"; reconnecting in {delay:.0f} s (attempt {attempt})" if delay >= 1 else "; reconnecting")

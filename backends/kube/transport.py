@@ -35,7 +35,7 @@ JSON = "application/json"
 
 _CONNECT_TIMEOUT = 10.0
 _ANSWER_TIMEOUT = 60.0
-"""Seconds for a whole answer; the API server itself gives up after 60."""
+"""Seconds without a byte of an answer; the API server itself gives up after 60. A slow link may take longer in all."""
 _IDLE_CONNECTION = 30.0
 """Seconds that an unused connection is kept: less than any load balancer's, so that a write never meets a dead one."""
 _PARALLEL = 32
@@ -134,7 +134,7 @@ class Transport:
         """
         headers = {"Accept": accept} | ({"Content-Type": content_type} if body else {})
         verb = verb or _VERBS.get(method, method)
-        timeout = aiohttp.ClientTimeout(total=_ANSWER_TIMEOUT, sock_connect=_CONNECT_TIMEOUT)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_ANSWER_TIMEOUT)
         request = _Request(method, path, verb=verb, headers=headers, timeout=timeout, query=query, body=body)
         attempt = 0
         while True:

@@ -272,7 +272,7 @@ async def test_delete_follows_the_propagation_policy(control_plane: ControlPlane
 # --- a server that goes and comes ---------------------------------------------------------------------------------
 
 
-async def test_a_restart_is_seen_at_once_and_costs_no_list(isolated_control_plane: ControlPlane) -> None:
+async def test_a_restart_is_seen_at_once_and_the_watch_goes_on(isolated_control_plane: ControlPlane) -> None:
     plane = isolated_control_plane
     async with connected(plane) as cluster:
         sink = Names()

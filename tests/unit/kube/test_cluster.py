@@ -289,6 +289,21 @@ async def test_a_server_that_was_never_there_is_unreachable() -> None:
     assert sink.told == ["listing", "UnreachableError", "listing", "upsert a@1", "listed"]
 
 
+async def test_a_server_that_is_still_starting_is_told_as_that() -> None:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/readyz":
+            return web.Response(status=500, text="[+]ping ok\n[-]etcd failed: reason withheld\n")
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with serving(answer) as url, closing(KubeCluster(context(url))) as cluster:
+        cluster.watch(CONFIG_MAPS, Sink())
+        await await_until(lambda: "not ready" in cluster.status.message, 5, "not ready")
+        assert cluster.status.message.startswith(f"{url} is not ready yet; reconnecting")
+        assert cluster.status.state is ClusterState.UNREACHABLE
+
+
 async def test_a_closed_watch_leaves_the_server_alone() -> None:
     gone = []
 

@@ -74,6 +74,7 @@ async def test_aggregated_discovery_takes_two_requests_and_the_version() -> None
                     [
                         {"version": "v2", "resources": [served("hpas", "HPA")]},
                         {"version": "v1", "resources": [served("hpas", "HPA"), served("odd", None)]},
+                        {"version": "v0", "resources": [served("evil", "Ev\x1bil"), served("bidi", "a\u202eb")]},
                     ],
                 ),
                 ("metrics.k8s.io", [{"version": "v1beta1", "freshness": "Stale"}]),

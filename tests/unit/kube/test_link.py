@@ -202,6 +202,19 @@ async def test_what_a_probe_proves(error: Exception, open_: bool) -> None:
         assert await it.open() is open_
 
 
+async def test_a_server_that_never_gets_ready_is_used_all_the_same() -> None:
+    async with linked() as it:
+        it.link.succeeded(object())
+        it.error = BUSY
+        it.link.failed(LOST)
+        await it.settle()
+        while not await it.open():
+            assert it.link.status.state is STALE
+            await it.later()
+        assert it.link.status.state is LIVE
+        assert it.probes == 8
+
+
 async def test_a_probe_that_breaks_is_tried_again() -> None:
     async with linked() as it:
         it.error = RuntimeError("a bug")
