@@ -2,12 +2,12 @@
 
 Owns: `Application` (a typed view of spec, operation and status) and the names of Argo CD's annotations.
 The rules are Argo CD's (`pkg/apis/application/v1alpha1/types.go`, v3). A malformed object gives defaults and, where it
-matters, a sentence in `Application.problems`; never an exception.
+matters, a sentence in `Application.problem`; never an exception.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,23 +168,21 @@ class Application:
     def history_limit(self) -> int:
         return whole(self.spec.get("revisionHistoryLimit"), DEFAULT_HISTORY_LIMIT)
 
-    def problems(self) -> list[str]:
-        """What is wrong with the spec, a sentence each (`util/argo/argo.go`, `ValidateRepo`, `ValidatePermissions`)."""
-        found = []
-        if self.spec.get("sources"):
-            found.append("several sources are not supported by this engine yet; give one spec.source")
-        elif not text(self.source.get("repoURL")):
-            found.append("spec.source.repoURL and either spec.source.path or spec.source.chart are required")
-        elif self.source.get("chart"):
-            found.append("Helm charts are not supported by this engine yet; give spec.source.path in a Git repository")
-        elif not text(self.source.get("path")):
-            found.append("spec.source.repoURL and either spec.source.path or spec.source.chart are required")
+    def problem(self) -> str:
+        """What is wrong with the spec, in Argo CD's words where it minds too; empty where nothing is.
+
+        (`util/argo/argo.go`, `ValidatePermissions`, `validateSourcePermissions`, `GetDestinationServer`.)
+        """
         server, name = text(self.destination.get("server")), text(self.destination.get("name"))
+        if self.spec.get("sources"):
+            return "several sources are not supported by this engine yet; give one spec.source"
+        if not text(self.source.get("repoURL")) or not (self.source.get("path") or self.source.get("chart")):
+            return "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
+        if self.source.get("chart"):
+            return "Helm charts are not supported by this engine yet; give spec.source.path in a Git repository"
         if server and name:
-            found.append("application destination can't have both name and server defined: " + f"{name} {server}")
-        elif not server and not name:
-            found.append("application destination needs spec.destination.server or spec.destination.name")
-        return found
+            return f"application destination can't have both name and server defined: {name} {server}"
+        return "" if server or name else "Destination server missing from app spec"
 
 
 def has_option(options: tuple[str, ...], option: str) -> bool:
@@ -202,3 +200,13 @@ def annotation(obj: Mapping[str, Any] | None, key: str) -> str:
 def annotation_option(obj: Mapping[str, Any] | None, key: str, option: str) -> bool:
     """Whether a comma separated annotation holds ``option``."""
     return option in {item.strip() for item in annotation(obj, key).split(",")}
+
+
+def annotation_value(obj: Mapping[str, Any] | None, key: str, option: str) -> str | None:
+    """The value of ``option=value`` in a comma separated annotation; None where it is not there."""
+    return option_value([item.strip() for item in annotation(obj, key).split(",")], option)
+
+
+def option_value(options: Iterable[str], option: str) -> str | None:
+    """The value of the first ``option=value`` (`types.go`, `SyncOptions.GetOptionValue`); None where there is none."""
+    return next((item.removeprefix(f"{option}=") for item in options if item.startswith(f"{option}=")), None)

@@ -6,18 +6,28 @@ differs from Git has been found out before (`fleetui.engine.predict`) and is pas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fleetui.engine.application import COMPARE_OPTIONS, IGNORE_HEALTHCHECK, SYNC_OPTIONS, annotation, annotation_option
+from fleetui.engine.application import (
+    COMPARE_OPTIONS,
+    IGNORE_HEALTHCHECK,
+    SYNC_OPTIONS,
+    Application,
+    annotation,
+    annotation_option,
+    annotation_value,
+    mapping,
+    option_value,
+    text,
+)
 from fleetui.engine.desired import Target, Targets
 from fleetui.engine.hooks import wave
-from fleetui.engine.sync import images_of
-from fleetui.engine.tracking import is_self_referenced
+from fleetui.engine.tracking import is_self_referenced, owner_of
 from fleetui.health import AppMember, aggregate
 from fleetui.health.hooks import is_hook, is_skipped
 from fleetui.model.objects import Obj, ObjectRef, ref_of, split_api_version
-from fleetui.model.status import Health, HealthStatus, SyncStatus
+from fleetui.model.status import Health, SyncStatus
 
 Judge = Callable[[Obj], Health | None]
 
@@ -59,7 +69,8 @@ class Member:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found. `error` is the ComparisonError that kept it from looking, or empty."""
+    """What a comparison found. `error` is the ComparisonError that kept it from looking, or empty; `shared` are
+    SharedResourceWarnings."""
 
     status: SyncStatus
     health: Health
@@ -69,6 +80,7 @@ class Comparison:
     targets: Targets
     images: tuple[str, ...] = ()
     error: str = ""
+    shared: tuple[str, ...] = ()
 
 
 def members_of(targets: Targets, live: Callable[[ObjectRef], Obj | None], tracked: Iterable[Obj]) -> list[Member]:
@@ -81,8 +93,19 @@ def members_of(targets: Targets, live: Callable[[ObjectRef], Obj | None], tracke
     return found
 
 
-def compare(members: Sequence[Member], targets: Targets, *, revision: str, judge: Judge) -> Comparison:
-    """The comparison of an application whose desired and live state are known."""
+def compare(
+    app: Application, members: Sequence[Member], targets: Targets, *, instance: str, revision: str, judge: Judge
+) -> Comparison:
+    """The comparison of an application whose desired and live state are known.
+
+    Args:
+        app: the application.
+        members: its objects.
+        targets: what is desired.
+        instance: the application's name within tracking ids.
+        revision: the commit that it is compared with.
+        judge: the health of a live object.
+    """
     out_of_sync = any(
         member.judged
         and member.differs
@@ -91,30 +114,35 @@ def compare(members: Sequence[Member], targets: Targets, *, revision: str, judge
     )
     return Comparison(
         status=SyncStatus.OUT_OF_SYNC if out_of_sync else SyncStatus.SYNCED,
-        health=_health(members, judge),
+        health=_health(app, members, judge),
         revision=revision,
         members=tuple(members),
-        resources=_rows(members, known=True),
+        resources=_rows(app, members, targets, known=True),
         targets=targets,
         images=_images(members),
+        shared=_shared(app, members, instance),
     )
 
 
-def failed(members: Sequence[Member], *, revision: str, error: str) -> Comparison:
-    """The comparison that could not be made: everything is Unknown, and `error` says why."""
+def failed(app: Application, members: Sequence[Member], *, revision: str, judge: Judge, error: str) -> Comparison:
+    """The comparison that could not be made: what is in sync is Unknown, and `error` says why.
+
+    The health is still that of what is live (`controller/state.go`: a failed load does not touch it).
+    """
     return Comparison(
         status=SyncStatus.UNKNOWN,
-        health=Health(HealthStatus.UNKNOWN),
+        health=_health(app, members, judge),
         revision=revision,
         members=tuple(members),
-        resources=_rows(members, known=False),
+        resources=_rows(app, members, Targets(), known=False),
         targets=Targets(),
         images=_images(members),
         error=error,
     )
 
 
-def _health(members: Sequence[Member], judge: Judge) -> Health:
+def _health(app: Application, members: Sequence[Member], judge: Judge) -> Health:
+    uid = text(app.metadata.get("uid"))
     return aggregate(
         AppMember(
             ref=member.ref,
@@ -122,24 +150,26 @@ def _health(members: Sequence[Member], judge: Judge) -> Health:
             present=member.live is not None,
             hook=member.hook or is_skipped(member.obj),
             ignored=annotation(member.live, IGNORE_HEALTHCHECK) == "true",
+            itself=bool(uid) and mapping(mapping(member.live).get("metadata")).get("uid") == uid,
         )
         for member in members
     )
 
 
-def _rows(members: Sequence[Member], *, known: bool) -> list[Obj]:
+def _rows(app: Application, members: Sequence[Member], targets: Targets, *, known: bool) -> list[Obj]:
     """`status.resources` in Argo CD's order (`resourceStatusKey`)."""
-    rows = [_row(member, known=known) for member in members]
+    hook_waves = {hook.ref: wave(hook.obj) for hook in targets.hooks}
+    rows = [_row(app, member, hook_waves, known=known) for member in members]
     return sorted(rows, key=lambda row: "/".join(row.get(key, "") for key in ("group", "kind", "namespace", "name")))
 
 
-def _row(member: Member, *, known: bool) -> Obj:
+def _row(app: Application, member: Member, hook_waves: Mapping[ObjectRef, int], *, known: bool) -> Obj:
     status = ""
     if not known:
         status = SyncStatus.UNKNOWN.value
     elif member.judged:
         status = (SyncStatus.OUT_OF_SYNC if member.differs else SyncStatus.SYNCED).value
-    confirm = member.requires_pruning and annotation_option(member.live, SYNC_OPTIONS, "Prune=confirm")
+    own_wave = wave(member.target.obj) if member.target is not None else hook_waves.get(member.ref, 0)
     row: Obj = {
         "group": member.ref.group,
         "version": split_api_version(str(member.obj.get("apiVersion", "")))[1],
@@ -149,11 +179,47 @@ def _row(member: Member, *, known: bool) -> Obj:
         "status": status,
         "hook": member.hook,
         "requiresPruning": member.requires_pruning,
-        "syncWave": wave(member.target.obj) if member.target is not None else 0,
-        "requiresDeletionConfirmation": confirm,
+        "syncWave": own_wave,
+        "requiresDeletionConfirmation": _needs_confirmation(app, member),
     }
     return {key: value for key, value in row.items() if value}
 
 
+def _needs_confirmation(app: Application, member: Member) -> bool:
+    """Whether its deletion has to be approved (`isObjRequiresDeletionConfirmation`)."""
+    objects = [
+        obj for obj in (member.target.obj if member.target is not None else None, member.live) if obj is not None
+    ]
+    return any("confirm" in {_option(app, obj, "Delete"), _option(app, obj, "Prune")} for obj in objects)
+
+
+def _option(app: Application, obj: Obj, option: str) -> str | None:
+    own = annotation_value(obj, SYNC_OPTIONS, option)
+    return option_value(app.sync_options, option) if own is None else own
+
+
+def _shared(app: Application, members: Sequence[Member], instance: str) -> tuple[str, ...]:
+    """A warning for each live object that says it belongs to another application."""
+    return tuple(
+        f"{member.ref.kind}/{member.ref.name} is part of applications {app.namespace}/{app.name} and "
+        + owner.replace("_", "/")
+        for member in members
+        if member.live is not None and (owner := owner_of(member.live)) not in {"", instance}
+    )
+
+
 def _images(members: Sequence[Member]) -> tuple[str, ...]:
-    return tuple(sorted({image for member in members for image in images_of(member.live)}))
+    """The images that the application's workloads run, init containers too.
+
+    Argo CD reads them off the Pods; these are not watched here, and a workload says the same of its Pods.
+    """
+    return tuple(sorted({image for member in members if member.live is not None for image in _pod_images(member.live)}))
+
+
+def _pod_images(obj: Obj) -> set[str]:
+    spec = mapping(obj.get("spec"))
+    template = mapping(mapping(spec.get("template")).get("spec"))
+    job = mapping(mapping(mapping(mapping(spec.get("jobTemplate")).get("spec")).get("template")).get("spec"))
+    lists = [pod.get(key) for pod in (spec, template, job) for key in ("initContainers", "containers")]
+    containers = [each for found in lists if isinstance(found, list) for each in found]
+    return {image for each in containers if (image := text(mapping(each).get("image")))}

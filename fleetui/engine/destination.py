@@ -28,7 +28,7 @@ class Destination:
 
     def __init__(self, live: LiveCluster, clock: Clock, woken: Woken) -> None:
         self.live = live
-        self.overlay = Overlay()
+        self.overlay = Overlay(clock.now)
         self.predictor = Predictor(live.api)
         self.discovery = Discovery(())
         self._clock = clock
@@ -123,5 +123,7 @@ class Destinations:
             if (server and candidate.api.server.rstrip("/") == server) or (name and candidate.api.name == name):
                 return candidate
         if server:
-            raise MissingError(f'error getting cluster by server "{server}": cluster "{server}" not found')
-        raise MissingError(f"unable to find destination server: there are no clusters with this name: {name}")
+            # Argo CD looks clusters up over gRPC, and its words come with the message.
+            lookup = f'rpc error: code = NotFound desc = cluster "{server}" not found'
+            raise MissingError(f'error getting cluster by server "{text(destination.get("server"))}": {lookup}')
+        raise MissingError(f"there are no clusters with this name: {name}")

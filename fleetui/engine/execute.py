@@ -7,6 +7,7 @@ deletion with the propagation that was asked for. Never here: what to do and in 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +24,20 @@ from fleetui.engine.application import (
 )
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.destination import Destination
+from fleetui.engine.effects import Apply, Delete, Effect, EffectResult, ReleaseHook, Step, StepOutcome
 from fleetui.engine.predict import CLIENT_SIDE_MANAGERS, is_schema_error
-from fleetui.engine.sync import Apply, Delete, Effect, EffectResult, ReleaseHook, Step, StepOutcome, not_served
+from fleetui.engine.served import not_found
+from fleetui.engine.tasks import Task
 from fleetui.model.errors import ClusterError, ConflictError, InvalidError, NotFoundError, StatusError
-from fleetui.model.objects import ApiResource, Obj, ObjectRef, ref_of
+from fleetui.model.objects import ApiResource, Obj, ref_of
 from fleetui.ports import PatchType, Propagation, Validation
 
 PARALLEL = 20
 _DEFINITION_POLLS = 30
 _DEFINITION_INTERVAL = 0.1
+_RELEASE_TRIES = 5
+_GONE_POLLS = 100
+_GONE_INTERVAL = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ class ApplyOptions:
         propagation: Propagation = "Foreground"
         if has_option(options, "PrunePropagationPolicy=background"):
             propagation = "Background"
-        elif has_option(options, "PrunePropagationPolicy=orphan"):
+        elif has_option(options, "PrunePropagationPolicy=orphan") and not has_option(
+            options, "PrunePropagationPolicy=foreground"
+        ):
             propagation = "Orphan"
         return cls(
             propagation=propagation,
@@ -87,9 +95,16 @@ class Executor:
                     return await self._apply(effect)
                 if isinstance(effect, Delete):
                     return await self._delete(effect)
-                return await self._release(effect)
+                if isinstance(effect, ReleaseHook):
+                    return await self._release(effect)
+                return await self._look(effect.task)
             except NotFoundError as error:
-                return EffectResult(False, error.message, gone=True)
+                if not isinstance(effect, Apply):
+                    self._destination.overlay.deleted(effect.task.ref, _uid(effect.task.live or {}))
+                return EffectResult(False, error.message, gone=not isinstance(effect, Apply))
+            except StatusError as error:
+                # The server's own words, as kubectl prints them; Argo CD's results hold nothing else.
+                return EffectResult(False, error.message)
             except ClusterError as error:
                 return EffectResult(False, str(error))
 
@@ -97,20 +112,21 @@ class Executor:
         task, live = effect.task, effect.task.live
         resource = await self._destination.resource(effect.obj)
         if resource is None:
-            return EffectResult(False, not_served(task.ref))
+            message = not_found(task.recorded_ref, task.version, self._destination.discovery)
+            return EffectResult(False, message)
         obj = effect.obj if resource.namespaced else _without_namespace(effect.obj)
         if live is not None and applied_exactly(obj, live):
-            return EffectResult(True, self._message(task.ref, "unchanged", effect.dry_run))
+            return EffectResult(True, self._message(effect, "unchanged"))
         if effect.dry_run:
-            return await self._dry_run(resource, obj, task.ref, live)
+            return await self._dry_run(resource, obj, effect)
         written = await self._write(resource, obj, live)
         self._destination.overlay.wrote(written)
         verb = "created" if live is None else "configured"
         if live is not None and _version(written) == _version(live):
             verb = "unchanged"
-        return EffectResult(True, self._message(task.ref, verb, False))
+        return EffectResult(True, self._message(effect, verb))
 
-    async def _dry_run(self, resource: ApiResource, obj: Obj, ref: ObjectRef, live: Obj | None) -> EffectResult:
+    async def _dry_run(self, resource: ApiResource, obj: Obj, effect: Apply) -> EffectResult:
         """Argo CD's dry run is kubectl's own, on the client: it fails only where the object can't be read."""
         try:
             await self._destination.api.apply(
@@ -119,15 +135,15 @@ class Executor:
         except StatusError as error:
             if is_schema_error(error):
                 return EffectResult(False, error.message)
-        return EffectResult(True, self._message(ref, "created" if live is None else "configured", True))
+        return EffectResult(True, self._message(effect, "created" if effect.task.live is None else "configured"))
 
     async def _write(self, resource: ApiResource, obj: Obj, live: Obj | None) -> Obj:
         api = self._destination.api
-        if self._options.replace or annotation_option(obj, SYNC_OPTIONS, "Replace=true"):
+        if self._options.replace or _has_option(obj, live, "Replace=true"):
             return await self._replace(resource, obj, live)
         if live is not None and migration_needed(live, CLIENT_SIDE_MANAGERS):
             await self._migrate(resource, live)
-        force = self._options.force or annotation_option(obj, SYNC_OPTIONS, "Force=true")
+        force = self._options.force or _has_option(obj, live, "Force=true")
         try:
             return await api.apply(
                 resource, obj, field_manager=FIELD_MANAGER, force=True, validation=self._options.validation
@@ -135,9 +151,18 @@ class Executor:
         except (InvalidError, ConflictError):
             if not force or live is None:
                 raise
-        ref = ref_of(obj)
-        await api.delete(resource, ref.name, ref.namespace, propagation="Background", uid=_uid(live))
+        await self._delete_for_good(resource, live)
         return await api.create(resource, obj, field_manager=FIELD_MANAGER)
+
+    async def _delete_for_good(self, resource: ApiResource, live: Obj) -> None:
+        """Deletes an object and waits, 10 s at most, until its name is free (``kubectl apply --force``)."""
+        ref, api = ref_of(live), self._destination.api
+        with contextlib.suppress(NotFoundError):
+            await api.delete(resource, ref.name, ref.namespace, propagation="Background", uid=_uid(live))
+            for _ in range(_GONE_POLLS):
+                await api.get(resource, ref.name, ref.namespace)
+                await asyncio.sleep(_GONE_INTERVAL)
+        self._destination.overlay.deleted(ref, _uid(live))
 
     async def _replace(self, resource: ApiResource, obj: Obj, live: Obj | None) -> Obj:
         if live is None:
@@ -162,31 +187,54 @@ class Executor:
             return
 
     async def _delete(self, effect: Delete) -> EffectResult:
-        live = effect.task.live or {}
-        ref = effect.task.ref
+        task, live = effect.task, effect.task.live or {}
         resource = await self._destination.resource(live)
         if resource is None:
             return EffectResult(True, gone=True)
         await self._destination.api.delete(
-            resource, ref.name, ref.namespace, propagation=self._options.propagation, uid=_uid(live)
+            resource, task.ref.name, task.ref.namespace, propagation=self._options.propagation, uid=_uid(live)
         )
-        self._destination.overlay.forget(ref)
-        self._destination.predictor.forget(ref)
+        self._destination.predictor.forget(task.ref)
+        # A finalizer may hold it, for a moment or for long; what comes next must not take it for untouched.
+        with contextlib.suppress(ClusterError):
+            if (await self._look(task)).gone:
+                self._destination.overlay.deleted(task.ref, _uid(live))
+        return EffectResult(True)
+
+    async def _look(self, task: Task) -> EffectResult:
+        resource = await self._destination.resource(task.obj)
+        if resource is None:
+            return EffectResult(False, gone=True)
+        try:
+            found = await self._destination.api.get(resource, task.ref.name, task.ref.namespace)
+        except NotFoundError as error:
+            return EffectResult(False, error.message, gone=True)
+        self._destination.overlay.wrote(found)
         return EffectResult(True)
 
     async def _release(self, effect: ReleaseHook) -> EffectResult:
-        live = effect.task.live or {}
+        task, live = effect.task, effect.task.live or {}
         resource = await self._destination.resource(live)
         if resource is None:
             return EffectResult(True, gone=True)
-        kept = [name for name in strings(mapping(live.get("metadata")).get("finalizers")) if name != HOOK_FINALIZER]
-        body = {"metadata": {"finalizers": kept or None}}
-        ref = effect.task.ref
-        written = await self._destination.api.patch(
-            resource, ref.name, ref.namespace, body, kind=PatchType.MERGE, field_manager=FIELD_MANAGER
-        )
-        self._destination.overlay.wrote(written)
-        return EffectResult(True)
+        ref, api = task.ref, self._destination.api
+        for _ in range(_RELEASE_TRIES):
+            finalizers = strings(mapping(live.get("metadata")).get("finalizers"))
+            if HOOK_FINALIZER not in finalizers:
+                return EffectResult(True)
+            kept = [name for name in finalizers if name != HOOK_FINALIZER]
+            # A list is patched as a whole: without the version, a finalizer that was added meanwhile would be lost.
+            body = {"metadata": {"finalizers": kept or None, "resourceVersion": _version(live)}}
+            try:
+                written = await api.patch(
+                    resource, ref.name, ref.namespace, body, kind=PatchType.MERGE, field_manager=FIELD_MANAGER
+                )
+            except ConflictError:
+                live = await api.get(resource, ref.name, ref.namespace)
+                continue
+            self._destination.overlay.wrote(written)
+            return EffectResult(True)
+        return EffectResult(False, f"others keep writing it; tried {_RELEASE_TRIES} times")
 
     async def _await_definitions(self, batch: Sequence[Effect]) -> None:
         """Waits, 3 s at most, until definitions that were just applied are served (`ensureCRDReady`)."""
@@ -204,11 +252,19 @@ class Executor:
                 if self._destination.discovery.by_kind(group, kind) is None:
                     await asyncio.sleep(_DEFINITION_INTERVAL)
 
-    def _message(self, ref: ObjectRef, verb: str, dry_run: bool) -> str:
+    def _message(self, effect: Apply, verb: str) -> str:
         """What kubectl would print: ``deployment.apps/api configured``."""
+        ref = effect.task.ref
         kind = f"{ref.kind.lower()}.{ref.group}" if ref.group else ref.kind.lower()
-        done = "serverside-applied" if self._options.server_side else verb
-        return f"{kind}/{ref.name} {done}{' (dry run)' if dry_run else ''}"
+        if effect.dry_run:
+            # Argo CD's dry run is always client-side (`shouldUseServerSideApply`).
+            return f"{kind}/{ref.name} {verb} (dry run)"
+        return f"{kind}/{ref.name} {'serverside-applied' if self._is_server_side(effect.obj) else verb}"
+
+    def _is_server_side(self, obj: Obj) -> bool:
+        if annotation_option(obj, SYNC_OPTIONS, "ServerSideApply=false"):
+            return False
+        return self._options.server_side or annotation_option(obj, SYNC_OPTIONS, "ServerSideApply=true")
 
 
 def migrated_fields(live: Mapping[str, Any]) -> list[Obj]:
@@ -249,6 +305,11 @@ def _defined(obj: Obj) -> list[tuple[str, str]]:
         return []
     spec = mapping(obj.get("spec"))
     return [(text(spec.get("group")), text(mapping(spec.get("names")).get("kind")))]
+
+
+def _has_option(obj: Obj, live: Obj | None, option: str) -> bool:
+    """Whether an object asks for an option, in Git or in the cluster."""
+    return annotation_option(obj, SYNC_OPTIONS, option) or annotation_option(live, SYNC_OPTIONS, option)
 
 
 def _without_namespace(obj: Obj) -> Obj:

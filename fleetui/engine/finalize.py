@@ -6,7 +6,6 @@ wave first, one wave at a time, each gone before the next.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,12 +66,8 @@ async def _delete(destination: Destination, obj: Obj, propagation: Propagation) 
     if resource is None:
         return
     ref = ref_of(obj)
-    with contextlib.suppress(NotFoundError):
-        await destination.api.delete(
-            resource,
-            ref.name,
-            ref.namespace,
-            propagation=propagation,
-            uid=text(mapping(obj.get("metadata")).get("uid")),
-        )
-    destination.overlay.forget(ref)
+    uid = text(mapping(obj.get("metadata")).get("uid"))
+    try:
+        await destination.api.delete(resource, ref.name, ref.namespace, propagation=propagation, uid=uid)
+    except NotFoundError:
+        destination.overlay.deleted(ref, uid)

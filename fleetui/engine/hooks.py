@@ -5,6 +5,7 @@ Owns: `phases`, `wave`, `hook_types`, `delete_policies` (gitops-engine `pkg/sync
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -43,6 +44,10 @@ _HELM_POLICIES = {
 }
 
 
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+"""What Go's `strconv.Atoi` reads: Python's `int` would also take blanks, underscores and other digits."""
+
+
 def _values(obj: Mapping[str, Any], key: str) -> list[str]:
     return [part.strip() for part in annotation(obj, key).split(",") if part.strip()]
 
@@ -71,10 +76,9 @@ def wave(obj: Mapping[str, Any] | None) -> int:
     if obj is None:
         return 0
     for key in (SYNC_WAVE, HELM_WEIGHT):
-        try:
-            return int(annotation(obj, key))
-        except ValueError:
-            continue
+        value = annotation(obj, key)
+        if _NUMBER.fullmatch(value):
+            return int(value)
     return 0
 
 

@@ -55,21 +55,44 @@ async def observe(
     except RepositoryUnreachableError:
         raise
     except FleetError as error:
-        message = f"Failed to load target state: failed to generate manifest for source 1 of 1: {error}"
-        return failed(await _live_members(app, destination, instance), revision="", error=message)
+        return await unreadable(app, destination, error, instance=instance, source=source, revision=revision)
     kinds = {ref_of(manifest.obj).group_kind for manifest in rendered.manifests} | _known_kinds(app)
     try:
         await destination.know(kinds)
         await destination.watch(kinds)
     except ClusterError as error:
-        return failed((), revision=sha, error=f"Failed to load live state: {error}")
+        targets = targets_of(
+            rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace
+        )
+        members = members_of(targets, lambda _: None, ())
+        return failed(app, members, revision=sha, judge=assess, error=f"Failed to load live state: {error}")
     targets = targets_of(rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
     members = members_of(targets, destination.get, destination.tracked(instance))
     try:
         members = await _with_predictions(members, destination)
     except ClusterError as error:
-        return failed(members, revision=sha, error=f"Failed to compare desired state to live state: {error}")
-    return compare(members, targets, revision=sha, judge=assess)
+        message = f"Failed to compare desired state to live state: {error}"
+        return failed(app, members, revision=sha, judge=assess, error=message)
+    return compare(app, members, targets, instance=instance, revision=sha, judge=assess)
+
+
+async def unreadable(
+    app: Application,
+    destination: Destination,
+    error: FleetError,
+    *,
+    instance: str,
+    source: Mapping[str, Any],
+    revision: str = "",
+) -> Comparison:
+    """The comparison of an application whose desired state can't be read now.
+
+    As in Argo CD it names the revision that was asked for, since no commit was found for it.
+    """
+    message = f"Failed to load target state: failed to generate manifest for source 1 of 1: {error}"
+    wish = revision or text(source.get("targetRevision"))
+    members = await _live_members(app, destination, instance)
+    return failed(app, members, revision=wish, judge=assess, error=message)
 
 
 async def _live_members(app: Application, destination: Destination, instance: str) -> list[Member]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleetui.engine.application import Application, Retry, mapping, retry_of, text, whole
-from fleetui.engine.sync import Recorded
+from fleetui.engine.effects import Recorded
 from fleetui.engine.tasks import ResultCode
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase

@@ -7,6 +7,7 @@ in the cluster; what is kept in memory (delays between waves) may be lost withou
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,35 +17,38 @@ from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application,
 from fleetui.engine.autosync import decide
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison, Member
+from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination, Destinations
 from fleetui.engine.execute import ApplyOptions, Executor
 from fleetui.engine.finalize import finalize
-from fleetui.engine.observe import observe
+from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.sources import Sources
 from fleetui.engine.status import (
     COMPARISON_ERROR,
     INVALID_SPEC_ERROR,
     REPEATED_RESOURCE_WARNING,
+    SHARED_RESOURCE_WARNING,
     SYNC_ERROR,
     compared_status,
     compared_to,
     invalid_status,
     with_conditions,
 )
-from fleetui.engine.sync import SyncContext, SyncSettings, sync_step
+from fleetui.engine.sync import sync_step
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
-from fleetui.health import assess
-from fleetui.model.errors import FleetError, MissingError, RepositoryUnreachableError
+from fleetui.model.errors import MissingError, RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
-from fleetui.model.times import format_time, parse_time
+from fleetui.model.times import format_time
 
 _log = logging.getLogger(__name__)
 
 REPOSITORY_GRACE = 180.0
 """Seconds for which an unreachable repository leaves an application's status as it was (Argo CD's
 `repo-error-grace-period`)."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,6 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._not_before: dict[ObjectRef, float] = {}
-        self._entered: set[tuple[ObjectRef, str]] = set()
         self._unreachable_since: dict[ObjectRef, float] = {}
 
     async def reconcile(self, namespace: str, name: str) -> Again:
@@ -110,27 +113,24 @@ class Reconciler:
         try:
             return await self._reconcile(ref, app)
         except ApplicationGoneError:
-            return _AT_ONCE
+            # Whatever came in between is an event of the watch, and wakes us: trying again before would only spin.
+            return _WHEN_WOKEN
 
     async def _reconcile(self, ref: ObjectRef, app: Application) -> Again:
         instance = instance_name(app.namespace, app.name, self._settings.namespace)
-        problems = app.problems()
+        problem = app.problem()
         destination: Destination | None = None
         try:
             destination = self._destinations.find(app.destination)
         except MissingError as error:
-            problems.append(str(error))
-        if app.deleting:
+            problem = problem or str(error)
+        if app.deleting and app.operation is None:
             return await self._finalize(app, destination, instance)
-        if problems or destination is None:
-            return await self._refuse(app, problems)
-        try:
-            comparison = await observe(
-                app, destination, self._sources, instance=instance, fetch=self._asked_to_refresh(app, destination)
-            )
-        except RepositoryUnreachableError as error:
-            return await self._unreachable(ref, app, error)
-        self._unreachable_since.pop(ref, None)
+        if problem or destination is None:
+            return await self._refuse(app, problem)
+        comparison = await self._compared(ref, app, destination, instance)
+        if isinstance(comparison, Again):
+            return comparison
         status = self._judged(app, comparison)
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
@@ -138,6 +138,23 @@ class Reconciler:
         return await self._automate(ref, app, destination, comparison, status, instance)
 
     # --- comparison -------------------------------------------------------------------------------------------------
+
+    async def _compared(
+        self, ref: ObjectRef, app: Application, destination: Destination, instance: str
+    ) -> Comparison | Again:
+        """The comparison, or when to look again: a repository that does not answer for a moment changes nothing."""
+        fetch = self._asked_to_refresh(app, destination)
+        try:
+            comparison = await observe(app, destination, self._sources, instance=instance, fetch=fetch)
+        except RepositoryUnreachableError as error:
+            now = self._clock.now()
+            left = self._unreachable_since.setdefault(ref, now) + REPOSITORY_GRACE - now
+            known = mapping(app.status.get("sync")).get("revision")
+            if left > 0 and known and not app.refresh and app.operation is None:
+                return Again(min(left, self._settings.poll))
+            return await unreadable(app, destination, error, instance=instance, source=app.source)
+        self._unreachable_since.pop(ref, None)
+        return comparison
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
         if app.refresh == "hard":
@@ -152,7 +169,8 @@ class Reconciler:
         status = compared_status(app, comparison, now=now, controller_namespace=self._settings.namespace)
         found = [(COMPARISON_ERROR, comparison.error)] if comparison.error else []
         found += [(REPEATED_RESOURCE_WARNING, warning) for warning in comparison.targets.warnings]
-        evaluated = (COMPARISON_ERROR, INVALID_SPEC_ERROR, REPEATED_RESOURCE_WARNING)
+        found += [(SHARED_RESOURCE_WARNING, warning) for warning in comparison.shared]
+        evaluated = (COMPARISON_ERROR, INVALID_SPEC_ERROR, REPEATED_RESOURCE_WARNING, SHARED_RESOURCE_WARNING)
         status = with_conditions(status, evaluated, found, now=now)
         before = mapping(app.status.get("sync"))
         fresh = (
@@ -162,39 +180,18 @@ class Reconciler:
             status["reconciledAt"] = format_time(now)
         return status
 
-    async def _refuse(self, app: Application, problems: list[str]) -> Again:
+    async def _refuse(self, app: Application, problem: str) -> Again:
         now = self._clock.now()
-        status = invalid_status(app, now=now, controller_namespace=self._settings.namespace)
-        found = [(INVALID_SPEC_ERROR, "; ".join(problems))]
-        status = with_conditions(status, (INVALID_SPEC_ERROR, COMPARISON_ERROR), found, now=now)
+        status = with_conditions(
+            invalid_status(app, now=now), (INVALID_SPEC_ERROR,), [(INVALID_SPEC_ERROR, problem)], now=now
+        )
         if app.operation is None:
             await self._writer.write(app, status, refreshed=True)
             return _WHEN_WOKEN
-        state = self._running_state(app)
-        ended = ops.finish(state, OperationPhase.FAILED, "; ".join(problems), now=now)
-        await self._writer.write(app, {**status, "operationState": ended}, operation=None, refreshed=True)
-        return _WHEN_WOKEN
-
-    async def _unreachable(self, ref: ObjectRef, app: Application, error: FleetError) -> Again:
-        """A repository that does not answer for a moment changes nothing; one that stays away is a ComparisonError."""
-        now = self._clock.now()
-        since = self._unreachable_since.setdefault(ref, now)
-        left = since + REPOSITORY_GRACE - now
-        first = not mapping(app.status.get("sync")).get("revision")
-        if left > 0 and not first and not app.refresh and app.operation is None:
-            return Again(min(left, self._settings.poll))
-        message = f"Failed to load target state: failed to generate manifest for source 1 of 1: {error}"
-        status = invalid_status(app, now=now, controller_namespace=self._settings.namespace)
-        status = with_conditions(status, (COMPARISON_ERROR,), [(COMPARISON_ERROR, message)], now=now)
-        if app.operation is not None:
-            state = self._running_state(app)
-            ended = ops.finish(state, OperationPhase.ERROR, f"{COMPARISON_ERROR}: {message}", now=now)
-            done = not ops.is_waiting_for_retry(ended)
-            status["operationState"] = ended
-            await self._writer.write(app, status, operation=None if done else app.operation, refreshed=True)
-        else:
-            await self._writer.write(app, status, refreshed=True)
-        return Again(self._settings.poll)
+        app = await self._writer.write(app, status, refreshed=True)
+        # To try again, as its retry may ask for, would only say the same.
+        message = f"{INVALID_SPEC_ERROR}: {problem}"
+        return await self._end(app, self._running_state(app), OperationPhase.ERROR, message, terminating=True)
 
     async def _finalize(self, app: Application, destination: Destination | None, instance: str) -> Again:
         left = await finalize(app, destination, instance)
@@ -228,10 +225,10 @@ class Reconciler:
         status = with_conditions(status, (SYNC_ERROR,), errors, now=now)
         if decision.operation is None:
             await self._writer.write(app, status, refreshed=True)
-            return Again(decision.retry_in)
+            # What kept us from looking (a cluster, a login) may mend without anybody telling.
+            return Again(self._settings.poll if comparison.error else decision.retry_in)
         _log.info("%s/%s: initiated automated sync to %s", app.namespace, app.name, comparison.revision)
         status["operationState"] = ops.begin(decision.operation, now)
-        self._entered.add((ref, text(status["operationState"]["startedAt"])))
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
         return await self._operate(ref, app, destination, comparison, instance)
 
@@ -250,7 +247,6 @@ class Reconciler:
         now = self._clock.now()
         if not ops.in_progress(app.operation_state):
             state = ops.begin(app.operation or {}, now)
-            self._entered.add((ref, text(state["startedAt"])))
             app = await self._writer.write(app, {**app.status, "operationState": state})
         state = self._running_state(app)
         terminating = ops.phase_of(state) is OperationPhase.TERMINATING
@@ -260,10 +256,9 @@ class Reconciler:
         self._not_before.pop(ref, None)
         if ops.is_waiting_for_retry(state):
             state = ops.begin_retry(state)
-            self._entered.add((ref, text(state.get("startedAt"))))
             app = await self._writer.write(app, {**app.status, "operationState": state})
         sync = mapping(mapping(state.get("operation")).get("sync"))
-        if not mapping(state.get("operation")).get("sync") and "sync" not in mapping(state.get("operation")):
+        if mapping(state.get("operation")).get("sync") is None:
             return await self._end(
                 app, state, OperationPhase.ERROR, "Invalid operation request: no operation specified"
             )
@@ -271,6 +266,9 @@ class Reconciler:
         state["syncResult"] = {**mapping(state.get("syncResult")), "source": dict(source or {})}
         comparison = await self._compared_for(app, destination, comparison, instance, source or {}, state)
         state["syncResult"]["revision"] = comparison.revision
+        if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
+            message = f"Shared resource found: {comparison.shared[0]}"
+            return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
         if comparison.error:
             message = f"{COMPARISON_ERROR}: {comparison.error}"
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
@@ -286,11 +284,18 @@ class Reconciler:
         state: Mapping[str, Any],
     ) -> Comparison:
         """The comparison at the operation's own revision and source; the one at hand where they are the same."""
-        sync = mapping(mapping(state.get("operation")).get("sync"))
-        wish = text(mapping(state.get("syncResult")).get("revision")) or text(sync.get("revision"))
-        if source == app.source and wish in {"", comparison.revision}:
+        resolved = text(mapping(state.get("syncResult")).get("revision"))
+        wish = resolved or text(mapping(mapping(state.get("operation")).get("sync")).get("revision"))
+        if source == app.source and wish and wish == comparison.revision:
             return comparison
-        return await observe(app, destination, self._sources, instance=instance, source=source, revision=wish)
+        # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
+        fetch = not resolved and not _COMMIT.fullmatch(wish)
+        try:
+            return await observe(
+                app, destination, self._sources, instance=instance, source=source, revision=wish, fetch=fetch
+            )
+        except RepositoryUnreachableError as error:
+            return await unreadable(app, destination, error, instance=instance, source=source, revision=wish)
 
     async def _step(
         self,
@@ -303,7 +308,7 @@ class Reconciler:
         *,
         terminating: bool,
     ) -> Again:
-        context = self._context(ref, app, destination, comparison, state, sync, terminating=terminating)
+        context = context_of(app, destination, comparison, state, terminating=terminating)
         strategy = mapping(sync.get("syncStrategy"))
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
         executor = Executor(destination, ApplyOptions.of(strings(sync.get("syncOptions")), force=force))
@@ -311,8 +316,10 @@ class Reconciler:
         before = mapping(state.get("syncResult")).get("resources")
         rows = ops.stored_results(outcome.results)
         state["syncResult"] = {**state["syncResult"], **({"resources": rows} if rows else {})}
+        if context.settings.namespace_metadata is not None:
+            state["syncResult"]["managedNamespaceMetadata"] = dict(context.settings.namespace_metadata)
         if outcome.phase.completed:
-            recorded = not context.settings.dry_run and not sync.get("resources")
+            recorded = not context.settings.dry_run and not chosen_resources(sync)
             return await self._end(
                 app, state, outcome.phase, outcome.message, terminating=terminating, history=recorded
             )
@@ -350,76 +357,10 @@ class Reconciler:
         due = ops.retry_due(ended) if waiting else None
         return Again(max(0.0, due - now)) if due is not None else _AT_ONCE
 
-    def _context(
-        self,
-        ref: ObjectRef,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison,
-        state: Mapping[str, Any],
-        sync: Mapping[str, Any],
-        *,
-        terminating: bool,
-    ) -> SyncContext:
-        chosen = [mapping(entry) for entry in sync.get("resources") or ()]
-        options = strings(sync.get("syncOptions"))
-        members = [member for member in comparison.members if not member.hook and member.self_referenced]
-        members = [member for member in members if not chosen or _is_chosen(member.ref, chosen)]
-        namespace = app.destination_namespace
-        started = text(state.get("startedAt"))
-        # A process that meets a running operation for the first time takes it over from one that died: the hooks it
-        # finds may be that one's work. A retry runs them anew.
-        interrupted = (ref, started) not in self._entered and not state.get("retryCount")
-        self._entered.add((ref, started))
-        return SyncContext(
-            revision=comparison.revision,
-            started_at=parse_time(started) or 0.0,
-            namespace=namespace,
-            settings=SyncSettings(
-                prune=sync.get("prune") is True,
-                dry_run=sync.get("dryRun") is True,
-                skip_hooks=bool(chosen) or "apply" in mapping(sync.get("syncStrategy")),
-                create_namespace=has_option(options, "CreateNamespace=true"),
-                namespace_metadata=mapping(app.sync_policy.get("managedNamespaceMetadata")),
-                prune_last=has_option(options, "PruneLast=true"),
-                apply_out_of_sync_only=has_option(options, "ApplyOutOfSyncOnly=true"),
-            ),
-            resources=[_triple(member) for member in members],
-            hooks=[(target.ref, target.obj) for target in comparison.targets.hooks],
-            live=destination.get,
-            health=assess,
-            modified=frozenset(member.ref for member in members if member.differs),
-            served=lambda obj: destination.discovery.of(obj) is not None,
-            recorded=ops.recorded_results(state),
-            namespace_missing=destination.get(ObjectRef("", "Namespace", "", namespace)) is None,
-            terminating=terminating,
-            adopt_since=parse_time(started) if interrupted else None,
-        )
-
     def _forget(self, ref: ObjectRef) -> None:
         self._not_before.pop(ref, None)
         self._unreachable_since.pop(ref, None)
-        self._entered = {entry for entry in self._entered if entry[0] != ref}
 
 
 def _is_leaving(member: Member) -> bool:
     return bool(mapping(mapping(member.live).get("metadata")).get("deletionTimestamp"))
-
-
-def _triple(member: Member) -> tuple[ObjectRef, Obj | None, Obj | None]:
-    return member.ref, member.target.obj if member.target is not None else None, member.live
-
-
-def _is_chosen(ref: ObjectRef, chosen: list[Mapping[str, Any]]) -> bool:
-    """Whether a partial sync names an object; ``*`` stands for anything (`util/argo`, `ContainsSyncResource`)."""
-
-    def fits(wish: str, value: str) -> bool:
-        return wish in {"*", value}
-
-    return any(
-        fits(text(entry.get("kind")), ref.kind)
-        and fits(text(entry.get("group")), ref.group)
-        and fits(text(entry.get("name")), ref.name)
-        and (not entry.get("namespace") or fits(text(entry.get("namespace")), ref.namespace))
-        for entry in chosen
-    )

@@ -19,6 +19,7 @@ COMPARISON_ERROR = "ComparisonError"
 INVALID_SPEC_ERROR = "InvalidSpecError"
 SYNC_ERROR = "SyncError"
 REPEATED_RESOURCE_WARNING = "RepeatedResourceWarning"
+SHARED_RESOURCE_WARNING = "SharedResourceWarning"
 
 
 def compared_status(app: Application, comparison: Comparison, *, now: float, controller_namespace: str) -> Obj:
@@ -36,18 +37,21 @@ def compared_status(app: Application, comparison: Comparison, *, now: float, con
     if not comparison.resources:
         status.pop("resources")
     status["sourceType"] = "Directory"
+    if comparison.error:
+        # Only who has rendered a source knows its type.
+        status.pop("sourceType")
     status["controllerNamespace"] = controller_namespace
     status["resourceHealthSource"] = "appTree"
-    status["summary"] = {"images": list(comparison.images)} if comparison.images else {}
+    if comparison.images or "summary" in status:
+        status["summary"] = {"images": list(comparison.images)} if comparison.images else {}
     return status
 
 
-def invalid_status(app: Application, *, now: float, controller_namespace: str) -> Obj:
-    """`status` of an application whose spec can't be worked with."""
+def invalid_status(app: Application, *, now: float) -> Obj:
+    """`status` of an application whose spec can't be worked with: nothing was compared, so little is said."""
     status = dict(app.status)
-    status["sync"] = {**mapping(status.get("sync")), "status": SyncStatus.UNKNOWN.value, "comparedTo": compared_to(app)}
+    status["sync"] = {**mapping(status.get("sync")), "status": SyncStatus.UNKNOWN.value}
     status["health"] = health_status(app, HealthStatus.UNKNOWN, now=now)
-    status["controllerNamespace"] = controller_namespace
     return status
 
 

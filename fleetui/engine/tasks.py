@@ -6,11 +6,11 @@ Owns: `Task`, `order_tasks` and the helpers that read a list of tasks (gitops-en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleetui.engine.application import SYNC_OPTIONS, annotation_option
+from fleetui.engine.application import SYNC_OPTIONS, annotation_option, mapping
 from fleetui.engine.hooks import PHASE_ORDER, Phase, delete_policies, wave
 from fleetui.health.hooks import is_hook
 from fleetui.model.objects import Obj, ObjectRef, split_api_version
@@ -48,13 +48,16 @@ KIND_ORDER = {kind: rank - len(_FIRST_KINDS) for rank, kind in enumerate(_FIRST_
 class Task:
     """One object at one phase: to be applied (`target`), pruned (no `target`), or a hook to be run.
 
-    `status`, `phase_state` and `message` are what earlier steps of the same operation recorded.
+    `namespace` is the one that the results name: Argo CD fills in the application's own for everything it applies,
+    cluster-scoped objects too (`getSyncTasks`, "enrich target objects with the namespace"). `status`, `phase_state` and
+    `message` are what earlier steps of the same operation recorded.
     """
 
     phase: Phase
     ref: ObjectRef
     target: Obj | None
     live: Obj | None
+    namespace: str = ""
     wave_override: int | None = None
     skip_dry_run: bool = False
     status: ResultCode | None = None
@@ -102,8 +105,13 @@ class Task:
         return split_api_version(str(self.obj.get("apiVersion", "")))[1]
 
     @property
+    def recorded_ref(self) -> ObjectRef:
+        """The reference under which the results name the object."""
+        return ObjectRef(self.ref.group, self.ref.kind, self.ref.namespace or self.namespace, self.ref.name)
+
+    @property
     def result_key(self) -> tuple[ObjectRef, str]:
-        return self.ref, self.phase.value
+        return self.recorded_ref, self.phase.value
 
     def has_delete_policy(self, policy: str) -> bool:
         return self.is_hook and policy in delete_policies(self.obj)
@@ -139,8 +147,8 @@ def order_tasks(tasks: Sequence[Task], *, prune_last: bool) -> list[Task]:
         if task.is_prune and (prune_last or annotation_option(task.live, SYNC_OPTIONS, "PruneLast=true")):
             task.wave_override = max(last, 0) + 1
     ordered = sorted(tasks, key=sort_key)
-    _bubble_up(ordered, lambda first, second: first.ref.kind == "Namespace" and _lives_in(second, first))
-    _bubble_up(ordered, lambda first, second: _defines(first, second.ref))
+    _bubble_up(ordered, provided=_namespace_made, needed=_namespace_needed)
+    _bubble_up(ordered, provided=_kind_defined, needed=lambda task: task.ref.group_kind)
     return ordered
 
 
@@ -156,35 +164,49 @@ def _swap_prune_waves(prunes: Sequence[Task]) -> None:
             task.wave_override = first
 
 
-def _lives_in(task: Task, namespace: Task) -> bool:
-    return task.ref.namespace == namespace.ref.name and task.ref.kind != "Namespace"
+def _namespace_made(task: Task) -> str | None:
+    return task.ref.name if task.ref.group_kind == ("", "Namespace") else None
 
 
-def _defines(task: Task, ref: ObjectRef) -> bool:
+def _namespace_needed(task: Task) -> str | None:
+    return task.recorded_ref.namespace or None
+
+
+def _kind_defined(task: Task) -> tuple[str, str] | None:
+    """Group and kind that a definition defines."""
     if task.ref.kind != "CustomResourceDefinition" or task.target is None:
-        return False
-    spec = task.target.get("spec")
-    if not isinstance(spec, Mapping) or not isinstance(spec.get("names"), Mapping):
-        return False
-    return (spec.get("group"), spec["names"].get("kind")) == ref.group_kind
+        return None
+    spec = mapping(task.target.get("spec"))
+    group, kind = spec.get("group"), mapping(spec.get("names")).get("kind")
+    return (group, kind) if isinstance(group, str) and isinstance(kind, str) else None
 
 
-def _bubble_up(tasks: list[Task], needed_by: Callable[[Task, Task], bool]) -> None:
-    """Moves each task before the first one that needs it, into that one's phase and wave (in place)."""
-    for task in list(tasks):
-        position = tasks.index(task)
-        for index in range(position):
-            other = tasks[index]
-            if other is not task and not task.is_prune and not other.is_prune and needed_by(task, other):
-                del tasks[position]
-                task.phase, task.wave_override = other.phase, other.wave
-                tasks.insert(index, task)
-                break
+def _bubble_up(
+    tasks: list[Task], *, provided: Callable[[Task], Hashable | None], needed: Callable[[Task], Hashable | None]
+) -> None:
+    """Moves each task that provides something before the first one that needs it, into that one's phase and wave.
+
+    In place; prunes neither provide nor need (`sync_tasks.go`, `adjustDeps`).
+    """
+    first: dict[Hashable, Task] = {}
+    moved: dict[int, list[Task]] = {}
+    stay = []
+    for task in tasks:
+        key = None if task.is_prune else provided(task)
+        if key is not None and key in first:
+            user = first[key]
+            task.phase, task.wave_override = user.phase, user.wave
+            moved.setdefault(id(user), []).append(task)
+            continue
+        stay.append(task)
+        if key is None and not task.is_prune and (need := needed(task)) is not None:
+            first.setdefault(need, task)
+    tasks[:] = [each for task in stay for each in (*moved.get(id(task), ()), task)]
 
 
 def defined_by(tasks: Sequence[Task], ref: ObjectRef) -> bool:
     """Whether one of the tasks applies the definition of `ref`'s kind."""
-    return any(_defines(task, ref) for task in tasks)
+    return any(_kind_defined(task) == ref.group_kind for task in tasks)
 
 
 def step_of(task: Task) -> tuple[int, int]:
