@@ -1,7 +1,7 @@
 """What a sync step asks for, and what it is told: the words between the plan and the hands.
 
-Owns: `Apply`, `Delete`, `ReleaseHook`, `Look` (the effects), `EffectResult`, `Recorded` and `StepOutcome`. Pure data; made by
-`fleetui.engine.sync`, carried out by `fleetui.engine.execute`, stored by `fleetui.engine.operation`.
+Owns: `Apply`, `Delete`, `ReleaseHook`, `Look` (the effects), `EffectResult`, `Recorded` and `StepOutcome`. Pure data;
+made by `fleetui.engine.sync`, carried out by `fleetui.engine.execute`, stored by `fleetui.engine.operation`.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ from fleetui.model.times import parse_time
 class SyncSettings:
     """What the operation and the application ask for.
 
-    `namespace_metadata` is `managedNamespaceMetadata`, None where the application has none. `default_prune` is the value
-    of a ``Prune=`` sync option (``false``, ``confirm``), which an object's own annotation overrules; `prune_confirmed`
-    says that a human approved since the operation began.
+    `namespace_metadata` is `managedNamespaceMetadata`, None where the application has none. `default_prune` is the
+    value of a ``Prune=`` sync option (``false``, ``confirm``), which an object's own annotation overrules;
+    `prune_confirmed` says that a human approved since the operation began.
     """
 
     prune: bool = False
