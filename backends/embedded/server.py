@@ -28,6 +28,10 @@ Intercept = Callable[["BaseRequest"], Awaitable["StreamResponse | None"]]
 ANONYMOUS = "system:anonymous"
 
 
+SHUTDOWN = 0.05
+"""Seconds that open connections have to end before they are cut; aiohttp takes 0 for "for ever"."""
+
+
 class EmbeddedServer:
     """An API server over a store.
 
@@ -88,7 +92,8 @@ class EmbeddedServer:
         def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> BaseRequest:
             return BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LIMIT)
 
-        self._web = Server(self._answer, request_factory=request, access_log=None)
+        # Cancelled when its client goes, or a watch that nothing happens to would stay for ever.
+        self._web = Server(self._answer, request_factory=request, access_log=None, handler_cancellation=True)
         self._listener = await loop.create_server(self._web, self.host, self.port, backlog=512)
         self.port = self._listener.sockets[0].getsockname()[1]
 
@@ -99,7 +104,7 @@ class EmbeddedServer:
         if listener is None or web is None:
             return
         listener.close()
-        await web.shutdown(0.0)
+        await web.shutdown(SHUTDOWN)
         await listener.wait_closed()
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
