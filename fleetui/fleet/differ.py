@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fleetui.diff.fields import managed_fields_of
-from fleetui.diff.ignore import IgnoreRule, ignore, rules_of
+from fleetui.diff.ignore import IgnoreRule, rules_of
 from fleetui.diff.mask import mask
-from fleetui.diff.normalize import normalize
+from fleetui.diff.objects import object_diff
 from fleetui.diff.predicted import merge
-from fleetui.diff.structure import compare
 from fleetui.engine.application import FIELD_MANAGER, LAST_APPLIED, annotation, mapping
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
@@ -161,8 +160,11 @@ class _Comparison:
             return merge(target.obj, live)
 
     def _diff(self, target: Target, live: Obj | None, predicted: Obj) -> ObjectDiff:
-        made = object_diff(target.ref, predicted, live, rules=self._rules, notes=self.notes)
-        return ObjectDiff(made.ref, made.live, made.desired, made.changes, target.file, target.line)
+        diff, problems = object_diff(
+            target.obj, live, predicted=predicted, rules=self._rules, file=target.file, line=target.line
+        )
+        self.notes += problems
+        return harmless_diff(diff)
 
     # --- not desired ------------------------------------------------------------------------------------------------
 
@@ -181,23 +183,7 @@ class _Comparison:
         mine = live is not None and owner_of(live) == self._subject.tracking and is_self_referenced(live)
         if live is None or hook_types(live) or not (listed or mine):
             return None
-        return object_diff(ref, None, live, rules=(), notes=self.notes)
-
-
-def object_diff(
-    ref: ObjectRef, desired: Obj | None, live: Obj | None, *, rules: Sequence[IgnoreRule], notes: list[str]
-) -> ObjectDiff:
-    """Two sides of one object as they may be shown: normalised, what is ignored left out, masked, harmless."""
-    managed_fields = managed_fields_of(live)
-    wanted = normalize(desired) if desired is not None else None
-    found = normalize(live) if live is not None else None
-    left = ignore(rules, wanted, found, managed_fields=managed_fields)
-    notes += left.problems
-    masked_desired, masked_live = mask(left.desired, left.live)
-    both = masked_desired is not None and masked_live is not None
-    changes = compare(masked_desired, masked_live, managed_fields=managed_fields) if both else ()
-    shown = tuple(_harmless_change(change) for change in changes)
-    return ObjectDiff(ref, harmless(masked_live), harmless(masked_desired), shown)
+        return harmless_diff(object_diff(None, live)[0])
 
 
 async def live_of(store: LiveStore, ref: ObjectRef, discovery: Discovery) -> Obj | None:
@@ -221,6 +207,12 @@ async def live_of(store: LiveStore, ref: ObjectRef, discovery: Discovery) -> Obj
 def harmless(obj: Mapping[str, Any] | None) -> Obj | None:
     """A decoded object with all its text sanitised."""
     return None if obj is None else sanitize_all(obj)
+
+
+def harmless_diff(diff: ObjectDiff) -> ObjectDiff:
+    """A difference with all its text sanitised."""
+    changes = tuple(_harmless_change(change) for change in diff.changes)
+    return ObjectDiff(diff.ref, harmless(diff.live), harmless(diff.desired), changes, diff.file, diff.line)
 
 
 def _harmless_change(change: Change) -> Change:

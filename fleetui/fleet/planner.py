@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from fleetui.diff.mask import HIDDEN
 from fleetui.diff.ownership import ENGINES
+from fleetui.diff.summary import summary
 from fleetui.engine.desired import Target
 from fleetui.engine.hooks import hook_types
 from fleetui.fleet.differ import Compared, Differ
@@ -20,13 +19,11 @@ from fleetui.fleet.history import Commits
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import Action, ActionKind, Plan, PlanEntry
 from fleetui.model.app import App, HistoryEntry
-from fleetui.model.change import Change, ChangeKind, ObjectDiff
+from fleetui.model.change import Change, ObjectDiff
 from fleetui.model.errors import FleetError, MissingError, RefusedError
 from fleetui.model.objects import ClusterName, ObjectRef
-from fleetui.model.text import cut_middle, one_line
+from fleetui.model.text import one_line
 
-_CHANGES_NAMED = 2
-_VALUE_WIDTH = 32
 _VERBS = ("create", "change", "prune", "keep")
 
 
@@ -125,54 +122,20 @@ def _plan_entry(diff: ObjectDiff, action: Action) -> PlanEntry:
         return PlanEntry("create", diff.ref)
     if diff.desired is None:
         return PlanEntry("prune", diff.ref) if action.prune else PlanEntry("keep", diff.ref, "prune is off: stays")
-    return PlanEntry("change", diff.ref, summary(diff.changes))
+    return PlanEntry("change", diff.ref, changed(diff.changes))
 
 
-def summary(changes: Sequence[Change]) -> str:
-    """Changes in a few words: ``image 1.98 → 1.99, replicas 2 → 3, 1 more (undoes kubectl-edit)``."""
-    words = [_change(change) for change in changes[:_CHANGES_NAMED]]
-    if len(changes) > _CHANGES_NAMED:
-        words.append(f"{len(changes) - _CHANGES_NAMED} more")
+def changed(changes: Sequence[Change]) -> str:
+    """Changes in a few words, and whose work they undo: ``color red → blue (undoes kubectl-edit)``."""
     undone = ", ".join(undone_managers(changes))
-    return ", ".join(words) + (f" (undoes {undone})" if undone else "")
+    return summary(changes) + (f" (undoes {undone})" if undone else "")
 
 
 def undone_managers(changes: Sequence[Change]) -> list[str]:
-    """Whose live values go: the field managers that are no engine, each once."""
-    blames = [change.blame for change in changes]
+    """Whose live values go: the field managers that are no engine, each once. An object that goes as a whole has no
+    values of somebody's."""
+    blames = [change.blame for change in changes if change.path]
     return list(dict.fromkeys(blame.manager for blame in blames if blame is not None and blame.manager not in ENGINES))
-
-
-def _change(change: Change) -> str:
-    name = next((part for part in reversed(change.path) if isinstance(part, str)), "")
-    if change.kind is ChangeKind.ADD:
-        return f"{name} added"
-    if change.kind is ChangeKind.REMOVE:
-        return f"{name} removed"
-    if is_hidden(change.before) or is_hidden(change.after):
-        return f"{name} changed"
-    before, after = _values(change.before, change.after)
-    return f"{name} {before} → {after}"
-
-
-def is_hidden(value: Any) -> bool:
-    """Whether a value is the mask of a Secret's."""
-    return isinstance(value, str) and value.startswith(HIDDEN) and not value.strip("+")
-
-
-def _values(before: Any, after: Any) -> tuple[str, str]:
-    texts = [value if isinstance(value, str) else _scalar(value) for value in (before, after)]
-    name, colon, tag = texts[0].rpartition(":")
-    other, _, new_tag = texts[1].rpartition(":")
-    if colon and name == other and "/" not in tag:
-        texts = [tag, new_tag]  # an image of which the tag alone changed
-    return cut_middle(one_line(texts[0]), _VALUE_WIDTH), cut_middle(one_line(texts[1]), _VALUE_WIDTH)
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "{…}" if isinstance(value, dict) else "[…]" if isinstance(value, list) else str(value)
 
 
 def notes_of(found: Compared, action: Action, entries: Sequence[PlanEntry]) -> tuple[str, ...]:
