@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check bench format pictures clean
+.PHONY: help venv demo test check bench format clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -24,6 +24,8 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 	@echo "checks: fine"
+
+venv: $(VENV)/.dev ## The virtual environment alone, with everything for development
 
 bench: $(VENV)/.dev ## Print the figures that the issues name
 	@for bench in tests/bench/bench_*.py; do name=$$(basename $$bench .py); \
@@ -52,10 +54,12 @@ $(VENV)/.made:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# --no-cache-dir and the wheel cache do not matter here; the hashes do: nothing else than what was tested is installed.
+# The hashes and --only-binary see to it that nothing but what was tested is installed, and that nothing needs a compiler.
 define install
 echo "installing $(1) into $(VENV) (about a minute the first time)"; \
-$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $(1) \
-&& $(BIN)/python tools/link.py \
+$(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --require-hashes --only-binary :all: -r $(1) \
+| $(BIN)/python tools/progress.py $(1) \
+|| { echo "the packages could not be installed: see above (a mirror or a proxy is set with pip config)" >&2; exit 1; }; \
+$(BIN)/python tools/link.py \
 && $(BIN)/python -m compileall -q -j 0 fleetui screens backends
 endef
