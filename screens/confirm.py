@@ -42,6 +42,9 @@ class PlanPager(Pager):
     def shows_cursor(self) -> bool:
         return False
 
+    def action_open(self) -> None:
+        self.post_message(self.Opened(self, ""))  # whether it has lines or not: enter confirms
+
     def action_down(self) -> None:
         self.scroll_relative(y=1, animate=False)
 

@@ -16,7 +16,7 @@ from fleetui.fleet.views import AppDiff
 from fleetui.model.change import Change, ObjectDiff, Path
 from fleetui.model.objects import ObjectRef
 from fleetui.model.times import age
-from screens.cells import Span, cell_len, cut_end, fit
+from screens.cells import Span, cell_len, clean, cut_end, fit
 from screens.glyphs import Glyphs
 from screens.widgets.lines import Text
 from screens.words import commit_spans, plural, short_revision
@@ -35,13 +35,14 @@ LEAST_TWO = 72
 
 
 class Shape(NamedTuple):
-    """How a diff is shown: `width` in cells, folded or whole, two columns or one."""
+    """How a diff is shown: `width` in cells, folded or whole, two columns or one; `left` is the width of the first."""
 
     width: int
     glyphs: Glyphs
     now: float
     folded: bool = True
     two: bool = True
+    left: int = 0
 
 
 def diff_lines(diff: AppDiff, cluster: str, shape: Shape) -> list[Text]:
@@ -79,7 +80,9 @@ def _object(found: ObjectDiff, diff: AppDiff, cluster: str, shape: Shape) -> lis
     ]
     if found.live is None and found.desired is None:
         return head
-    lines = folded(rows(found)) if shape.folded else rows(found)
+    every = rows(found)
+    shape = shape._replace(left=_left_width(every, shape.width))
+    lines = folded(every) if shape.folded else every
     seen: Counter[Path] = Counter()  # the lines of a longer text have its path in common
     for row in lines:
         if isinstance(row, Fold):
@@ -160,12 +163,17 @@ def _field(row: DiffRow, value: str | None) -> str:
     return f"{'  ' * row.indent}{row.key}{' ' if row.key and value else ''}{value or ''}"
 
 
+def _left_width(found: Sequence[DiffRow], width: int) -> int:
+    """As wide as the widest difference needs, and no more than three fifths of the screen."""
+    fields = (_field(row, ABSENT if row.desired is None else row.desired) for row in found if differs(row))
+    return min(width * 6 // 10 - 4, max((cell_len(clean(field)) for field in fields), default=0) + 2)
+
+
 def _side_by_side(row: DiffRow, shape: Shape) -> tuple[Span, ...]:
     """Git on the left with the field's name, live on the right."""
     mark, role = MARKS[row.kind]
-    half = shape.width * 6 // 10 - 4
-    room = shape.width - half - 3 - cell_len(shape.glyphs.arrow) - 2
-    left = fit(_field(row, ABSENT if row.desired is None else row.desired), half, ellipsis=shape.glyphs.ellipsis)
+    room = shape.width - shape.left - 3 - cell_len(shape.glyphs.arrow) - 2
+    left = fit(_field(row, ABSENT if row.desired is None else row.desired), shape.left, ellipsis=shape.glyphs.ellipsis)
     right = cut_end(ABSENT if row.live is None else row.live, room, shape.glyphs.ellipsis)
     return (
         Span(f" {mark} ", role),
