@@ -36,15 +36,14 @@ class _Conflicts(Exception):  # noqa: N818 - it is caught within this module
 
 
 def apply(type_: Type, live: Obj, config: Obj, *, writer: Writer, force: bool, ignored: Fields) -> Obj:
-    """The object that comes out of applying `config` to `live`, managedFields included.
+    """The object that comes out of applying `config`, which passed `check_config`, to `live`, managedFields included.
 
     `live` is the zero value of the type, without a uid, where the object does not exist. `ignored` as for
     `managed.track`.
 
     Raises:
-        ApiError: 409 with the conflicts, 400 or 500 where `config` does not fit its schema.
+        ApiError: 409 with the conflicts.
     """
-    check_config(type_, config)
     managers = managed.decode(live.get("metadata", {}).get("managedFields"))
     live = deepcopy(live)
     live.get("metadata", {}).pop("managedFields", None)
@@ -62,7 +61,11 @@ def apply(type_: Type, live: Obj, config: Obj, *, writer: Writer, force: bool, i
 
 
 def check_config(type_: Type, config: Obj) -> None:
-    """Refuses a configuration that can't be applied to anything of its type."""
+    """Refuses a configuration that can't be applied to anything of its type.
+
+    Raises:
+        ApiError: 400 for managedFields; 500, as the real server, where it does not fit the schema.
+    """
     if (config.get("metadata") or {}).get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
     faults = typed.validate(type_, config)

@@ -95,9 +95,10 @@ def check_kind(obj: Obj, resource: ResourceType) -> None:
     kind = obj.setdefault("kind", resource.kind)
     group, version = split_api_version(given)
     if kind != resource.kind or group != resource.group:
-        served = f"{resource.kind}.{resource.version}.{resource.group}".rstrip(".")
-        raise bad_request(f"{kind} in version \"{version}\" cannot be handled as a {served.partition('.')[0]}: "
-                          f"no kind \"{kind}\" is registered for version \"{given}\"")  # fmt: skip
+        raise bad_request(
+            f'{kind} in version "{version}" cannot be handled as a {resource.kind}: no kind "{kind}" is registered for '
+            f'version "{given}" in scheme "pkg/runtime/scheme.go:111"'
+        )
     if version != resource.version:
         message = (
             f"the API version in the data ({given}) does not match the expected API version ({resource.api_version})"

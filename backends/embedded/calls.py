@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from backends.embedded.errors import ApiError, bad_request, no_such_path
+from backends.embedded.errors import ApiError, PageNotFoundError, bad_request, no_such_path
 from backends.embedded.registry import Registry, ResourceType, Subresource
 
 JSON = "application/json"
@@ -82,8 +82,10 @@ def json_reply(body: Any, status: int = 200) -> Reply:
 def error_reply(error: ApiError) -> Reply:
     """The Status of a refusal."""
     headers = {}
-    if "retryAfterSeconds" in error.details:
+    if error.details and "retryAfterSeconds" in error.details:
         headers["Retry-After"] = str(error.details["retryAfterSeconds"])
+    if isinstance(error, PageNotFoundError):
+        return Reply(404, error.message.encode(), "text/plain; charset=utf-8")
     return Reply(error.code, msgspec.json.encode(error.status()), headers=headers)
 
 
@@ -112,6 +114,8 @@ def find_target(registry: Registry, path: str) -> Target:
     if len(rest) < 2:
         raise no_such_path()
     version, *steps = rest
+    if not registry.serves(group, version):
+        raise PageNotFoundError
     namespace = ""
     if steps[0] == "namespaces" and len(steps) > 2 and registry.lookup(group, version, steps[2]) is not None:
         namespace, steps = steps[1], steps[2:]

@@ -20,7 +20,7 @@ Obj = dict[str, Any]
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 
 
-class Unfit(Exception):  # noqa: N818 - turned into an ApiError at once
+class Unfit(Exception):  # noqa: N818 - turned into an ApiError by the caller
     """A value that its field can't hold; the message is Go's."""
 
 
@@ -30,20 +30,16 @@ def decode(type_: Type, obj: Obj, *, unknown: list[str]) -> Obj:
     The paths of unknown fields are added to `unknown`.
 
     Raises:
-        ApiError: 400, a value has the wrong type.
+        Unfit: a value has the wrong type.
     """
-    try:
-        return _map(type_, obj, path="", unknown=unknown)
-    except Unfit as error:
-        kind, version = obj.get("kind", ""), str(obj.get("apiVersion", "")).rpartition("/")[2]
-        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from None
+    return _map(type_, obj, path="", unknown=unknown)
 
 
 def decode_metadata(obj: Obj, *, unknown: list[str]) -> Obj:
     """The metadata of a custom object, decoded as every kind's is.
 
     Raises:
-        ApiError: 400, a value has the wrong type.
+        Unfit: a value has the wrong type.
     """
     bare = {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": obj.get("metadata") or {}}
     metadata: Obj = decode(_ANY_OBJECT, bare, unknown=unknown)["metadata"]
@@ -62,11 +58,15 @@ _ANY_OBJECT = compile_schema(
 )
 
 
-def refuse_unknown(obj: Obj, unknown: list[str]) -> ApiError:
-    """400 of ``fieldValidation=Strict``."""
+def refusal(obj: Obj, why: str) -> ApiError:
+    """400 of an object that can't be decoded (transformDecodeError)."""
     kind, version = obj.get("kind", ""), str(obj.get("apiVersion", "")).rpartition("/")[2]
-    fields = ", ".join(f'unknown field "{path}"' for path in unknown)
-    return bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {fields}')
+    return bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+
+
+def unknown_fields(unknown: list[str]) -> str:
+    """What ``fieldValidation=Strict`` has against an object."""
+    return "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
 
 
 def _map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj:

@@ -87,12 +87,13 @@ def _check(resource: ResourceType, record: Record, options: DeleteOptions) -> No
         raise errors.forbidden("", "namespaces", record.name, why="this namespace may not be deleted")
     why = ""
     if options.uid and options.uid != record.uid:
-        why = f"UID in precondition: {options.uid}, UID in object meta: {record.uid}"
+        why = f"the UID in the precondition ({options.uid}) does not match the UID in record ({record.uid}). "
+        why += "The object might have been deleted and then recreated"
     elif options.resource_version and options.resource_version != str(record.version):
-        why = f"ResourceVersion in precondition: {options.resource_version}, "
-        why += f"ResourceVersion in object meta: {record.version}"
+        why = f"the ResourceVersion in the precondition ({options.resource_version}) does not match the "
+        why += f"ResourceVersion in record ({record.version}). The object might have been modified"
     if why:
-        raise errors.conflict(resource.group, resource.plural, record.name, why=f"Precondition failed: {why}")
+        raise errors.conflict(resource.group, resource.kind, record.name, why=why)
 
 
 def _finalizers(resource: ResourceType, obj: Obj, options: DeleteOptions) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from backends.embedded.crds import version_rank
-from backends.embedded.errors import no_such_path
+from backends.embedded.errors import PageNotFoundError
 from backends.embedded.registry import Registry, ResourceType
 from fleetui.model.objects import join_api_version
 
@@ -107,7 +107,7 @@ def group_document(registry: Registry, group: str) -> Obj:
     """
     versions = groups(registry).get(group)
     if not versions:
-        raise no_such_path()
+        raise PageNotFoundError
     return {"kind": "APIGroup", "apiVersion": "v1"} | _group(group, versions)
 
 
@@ -124,7 +124,7 @@ def resources_document(registry: Registry, group: str, version: str) -> Obj:
     """
     resources = groups(registry).get(group, {}).get(version)
     if not resources:
-        raise no_such_path()
+        raise PageNotFoundError
     entries = [entry for resource in resources for entry in _flat(resource)]
     head: Obj = {"kind": "APIResourceList"} | ({"apiVersion": "v1"} if group else {})
     return head | {"groupVersion": join_api_version(group, version), "resources": entries}

@@ -12,7 +12,7 @@ import msgspec
 
 from backends.embedded import discovery, openapi
 from backends.embedded.calls import Call, Reply
-from backends.embedded.errors import ApiError, no_such_path
+from backends.embedded.errors import PageNotFoundError, wrong_method
 from backends.embedded.registry import SERVER_VERSION, Registry
 
 _HEALTH = frozenset({"healthz", "livez", "readyz"})
@@ -37,7 +37,7 @@ class Documents:
         if len(parts) > (2 if parts[0] == "api" else 3) and parts[0] in ("api", "apis"):
             return None
         if call.method not in ("GET", "HEAD"):
-            raise ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+            raise wrong_method()
         if self._generation != self._registry.generation:
             self._cache.clear()
             self._generation = self._registry.generation
@@ -74,7 +74,7 @@ class Documents:
                 return _json(openapi.document(self._registry, "", version))
             case ["openapi", "v3", "apis", group, version]:
                 return _json(openapi.document(self._registry, group, version))
-        raise no_such_path()
+        raise PageNotFoundError
 
 
 def _version() -> dict[str, str]:
@@ -82,6 +82,10 @@ def _version() -> dict[str, str]:
     return {
         "major": major,
         "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
         "gitVersion": SERVER_VERSION,
         "gitCommit": "embedded",
         "gitTreeState": "clean",

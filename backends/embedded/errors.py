@@ -34,7 +34,7 @@ class ApiError(Exception):
         reason: `Status.reason`, such as ``NotFound``.
         message: the real server's wording.
         causes: `Status.details.causes`.
-        details: the rest of `Status.details` (name, group, kind, uid, retryAfterSeconds).
+        details: the rest of `Status.details` (name, group, kind, uid, retryAfterSeconds); None for no details.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class ApiError(Exception):
         self.reason = reason
         self.message = message
         self.causes = tuple(causes)
-        self.details = details or {}
+        self.details = details
         self.metadata: dict[str, Any] = {}
         """`Status.metadata`: a continue token to go on with."""
 
     def status(self) -> Status:
         """The Status object that goes over the wire."""
-        details = dict(self.details)
+        details = dict(self.details or {})
         if self.causes:
             details["causes"] = [cause.to_json() for cause in self.causes]
         body: Status = {"kind": "Status", "apiVersion": "v1", "metadata": self.metadata, "status": "Failure"}
@@ -65,7 +65,8 @@ class ApiError(Exception):
             body["message"] = self.message
         if self.reason:
             body["reason"] = self.reason
-        return body | ({"details": details} if details else {}) | {"code": self.code}
+        shown = {} if self.details is None and not details else {"details": details}
+        return body | shown | {"code": self.code}
 
 
 def full_name(group: str, plural: str) -> str:
@@ -86,7 +87,21 @@ def not_found(group: str, plural: str, name: str) -> ApiError:
 
 def no_such_path() -> ApiError:
     """404 for a resource that is not served (NewGenericServerResponse)."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+    return ApiError(404, "NotFound", "the server could not find the requested resource", details={})
+
+
+class PageNotFoundError(ApiError):
+    """404 for a group or version that is not served: plain text, no Status."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "NotFound", "404 page not found\n")
+
+
+def wrong_method() -> ApiError:
+    """405."""
+    return ApiError(
+        405, "MethodNotAllowed", "the server does not allow this method on the requested resource", details={}
+    )
 
 
 def already_exists(group: str, plural: str, name: str) -> ApiError:
@@ -126,7 +141,7 @@ def invalid(group: str, kind: str, name: str, *, causes: Sequence[Cause]) -> Api
 
 def unprocessable(message: str) -> ApiError:
     """422 of a patch that can't be carried out (NewGenericServerResponse)."""
-    return ApiError(422, "Invalid", message)
+    return ApiError(422, "Invalid", message, details={})
 
 
 def expired(message: str) -> ApiError:
@@ -137,12 +152,6 @@ def expired(message: str) -> ApiError:
 def unauthorized() -> ApiError:
     """401: no credentials, or wrong ones."""
     return ApiError(401, "Unauthorized", "Unauthorized")
-
-
-def method_not_allowed(group: str, plural: str, action: str) -> ApiError:
-    """405."""
-    message = f"{action} is not supported on resources of kind {full_name(group, plural)!r}".replace("'", '"')
-    return ApiError(405, "MethodNotAllowed", message, details=_details(group, plural, ""))
 
 
 def internal(message: str) -> ApiError:

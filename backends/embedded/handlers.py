@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from backends.embedded import bodies, conversion, errors, lists, patches, representations, strategy, subresources
+from backends.embedded import apply, bodies, conversion, errors, lists, patches, representations, strategy, subresources
 from backends.embedded.access import Access, authorize
 from backends.embedded.calls import Call, Reply, Target, find_target
 from backends.embedded.documents import Documents
@@ -22,6 +22,7 @@ from backends.embedded.storage import Record
 from backends.embedded.store import ObjectStore
 from backends.embedded.watches import Watch
 from backends.embedded.writing import Request
+from fleetui.model.objects import split_api_version
 
 Obj = dict[str, Any]
 APPLY = "application/apply-patch+yaml"
@@ -87,7 +88,7 @@ class Api:
     def _object(self, call: Call, target: Target) -> Reply:
         verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(call.method, "")
         if verb not in target.resource.verbs:
-            raise _wrong_method()
+            raise errors.wrong_method()
         runs = {"get": self._get, "update": self._put, "patch": self._patch, "delete": self._delete}
         return runs[verb](call, target)
 
@@ -95,9 +96,9 @@ class Api:
         watching = call.flag("watch")
         verb = {"GET": "watch" if watching else "list", "POST": "create", "DELETE": "deletecollection"}.get(call.method)
         if verb is None or verb not in target.resource.verbs:
-            raise _wrong_method()
+            raise errors.wrong_method()
         if target.resource.namespaced and not target.namespace and verb not in ("watch", "list"):
-            raise _wrong_method()
+            raise errors.wrong_method()
         self._permit(call, target, verb)
         if verb == "create" and "get" not in target.resource.verbs:
             return subresources.review(call, target, allow=self.allow)
@@ -171,7 +172,9 @@ class Api:
             return self._apply(call, target)
         if "force" in call.query:
             raise _bad_options("force", "Forbidden: may not be specified for non-apply patch")
-        body, request = bodies.parse(call), _request(call, target.subresource)
+        body = bodies.parse(call)
+        unfit = _strategic_unfit(body) if kind == STRATEGIC else _json_unfit
+        request = msgspec.structs.replace(_request(call, target.subresource), unfit=unfit)
         resource = self._stored(target.resource)
 
         def change(live: Obj) -> Obj:
@@ -190,12 +193,14 @@ class Api:
         if not isinstance(config, dict):
             raise errors.bad_request("error decoding patch: json: cannot unmarshal into map[string]interface {}")
         if config.get("apiVersion") != target.resource.api_version or config.get("kind") != target.resource.kind:
-            given = f"{config.get('apiVersion', '')}, Kind={config.get('kind', '')}"
+            group, version = split_api_version(str(config.get("apiVersion", "")))
+            given = f"{group}/{version}, Kind={config.get('kind', '')}"
             raise errors.bad_request(f"invalid object type: {given}")
-        bodies.check_namespace(config, target)
-        bodies.check_name(config, target)
         request = _request(call, target.subresource)
         resource = self._stored(target.resource)
+        apply.check_config(type_of(resource), config)
+        bodies.check_namespace(config, target)
+        bodies.check_name(config, target)
         made, created = self.store.apply(resource, target.namespace, target.name, config, request=request)
         return self._written(call, target.resource, made, request=request, status=201 if created else 200)
 
@@ -238,7 +243,7 @@ class Api:
         verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "POST": "create"}.get(call.method, "")
         declared = target.declared
         if declared is None or verb not in declared.verbs:
-            raise _wrong_method()
+            raise errors.wrong_method()
         if target.subresource in ("status", "finalize", "approval"):
             run = {"get": self._get, "update": self._put, "patch": self._patch}[verb]
             return run(call, target)
@@ -303,7 +308,7 @@ def _patch_kind(call: Call, resource: ResourceType) -> str:
     media = call.headers.get("content-type", "").partition(";")[0].strip()
     accepted = (JSON_PATCH, MERGE_PATCH, APPLY) if resource.custom else (JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY)
     if media not in accepted:
-        raise _unsupported(accepted)
+        raise _unsupported(accepted, custom=resource.custom)
     return media
 
 
@@ -325,14 +330,31 @@ def _check_identity(new: Obj, target: Target) -> None:
     bodies.check_name(new, target)
 
 
-def _unsupported(accepted: tuple[str, ...]) -> ApiError:
+def _json_unfit(new: Obj, why: str) -> ApiError:
+    """422 of a patch that makes an object that can't be decoded."""
+    shown = msgspec.json.encode(new).decode()
+    return errors.invalid("", "", "", causes=[errors.field_invalid("patch", shown, why)])
+
+
+def _strategic_unfit(patch: Any) -> Callable[[Obj, str], ApiError]:
+    return lambda _, why: errors.invalid("", "", "", causes=[errors.field_invalid("patch", _go_text(patch), why)])
+
+
+def _go_text(value: Any) -> str:
+    """A value as Go's ``%v`` prints it."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{_go_text(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_go_text, value))}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "<nil>" if value is None else str(value)
+
+
+def _unsupported(accepted: tuple[str, ...], *, custom: bool = False) -> ApiError:
     text = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
-    return ApiError(415, "UnsupportedMediaType", text)
+    return ApiError(415, "UnsupportedMediaType", text if custom else "415: Unsupported Media Type", details={})
 
 
 def _bad_options(field: str, message: str, reason: str = "FieldValueForbidden") -> ApiError:
     return errors.invalid("meta.k8s.io", "PatchOptions", "", causes=[Cause(reason, message, field)])
-
-
-def _wrong_method() -> ApiError:
-    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")

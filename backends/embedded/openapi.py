@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from backends.embedded import discovery, schemas
-from backends.embedded.errors import no_such_path
+from backends.embedded.errors import PageNotFoundError
 from backends.embedded.registry import SERVER_VERSION, Registry, ResourceType, catalogue
 
 Obj = dict[str, Any]
@@ -38,7 +38,7 @@ def document(registry: Registry, group: str, version: str) -> Obj:
     """
     resources = discovery.groups(registry).get(group, {}).get(version)
     if not resources:
-        raise no_such_path()
+        raise PageNotFoundError
     components: Obj = {}
     paths: Obj = {}
     for resource in resources:

@@ -128,6 +128,10 @@ class Registry:
         """The resource at ``/apis/GROUP/VERSION/PLURAL``, or None."""
         return self._by_path.get((group, version, plural))
 
+    def serves(self, group: str, version: str) -> bool:
+        """Whether anything is served in a group and version."""
+        return any(path[:2] == (group, version) for path in self._by_path)
+
     def by_kind(self, group: str, kind: str) -> ResourceType | None:
         """The resource of a kind in its storage version, or None."""
         return self._stored.get((group, kind))

@@ -21,6 +21,13 @@ ABSENT: Any = object()
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
+_NULL_TIMES = frozenset(
+    {
+        "evictionTime", "eventTime", "finishedAt", "firstTimestamp", "lastHeartbeatTime", "lastObservedTime",
+        "lastProbeTime", "lastTimestamp", "lastTransitionTime", "lastUpdateTime", "startedAt",
+    }
+)  # fmt: skip
+"""Times that are no pointers in Go's structs, and are written as null when nobody set them (k8s.io/api types.go)."""
 _SCALARS = {"string", "integer", "number", "boolean"}
 
 
@@ -87,6 +94,10 @@ class Type:
                 for name, type_ in found.items()
                 if type_ is not None
             }
+            for name in _NULL_TIMES & self._declared.keys():
+                type_ = self.field(name)
+                if type_ is not None and type_.name.endswith("Time"):
+                    self._filled[name] = None
         return self._filled
 
     def zero(self) -> dict[str, Any]:

@@ -169,6 +169,8 @@ class ObjectStore:
     ) -> tuple[Obj, bool]:
         """Server-side apply: the object as it is then, and whether it was created.
 
+        `config` must have passed `apply.check_config`.
+
         Raises:
             ApiError: 409 with the conflicts, 422, 400, 404 and 403 for its namespace.
         """

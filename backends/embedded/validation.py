@@ -197,6 +197,8 @@ def _workload(obj: Obj) -> Iterator[Cause]:
     selector, labels = spec.get("selector"), spec["template"]["metadata"].get("labels") or {}
     if selector is None:
         yield errors.field_required("spec.selector")
+        text = "`selector` does not match template `labels`"
+        yield errors.field_invalid("spec.template.metadata.labels", labels or None, text)
     elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
         yield errors.field_invalid("spec.selector", selector, "empty selector is invalid for deployment")
     elif not of_label_selector(selector)(labels):

@@ -14,6 +14,7 @@ import msgspec
 
 from backends.embedded import custom, decoding, errors, managed, strategy, validation
 from backends.embedded.addresses import Addresses
+from backends.embedded.errors import ApiError
 from backends.embedded.managed import Writer
 from backends.embedded.registry import ResourceType
 from backends.embedded.schemas import Type, type_of
@@ -33,6 +34,7 @@ class Request(msgspec.Struct, frozen=True):
         validation: what happens to unknown fields: Strict, Warn or Ignore.
         force: an apply takes fields from their owners.
         warnings: what goes into Warning headers is added here.
+        unfit: how an object is refused that can't be decoded: a patch is refused in other words than a body.
     """
 
     manager: str
@@ -41,6 +43,7 @@ class Request(msgspec.Struct, frozen=True):
     validation: str = "Ignore"
     force: bool = False
     warnings: list[str] = []
+    unfit: Callable[[Obj, str], ApiError] = decoding.refusal
 
 
 class Writing:
@@ -60,7 +63,9 @@ class Writing:
         return type_of(resource)
 
     def writer(self, resource: ResourceType, request: Request) -> Writer:
-        return Writer(request.manager, resource.api_version, self.now, request.subresource)
+        # A write of the scale leaves no time behind (ScaleHandler).
+        now = "" if request.subresource == "scale" else self.now
+        return Writer(request.manager, resource.api_version, now, request.subresource)
 
     def zero(self, resource: ResourceType) -> Obj:
         """The object before it is created, as field management sees it."""
@@ -77,19 +82,22 @@ class Writing:
         """`obj` as its kind has it, defaults filled in.
 
         Raises:
-            ApiError: 400, a wrong type, or an unknown field where validation is strict.
+            ApiError: 400, a wrong type, or an unknown field where validation is strict; 422 for a patch.
         """
         if not isinstance(obj.get("metadata"), dict):
             obj["metadata"] = {}
         unknown: list[str] = []
         type_ = type_of(resource)
-        if resource.custom:
-            decoded = custom.conform(type_, obj, unknown=unknown)
-            decoded["metadata"] = decoding.decode_metadata(obj, unknown=unknown)
-        else:
-            decoded = decoding.decode(type_, obj, unknown=unknown)
+        try:
+            if resource.custom:
+                decoded = custom.conform(type_, obj, unknown=unknown)
+                decoded["metadata"] = decoding.decode_metadata(obj, unknown=unknown)
+            else:
+                decoded = decoding.decode(type_, obj, unknown=unknown)
+        except decoding.Unfit as error:
+            raise request.unfit(obj, str(error)) from None
         if unknown and request.validation == "Strict":
-            raise decoding.refuse_unknown(obj, unknown)
+            raise request.unfit(obj, decoding.unknown_fields(unknown))
         if request.validation == "Warn":
             request.warnings.extend(f'unknown field "{path}"' for path in unknown)
         return decoded
@@ -106,7 +114,11 @@ class Writing:
             cause = errors.field_invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise errors.invalid(resource.group, resource.kind, was["name"], causes=[cause])
         if meta.get("uid") and meta["uid"] != was["uid"]:
-            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {was['uid']}"
+            key = "/".join(filter(None, ("/registry", resource.plural, was.get("namespace"), was["name"])))
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {was['uid']}"
+            )
             raise errors.conflict(resource.group, resource.plural, was["name"], why=why)
         if given not in ("", "0") and given != was["resourceVersion"]:
             raise errors.conflict(resource.group, resource.plural, was["name"])
