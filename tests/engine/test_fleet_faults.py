@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ class View:
         async def served() -> bool:
             return (await cluster.discover(refresh=True)).by_kind(*APPLICATION.group_kind) is not None
 
-        await await_until(served, PATIENCE, f"{name} serves Applications")
+        look: Callable[[], bool | Awaitable[bool]] = served
+        await await_until(look, PATIENCE, f"{name} serves Applications")
 
     async def apply(self, name: ClusterName, obj: Obj) -> None:
         cluster = self.clusters[name]
