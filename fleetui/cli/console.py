@@ -29,8 +29,8 @@ def open_console(scope: Scope) -> None:
     """
     from fleetui.cli.connect import chosen_contexts
 
-    need_terminal()
     _, names = chosen_contexts(scope)
+    need_terminal()
 
     async def opening() -> Opened:
         from fleetui.cli.connect import Connection

@@ -1,0 +1,192 @@
+"""The command line against `fleetui demo --serve`: what it prints, and what it exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.story import settings
+from tests.waiting import wait_until
+
+CONTEXT = """
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+contexts: [{name: somewhere, context: {cluster: c, user: u}}]
+users: [{name: u, user: {token: t}}]
+"""
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def environment(home: Path) -> dict[str, str]:
+    names = {"HOME": home, "XDG_STATE_HOME": home / "state", "XDG_CACHE_HOME": home / "cache"}
+    return settings() | {key: str(value) for key, value in names.items()}
+
+
+@pytest.fixture(scope="module")
+def demo(home: Path, environment: dict[str, str]) -> Iterator[Path]:
+    """The kubeconfig of a demo that runs until the tests are over."""
+    command = [sys.executable, "-m", "fleetui", "demo", "--serve"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        kubeconfig = Path(process.stdout.readline().strip())
+        assert kubeconfig.is_file()
+        yield kubeconfig
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert not kubeconfig.exists(), "the demo leaves nothing behind"
+
+
+@pytest.fixture(scope="module")
+def run(demo: Path, environment: dict[str, str]) -> Run:
+    def fleetui(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "fleetui", *arguments]
+        changed = environment | {"KUBECONFIG": str(demo)} | options
+        return subprocess.run(command, capture_output=True, text=True, env=changed, timeout=60, check=False)
+
+    return fleetui
+
+
+@pytest.fixture(scope="module")
+def settled(run: Run) -> Run:
+    """`run`, once the engine has been through the demo's applications."""
+    done = run("wait", "--context", "prod-eu-1", "payments-service", "--timeout", "40s")
+    assert (done.returncode, done.stderr) == (0, "")
+    return run
+
+
+def test_get_apps_prints_json_that_holds_still(settled: Run) -> None:
+    done = settled("get", "apps", "--all-contexts", "-o", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    apps = json.loads(done.stdout)
+    payments = next(app for app in apps if (app["context"], app["name"]) == ("prod-eu-1", "payments-service"))
+    assert payments["engine"] == "argo"
+    assert payments["health"]["status"] == "Healthy"
+    assert payments["sync"]["status"] == "Synced"
+    assert len(payments["sync"]["revision"]) == 40
+    assert payments["destination"]["namespace"] == "payments-prod"
+    assert {app["context"] for app in apps} == {"prod-eu-1", "prod-eu-2", "stage-1", "edge-07"}
+
+
+def test_get_apps_prints_a_table_names_and_one_namespace(settled: Run) -> None:
+    table = settled("get", "apps", "--context", "prod-eu-1").stdout.splitlines()
+    assert table[0].split() == ["CONTEXT", "NAMESPACE", "NAME", "HEALTH", "SYNC", "REVISION", "ENGINE", "AGE"]
+    assert "application.argoproj.io/payments-service" in settled("get", "apps", "-o", "name").stdout.splitlines()
+    empty = settled("get", "apps", "-n", "nowhere")
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert empty.stderr == "No applications found.\n"
+
+
+def test_tree_diff_and_history_of_one_application(settled: Run) -> None:
+    tree = json.loads(settled("tree", "payments-service", "--context", "prod-eu-1", "-o", "json").stdout)
+    kinds = {node["kind"] for node in tree["nodes"]}
+    assert {"Application", "Deployment", "ReplicaSet", "Pod", "Service"} <= kinds
+    assert settled("diff", "payments-service", "--context", "prod-eu-1").returncode == 0
+    history = json.loads(settled("history", "payments-service", "--context", "prod-eu-1", "-o", "json").stdout)
+    assert history[0]["current"] is True
+    assert history[0]["commit"]["author"]
+
+
+def test_drift_is_shown_with_who_made_it_and_a_sync_ends_it(settled: Run) -> None:
+    name = "prod-eu-1/storefront"
+    arguments = ("--all-contexts", name)
+    wait_until(lambda: settled("diff", *arguments).returncode == 4, 40, "the demo's drift by hand")
+    diff = settled("diff", *arguments)
+    assert "live set by kubectl-edit" in diff.stdout
+    synced = settled("sync", *arguments, "--wait", "--timeout", "40s")
+    assert synced.returncode == 0, synced.stdout + synced.stderr
+    assert settled("diff", *arguments).stdout == ""
+
+
+def test_a_name_that_fits_several_or_none_says_so(settled: Run) -> None:
+    several = settled("tree", "payments-service", "--all-contexts")
+    assert several.returncode == 2
+    assert "prod-eu-1/argocd/payments-service" in several.stderr
+    none = settled("tree", "payments-servise")
+    assert none.returncode == 3
+    assert "payments-service" in none.stderr
+
+
+def test_read_only_refuses_and_changes_nothing(settled: Run) -> None:
+    done = settled("--read-only", "sync", "payments-service", "--context", "prod-eu-1")
+    assert done.returncode == 5
+    assert "read-only" in done.stderr
+
+
+def test_a_rollback_of_an_automated_application_is_refused(settled: Run) -> None:
+    done = settled("rollback", "payments-service", "0", "--context", "prod-eu-1")
+    assert done.returncode in {3, 5}
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "said"),
+    [
+        pytest.param(None, (), "fleetui demo", id="missing"),
+        pytest.param("", (), "empty", id="empty"),
+        pytest.param("a: [b", (), "not YAML", id="not YAML"),
+        pytest.param(CONTEXT, ("--context", "nowhere"), "nowhere", id="no such context"),
+    ],
+)
+@pytest.mark.parametrize("command", [(), ("get", "apps"), ("engine", "run")], ids=["console", "get apps", "engine run"])
+def test_an_unusable_kubeconfig_is_one_sentence_and_exit_2(
+    command: tuple[str, ...],
+    content: str | None,
+    arguments: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    environment: dict[str, str],
+) -> None:
+    kubeconfig = tmp_path / "config"
+    if content is not None:
+        kubeconfig.write_text(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "fleetui", *command, *arguments, "--kubeconfig", str(kubeconfig)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("fleetui: ")
+    assert said in done.stderr
+
+
+def test_output_that_nobody_reads_any_more_is_no_error(settled: Run, demo: Path, environment: dict[str, str]) -> None:
+    command = f"{sys.executable} -m fleetui get apps --all-contexts -o json | head -c 1"
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, env=environment | {"KUBECONFIG": str(demo)}, check=False
+    )
+    assert done.stderr == ""
+
+
+def test_the_demo_needs_no_configuration_of_its_user(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fleetui", "demo"],
+        capture_output=True,
+        text=True,
+        env={key: value for key, value in environment.items() if key in {"PATH", "HOME"}} | {"LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
+    assert os.linesep not in done.stderr.strip()
