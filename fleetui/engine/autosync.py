@@ -20,6 +20,8 @@ SELF_HEAL_BASE = 2.0
 SELF_HEAL_FACTOR = 3.0
 SELF_HEAL_CAP = 300.0
 DEFAULT_RETRY_LIMIT = 5
+_CAPPED_AFTER = 10
+_ATTEMPTS = "autoHealAttemptsCount"
 
 
 @dataclass(frozen=True)
@@ -59,23 +61,23 @@ def decide(
         return Decision()
     if not prune and all(row.get("requiresPruning") for row in different):
         return Decision()
-    attempted, last_phase = _last_attempt(app, revision)
+    attempted, tried, last_phase = _last_attempt(app, revision)
     if attempted and last_phase is not OperationPhase.SUCCEEDED:
         reason = text(mapping(app.operation_state).get("message"))
-        return Decision(error=f"Failed last sync attempt to [{revision}]: {reason}")
+        return Decision(error=f"Failed last sync attempt to [{tried}]: {reason}")
     if attempted and automated.get("selfHeal") is not True:
         return Decision()
-    sync: Obj = {"revision": revision}
+    sync: Obj = {"source": dict(app.source), "revision": revision}
     if prune:
         sync["prune"] = True
     if app.sync_options:
         sync["syncOptions"] = list(app.sync_options)
     if attempted:
-        attempts = _heal_attempts(app, now)
+        attempts = whole(mapping(mapping(mapping(app.operation_state).get("operation")).get("sync")).get(_ATTEMPTS))
         wait = _heal_wait(app, attempts, now)
         if wait > 0:
             return Decision(retry_in=wait)
-        sync["autoHealAttemptsCount"] = attempts + 1
+        sync[_ATTEMPTS] = attempts + 1
         sync["resources"] = [_sync_resource(row) for row in different]
     if prune and automated.get("allowEmpty") is not True and all(row.get("requiresPruning") for row in resources):
         return Decision(error=f"Skipping sync attempt to [{revision}]: auto-sync will wipe out all resources")
@@ -98,33 +100,28 @@ def _sync_resource(row: Mapping[str, Any]) -> Obj:
     return {"kind": "", "name": "", **chosen}
 
 
-def _last_attempt(app: Application, revision: str) -> tuple[bool, OperationPhase | None]:
-    """Whether the last operation already tried this revision and source, and how it ended."""
+def _last_attempt(app: Application, revision: str) -> tuple[bool, str, OperationPhase | None]:
+    """Whether the last operation already tried this revision and source, which revision it was, and how it ended.
+
+    An operation that ended without a result was an attempt at whatever there was: to repeat it would go on for ever.
+    """
     state = app.operation_state
-    if state is None or not mapping(state.get("operation")).get("sync") or not state.get("syncResult"):
-        return False, None
-    result = mapping(state.get("syncResult"))
-    if text(result.get("revision")) != revision:
-        return False, None
-    ignored = {"targetRevision"}
-    mine = {key: value for key, value in app.source.items() if key not in ignored}
-    theirs = {key: value for key, value in mapping(result.get("source")).items() if key not in ignored}
-    return mine == theirs, phase_of(state)
-
-
-def _heal_attempts(app: Application, now: float) -> int:
-    """How many heals were attempted in a row; the count starts anew once the longest back-off has passed."""
-    state = mapping(app.operation_state)
-    finished = parse_time(text(state.get("finishedAt")))
-    if finished is None or now - finished > SELF_HEAL_CAP:
-        return 0
-    return whole(mapping(mapping(state.get("operation")).get("sync")).get("autoHealAttemptsCount"))
+    if state is None:
+        return False, "", None
+    result = state.get("syncResult")
+    phase = phase_of(state)
+    if not isinstance(result, Mapping):
+        return phase is not None and phase.completed, "", phase
+    tried = text(result.get("revision"))
+    return tried == revision and mapping(result.get("source")) == app.source, tried, phase
 
 
 def _heal_wait(app: Application, attempts: int, now: float) -> float:
     """Seconds until the next heal may start: 0, then 2, 6, 18, 54, 162, 300 after the last one ended."""
-    finished = parse_time(text(mapping(app.operation_state).get("finishedAt")))
-    if attempts == 0 or finished is None:
+    if attempts <= 0:
         return 0.0
-    delay = min(SELF_HEAL_CAP, SELF_HEAL_BASE * SELF_HEAL_FACTOR ** (attempts - 1))
-    return max(0.0, finished + delay - now)
+    delay = SELF_HEAL_CAP
+    if attempts <= _CAPPED_AFTER:
+        delay = min(SELF_HEAL_CAP, SELF_HEAL_BASE * SELF_HEAL_FACTOR ** (attempts - 1))
+    finished = parse_time(text(mapping(app.operation_state).get("finishedAt")))
+    return delay if finished is None else max(0.0, finished + delay - now)

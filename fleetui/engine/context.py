@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleetui.engine.application import PREFIX, Application, has_option, mapping, option_value, strings, text
+from fleetui.engine.application import (
+    DELETION_APPROVED,
+    Application,
+    has_option,
+    mapping,
+    option_value,
+    strings,
+    text,
+)
 from fleetui.engine.compare import Comparison, Member
 from fleetui.engine.destination import Destination
 from fleetui.engine.operation import recorded_results
@@ -18,8 +26,6 @@ from fleetui.engine.served import unserved
 from fleetui.health import assess
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.times import parse_time
-
-DELETION_APPROVED = PREFIX + "deletion-approved"
 
 
 def context_of(

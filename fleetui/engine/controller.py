@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from fleetui.engine.application import GROUP, KIND, TRACKING_ID
+from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Destinations
 from fleetui.engine.queue import WorkQueue
@@ -58,7 +58,7 @@ class Engine:
         self._by_url: dict[str, set[Key]] = {}
         self._urls: dict[Key, str] = {}
         self._sources = Sources(repositories, self._moved)
-        self._destinations = Destinations(hub, others, clock, self._woken)
+        self._destinations = Destinations(hub, others, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
 
@@ -89,6 +89,9 @@ class Engine:
             settings=self._settings,
         )
         wanted = self._hub.want(resource)
+        # Where somebody watches them already, no event tells of the Applications that are there.
+        for obj in self._hub.of_kind(GROUP, KIND):
+            self._application_changed(obj)
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(WORKERS):
@@ -124,9 +127,15 @@ class Engine:
 
     # --- what wakes -------------------------------------------------------------------------------------------------
 
-    def _woken(self, obj: StoredObject) -> None:
+    def _woken_on_hub(self, obj: StoredObject, deleted: bool) -> None:
         if obj.ref.group_kind == (GROUP, KIND):
-            self._application_changed(obj)
+            if deleted:
+                self._application_went(obj)
+            else:
+                self._application_changed(obj)
+        self._woken(obj, deleted)
+
+    def _woken(self, obj: StoredObject, deleted: bool) -> None:
         tracked = (obj.meta.annotations or {}).get(TRACKING_ID)
         if tracked:
             key = self._instances.get(tracked.partition(":")[0])
@@ -136,15 +145,22 @@ class Engine:
     def _application_changed(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
         self._instances[instance_name(*key, self._settings.namespace)] = key
-        source = (obj.decode().get("spec") or {}).get("source")
-        url = source.get("repoURL", "") if isinstance(source, dict) else ""
-        former = self._urls.get(key)
-        if former != url:
-            if former is not None:
-                self._by_url[former].discard(key)
+        url = text(Application(obj.decode()).source.get("repoURL"))
+        if self._urls.get(key) != url:
+            self._unlink(key)
             self._urls[key] = url
             self._by_url.setdefault(url, set()).add(key)
         self._queue.add(key)
+
+    def _application_went(self, obj: StoredObject) -> None:
+        key = (obj.ref.namespace, obj.ref.name)
+        self._instances.pop(instance_name(*key, self._settings.namespace), None)
+        self._unlink(key)
+        self._queue.add(key)
+
+    def _unlink(self, key: Key) -> None:
+        former = self._by_url.get(self._urls.pop(key, ""), set())
+        former.discard(key)
 
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):

@@ -82,10 +82,9 @@ def _target(manifest: Manifest, discovery: Discovery, app: str, namespace: str) 
         metadata.pop("namespace", None)
     # A definition is shared by everything that uses it: Argo CD never tracks one (`util/kube`, `IsCRD`).
     if ref.kind != "CustomResourceDefinition":
-        tracked = ObjectRef(ref.group, ref.kind, ref.namespace, ref.name or str(metadata.get("generateName", "")))
         metadata["annotations"] = {
             **mapping(metadata.get("annotations")),
-            TRACKING_ID: tracking_id(app, tracked, namespace),
+            TRACKING_ID: tracking_id(app, ref, namespace),
         }
     obj = {**manifest.obj, "metadata": metadata}
     return Target(ref, obj, manifest.file, manifest.line, namespaced)

@@ -20,7 +20,8 @@ from fleetui.ports import Cluster, LiveCluster, Subscription
 REDISCOVER_AFTER = 10.0
 """Seconds before discovery is asked again for a kind that the server did not know."""
 
-Woken = Callable[[StoredObject], None]
+Woken = Callable[[StoredObject, bool], None]
+"""Called with an object that changed, and whether it went."""
 
 
 class Destination:
@@ -92,15 +93,25 @@ class Destination:
 
     def _changed(self, obj: StoredObject, *, deleted: bool) -> None:
         if not self.overlay.seen(obj, deleted=deleted):
-            self._woken(obj)
+            self._woken(obj, deleted)
 
 
 class Destinations:
-    """The clusters that this engine may sync into: its hub, and those it was given besides."""
+    """The clusters that this engine may sync into: its hub, and those it was given besides.
 
-    def __init__(self, hub: LiveCluster, others: Sequence[LiveCluster], clock: Clock, woken: Woken) -> None:
-        self._hub = Destination(hub, clock, woken)
-        self._others = [Destination(live, clock, woken) for live in others if live is not hub]
+    Args:
+        hub: the cluster that holds the Applications.
+        others: further ones.
+        clock: the time.
+        on_hub: told of what changes on the hub.
+        elsewhere: told of what changes on the others; an Application there is none of this engine's.
+    """
+
+    def __init__(
+        self, hub: LiveCluster, others: Sequence[LiveCluster], clock: Clock, *, on_hub: Woken, elsewhere: Woken
+    ) -> None:
+        self._hub = Destination(hub, clock, on_hub)
+        self._others = [Destination(live, clock, elsewhere) for live in others if live is not hub]
 
     @property
     def hub(self) -> Destination:

@@ -14,7 +14,9 @@ from typing import Any
 
 from fleetui.engine.application import (
     FIELD_MANAGER,
+    GROUP,
     HOOK_FINALIZER,
+    KIND,
     SYNC_OPTIONS,
     annotation_option,
     has_option,
@@ -120,7 +122,8 @@ class Executor:
         if effect.dry_run:
             return await self._dry_run(resource, obj, effect)
         written = await self._write(resource, obj, live)
-        self._destination.overlay.wrote(written)
+        # An Application that an application makes is news to this very engine.
+        self._destination.overlay.wrote(written, quiet=task.ref.group_kind != (GROUP, KIND))
         verb = "created" if live is None else "configured"
         if live is not None and _version(written) == _version(live):
             verb = "unchanged"

@@ -7,10 +7,9 @@ Owns: the transitions of `controller/appcontroller.go` (`processRequestedAppOper
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from fleetui.engine.application import Application, Retry, mapping, retry_of, text, whole
+from fleetui.engine.application import Application, Retry, mapping, retry_of, strings, text, whole
 from fleetui.engine.effects import Recorded
 from fleetui.engine.tasks import ResultCode
 from fleetui.model.objects import Obj, ObjectRef
@@ -20,6 +19,10 @@ from fleetui.model.times import format_time, parse_duration, parse_time
 DEFAULT_DURATION = 5.0
 DEFAULT_FACTOR = 2
 DEFAULT_MAX_DURATION = 180.0
+_LONGEST = 366 * 86400.0
+"""A bound even where none is asked for, so that the time of the next attempt can be written down."""
+
+_REVISIONS = frozenset({"revision", "revisions"})
 
 
 def retry_delay(retry: Retry, attempts: int) -> float:
@@ -36,8 +39,8 @@ def retry_delay(retry: Retry, attempts: int) -> float:
     try:
         delay = duration * float(factor) ** attempts
     except OverflowError:
-        delay = longest or float("inf")
-    return min(longest, delay) if longest > 0 else delay
+        delay = _LONGEST
+    return min(longest if longest > 0 else _LONGEST, delay)
 
 
 def phase_of(state: Mapping[str, Any] | None) -> OperationPhase | None:
@@ -54,10 +57,10 @@ def in_progress(state: Mapping[str, Any] | None) -> bool:
 
 
 def begin(operation: Mapping[str, Any], now: float) -> Obj:
-    """The state of an operation that starts."""
+    """The state of an operation that starts; Argo CD always writes who began it and how it is retried."""
     return {
         "phase": OperationPhase.RUNNING.value,
-        "operation": dict(operation),
+        "operation": {"initiatedBy": {}, "retry": {}, **operation},
         "startedAt": format_time(now),
     }
 
@@ -78,9 +81,18 @@ def retry_due(state: Mapping[str, Any]) -> float | None:
 
 
 def begin_retry(state: Mapping[str, Any]) -> Obj:
-    """The state at the start of the next attempt: results are cleared, the revision of the attempt stays."""
+    """The state at the start of the next attempt: results are cleared, the operation's revision stays.
+
+    With `retry.refresh` the revision goes too, so that the newest one is taken.
+    """
     again = {key: value for key, value in state.items() if key not in {"finishedAt", "syncResult"}}
-    again["message"] = f"Retrying operation. Attempt #{whole(state.get('retryCount'))}"
+    operation = mapping(state.get("operation"))
+    latest = ""
+    if mapping(operation.get("retry")).get("refresh") is True:
+        sync = {key: value for key, value in mapping(operation.get("sync")).items() if key not in _REVISIONS}
+        again["operation"] = {**operation, "sync": sync}
+        latest = " with latest revisions"
+    again["message"] = f"Retrying operation{latest}. Attempt #{whole(state.get('retryCount'))}"
     return again
 
 
@@ -92,19 +104,18 @@ def finish(state: Obj, phase: OperationPhase, message: str, *, now: float, termi
     ended["finishedAt"] = format_time(now)
     retry = retry_of(mapping(state.get("operation")).get("retry"))
     count = whole(state.get("retryCount"))
-    if phase is OperationPhase.SUCCEEDED or terminating:
+    if phase is OperationPhase.SUCCEEDED:
         return ended
-    if count < retry.limit or retry.limit < 0:
+    if not terminating and (count < retry.limit or retry.limit < 0):
         try:
             due = now + retry_delay(retry, count)
         except ValueError as error:
             ended["phase"] = OperationPhase.ERROR.value
             ended["message"] = f"{message} (failed to retry: {error})"
             return ended
-        at = datetime.fromtimestamp(due, UTC).strftime("%I:%M%p").lstrip("0")
         ended["phase"] = OperationPhase.RUNNING.value
         ended["retryCount"] = count + 1
-        ended["message"] = f"{message}. Retrying attempt #{count + 1} at {at}."
+        ended["message"] = f"{message}. Retrying attempt #{count + 1} at {format_time(due)}."
     elif count > 0:
         ended["message"] = f"{message} (retried {count} times)."
     return ended
@@ -137,7 +148,7 @@ def recorded_results(state: Mapping[str, Any]) -> list[Recorded]:
                 sync_phase=text(entry.get("syncPhase")),
                 hook_phase=phase,
                 hook_type=text(entry.get("hookType")),
-                images=tuple(item for item in entry.get("images") or () if isinstance(item, str)),
+                images=strings(entry.get("images")),
             )
         )
     return found

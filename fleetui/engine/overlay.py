@@ -28,17 +28,17 @@ class Overlay:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._written: dict[ObjectRef, tuple[float, Obj]] = {}
+        self._written: dict[ObjectRef, tuple[float, Obj, bool]] = {}
         self._gone: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._written)
 
-    def wrote(self, obj: Obj) -> None:
-        """Notes the object that the API server returned for a write."""
+    def wrote(self, obj: Obj, *, quiet: bool = True) -> None:
+        """Notes the object that the API server returned for a write; `quiet` where its event tells nothing new."""
         # The answer to a write may be read after the watch has told that the object went.
         if not self._is_gone(_uid(obj)):
-            self._written[ref_of(obj)] = (self._now(), obj)
+            self._written[ref_of(obj)] = (self._now(), obj, quiet)
 
     def deleted(self, ref: ObjectRef, uid: str) -> None:
         """Notes that the object is gone, though the watch may still have it."""
@@ -48,7 +48,7 @@ class Overlay:
         self._bury(uid)
 
     def seen(self, obj: StoredObject, *, deleted: bool) -> bool:
-        """Notes what a watch has shown; returns whether it is the very write that was noted (nothing new)."""
+        """Notes what a watch has shown; returns whether it is a write that was noted, and nothing new."""
         if deleted:
             self._bury(obj.uid)
         entry = self._written.get(obj.ref)
@@ -63,13 +63,13 @@ class Overlay:
         if _newer(version, shown):
             return False
         del self._written[obj.ref]
-        return version == shown
+        return entry[2] and version == shown
 
     def get(self, ref: ObjectRef, cached: StoredObject | None) -> Obj | None:
         """The newest known state of an object: what we wrote, or else what the watch has shown."""
         entry = self._written.get(ref)
         if entry is not None:
-            since, written = entry
+            since, written, _ = entry
             ahead = cached is None or _newer(_version(written), cached.meta.resource_version)
             if ahead and self._now() - since < PATIENCE:
                 return written

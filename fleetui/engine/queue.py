@@ -16,6 +16,9 @@ from fleetui.engine.clock import Clock, Timer
 
 K = TypeVar("K", bound=Hashable)
 
+_DOUBLINGS = 30
+"""Beyond this a delay is capped in any case; a long outage must not overflow."""
+
 
 class WorkQueue(Generic[K]):
     """Keys to be worked on, first come first served.
@@ -66,7 +69,7 @@ class WorkQueue(Generic[K]):
         """Queues `key` after its back-off; returns the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(self._cap, self._base * 2.0**failures) * random.uniform(0.8, 1.2)
+        delay = min(self._cap, self._base * 2.0 ** min(failures, _DOUBLINGS)) * random.uniform(0.8, 1.2)
         self.add_after(key, delay)
         return delay
 

@@ -89,15 +89,18 @@ def with_conditions(status: Obj, evaluated: Sequence[str], found: Sequence[tuple
 
 
 def merge_patch(before: Any, after: Any) -> Any:
-    """The JSON merge patch (RFC 7386) from `before` to `after`; an empty dict where nothing changed."""
-    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+    """The JSON merge patch (RFC 7386) from `before` to `after`; an empty dict where nothing changed.
+
+    A null in a map of `after` counts as absent: no merge patch can write one.
+    """
+    if not isinstance(after, Mapping):
         return after
-    patch: Obj = {key: None for key in before if key not in after}
-    for key, value in after.items():
-        if key not in before:
-            patch[key] = value
-        elif value != before[key]:
-            inner = merge_patch(before[key], value)
-            if inner != {} or value == {}:
-                patch[key] = inner
+    wanted = {key: value for key, value in after.items() if value is not None}
+    if not isinstance(before, Mapping):
+        return {key: merge_patch(None, value) for key, value in wanted.items()}
+    patch: Obj = {key: None for key in before if key not in wanted}
+    for key, value in wanted.items():
+        inner = merge_patch(before.get(key), value)
+        if key not in before or (inner != before[key] and not (inner == {} and isinstance(before[key], Mapping))):
+            patch[key] = inner
     return patch

@@ -15,12 +15,13 @@ from fleetui.engine.application import (
     STATUS_MANAGER,
     Application,
     mapping,
+    text,
 )
 from fleetui.engine.destination import Destination
 from fleetui.engine.operation import phase_of
 from fleetui.engine.status import merge_patch
 from fleetui.model.errors import ConflictError, NotFoundError
-from fleetui.model.objects import ApiResource, Obj
+from fleetui.model.objects import ApiResource, Obj, ObjectRef
 from fleetui.model.status import OperationPhase
 from fleetui.ports import PatchType
 
@@ -59,8 +60,9 @@ class ApplicationWriter:
             ClusterError: the hub could not be written to.
         """
         wish = _changed(app.status, status)
+        honoured = _refresh(app) if refreshed else {}
         for _ in range(_TRIES):
-            patch = _patch(app, {**app.status, **wish}, operation, refreshed)
+            patch = _patch(app, {**app.status, **wish}, operation, honoured)
             if not patch:
                 return app
             patch.setdefault("metadata", {})["resourceVersion"] = app.resource_version
@@ -74,9 +76,14 @@ class ApplicationWriter:
                     field_manager=STATUS_MANAGER,
                 )
             except NotFoundError as error:
+                self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
                 raise ApplicationGoneError from error
             except ConflictError:
-                app = await self._read_again(app, operation)
+                fresh = await self._read_again(app, operation)
+                if operation is None and fresh.operation != app.operation:
+                    # Ours is over; what somebody has asked for since is yet to begin.
+                    operation = KEEP
+                app = fresh
                 _keep_termination(app, wish)
             else:
                 self._hub.overlay.wrote(written)
@@ -91,17 +98,24 @@ class ApplicationWriter:
                 self._resource, app.name, app.namespace, body, kind=PatchType.MERGE, field_manager=STATUS_MANAGER
             )
         except NotFoundError:
-            return
+            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
 
     async def _read_again(self, app: Application, operation: Any) -> Application:
         try:
             fresh = Application(await self._hub.api.get(self._resource, app.name, app.namespace))
         except NotFoundError as error:
+            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
             raise ApplicationGoneError from error
+        if fresh.metadata.get("uid") != app.metadata.get("uid"):
+            # Another Application of the same name: what we found out is not about it.
+            raise ApplicationGoneError
         starting = operation is not KEEP and operation is not None
         if starting and fresh.operation is not None and fresh.operation != app.operation:
             raise ApplicationGoneError
         return fresh
+
+    def _ref(self, app: Application) -> ObjectRef:
+        return ObjectRef(self._resource.group, self._resource.kind, app.namespace, app.name)
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Obj:
@@ -111,7 +125,12 @@ def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Obj:
     return wish
 
 
-def _patch(app: Application, status: Mapping[str, Any], operation: Any, refreshed: bool) -> Obj:
+def _refresh(app: Application) -> dict[str, Any]:
+    """The annotations that ask for a refresh, as they are now."""
+    return {key: app.annotations[key] for key in (REFRESH, PREFIX + "refresh-timestamp") if key in app.annotations}
+
+
+def _patch(app: Application, status: Mapping[str, Any], operation: Any, honoured: Mapping[str, Any]) -> Obj:
     wanted = {key: value for key, value in status.items() if value is not _ABSENT}
     patch: Obj = {}
     delta = merge_patch(app.status, wanted)
@@ -121,9 +140,9 @@ def _patch(app: Application, status: Mapping[str, Any], operation: Any, refreshe
         patch["operation"] = None
     elif operation is not KEEP and operation is not None and operation != app.operation:
         patch["operation"] = merge_patch(app.operation, operation) if app.operation else operation
-    if refreshed and REFRESH in app.annotations:
-        gone = [key for key in (REFRESH, PREFIX + "refresh-timestamp") if key in app.annotations]
-        patch["metadata"] = {"annotations": dict.fromkeys(gone)}
+    # A refresh that was asked for since has yet to be honoured.
+    if honoured and _refresh(app) == honoured:
+        patch["metadata"] = {"annotations": dict.fromkeys(honoured)}
     return patch
 
 
@@ -133,4 +152,5 @@ def _keep_termination(fresh: Application, wish: Obj) -> None:
     if phase_of(fresh.operation_state) is not OperationPhase.TERMINATING or not isinstance(state, Mapping):
         return
     if mapping(state).get("phase") == OperationPhase.RUNNING.value:
-        wish["operationState"] = {**state, "phase": OperationPhase.TERMINATING.value}
+        going = {"phase": OperationPhase.TERMINATING.value, "message": "operation is terminating"}
+        wish["operationState"] = {**state, **going}
