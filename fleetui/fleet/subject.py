@@ -74,8 +74,20 @@ class Subject:
         return (self._place, self.hub)
 
     def source(self, history_id: int | None = None) -> Mapping[str, Any]:
-        """`spec.source` (the first of `spec.sources`) as JSON has it, or the source of one history entry."""
-        return _first_source(self._entry(history_id) if history_id is not None else self._spec())
+        """`spec.source` as JSON has it, or the source of one history entry.
+
+        Raises:
+            FleetError: there are several sources, which can't be rendered as one, or there is none.
+            MissingError: there is no such history entry, or no such application any more.
+        """
+        owner = self._entry(history_id) if history_id is not None else self._spec()
+        several = owner.get("sources")
+        if isinstance(several, list) and len(several) > 1:
+            raise FleetError(f"{self.app.key}: several sources can't be rendered together yet")
+        source = mapping(several[0]) if isinstance(several, list) and several else mapping(owner.get("source"))
+        if not source.get("repoURL"):
+            raise FleetError(f"{self.app.key}: its source names no repository")
+        return source
 
     async def app_resource(self) -> ApiResource:
         """The resource of the application's own object.
@@ -103,10 +115,3 @@ class Subject:
 
     def _decoded(self) -> Obj:
         return self.stored.decode()
-
-
-def _first_source(owner: Mapping[str, Any]) -> Mapping[str, Any]:
-    sources = owner.get("sources")
-    if isinstance(sources, list) and sources:
-        return mapping(sources[0])
-    return mapping(owner.get("source"))

@@ -331,6 +331,21 @@ async def test_a_difference_that_can_not_be_had_is_a_note_of_the_plan(break_it: 
         await desk.objects(revision="main")
 
 
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ({"sources": [{"repoURL": "a"}, {"repoURL": "b"}]}, "several sources can't be rendered together"),
+        ({"source": {"repoURL": "https://charts.example", "chart": "redis"}}, "Helm charts can't be rendered here"),
+        ({"source": None}, "its source names no repository"),
+    ],
+)
+async def test_a_source_that_can_not_be_rendered_is_never_shown_as_an_empty_one(source: Obj, why: str) -> None:
+    desk = Desk(DRIFTED, **source)
+    with pytest.raises(FleetError, match=why):
+        await desk.objects()
+    assert why in (await desk.plan()).notes[0]
+
+
 async def test_nothing_to_do_is_said() -> None:
     desk = Desk()
     desk.repository.files_of = {"main": {}}
