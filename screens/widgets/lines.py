@@ -16,7 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from screens import actions
-from screens.cells import Line, Span, cell_len, clean, cut_end, width_of
+from screens.cells import Line, Span, cell_len, cut_end, width_of
 from screens.widgets.look import glyphs_of, palette_of
 from screens.widgets.rows import Key, VirtualRows
 
@@ -149,22 +149,20 @@ class Bar(Widget):
             return Strip.blank(width, fill)
         bar = self._bars[y]
         ellipsis = glyphs_of(self.app).ellipsis
-        right = [Segment(clean(span.text), style(span.role, self._state)) for span in bar.right]
-        room = width - sum(cell_len(segment.text) for segment in right)
-        left, used = [], 0
-        for span in bar.left:
-            text = cut_end(span.text, max(0, room - used - bool(right)), ellipsis)
-            left.append(Segment(text, style(span.role, self._state)))
-            used += cell_len(text)
-        left.append(Segment(" " * max(0, room - used), fill))
-        return Strip([*left, *right]).adjust_cell_length(width, fill).simplify()
+        # What stands right is short as a rule; where it isn't, the left keeps three fifths.
+        right = _cut(bar.right, max(width - width_of(bar.left) - 1, width * 2 // 5), ellipsis)
+        room = width - width_of(right)
+        left = _cut(bar.left, room - bool(right), ellipsis)
+        blank = Span(" " * (room - width_of(left)))
+        segments = [Segment(span.text, style(span.role, self._state)) for span in (*left, blank, *right)]
+        return Strip(segments).adjust_cell_length(width, fill).simplify()
 
 
-def spread(*parts: Span | str, sep: str = "  ") -> Line:
-    """A line of parts with `sep` between those that aren't empty."""
-    spans: list[Span] = []
-    for part in parts:
-        span = Span(part) if isinstance(part, str) else part
-        if span.text:
-            spans += [Span(sep), span] if spans else [span]
-    return tuple(spans)
+def _cut(spans: Line, room: int, ellipsis: str) -> Line:
+    """Spans, cleaned, in at most `room` cells; the one that meets the end is cut there."""
+    shown: list[Span] = []
+    for span in spans:
+        text = cut_end(span.text, room, ellipsis)
+        shown.append(Span(text, span.role))
+        room -= cell_len(text)
+    return tuple(shown)

@@ -1,0 +1,96 @@
+"""A fleet in which every text is an attack, as if nobody had looked at it on its way here."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleetui.fleet.views import ActionKind, AppDiff, HistoryRow, Outcome, Plan, PlanEntry, Tree
+from fleetui.model.app import AppKey, AppResource, Condition, OperationState, Source
+from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
+from fleetui.model.objects import ClusterName, ObjectRef
+from fleetui.model.status import ClusterState, Health, HealthStatus, OperationPhase, SyncStatus
+from tests.screens.fake_fleet import NOW, FakeFleet, app, node, status
+
+MARKUP = "[red]x[/red] [/x] [@click=app.exit]q[/] [link=https://x]l[/link] $foo {bar}"
+ESCAPES = "\x1b]52;c;cHduZWQ=\x07 \x1b]0;pwned\x1b\\ \x1b[31m\x1b[2J \x9b31m \x07\x08\r\n\t\x00"
+WIDE = "漢字 한국어 👩‍👩‍👧 🇩🇪 ❤️ 👍🏽 e\u0301\u0302\u0303\u0304 \u0301 \u202eabc\u200f \u05e9\u05dc\u05d5\u05dd"
+TEXTS = (MARKUP, ESCAPES, WIDE, "[", "]", "[[", "[/", "\\[", "")
+
+
+def hostile_fleet() -> FakeFleet:
+    """Eleven applications with such names, and in everything about the first one such texts."""
+    text = f"{MARKUP} {ESCAPES} {WIDE}"
+    hub = ClusterName("[b]east\x1b[31m")
+    names = [text, *TEXTS, "plain"]
+    bad = AppResource(ref=_ref(), sync=SyncStatus.OUT_OF_SYNC, health=Health(HealthStatus.DEGRADED, text))
+    apps = [
+        app(
+            f"{number}{name}",
+            hub,
+            health=HealthStatus.DEGRADED,
+            message=text if number else "",
+            sync=SyncStatus.OUT_OF_SYNC,
+            revision=name,
+            project=name,
+            source=Source(path=name, target_revision=name),
+            resources=(bad,),
+            conditions=(Condition(type="ComparisonError", message=text),),
+            operation=OperationState(phase=OperationPhase.FAILED, message=text, initiated_by=text, finished_at=NOW),
+        )
+        for number, name in enumerate(names)
+    ]
+    fleet = FakeFleet(
+        *apps,
+        clusters=(
+            status(hub, protected=True),
+            status(MARKUP, ClusterState.UNREACHABLE, message=text),
+            status(WIDE, ClusterState.STALE, message=text),
+        ),
+    )
+    fleet.problems = {hub: text}
+    _fill(fleet, apps[0].key, text)
+    return fleet
+
+
+def _ref(kind: str = MARKUP) -> ObjectRef:
+    return ObjectRef(group=MARKUP, kind=kind, namespace=ESCAPES, name=f"{MARKUP}{ESCAPES}{WIDE}")
+
+
+def _fill(fleet: FakeFleet, key: AppKey, text: str) -> None:
+    commit = Commit(sha=text, author=text, email=text, time=NOW - 60, subject=text, message=text)
+    health = Health(HealthStatus.DEGRADED, text)
+    nodes = [
+        node(_ref(kind), min(depth, 3), health=health, sync=SyncStatus.OUT_OF_SYNC, info=text)
+        for depth, kind in enumerate(TEXTS)
+    ]
+    fleet.trees[key] = Tree(key=key, nodes=tuple(nodes), problem=text)
+    blame = Blame(manager=text, operation=text, time=NOW)
+    change = Change(path=("data", text), kind=ChangeKind.CHANGE, before=text, after=f"{text}!", blame=blame)
+    found = ObjectDiff(
+        ref=_ref(),
+        live={"data": {text: text, MARKUP: ESCAPES}},
+        desired={"data": {text: f"{text}!", MARKUP: ESCAPES}},
+        changes=(change,),
+        file=text,
+    )
+    fleet.diffs[key, None] = AppDiff(key=key, revision=text, commit=commit, objects=(found,))
+    row = HistoryRow(
+        id=1, revision=text, deployed_at=NOW, initiated_by=text, automated=False, current=True, commit=commit
+    )
+    older = replace(row, id=0, current=False)
+    fleet.histories[key] = (row, older, replace(older, id=2, commit=None, problem=text))
+    for each in nodes:
+        fleet.manifests[each.ref] = {"kind": text, text: [text, {"a": text}]}
+    for kind in ActionKind:
+        plan = Plan(
+            action=None,  # type: ignore[arg-type]  # the fake fleet puts the action in that it was asked with
+            from_revision=text,
+            to_revision=text,
+            from_commit=commit,
+            to_commit=commit,
+            entries=(PlanEntry(verb=text, ref=_ref(), summary=text),),
+            notes=(text,),
+            command=text,
+        )
+        fleet.plans[kind] = plan
+    fleet.outcome = Outcome(action=None, accepted=False, message=text)  # type: ignore[arg-type]

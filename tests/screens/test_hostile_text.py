@@ -1,0 +1,86 @@
+"""Nothing from a cluster or from Git is ever markup, an escape sequence, or wider than it says."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from rich.cells import cell_len
+
+from tests.screens.console import Console, console
+from tests.screens.hostile import hostile_fleet
+
+
+def check(found: Console) -> str:
+    """Every line is as wide as the screen, and holds nothing that a terminal obeys."""
+    width = found.app.size.width
+    for line in found.lines:
+        assert cell_len(line) == width, line
+        assert not [char for char in line if unicodedata.category(char) in {"Cc", "Cf", "Cs"}], line
+        assert "\u200d" not in line
+    return found.text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
+async def test_every_screen_shows_hostile_text_as_plain_text(size: tuple[int, int]) -> None:
+    async with console(hostile_fleet(), size=size) as found:
+        await found.shows("[red]x[/")
+        check(found)
+        column = found.lines[2].index("HEALTH")
+        for line in found.lines[3:14]:
+            assert at_cell(line, column) == "✖", line
+        for keys, sign in (
+            (("enter",), "[t tree]"),
+            (("d",), "[d diff]"),
+            (("f", "o"), "[d diff]"),
+            (("h",), "[h history]"),
+            (("y",), "[y YAML]"),
+            (("t", "j", "j", "y"), "[y YAML]"),
+            (("escape", "escape", "slash"), "/"),
+            (("[", "/", "x", "]", "enter"), "Apps"),
+            (("escape", "question_mark"), "Help"),
+        ):
+            await found.press(*keys)
+            await found.shows(sign)
+            await found.still()
+            check(found)
+        assert found.app.is_running
+
+
+async def test_dialogs_and_toasts_show_hostile_text_as_plain_text() -> None:
+    async with console(hostile_fleet(), size=(120, 40)) as found:
+        for key in ("S", "R"):
+            await found.press(key)
+            await found.shows("enter")
+            await found.shows("same as")
+            await found.still()
+            check(found)
+            await found.press("enter")
+        await found.until(lambda: len(found.toasts()) == 2, "told")
+        await found.still()
+        text = check(found)
+        assert "[@click=app.exit]" in text
+        assert found.app.is_running
+
+
+async def test_clicking_on_hostile_text_does_nothing_but_move_the_cursor() -> None:
+    async with console(hostile_fleet(), size=(120, 40)) as found:
+        await found.press("S")
+        await found.shows("enter Sync")
+        await found.press("enter")
+        await found.until(lambda: found.toasts(), "told")
+        for y in range(0, 40, 4):
+            for x in range(5, 120, 37):
+                await found.pilot.click(offset=(x, y))
+        assert found.app.is_running
+        assert len(found.app.screen_stack) <= 2
+
+
+def at_cell(line: str, column: int) -> str:
+    """The character that begins at a cell of a line."""
+    used = 0
+    for char in line:
+        if used == column and cell_len(char):
+            return char
+        used += cell_len(char)
+    return ""
