@@ -124,17 +124,24 @@ def compare(
     )
 
 
-def failed(app: Application, members: Sequence[Member], *, revision: str, judge: Judge, error: str) -> Comparison:
+def failed(
+    app: Application, members: Sequence[Member], *, revision: str, judge: Judge, error: str, blind: bool = False
+) -> Comparison:
     """The comparison that could not be made: what is in sync is Unknown, and `error` says why.
 
-    The health is still that of what is live (`controller/state.go`: a failed load does not touch it).
+    The health is still that of what is live (`controller/state.go`: a failed load does not touch it). With `blind`,
+    where the cluster could not be looked at, the rows of the last comparison stay: they are all that tells which kinds
+    the application has.
     """
+    rows = _rows(app, members, Targets(), known=False)
+    if blind:
+        rows = _sorted([*rows, *_former_rows(app, rows)])
     return Comparison(
         status=SyncStatus.UNKNOWN,
         health=_health(app, members, judge),
         revision=revision,
         members=tuple(members),
-        resources=_rows(app, members, Targets(), known=False),
+        resources=rows,
         targets=Targets(),
         images=_images(members),
         error=error,
@@ -159,8 +166,22 @@ def _health(app: Application, members: Sequence[Member], judge: Judge) -> Health
 def _rows(app: Application, members: Sequence[Member], targets: Targets, *, known: bool) -> list[Obj]:
     """`status.resources` in Argo CD's order (`resourceStatusKey`)."""
     hook_waves = {hook.ref: wave(hook.obj) for hook in targets.hooks}
-    rows = [_row(app, member, hook_waves, known=known) for member in members]
-    return sorted(rows, key=lambda row: "/".join(row.get(key, "") for key in ("group", "kind", "namespace", "name")))
+    return _sorted([_row(app, member, hook_waves, known=known) for member in members])
+
+
+def _former_rows(app: Application, rows: Sequence[Obj]) -> list[Obj]:
+    """What `status.resources` held besides `rows`, in sync or not: Unknown."""
+    listed, former = {_row_key(row) for row in rows}, app.status.get("resources")
+    kept = [dict(row) for row in former if isinstance(row, Mapping)] if isinstance(former, list) else []
+    return [{**row, "status": SyncStatus.UNKNOWN.value} for row in kept if _row_key(row) not in listed]
+
+
+def _row_key(row: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(text(row.get(key)) for key in ("group", "kind", "namespace", "name"))
+
+
+def _sorted(rows: list[Obj]) -> list[Obj]:
+    return sorted(rows, key=lambda row: "/".join(_row_key(row)))
 
 
 def _row(app: Application, member: Member, hook_waves: Mapping[ObjectRef, int], *, known: bool) -> Obj:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Sequence
 
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
@@ -28,6 +29,10 @@ Key = tuple[str, str]
 """Namespace and name of an Application."""
 
 WORKERS = 10
+
+RESYNC = 180.0
+"""Seconds after which an Application is looked at though nothing woke it: the safety net under lost events (Argo CD's
+`timeout.reconciliation`, with its jitter). Where nothing changed it makes no request."""
 
 
 class Engine:
@@ -124,6 +129,8 @@ class Engine:
             self._queue.forget(key)
             if again.after is not None:
                 self._queue.add_after(key, again.after)
+            elif key in self._urls:
+                self._queue.add_after(key, RESYNC * random.uniform(0.8, 1.2))
 
     # --- what wakes -------------------------------------------------------------------------------------------------
 

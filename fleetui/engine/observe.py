@@ -7,7 +7,7 @@ predictions. A failure that belongs to the application is a `Comparison` with an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleetui.engine.application import Application, mapping, text
@@ -45,10 +45,13 @@ async def observe(
 
     Raises:
         RepositoryUnreachableError: the repository can't be reached now; whether that matters is the caller's choice.
-        ClusterError: the destination can't be asked what it serves.
     """
     source = app.source if source is None else source
-    await destination.know(_known_kinds(app))
+    wish = revision or text(source.get("targetRevision"))
+    try:
+        await destination.know(_known_kinds(app))
+    except ClusterError as error:
+        return _blind(app, (), wish, error)
     try:
         sha = await sources.resolve(source, revision, fetch=fetch)
         rendered = await sources.render(source, sha)
@@ -64,8 +67,7 @@ async def observe(
         targets = targets_of(
             rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace
         )
-        members = members_of(targets, lambda _: None, ())
-        return failed(app, members, revision=sha, judge=assess, error=f"Failed to load live state: {error}")
+        return _blind(app, members_of(targets, lambda _: None, ()), sha, error)
     targets = targets_of(rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
     members = members_of(targets, destination.get, destination.tracked(instance))
     try:
@@ -91,16 +93,18 @@ async def unreadable(
     """
     message = f"Failed to load target state: failed to generate manifest for source 1 of 1: {error}"
     wish = revision or text(source.get("targetRevision"))
-    members = await _live_members(app, destination, instance)
+    try:
+        await destination.know(_known_kinds(app))
+        await destination.watch(_known_kinds(app))
+    except ClusterError:
+        return failed(app, (), revision=wish, judge=assess, error=message, blind=True)
+    members = members_of(Targets(), destination.get, destination.tracked(instance))
     return failed(app, members, revision=wish, judge=assess, error=message)
 
 
-async def _live_members(app: Application, destination: Destination, instance: str) -> list[Member]:
-    try:
-        await destination.watch(_known_kinds(app))
-    except ClusterError:
-        return []
-    return members_of(Targets(), destination.get, destination.tracked(instance))
+def _blind(app: Application, members: Sequence[Member], revision: str, error: ClusterError) -> Comparison:
+    message = f"Failed to load live state: {error}"
+    return failed(app, members, revision=revision, judge=assess, error=message, blind=True)
 
 
 async def _with_predictions(members: list[Member], destination: Destination) -> list[Member]:

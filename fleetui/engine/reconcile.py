@@ -6,6 +6,7 @@ in the cluster; what is kept in memory (delays between waves) may be lost withou
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ from fleetui.engine.status import (
 from fleetui.engine.sync import sync_step
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
-from fleetui.model.errors import MissingError, RepositoryUnreachableError
+from fleetui.model.errors import FleetError, MissingError, RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
 from fleetui.model.times import format_time
@@ -115,6 +116,21 @@ class Reconciler:
         except ApplicationGoneError:
             # Whatever came in between is an event of the watch, and wakes us: trying again before would only spin.
             return _WHEN_WOKEN
+        except FleetError:
+            raise
+        except Exception as error:
+            await self._break_off(ref, error)
+            raise
+
+    async def _break_off(self, ref: ObjectRef, error: Exception) -> None:
+        """Ends an operation that the engine itself stumbles over: it would stumble again at every try."""
+        obj = self._destinations.hub.get(ref)
+        app = Application(obj) if obj is not None else None
+        if app is None or app.operation is None:
+            return
+        message = f"the engine failed: {type(error).__name__}: {error}"
+        with contextlib.suppress(ApplicationGoneError):
+            await self._end(app, self._running_state(app), OperationPhase.ERROR, message, terminating=True)
 
     async def _reconcile(self, ref: ObjectRef, app: Application) -> Again:
         instance = instance_name(app.namespace, app.name, self._settings.namespace)
