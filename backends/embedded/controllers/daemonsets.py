@@ -7,6 +7,7 @@ Owns: the DaemonSet controller. After kubernetes `pkg/controller/daemon` (`manag
 from __future__ import annotations
 
 from backends.embedded.controllers import pods, revisions
+from backends.embedded.controllers.adoption import claim
 from backends.embedded.controllers.events import Recorder
 from backends.embedded.controllers.naming import suffix
 from backends.embedded.controllers.rollout import share
@@ -28,7 +29,7 @@ class DaemonSets:
             return None
         update = revisions.sync(self._world, daemon)
         nodes = self._nodes(daemon)
-        found = self._world.owned(daemon, POD)
+        found = claim(self._world, daemon, POD)
         self._place(daemon, found, nodes, update=update)
         self._roll(daemon, self._world.owned(daemon, POD), nodes, update=update)
         found = self._world.owned(daemon, POD)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 
 from backends.embedded.controllers import conditions, progress, rollout
+from backends.embedded.controllers.adoption import claim
 from backends.embedded.controllers.events import Recorder
 from backends.embedded.controllers.naming import safe_hash
 from backends.embedded.controllers.rollout import replicas_of, status_of
@@ -37,7 +38,7 @@ class Deployments:
         deployment = self._world.get(DEPLOYMENT, namespace, name)
         if deployment is None:
             return None
-        sets = self._world.owned(deployment, REPLICA_SET)
+        sets = claim(self._world, deployment, REPLICA_SET)
         if deleting(deployment):
             self._write_status(deployment, _newest(deployment, sets), sets)
             return None
@@ -59,7 +60,11 @@ class Deployments:
         if resized:
             self._scale(deployment, sets, resized)
             return
-        new = self._sync_new(deployment, new, [rs for rs in sets if rs is not new])
+        old = [rs for rs in sets if rs is not new]
+        if new is None and rollout.recreates(deployment) and not rollout.stopped(old):
+            self._scale(deployment, old, rollout.stops(old))
+            return
+        new = self._sync_new(deployment, new, old)
         if new is None:
             return
         old = [rs for rs in sets if rs["metadata"]["uid"] != new["metadata"]["uid"]]
@@ -78,16 +83,17 @@ class Deployments:
     def _sync_new(self, deployment: Obj, new: Obj | None, old: list[Obj]) -> Obj | None:
         revision = max([rollout.revision_of(rs) for rs in old], default=0) + 1
         if new is None:
-            return self._create(deployment, revision)
+            return self._create(deployment, old, revision)
         annotations = _annotations(deployment, new, revision=max(revision, rollout.revision_of(new)))
         if annotations != new["metadata"].get("annotations"):
             new = self._world.change({**new, "metadata": {**new["metadata"], "annotations": annotations}})
-        self._note_revision(deployment, annotations[rollout.REVISION])
+        found = None
         if conditions.find((deployment.get("status") or {}).get("conditions"), "Progressing") is None:
-            self._progress(deployment, "FoundNewReplicaSet", f'Found new replica set "{new["metadata"]["name"]}"')
+            found = "FoundNewReplicaSet", f'Found new replica set "{new["metadata"]["name"]}"'
+        self._note(deployment, annotations[rollout.REVISION], found)
         return new
 
-    def _create(self, deployment: Obj, revision: int) -> Obj | None:
+    def _create(self, deployment: Obj, old: list[Obj], revision: int) -> Obj | None:
         spec = deployment["spec"]
         salt = str((deployment.get("status") or {}).get("collisionCount") or "")
         digest = safe_hash(spec["template"], salt)
@@ -110,12 +116,14 @@ class Deployments:
         }
         if "minReadySeconds" in spec:
             new["spec"]["minReadySeconds"] = spec["minReadySeconds"]
+        size = new["spec"]["replicas"] = rollout.first_size(deployment, new, old)
         created = self._world.create(new)
         if created is None:
             self._collide(deployment)
             return None
-        self._note_revision(deployment, str(revision))
-        self._progress(deployment, "NewReplicaSetCreated", f'Created new replica set "{name}"')
+        if size:
+            self._events.normal(deployment, "ScalingReplicaSet", f"Scaled up replica set {name} from 0 to {size}")
+        self._note(deployment, str(revision), ("NewReplicaSetCreated", f'Created new replica set "{name}"'))
         return created
 
     def _collide(self, deployment: Obj) -> None:
@@ -146,23 +154,22 @@ class Deployments:
 
     # --- the Deployment itself -------------------------------------------------------------------------------------
 
-    def _note_revision(self, deployment: Obj, revision: str) -> None:
-        meta = deployment["metadata"]
-        current = self._world.get(DEPLOYMENT, meta["namespace"], meta["name"])
-        notes = (current or deployment)["metadata"].get("annotations") or {}
-        if current is not None and notes.get(rollout.REVISION) != revision:
-            changed = {**current["metadata"], "annotations": {**notes, rollout.REVISION: revision}}
-            self._world.change({**current, "metadata": changed})
-
-    def _progress(self, deployment: Obj, reason: str, message: str) -> None:
+    def _note(self, deployment: Obj, revision: str, reached: tuple[str, str] | None) -> None:
+        """Writes the revision, and what the roll-out has reached, through the status as the real controller does: an
+        annotation written otherwise would count as a new generation."""
         meta = deployment["metadata"]
         current = self._world.get(DEPLOYMENT, meta["namespace"], meta["name"])
         if current is None:
             return
-        status = dict(current.get("status") or {})
-        new = progress.condition("Progressing", "True", reason, message=message, now=self._world.now)
-        status["conditions"] = conditions.put_last(status.get("conditions") or [], new)
-        self._world.set_status(current, status)
+        notes = current["metadata"].get("annotations") or {}
+        changed = {**current, "metadata": {**current["metadata"], "annotations": {**notes, rollout.REVISION: revision}}}
+        if reached is not None:
+            status = dict(current.get("status") or {})
+            reason, message = reached
+            new = progress.condition("Progressing", "True", reason, message=message, now=self._world.now)
+            changed["status"] = {**status, "conditions": conditions.put_last(status.get("conditions") or [], new)}
+        if changed != current:
+            self._world.change_status(changed)
 
     def _write_status(self, deployment: Obj, new: Obj | None, sets: list[Obj]) -> None:
         numbers = progress.counts(deployment, new, sets)

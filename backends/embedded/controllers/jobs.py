@@ -126,6 +126,10 @@ class Jobs:
         status = {key: value for key, value in status.items() if value}
         status |= {"terminating": 0, "uncountedTerminatedPods": {}, "ready": sum(map(pods.ready, tally.active))}
         self._world.set_status(job, status)
+        was = conditions.is_true(job, "Suspended")
+        if was != suspended(job):
+            word = "Resumed" if was else "Suspended"
+            self._events.normal(job, word, f"Job {word.lower()}")
         if verdict is not None:
             self._tell(job, verdict)
 

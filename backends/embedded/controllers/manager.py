@@ -64,6 +64,9 @@ OWN: dict[Kind, tuple[str, ...]] = {
 }
 """The controllers that an object's own changes wake."""
 
+ADOPTERS = {POD: (REPLICA_SET, STATEFUL_SET, DAEMON_SET), REPLICA_SET: (DEPLOYMENT,)}
+"""Who may take an object that nobody owns."""
+
 
 class Controller(Protocol):
     def reconcile(self, namespace: str, name: str) -> float | None: ...
@@ -121,17 +124,21 @@ class Controllers:
     def _observe(self, event: Event) -> None:
         kind = event.resource.group_kind
         old = self._world.get(kind, event.record.namespace, event.record.name)
-        if self._world.observe(event):
-            self._wake(kind, event.obj, old)
+        if not self._world.observe(event):
+            return
+        self._wake(kind, event.obj, old)
+        if old is not None and controller_of(event.obj) != controller_of(old):
+            self._wake_owner(old)
 
     def _wake(self, kind: Kind, obj: Obj, old: Obj | None) -> None:
         meta = obj["metadata"]
         namespace, name = meta.get("namespace", ""), meta["name"]
         self._add(OWN.get(kind, ()), namespace, name)
         owner = controller_of(obj)
-        if owner is not None:
-            owned_by = split_api_version(owner["apiVersion"])[0], owner["kind"]
-            self._add(tuple(each for each in OWN.get(owned_by, ()) if each != "kubelet"), namespace, owner["name"])
+        if owner is None:
+            self._wake_adopters(kind, obj)
+        else:
+            self._wake_owner(obj)
         if kind == POD:
             self._wake_for_pod(obj, old)
         elif kind == NODE:
@@ -142,6 +149,19 @@ class Controllers:
             self._add(("volume",), "", obj["spec"]["volumeName"])
         elif kind == VOLUME and obj["spec"].get("claimRef"):
             self._add(("claim",), obj["spec"]["claimRef"]["namespace"], obj["spec"]["claimRef"]["name"])
+
+    def _wake_owner(self, obj: Obj) -> None:
+        owner = controller_of(obj)
+        if owner is not None:
+            kind = split_api_version(owner["apiVersion"])[0], owner["kind"]
+            self._add(OWN.get(kind, ()), obj["metadata"].get("namespace", ""), owner["name"])
+
+    def _wake_adopters(self, kind: Kind, orphan: Obj) -> None:
+        meta = orphan["metadata"]
+        for adopter in ADOPTERS.get(kind, ()):
+            for owner in self._world.of_namespace(adopter, meta["namespace"]):
+                if matches(owner["spec"].get("selector"), meta.get("labels")):
+                    self._add(OWN[adopter], meta["namespace"], owner["metadata"]["name"])
 
     def _wake_for_pod(self, pod: Obj, old: Obj | None) -> None:
         namespace = pod["metadata"]["namespace"]

@@ -34,6 +34,7 @@ def counts(deployment: Obj, new: Obj | None, sets: Sequence[Obj]) -> Obj:
     return {
         "observedGeneration": deployment["metadata"].get("generation", 1),
         **{field: number for field, number in numbers.items() if number},
+        "terminatingReplicas": sum(status_of(rs, "terminatingReplicas") for rs in sets),
         **({"collisionCount": collisions} if collisions else {}),
     }
 

@@ -6,6 +6,7 @@ Owns: the ReplicaSet controller. After kubernetes `pkg/controller/replicaset`.
 from __future__ import annotations
 
 from backends.embedded.controllers import conditions, pods
+from backends.embedded.controllers.adoption import claim
 from backends.embedded.controllers.events import Recorder
 from backends.embedded.controllers.naming import suffix
 from backends.embedded.controllers.rollout import replicas_of
@@ -34,14 +35,16 @@ class ReplicaSets:
             return None
         failure = None
         if not deleting(rs):
-            failure = self._scale(rs, pods.active(self._world.owned(rs, POD)))
+            found = claim(self._world, rs, POD, fits=lambda pod: not pods.finished(pod))
+            failure = self._scale(rs, pods.active(found))
         rs = self._world.get(REPLICA_SET, namespace, name)
         if rs is None:
             return None
         found = pods.active(self._world.owned(rs, POD))
         seconds = int(rs["spec"].get("minReadySeconds") or 0)
         waits = [pods.available_in(pod, seconds, self._world.now) for pod in found]
-        self._world.set_status(rs, _status(rs, found, waits, failure=failure))
+        going = sum(map(deleting, self._world.owned(rs, POD)))
+        self._world.set_status(rs, _status(rs, found, waits, going=going, failure=failure))
         if failure:
             return RETRY
         return min((wait for wait in waits if wait), default=None)
@@ -70,7 +73,7 @@ class ReplicaSets:
             self._events.normal(rs, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
 
 
-def _status(rs: Obj, found: list[Obj], waits: list[float | None], *, failure: Obj | None) -> Obj:
+def _status(rs: Obj, found: list[Obj], waits: list[float | None], *, going: int, failure: Obj | None) -> Obj:
     labels = (rs["spec"]["template"].get("metadata") or {}).get("labels") or {}
     full = [pod for pod in found if labels.items() <= (pod["metadata"].get("labels") or {}).items()]
     numbers = {
@@ -81,6 +84,7 @@ def _status(rs: Obj, found: list[Obj], waits: list[float | None], *, failure: Ob
     return {
         "replicas": len(found),
         **{field: number for field, number in numbers.items() if number},
+        "terminatingReplicas": going,
         "observedGeneration": rs["metadata"].get("generation", 1),
         **({"conditions": [failure]} if failure else {}),
     }

@@ -9,17 +9,21 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection
 
+from backends.embedded.controllers.adoption import claim
 from backends.embedded.controllers.naming import safe_hash
 from backends.embedded.controllers.world import REVISION, World, owner_reference
 from fleetui.model.objects import Obj
 
 LABEL = "controller-revision-hash"
+"""On the Pods of both kinds, and on the revisions of a DaemonSet; those of a StatefulSet have another one."""
+STATEFUL_LABEL = "controller.kubernetes.io/hash"
 
 
-def sync(world: World, owner: Obj) -> Obj:
-    """The revision that holds `owner`'s present template, made or moved to the front where it must be."""
+def sync(world: World, owner: Obj, *, label: str = LABEL) -> Obj:
+    """The revision that holds `owner`'s present template, made or moved to the front where it must be; `label` is where
+    a new one keeps its hash."""
     template = owner["spec"]["template"]
-    found = world.owned(owner, REVISION)
+    found = claim(world, owner, REVISION)
     newest = max((rev["revision"] for rev in found), default=0)
     for revision in found:
         if template_of(revision) != template:
@@ -27,7 +31,7 @@ def sync(world: World, owner: Obj) -> Obj:
         if revision["revision"] < newest:
             return world.change({**revision, "revision": newest + 1})
         return revision
-    return _create(world, owner, newest + 1)
+    return _create(world, owner, newest + 1, label=label)
 
 
 def template_of(revision: Obj) -> Obj:
@@ -46,9 +50,10 @@ def prune(world: World, owner: Obj, used: Collection[str]) -> None:
         world.delete(revision)
 
 
-def _create(world: World, owner: Obj, number: int) -> Obj:
+def _create(world: World, owner: Obj, number: int, *, label: str) -> Obj:
     template = owner["spec"]["template"]
     meta = owner["metadata"]
+    annotations = {"annotations": meta["annotations"]} if meta.get("annotations") else {}
     for salt in ("", *map(str, range(1, 100))):
         digest = safe_hash(template, salt)
         created = world.create(
@@ -58,7 +63,8 @@ def _create(world: World, owner: Obj, number: int) -> Obj:
                 "metadata": {
                     "name": f"{meta['name']}-{digest}",
                     "namespace": meta["namespace"],
-                    "labels": {**((template.get("metadata") or {}).get("labels") or {}), LABEL: digest},
+                    "labels": {**((template.get("metadata") or {}).get("labels") or {}), label: digest},
+                    **annotations,
                     "ownerReferences": [owner_reference(owner)],
                 },
                 "data": {"spec": {"template": {**copy.deepcopy(template), "$patch": "replace"}}},

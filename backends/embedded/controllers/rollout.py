@@ -82,10 +82,23 @@ def revision_of(obj: Mapping[str, Any]) -> int:
 def next_step(deployment: Obj, new: Obj, old: Sequence[Obj]) -> Scales:
     """The next scaling of a roll-out; empty where it must wait or is done."""
     if recreates(deployment):
-        stop = {rs["metadata"]["name"]: 0 for rs in old if replicas_of(rs)}
-        gone = not any(status_of(rs, "replicas") for rs in old)
-        return stop or (_scale_new(deployment, new, old) if gone else {})
+        return stops(old) or (_scale_new(deployment, new, old) if stopped(old) else {})
     return _scale_new(deployment, new, old) or _scale_old(deployment, new, old)
+
+
+def first_size(deployment: Obj, new: Obj, old: Sequence[Obj]) -> int:
+    """The replicas that a ReplicaSet is made with; `new` has none yet."""
+    return _scale_new(deployment, new, old).get(new["metadata"]["name"], 0)
+
+
+def stops(old: Sequence[Obj]) -> Scales:
+    """All of `old` scaled to nothing."""
+    return {rs["metadata"]["name"]: 0 for rs in old if replicas_of(rs)}
+
+
+def stopped(old: Sequence[Obj]) -> bool:
+    """Whether none of `old` wants or has Pods."""
+    return not any(replicas_of(rs) or status_of(rs, "replicas") for rs in old)
 
 
 def resize(deployment: Obj, sets: Sequence[Obj]) -> Scales:

@@ -61,7 +61,8 @@ class Autoscalers:
             stamp = self._world.stamp()
             fresh = {"type": kind, "status": status, "lastTransitionTime": stamp, "reason": reason, "message": message}
             found = conditions.put(found, fresh)
-        numbers = {"currentReplicas": current, "desiredReplicas": desired}
+        generation = scaler["metadata"].get("generation", 1)
+        numbers = {"observedGeneration": generation, "currentReplicas": current, "desiredReplicas": desired}
         self._world.set_status(scaler, {**numbers, "conditions": found})
 
 

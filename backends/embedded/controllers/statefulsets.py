@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 
 from backends.embedded.controllers import pods, revisions
+from backends.embedded.controllers.adoption import claim
 from backends.embedded.controllers.events import Recorder
 from backends.embedded.controllers.rollout import replicas_of
 from backends.embedded.controllers.world import CLAIM, POD, STATEFUL_SET, World, deleting, pod_from
@@ -30,7 +31,8 @@ class StatefulSets:
         sts = self._world.get(STATEFUL_SET, namespace, name)
         if sts is None or deleting(sts):
             return None
-        update = revisions.sync(self._world, sts)
+        claim(self._world, sts, POD, fits=lambda pod: pod["metadata"]["name"].rpartition("-")[0] == name)
+        update = revisions.sync(self._world, sts, label=revisions.STATEFUL_LABEL)
         current = self._current(sts, update)
         self._step(sts, current, update)
         slots = self._slots(sts)
@@ -89,7 +91,7 @@ class StatefulSets:
         pod["spec"]["subdomain"] = sts["spec"].get("serviceName", "")
         self._mount(sts, pod, ordinal)
         if self._world.create(pod) is not None:
-            message = f"create Pod {name} in StatefulSet {sts['metadata']['name']} successful"
+            message = f"Create Pod {name} in StatefulSet {sts['metadata']['name']} successful"
             self._events.normal(sts, "SuccessfulCreate", message)
         return True
 
@@ -118,7 +120,7 @@ class StatefulSets:
             claim |= {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
             claim["metadata"] = {**claim["metadata"], "name": name, "namespace": namespace, "labels": labels}
             if self._world.create(claim) is not None:
-                message = f"create Claim {name} Pod {pod} in StatefulSet {sts['metadata']['name']} success"
+                message = f"Create Claim {name} Pod {pod} in StatefulSet {sts['metadata']['name']} success"
                 self._events.normal(sts, "SuccessfulCreate", message)
 
     def _update(self, sts: Obj, slots: Slots, wanted: range, *, update: Obj) -> None:
@@ -140,7 +142,7 @@ class StatefulSets:
         if deleting(pod):
             return
         self._world.delete(pod)
-        message = f"delete Pod {pod['metadata']['name']} in StatefulSet {sts['metadata']['name']} successful"
+        message = f"Delete Pod {pod['metadata']['name']} in StatefulSet {sts['metadata']['name']} successful"
         self._events.normal(sts, "SuccessfulDelete", message)
 
 

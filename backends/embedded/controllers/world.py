@@ -44,6 +44,8 @@ WATCHED = frozenset(
     }
 )
 
+ADOPTABLE = frozenset({POD, REPLICA_SET, REVISION})
+
 MANAGER = "kube-controller-manager"
 
 
@@ -76,6 +78,7 @@ class World:
         self.random = random
         self._objects: dict[Kind, dict[str, dict[str, Obj]]] = {kind: {} for kind in WATCHED}
         self._owned: dict[str, dict[tuple[Kind, str, str], None]] = {}
+        self._orphans: dict[tuple[Kind, str], dict[str, None]] = {}
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -118,6 +121,11 @@ class World:
         found = [self.get(*key) for key in keys if key[0] == kind]
         return [obj for obj in found if obj is not None]
 
+    def orphans(self, kind: Kind, namespace: str) -> list[Obj]:
+        """The objects of a namespace that nobody controls; only of kinds that somebody could."""
+        found = (self.get(kind, namespace, name) for name in self._orphans.get((kind, namespace), ()))
+        return [obj for obj in found if obj is not None]
+
     @property
     def now(self) -> float:
         """Seconds since the epoch, by the store's clock."""
@@ -142,10 +150,14 @@ class World:
         """Writes everything of `obj` except its status."""
         return self.store.update(obj, manager=manager)
 
+    def change_status(self, obj: Obj, *, manager: str = MANAGER) -> Obj:
+        """Writes the status of `obj`, and of its metadata what goes with it."""
+        return self.store.update(obj, manager=manager, subresource="status")
+
     def set_status(self, obj: Obj, status: Obj, *, manager: str = MANAGER) -> None:
         """Writes `status` where it differs from what `obj` has."""
         if obj.get("status") != status:
-            self.store.update({**obj, "status": status}, manager=manager, subresource="status")
+            self.change_status({**obj, "status": status}, manager=manager)
 
     def delete(self, obj: Obj) -> None:
         """Deletes exactly this object; one that is gone already is fine."""
@@ -165,6 +177,8 @@ class World:
         owner = controller_of(obj)
         if owner is not None:
             self._owned.setdefault(owner["uid"], {})[kind, namespace, name] = None
+        elif kind in ADOPTABLE:
+            self._orphans.setdefault((kind, namespace), {})[name] = None
 
     def _drop(self, kind: Kind, namespace: str, name: str) -> None:
         named = self._objects[kind].get(namespace, {})
@@ -173,10 +187,10 @@ class World:
             self._objects[kind].pop(namespace, None)
 
     def _disown(self, kind: Kind, obj: Obj) -> None:
-        owner = controller_of(obj)
+        owner, meta = controller_of(obj), obj["metadata"]
         if owner is None:
+            self._orphans.get((kind, meta.get("namespace", "")), {}).pop(meta["name"], None)
             return
-        meta = obj["metadata"]
         keys = self._owned.get(owner["uid"], {})
         keys.pop((kind, meta.get("namespace", ""), meta["name"]), None)
         if not keys:
