@@ -17,15 +17,16 @@ import msgspec
 from fleetui.diff.normalize import normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
-from fleetui.engine.application import FIELD_MANAGER, LAST_APPLIED, annotation
+from fleetui.engine.application import FIELD_MANAGER, LAST_APPLIED, annotation, mapping, text
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
-from fleetui.model.errors import StatusError
+from fleetui.model.errors import NotFoundError, StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.ports import Cluster
 
 CLIENT_SIDE_MANAGERS = frozenset({"kubectl-client-side-apply", FIELD_MANAGER})
 _CACHE_LIMIT = 200_000
+_TRIES = 3
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -55,10 +56,32 @@ class Predictor:
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        predicted = await self.predict(target, live, discovery)
-        answer = not same(normalize(predicted), current)
+        answer = await self._ask(target, live, discovery)
         self._remember(target.ref, key, answer)
         return answer
+
+    async def _ask(self, target: Target, live: Obj, discovery: Discovery) -> bool:
+        try:
+            live = await self._in_version(target, live, discovery)
+            for _ in range(_TRIES):
+                predicted = await self.predict(target, live, discovery)
+                if _version(predicted) == _version(live):
+                    break
+                # The watch is behind: compared with an older state, what controllers wrote since would be a drift.
+                live = await self._fresh(target, discovery) or live
+        except NotFoundError:
+            return True
+        return not same(normalize(predicted), normalize(live))
+
+    async def _in_version(self, target: Target, live: Obj, discovery: Discovery) -> Obj:
+        """The live object in the version that Git is written in; the watch may have it in another one."""
+        if live.get("apiVersion") == target.obj.get("apiVersion"):
+            return live
+        return await self._fresh(target, discovery) or live
+
+    async def _fresh(self, target: Target, discovery: Discovery) -> Obj | None:
+        resource = discovery.of(target.obj)
+        return None if resource is None else await self._api.get(resource, target.ref.name, target.ref.namespace)
 
     async def predict(self, target: Target, live: Obj, discovery: Discovery) -> Obj:
         """The object as a sync would leave it.
@@ -102,6 +125,10 @@ def is_schema_error(error: StatusError) -> bool:
     (apimachinery `strict decoding error`, structured-merge-diff `failed to create typed patch object`).
     """
     return "strict decoding error" in error.message or "failed to create typed patch object" in error.message
+
+
+def _version(obj: Mapping[str, Any]) -> str:
+    return text(mapping(obj.get("metadata")).get("resourceVersion"))
 
 
 def _applied_before(live: Mapping[str, Any]) -> bool:
