@@ -116,7 +116,7 @@ class EngineLease:
                 renewed = mapping(lease.get("spec")).get("renewTime")
                 await asyncio.sleep(wait)
                 again = await self._api.get(resource, NAME, NAMESPACE)
-                if mapping(again.get("spec")).get("renewTime") != renewed:
+                if mapping(again.get("spec")).get("renewTime") != renewed and self._held_for(again) > 0:
                     raise self._held(again)
                 lease = again
             try:
@@ -138,7 +138,9 @@ class EngineLease:
         if not holder or holder == self._identity or _is_dead(holder):
             return 0.0
         renewed = parse_time(text(spec.get("renewTime"))) or 0.0
-        return max(0.0, renewed + float(whole(spec.get("leaseDurationSeconds"), int(DURATION))) - self._clock.now())
+        duration = float(whole(spec.get("leaseDurationSeconds"), int(DURATION)))
+        # The holder's clock may run ahead of ours: one duration without a renewal is enough in any case.
+        return min(duration, max(0.0, renewed + duration - self._clock.now()))
 
     def _mine(self, lease: Obj) -> Obj:
         now = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -163,13 +165,21 @@ class EngineLease:
         while True:
             await asyncio.sleep(RENEW)
             try:
-                lease = await self._api.replace(resource, self._mine(lease), field_manager=MANAGER)
-            except ConflictError:
-                lease = await self._api.get(resource, NAME, NAMESPACE)
-                if mapping(lease.get("spec")).get("holderIdentity") != self._identity:
-                    raise self._held(lease) from None
+                lease = await self._renew(resource, lease)
             except ClusterError as error:
+                # A hub that is away for a while lets nobody else in either; who came first is told when it is back.
                 _log.warning("cluster %s: the lease could not be renewed: %s", self._api.name, error)
+
+    async def _renew(self, resource: ApiResource, lease: Obj) -> Obj:
+        try:
+            return await self._api.replace(resource, self._mine(lease), field_manager=MANAGER)
+        except NotFoundError:
+            return await self._api.create(resource, self._mine({}), field_manager=MANAGER)
+        except ConflictError:
+            fresh = await self._api.get(resource, NAME, NAMESPACE)
+            if mapping(fresh.get("spec")).get("holderIdentity") not in {"", None, self._identity}:
+                raise self._held(fresh) from None
+            return await self._api.replace(resource, self._mine(fresh), field_manager=MANAGER)
 
     async def _release(self) -> None:
         try:
