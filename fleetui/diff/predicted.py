@@ -118,6 +118,8 @@ class _Merger:
         return result
 
     def _set(self, result: Obj, key: str, desired: Any, live: Any, claim: Claim | None) -> None:
+        if live == desired and not live:
+            return
         value = self._fresh(desired) if live is None else self._values(desired, live, claim, key)
         emptied = value == {} and bool(live) and not is_atomic_map(key)
         _put(result, key, None if emptied else self._kept(key, value))

@@ -105,63 +105,64 @@ class _Builder:
         self._changes = changes
 
     def root(self, live: Any, desired: Any) -> None:
-        first = len(self.rows)
         self._children(live, desired, (), 0, "")
-        change = self._changes.get(((), ChangeKind.ADD)) or self._changes.get(((), ChangeKind.REMOVE))
-        if change is not None and len(self.rows) > first:
-            self.rows[first] = msgspec.structs.replace(self.rows[first], change=change)
+        self._mark((), 0, live, desired)
 
     def _node(self, live: Any, desired: Any, path: Path, indent: int, *, key: str, lead: str) -> None:
         """The rows of one field (`key` set) or one item of a list (`key` empty)."""
-        shapes = {_shape(side) for side in (live, desired) if side is not _ABSENT}
-        if len(shapes) > 1:  # a map on one side and none on the other: first the one, then the other
+        first = len(self.rows)
+        shape = _common_shape(live, desired, item=not key)
+        if shape is None:  # a map on one side and none on the other: first the one, then the other
             self._node(live, _ABSENT, path, indent, key=key, lead=lead)
             self._node(_ABSENT, desired, path, indent, key=key, lead=lead)
-        elif shapes == {"leaf"}:
-            self._leaf(live, desired, path, indent, label=(lead + key).rstrip())
-        elif key or shapes == {"list"}:
+        elif shape == "leaf":
+            equal = same(live, desired)
+            self._add(path, indent, (lead + key).rstrip(), _text(live), _text(desired), equal=equal)
+        elif shape == "text":
+            self._block(live, desired, path, indent, label=(lead + key).rstrip())
+        elif key or shape == "list":
             self._add(path, indent, (lead + key).rstrip(), _held(live), _held(desired))
             # As kubectl has it: a field's map is indented, a field's list is not.
-            self._children(live, desired, path, indent + bool(lead) + (shapes == {"map"}), "")
+            self._children(live, desired, path, indent + bool(lead) + (shape == "map"), "")
         else:
             self._children(live, desired, path, indent, lead)
+        self._mark(path, first, live, desired)
+
+    def _mark(self, path: Path, first: int, live: Any, desired: Any) -> None:
+        """Puts the change at `path`, if it has not been put yet, on the row with which it begins."""
+        kinds = [ChangeKind.ADD] if live is _ABSENT else [ChangeKind.REMOVE] if desired is _ABSENT else []
+        for kind in (*kinds, ChangeKind.CHANGE):
+            change = self._changes.get((path, kind))
+            if change is not None and first < len(self.rows) and self.rows[first].change is None:
+                del self._changes[path, kind]
+                self.rows[first] = msgspec.structs.replace(self.rows[first], change=change)
 
     def _children(self, live: Any, desired: Any, path: Path, indent: int, lead: str) -> None:
-        if _shape(live if live is not _ABSENT else desired) == "list":
+        if isinstance(live if live is not _ABSENT else desired, list):
             for have, want, position in _items(live, desired, path):
                 self._node(have, want, (*path, position), indent, key="", lead="- ")
             return
         ours, theirs = (side if isinstance(side, dict) else {} for side in (live, desired))
         for number, key in enumerate(sorted({*ours, *theirs}, key=_key_order if lead else str)):
-            first = number == 0
             self._node(
                 ours.get(key, _ABSENT),
                 theirs.get(key, _ABSENT),
                 (*path, key if isinstance(key, str) else str(key)),
-                indent + (bool(lead) and not first),
+                indent + (bool(lead) and number > 0),
                 key=f"{scalar(key)}:",
-                lead=lead if first else "",
+                lead="" if number else lead,
             )
 
-    def _leaf(self, live: Any, desired: Any, path: Path, indent: int, *, label: str) -> None:
-        headers = [_header(side) for side in (live, desired)]
-        if None in headers:
-            self._add(path, indent, label, _text(live), _text(desired), equal=same(live, desired))
-            return
-        self._add(path, indent, label, headers[0] or None, headers[1] or None, equal=same(live, desired))
+    def _block(self, live: Any, desired: Any, path: Path, indent: int, *, label: str) -> None:
+        self._add(path, indent, label, _header(live), _header(desired), equal=live == desired)
         inner = indent + 1 + label.startswith("- ")  # below a key, not below its dash
         for have, want in _aligned(_text_lines(live), _text_lines(desired)):
-            kind = _kind(have, want, equal=have == want)
-            self.rows.append(DiffRow(path, inner, "", have, want, kind))
+            self._add(path, inner, "", have, want, equal=have == want)
 
     def _add(
         self, path: Path, indent: int, key: str, live: str | None, desired: str | None, *, equal: bool = True
     ) -> None:
-        kind = _kind(live, desired, equal=equal)
-        change = None
-        for expected in ([ChangeKind(kind)] if kind is not RowKind.EQUAL else []) + [ChangeKind.CHANGE]:
-            change = change or self._changes.pop((path, expected), None)
-        self.rows.append(DiffRow(path, indent, key, live, desired, kind, change))
+        self.rows.append(DiffRow(path, indent, key, live, desired, _kind(live, desired, equal=equal)))
 
 
 def _kind(live: str | None, desired: str | None, *, equal: bool) -> RowKind:
@@ -172,14 +173,30 @@ def _kind(live: str | None, desired: str | None, *, equal: bool) -> RowKind:
     return RowKind.EQUAL if equal else RowKind.CHANGE
 
 
-def _shape(value: Any) -> str:
-    if isinstance(value, dict) and value:
-        return "map"
-    return "list" if isinstance(value, list) and value else "leaf"
+def _common_shape(live: Any, desired: Any, *, item: bool) -> str | None:
+    """What both sides are: ``map``, ``list``, ``text`` (of several lines) or ``leaf``; None where they differ.
+
+    An empty map or list is a leaf. A field's empty map and a filled one are both maps; an item's have no row in common.
+    """
+    sides = [side for side in (live, desired) if side is not _ABSENT]
+    types = {_type(side) for side in sides}
+    filled = [bool(side) for side in sides]
+    if len(types) > 1:
+        return None
+    shape = types.pop()
+    if shape in {"map", "list"} and not any(filled):
+        return "leaf"
+    return None if item and shape == "map" and not all(filled) else shape
+
+
+def _type(side: Any) -> str:
+    if isinstance(side, str) and block_header(side):
+        return "text"
+    return "map" if isinstance(side, dict) else "list" if isinstance(side, list) else "leaf"
 
 
 def _held(side: Any) -> str | None:
-    return None if side is _ABSENT else ""
+    return None if side is _ABSENT else "" if side else scalar(side)
 
 
 def _text(side: Any) -> str | None:
@@ -187,10 +204,7 @@ def _text(side: Any) -> str | None:
 
 
 def _header(side: Any) -> str | None:
-    """How a text of several lines begins; empty for an absent side, None for any other value."""
-    if side is _ABSENT:
-        return ""
-    return block_header(side) if isinstance(side, str) else None
+    return None if side is _ABSENT else block_header(side)
 
 
 def _text_lines(side: Any) -> list[str]:
