@@ -6,8 +6,10 @@ drops, writing fails; Textual's writer thread would die of it, its queue fill, a
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
@@ -48,6 +50,8 @@ class LossyFile:
             work()
         except OSError:
             self.gone = True
+            with suppress(OSError):  # what is still buffered has to go somewhere, or Python itself fails at the end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
             self._lost()
 
 

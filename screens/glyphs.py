@@ -101,10 +101,12 @@ def for_terminal(environ: Mapping[str, str] = os.environ) -> Glyphs:
 
     ``FLEETUI_ASCII=1`` asks for the letters whatever the encoding is, ``0`` for the glyphs. Otherwise the first of
     LC_ALL, LC_CTYPE and LANG that is set says it (POSIX 8.2). Python's own encoding says nothing: it coerces the C
-    locale to UTF-8, and the terminal does not.
+    locale to UTF-8 (PEP 538, by an LC_CTYPE of its own), and the terminal does not.
     """
     asked = environ.get("FLEETUI_ASCII", "")
     if asked:
         return UNICODE if asked == "0" else ASCII
-    named = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
+    coerced = environ.get("LC_CTYPE") in {"C.UTF-8", "C.utf8"} and environ.get("LANG", "") in {"", "C", "POSIX"}
+    names = ("LC_ALL", "LANG") if coerced else ("LC_ALL", "LC_CTYPE", "LANG")
+    named = next((environ[name] for name in names if environ.get(name)), "")
     return UNICODE if "utf8" in named.lower().replace("-", "") else ASCII

@@ -38,8 +38,7 @@ class VirtualRows(ScrollView, can_focus=True, inherit_bindings=False):
     VirtualRows {
         height: 1fr;
         overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-gutter: stable;
+        overflow-y: scroll;  /* always: one that comes with the rows costs a second frame, and moves the columns */
         scrollbar-size-vertical: 1;
     }
     """

@@ -95,17 +95,18 @@ class FleetTable(VirtualRows):
         state = self.state_of(index)
         style = self.palette.style
         mark = self.glyphs.marked if key in self.marks else ""
-        segments = [Segment(pad(mark, MARGIN), style("accent", state))]
         places = {column.id: place for place, column in enumerate(self.columns)}
-        for number, (column, cells) in enumerate(self._layout):
+        # Blanks look alike in any colour: in that of what stands beside them they cost no bytes of style.
+        beside = row.cells[places[self._layout[0][0].id]].role if self._layout else ""
+        segments = [Segment(pad(mark, MARGIN), style("accent" if mark else beside, state, dim=row.dim and not mark))]
+        for column, cells in self._layout:
             place = places[column.id]
             changed = (key, place) in self._flashes
-            if number:
-                segments.append(Segment(" " * GAP, style("", state)))
             segments += [
                 Segment(text, style(role, state, dim=row.dim, changed=changed))
                 for text, role in fit_cell(row.cells[place], cells, column, ellipsis=self.glyphs.ellipsis)
             ]
+            segments.append(Segment(" " * GAP, style(row.cells[place].role, state, dim=row.dim)))
         return segments
 
     def on_resize(self) -> None:  # the base's own handler is called too, after this one

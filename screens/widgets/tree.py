@@ -77,10 +77,9 @@ class FleetTree(VirtualRows):
         used = width_of(node.glyphs)
         info = cut_end(node.info.text, max(0, width - MARGIN - label - GLYPHS - 2), self.glyphs.ellipsis)
         return [
-            Segment(pad(mark, MARGIN), style("accent", state)),
+            Segment(pad(mark, MARGIN), style("accent" if mark else "muted", state)),
             Segment(left, style("muted", state)),
-            Segment(fit(node.name.text, room, ellipsis=self.glyphs.ellipsis), style(node.name.role, state)),
-            Segment("  ", style("", state)),
+            Segment(fit(node.name.text, room, ellipsis=self.glyphs.ellipsis) + "  ", style(node.name.role, state)),
             *self.plain(node.glyphs, state),
             Segment(" " * max(1, GLYPHS - used) + info, style(node.info.role, state)),
         ]

@@ -245,6 +245,8 @@ def test_a_clusters_colour_is_the_same_as_long_as_the_console_runs() -> None:
         ({"LC_CTYPE": "UTF-8"}, UNICODE),
         ({"LANG": "C"}, ASCII),
         ({}, ASCII),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, ASCII),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "en_US.UTF-8"}, UNICODE),
         ({"LANG": "de_DE"}, ASCII),
         ({"LC_ALL": "C", "LANG": "en_US.UTF-8"}, ASCII),
         ({"LANG": "en_US.UTF-8", "FLEETUI_ASCII": "1"}, ASCII),

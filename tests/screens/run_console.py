@@ -1,0 +1,47 @@
+"""The console in front of a scripted fleet, as a program: ``python -m tests.screens.run_console SCENARIO FILE``.
+
+SCENARIO is small, hostile or many. Writes into FILE how many frames had been painted and which modules were loaded
+when the fleet was opened.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from fleetui.runtime import Runtime
+from screens.app import FleetApp
+
+
+def main(scenario: str, noted: Path) -> int:
+    frames: list[int] = []
+
+    def note() -> None:
+        loaded = sorted({name.partition(".")[0] for name in sys.modules})
+        noted.write_text(f"{len(frames)}\n" + "\n".join(loaded), encoding="utf-8")
+
+    async def start() -> object:
+        note()
+        fleet = scenarios()[scenario]()
+        return await fleet.open()  # type: ignore[attr-defined]
+
+    with Runtime() as runtime:
+        app = FleetApp(start, runtime, contexts=("east",), now=lambda: 1_760_000_000.0)  # type: ignore[arg-type]
+        app.post_display_hook = lambda: frames.append(1)  # type: ignore[method-assign]
+        app.run()
+    return app.return_code or 0
+
+
+def scenarios() -> dict[str, Callable[[], object]]:
+    from tests.screens import fake_fleet, hostile
+
+    def many() -> fake_fleet.FakeFleet:
+        apps = (fake_fleet.app(f"app-{number:04}", "east") for number in range(1000))
+        return fake_fleet.FakeFleet(*apps, clusters=(fake_fleet.status("east"),))
+
+    return {"small": fake_fleet.small_fleet, "hostile": hostile.hostile_fleet, "many": many}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
