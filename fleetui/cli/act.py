@@ -6,6 +6,8 @@ console.
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from fleetui.cli.report import say
 from fleetui.fleet.views import Action, ActionKind
 from fleetui.fleet.wait import wait_for
 from fleetui.model.app import App, AppKey
-from fleetui.model.errors import ExitCode, MissingError, UsageError
+from fleetui.model.errors import ExitCode, MissingError, RefusedError, UsageError
 from fleetui.model.objects import ObjectRef
 from fleetui.model.status import OperationPhase
 
@@ -46,6 +48,7 @@ def run_sync(
     prune: bool,
     dry_run: bool,
     resources: Sequence[str],
+    yes: str,
     wait: bool,
     timeout: float | None,
 ) -> int:
@@ -57,7 +60,7 @@ def run_sync(
         action = Action(
             kind=ActionKind.SYNC, app=key, revision=revision, prune=prune, dry_run=dry_run, resources=chosen
         )
-        return await _do(fleet, action, wait=wait, settle=wait and not dry_run, timeout=timeout)
+        return await _do(fleet, action, yes=yes, wait=wait, settle=wait and not dry_run, timeout=timeout)
 
     return with_fleet(scope, work)
 
@@ -67,7 +70,7 @@ def run_refresh(scope: Scope, text: str, *, hard: bool) -> int:
 
     async def work(fleet: LiveFleet) -> int:
         key = await loaded_app(fleet, text, scope)
-        return await _do(fleet, Action(kind=ActionKind.REFRESH, app=key, hard=hard), wait=False)
+        return await _do(fleet, Action(kind=ActionKind.REFRESH, app=key, hard=hard))
 
     return with_fleet(scope, work)
 
@@ -79,6 +82,7 @@ def run_rollback(
     *,
     prune: bool,
     dry_run: bool,
+    yes: str,
     wait: bool,
     timeout: float | None,
 ) -> int:
@@ -88,7 +92,7 @@ def run_rollback(
         key = await loaded_app(fleet, text, scope)
         chosen = history_id if history_id is not None else _previous(fleet.apps[key])
         action = Action(kind=ActionKind.ROLLBACK, app=key, history_id=chosen, prune=prune, dry_run=dry_run)
-        return await _do(fleet, action, wait=wait, timeout=timeout)
+        return await _do(fleet, action, yes=yes, wait=wait, timeout=timeout)
 
     return with_fleet(scope, work)
 
@@ -106,8 +110,15 @@ def run_wait(scope: Scope, text: str, *, sync: bool, health: bool, timeout: floa
 
 
 async def _do(
-    fleet: LiveFleet, action: Action, *, wait: bool, settle: bool = False, timeout: float | None = None
+    fleet: LiveFleet,
+    action: Action,
+    *,
+    yes: str = "",
+    wait: bool = False,
+    settle: bool = False,
+    timeout: float | None = None,
 ) -> int:
+    await _confirm(fleet, action, yes)
     outcome = await fleet.execute(action)
     if not outcome.accepted:
         say(f"fleetui: {outcome.message}")
@@ -122,6 +133,22 @@ async def _do(
     app = await wait_for(fleet, action.app, sync=True, health=True, timeout=timeout)
     click.echo(f"{action.app}: {app.sync}, {app.health.status}")
     return ExitCode.OK
+
+
+async def _confirm(fleet: LiveFleet, action: Action, yes: str) -> None:
+    """A protected cluster wants its name, from the command line or typed.
+
+    Raises:
+        RefusedError: it was not given, or another one was.
+    """
+    wanted = (await fleet.plan(action)).type_to_confirm if not action.dry_run else ""
+    if not wanted or yes == wanted:
+        return
+    if not yes and sys.stdin.isatty():
+        say(f"{wanted} is protected. Type its name to {action.kind} {action.app}:")
+        yes = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    if yes.strip() != wanted:
+        raise RefusedError(f"cluster {wanted} is protected: nothing was done", f"--yes {wanted} confirms")
 
 
 def _tell_end(key: AppKey, app: App) -> bool:

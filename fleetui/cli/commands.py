@@ -113,6 +113,7 @@ def history(scope: Scope, app: str, output: str) -> int:
 @click.option(
     "--resource", "resources", multiple=True, metavar="GROUP/KIND/NAMESPACE/NAME", help="Only this object; repeatable."
 )
+@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
 @click.option("--wait", is_flag=True, help="Wait for the end, and for Synced and Healthy.")
 @click.option("--timeout", callback=duration, help="How long to wait, e.g. 5m.")
 def sync(
@@ -122,6 +123,7 @@ def sync(
     prune: bool,
     dry_run: bool,
     resources: tuple[str, ...],
+    yes: str,
     wait: bool,
     timeout: float | None,
 ) -> int:
@@ -129,7 +131,15 @@ def sync(
     from fleetui.cli.act import run_sync
 
     return run_sync(
-        scope, app, revision=revision, prune=prune, dry_run=dry_run, resources=resources, wait=wait, timeout=timeout
+        scope,
+        app,
+        revision=revision,
+        prune=prune,
+        dry_run=dry_run,
+        resources=resources,
+        yes=yes,
+        wait=wait,
+        timeout=timeout,
     )
 
 
@@ -150,15 +160,23 @@ def refresh(scope: Scope, app: str, hard: bool) -> int:
 @click.argument("history_id", metavar="[ID]", type=int, required=False)
 @click.option("--prune", is_flag=True, help="Delete what was not there then.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
+@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
 @click.option("--wait", is_flag=True, help="Wait for the end.")
 @click.option("--timeout", callback=duration, help="How long to wait, e.g. 5m.")
 def rollback(
-    scope: Scope, app: str, history_id: int | None, prune: bool, dry_run: bool, wait: bool, timeout: float | None
+    scope: Scope,
+    app: str,
+    history_id: int | None,
+    prune: bool,
+    dry_run: bool,
+    yes: str,
+    wait: bool,
+    timeout: float | None,
 ) -> int:
     """Go back to an entry of the history; without ID to the one before the current."""
     from fleetui.cli.act import run_rollback
 
-    return run_rollback(scope, app, history_id, prune=prune, dry_run=dry_run, wait=wait, timeout=timeout)
+    return run_rollback(scope, app, history_id, prune=prune, dry_run=dry_run, yes=yes, wait=wait, timeout=timeout)
 
 
 @cli.command()

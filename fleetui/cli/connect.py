@@ -70,7 +70,13 @@ class Connection:
         from backends.argocd import ArgoDialect
         from fleetui.fleet.fleet import LiveFleet
 
-        return LiveFleet(self.stores, [ArgoDialect()], self.repositories, read_only=self.scope.read_only)
+        return LiveFleet(
+            self.stores,
+            [ArgoDialect()],
+            self.repositories,
+            read_only=self.scope.read_only,
+            namespaces=(self.scope.namespace,),
+        )
 
     async def close(self) -> None:
         """Ends every watch and every process."""

@@ -99,6 +99,7 @@ def show_clusters(scope: Scope, output: str) -> int:
 
     async def work(fleet: LiveFleet) -> int:
         await fleet.loaded()
+        await fleet.versions()
         counts = tables.count_by_hub(fleet.apps.values())
         emit_rows(
             sorted(fleet.clusters.values(), key=lambda status: status.name),

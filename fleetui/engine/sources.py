@@ -6,6 +6,7 @@ woken by the cluster asks Git for nothing. Never here: Git itself (`backends.git
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ class Sources:
             files = await self._repository(text(source.get("repoURL"))).files(sha, "" if path == "." else path)
         except PathNotFoundError as error:
             raise FleetError(f"{path}: app path does not exist") from error
-        return render(source, files)
+        # Large folders take hundreds of milliseconds, which the watches of this loop must not wait for.
+        return await asyncio.to_thread(render, source, files)
 
     def _repository(self, url: str) -> Repository:
         repository = self._open.get(url)

@@ -6,6 +6,7 @@ track, so that console and engine see the same.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from fleetui.engine.application import text
@@ -64,7 +65,8 @@ async def desired_of(
         raise FleetError(f"{subject.app.key}: there is no folder {path} in {wish}", f"commit {sha[:7]}") from error
     discovery = await subject.place.api.discover()
     namespace = subject.app.destination.namespace
-    targets = targets_of(render(source, files), discovery, app=subject.tracking, namespace=namespace)
+    manifests = await asyncio.to_thread(render, source, files)
+    targets = targets_of(manifests, discovery, app=subject.tracking, namespace=namespace)
     return Desired(sha, targets, discovery)
 
 

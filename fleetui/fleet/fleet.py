@@ -138,6 +138,11 @@ class LiveFleet:
         away = {name: status.message for name, status in self._clusters.items() if _is_away(status)}
         return {name: f"{name}: {problem}" for name, problem in (away | self._problems()).items()}
 
+    async def versions(self) -> None:
+        """Returns when every cluster that answers has said its version (`ClusterStatus.version`)."""
+        live = [store.api for store in self._stores.values() if store.api.status.state is ClusterState.LIVE]
+        await asyncio.gather(*(api.discover() for api in live), return_exceptions=True)
+
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
         listener(self._as_of_now(ChangeSet(apps=dict(self._apps), clusters=dict(self._clusters))))
