@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from fleetui.diff.lists import DEFAULTS
+from fleetui.model.times import parse_time
 
 FieldTree = Mapping[str, Any]
 """A node of `fieldsV1`; an empty one is a leaf."""
@@ -22,12 +23,12 @@ SELF = "."
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One entry of managedFields; `time` as it is written."""
+    """One entry of managedFields; `time` in seconds since the epoch, None where it says none."""
 
     manager: str
     operation: str
     subresource: str
-    time: str
+    time: float | None
     fields: FieldTree
 
 
@@ -47,7 +48,7 @@ def entries_of(managed_fields: Sequence[Any]) -> Iterator[Entry]:
                 manager=_text(raw, "manager"),
                 operation=_text(raw, "operation"),
                 subresource=_text(raw, "subresource"),
-                time=_text(raw, "time"),
+                time=parse_time(_text(raw, "time")),
                 fields=fields,
             )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from operator import is_
 from typing import Any
 
 import msgspec
@@ -171,36 +172,48 @@ QUANTITIES: dict[tuple[str, str], tuple[Steps, ...]] = {
 """Where the built-in kinds hold quantities; Rollout is Argo CD's one default of `knownTypeFields`."""
 
 
+Tree = dict[str, Any]
+"""Ways that begin alike, walked together: step -> tree; an empty tree ends a way."""
+
+
+def _tree(ways: tuple[Steps, ...]) -> Tree:
+    root: Tree = {}
+    for way in ways:
+        node = root
+        for part in way:
+            node = node.setdefault(part, {})
+    return root
+
+
 def _quantities(ways: tuple[Steps, ...]) -> Callable[[Obj], Obj]:
-    def rule(obj: Obj) -> Obj:
-        for way in ways:
-            obj = _rewritten(obj, way, 0)
-        return obj
-
-    return rule
+    tree = _tree(ways)
+    return lambda obj: dict(_rewritten(obj, tree))
 
 
-def _rewritten(value: Any, way: Steps, at: int) -> Any:
-    """`value` with each quantity at the end of `way` in its one form; the same object where nothing is to be done."""
-    if at == len(way):
+def _rewritten(value: Any, tree: Tree) -> Any:
+    """`value` with each quantity at the end of a way in its one form; the same object where nothing is to be done."""
+    if not tree:
         return _quantity(value)
-    if way[at] != "*":
-        if not isinstance(value, dict) or way[at] not in value:
-            return value
-        before = value[way[at]]
-        after = _rewritten(before, way, at + 1)
-        return value if after is before else {**value, way[at]: after}
+    if "*" in tree:
+        return _each_rewritten(value, tree["*"])
+    if not isinstance(value, dict):
+        return value
+    result = value
+    for part, below in tree.items():
+        before = value.get(part)
+        if before is not None and (after := _rewritten(before, below)) is not before:
+            result = {**result, part: after}
+    return result
+
+
+def _each_rewritten(value: Any, tree: Tree) -> Any:
     if isinstance(value, dict):
-        pairs = {key: _rewritten(item, way, at + 1) for key, item in value.items()}
-        return value if all(pairs[key] is item for key, item in value.items()) else pairs
+        pairs = {key: _rewritten(item, tree) for key, item in value.items()}
+        return value if all(map(is_, pairs.values(), value.values())) else pairs
     if isinstance(value, list):
-        items = [_rewritten(item, way, at + 1) for item in value]
-        return value if all(map(_is, items, value)) else items
+        items = [_rewritten(item, tree) for item in value]
+        return value if all(map(is_, items, value)) else items
     return value
-
-
-def _is(left: object, right: object) -> bool:
-    return left is right
 
 
 def _quantity(value: Any) -> Any:

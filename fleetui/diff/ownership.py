@@ -11,7 +11,6 @@ from typing import Any
 
 from fleetui.diff.fields import Entry, FieldTree, entries_of, field_node, is_leaf, item_node, managed_fields_of
 from fleetui.model.change import Blame, Path
-from fleetui.model.times import parse_time
 
 ENGINES: Collection[str] = frozenset({"argocd-controller", "kustomize-controller", "helm-controller"})
 """The field managers under which reconcilers apply what Git says."""
@@ -36,17 +35,22 @@ def blame(
     """
     if managed_fields is None:
         managed_fields = managed_fields_of(live)
-    owners: list[tuple[tuple[bool, int, float], Entry]] = []
-    for entry in entries_of(managed_fields):
+    return blame_among(list(entries_of(managed_fields)), live, path, engines=engines)
+
+
+def blame_among(
+    entries: Sequence[Entry], live: Mapping[str, Any], path: Path, *, engines: Collection[str] = ENGINES
+) -> Blame | None:
+    """As `blame`, for whoever asks for many paths of one object."""
+    best: tuple[bool, int, float] | None = None
+    owner: Entry | None = None
+    for entry in entries:
         depth = _owned_depth(entry, live, path)
         if depth is not None:
-            moment = parse_time(entry.time)
-            rank = (entry.manager not in engines, depth, float("-inf") if moment is None else moment)
-            owners.append((rank, entry))
-    if not owners:
-        return None
-    owner = max(owners, key=lambda pair: pair[0])[1]
-    return Blame(owner.manager, owner.operation, parse_time(owner.time))
+            rank = (entry.manager not in engines, depth, float("-inf") if entry.time is None else entry.time)
+            if best is None or rank > best:
+                best, owner = rank, entry
+    return None if owner is None else Blame(owner.manager, owner.operation, owner.time)
 
 
 def _owned_depth(entry: Entry, live: Any, path: Path) -> int | None:

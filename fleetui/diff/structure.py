@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from fleetui.diff.fields import managed_fields_of
+from fleetui.diff.fields import Entry, entries_of, managed_fields_of
 from fleetui.diff.lists import match, steady
-from fleetui.diff.ownership import blame
+from fleetui.diff.ownership import blame_among
 from fleetui.model.change import Change, ChangeKind, Path
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import Obj
@@ -65,7 +65,8 @@ def compare(
     differences.sort(key=_path)
     if managed_fields is None:
         managed_fields = managed_fields_of(live)
-    return [_change(difference, live, managed_fields) for difference in differences]
+    entries = list(entries_of(managed_fields))
+    return [_change(difference, live, entries) for difference in differences]
 
 
 def same(left: Any, right: Any) -> bool:
@@ -80,9 +81,9 @@ def _path(difference: Difference) -> Path:
     return difference[0]
 
 
-def _change(difference: Difference, live: Mapping[str, Any] | None, managed_fields: Sequence[Any]) -> Change:
+def _change(difference: Difference, live: Mapping[str, Any] | None, entries: Sequence[Entry]) -> Change:
     path, kind, before, after = difference
-    who = blame(live, path, managed_fields=managed_fields) if managed_fields and live and kind is not _ADD else None
+    who = blame_among(entries, live, path) if entries and live is not None and kind is not _ADD else None
     return Change(path, kind, before, after, who)
 
 
