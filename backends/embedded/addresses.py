@@ -54,8 +54,10 @@ class Addresses:
             if not spec.get(key) and before.get(key):
                 spec[key] = before[key]
         self._fill_address(service, before)
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        # A headless Service without a selector is of both families whatever the cluster is.
+        both = spec["clusterIP"] == "None" and not spec.get("selector")
+        spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if both else ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "RequireDualStack" if both else "SingleStack")
         if spec["type"] in ("NodePort", "LoadBalancer") and spec.get("allocateLoadBalancerNodePorts", True):
             self._fill_ports(service, before)
 

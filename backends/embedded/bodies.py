@@ -37,7 +37,7 @@ def parse(call: Call) -> Any:
         return msgspec.json.decode(call.body)
     except msgspec.DecodeError as error:
         if "yaml" not in media:
-            raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+            raise unrecognized(call.body, str(error)) from None
     return _parse_yaml(call.body)
 
 
@@ -74,10 +74,18 @@ def object_of(call: Call, target: Target) -> Obj:
     """
     obj = parse(call)
     if not isinstance(obj, dict):
-        raise bad_request(f"couldn't get version/kind; json parse error: {_go_kind(obj)}")
+        raise unrecognized(call.body, _go_kind(obj), target.resource.kind)
     check_kind(obj, target.resource)
     check_namespace(obj, target)
     return obj
+
+
+def unrecognized(body: bytes, why: str, kind: str = "") -> ApiError:
+    """400 of a body that is no object."""
+    shown = body[:64].decode(errors="replace") if body.startswith(b"{") else body[:64].hex()
+    wanted = f" (must be of type {kind})" if kind else ""
+    text = f"couldn't get version/kind; json parse error: {why} ({shown})"
+    return bad_request(f"the object provided is unrecognized{wanted}: {text}")
 
 
 def _go_kind(value: Any) -> str:
@@ -157,8 +165,9 @@ def delete_options(call: Call) -> DeleteOptions:
     if not propagation and orphan is not None:
         propagation = "Orphan" if orphan else "Background"
     if propagation not in ("", "Orphan", "Background", "Foreground"):
-        text = f'propagationPolicy: Unsupported value: "{propagation}": supported values: "Background", "Foreground", '
-        raise ApiError(422, "Invalid", f'DeleteOptions.meta.k8s.io "" is invalid: {text}"Orphan", "nil"')
+        allowed = '"Foreground", "Background", "Orphan", "nil"'
+        message = f'Unsupported value: "{propagation}": supported values: {allowed}'
+        raise call.bad_option("propagationPolicy", message)
     conditions = sent.preconditions or _Preconditions()
     return DeleteOptions(
         propagation=propagation,

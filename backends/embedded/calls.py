@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from backends.embedded.errors import ApiError, PageNotFoundError, bad_request, no_such_path
+from backends.embedded.errors import ApiError, Cause, PageNotFoundError, bad_request, invalid, no_such_path
 from backends.embedded.registry import Registry, ResourceType, Subresource
 
 JSON = "application/json"
@@ -51,12 +51,18 @@ class Call(msgspec.Struct, frozen=True):
         """Whether nothing is to be committed.
 
         Raises:
-            ApiError: 400, dryRun is something else than All.
+            ApiError: 422, dryRun is something else than All.
         """
         text = self.query.get("dryRun", "")
         if text not in ("", "All"):
-            raise bad_request(f'Invalid value: "{text}": supported values: "All"')
+            raise self.bad_option("dryRun", f'Unsupported value: ["{text}"]: supported values: "All"')
         return text == "All"
+
+    def bad_option(self, field: str, message: str, *, reason: str = "FieldValueNotSupported") -> ApiError:
+        """422 of a parameter that has no such value."""
+        kinds = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
+        kind = kinds.get(self.method, "DeleteOptions")
+        return invalid("meta.k8s.io", kind, "", causes=[Cause(reason, message, field)])
 
     @property
     def manager(self) -> str:

@@ -40,6 +40,9 @@ def outgoing(resource: ResourceType, obj: Obj) -> Obj:
     """A stored object as the version of `resource` has it."""
     if resource.group_kind == EVENTS:
         obj = {_FROM_CORE.get(key, key): value for key, value in obj.items()}
+        for key in ("reportingController", "reportingInstance"):
+            if not obj.get(key):
+                obj.pop(key, None)
     return obj | {"apiVersion": resource.api_version}
 
 

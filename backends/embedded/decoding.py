@@ -77,7 +77,9 @@ def _map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj:
         if field is None:
             unknown.append(where)
         elif child is not None:
-            out[key] = _value(field, child, path=where, owner=type_, unknown=unknown)
+            decoded = _value(field, child, path=where, owner=type_, unknown=unknown)
+            if decoded or key not in type_.omitted:
+                out[key] = decoded
         elif not type_.declares(key) and field.scalar == "string":
             out[key] = ""
     for key, default in type_.filled.items():

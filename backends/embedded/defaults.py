@@ -59,7 +59,7 @@ def _volume(obj: Obj) -> None:
 
 def _pod(obj: Obj) -> None:
     spec = obj["spec"]
-    for container in [*spec.get("containers", ()), *spec.get("initContainers", ())]:
+    for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
         limits = container.get("resources", {}).get("limits")
         if limits:
             container["resources"]["requests"] = limits | container["resources"].get("requests", {})
@@ -67,6 +67,15 @@ def _pod(obj: Obj) -> None:
             for port in container.get("ports", ()):
                 unset(port, hostPort=port.get("containerPort", 0))
     absent(spec, enableServiceLinks=True)
+
+
+def _pod_status(obj: Obj) -> None:
+    """Keeps the one address and the list of addresses together."""
+    address, addresses = obj.get("podIP"), obj.get("podIPs")
+    if address and (not addresses or addresses[0].get("ip") != address):
+        obj["podIPs"] = [{"ip": address}]
+    elif addresses and not address:
+        obj["podIP"] = addresses[0].get("ip", "")
 
 
 def _service(obj: Obj) -> None:
@@ -103,6 +112,7 @@ def _deployment(obj: Obj) -> None:
 
 def _daemon_set(obj: Obj) -> None:
     spec = obj["spec"]
+    obj["metadata"].setdefault("annotations", {}).setdefault("deprecated.daemonset.template.generation", "0")
     unset(spec["updateStrategy"], type="RollingUpdate")
     if spec["updateStrategy"]["type"] == "RollingUpdate":
         absent(spec["updateStrategy"].setdefault("rollingUpdate", {}), maxUnavailable=1, maxSurge=0)
@@ -117,7 +127,9 @@ def _stateful_set(obj: Obj) -> None:
         strategy["type"] = "RollingUpdate"
         strategy.setdefault("rollingUpdate", {})
     if strategy["type"] == "RollingUpdate" and "rollingUpdate" in strategy:
-        absent(strategy["rollingUpdate"], partition=0)
+        absent(strategy["rollingUpdate"], partition=0, maxUnavailable=1)
+    for claim in spec.get("volumeClaimTemplates", ()):
+        unset(claim, apiVersion="v1", kind="PersistentVolumeClaim")
     unset(spec.setdefault("persistentVolumeClaimRetentionPolicy", {}), whenDeleted="Retain", whenScaled="Retain")
     absent(spec, replicas=1, revisionHistoryLimit=10)
 
@@ -244,6 +256,8 @@ DEFAULTS: dict[str, Default] = {
     _CORE + "Volume": _volume,
     _CORE + "Service": _service,
     _CORE + "Namespace": _namespace,
+    _CORE + "EndpointPort": _fixed(protocol="TCP"),
+    _CORE + "PodStatus": _pod_status,
     _CORE + "NamespaceStatus": _fixed(phase="Active"),
     _CORE + "Probe": _fixed(timeoutSeconds=1, periodSeconds=10, successThreshold=1, failureThreshold=3),
     _CORE + "HTTPGetAction": _fixed(path="/", scheme="HTTP"),

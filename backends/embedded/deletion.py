@@ -72,7 +72,8 @@ def delete(store: ObjectStore, resource: ResourceType, record: Record, options: 
         return Deletion(obj, gone=True)
     if not record.terminating:
         meta["deletionTimestamp"] = format_time(store.clock())
-        meta["deletionGracePeriodSeconds"] = 0
+        if resource.group_kind != _NAMESPACE:
+            meta["deletionGracePeriodSeconds"] = 0
         if meta.get("generation"):
             meta["generation"] += 1
     elif tuple(finalizers) == record.finalizers:

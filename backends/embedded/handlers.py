@@ -15,7 +15,7 @@ from backends.embedded import apply, bodies, conversion, errors, lists, patches,
 from backends.embedded.access import Access, authorize
 from backends.embedded.calls import Call, Reply, Target, find_target
 from backends.embedded.documents import Documents
-from backends.embedded.errors import ApiError, Cause
+from backends.embedded.errors import ApiError
 from backends.embedded.registry import ResourceType
 from backends.embedded.schemas import type_of
 from backends.embedded.storage import Record
@@ -46,6 +46,13 @@ _RETURNS_OBJECT = frozenset(
     }
 )
 """ReturnDeletedObject: a DELETE answers with the object, not with a Status."""
+
+
+_JOB_WARNING = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
+_DEPRECATED = {("", "Endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
 
 
 class Api:
@@ -79,6 +86,13 @@ class Api:
         if document is not None:
             return document
         target = find_target(self.store.resources, call.path)
+        answer = self._answer(call, target)
+        warning = _DEPRECATED.get(target.resource.group_kind)
+        if warning and isinstance(answer, Reply):
+            return msgspec.structs.replace(answer, warnings=(warning, *answer.warnings))
+        return answer
+
+    def _answer(self, call: Call, target: Target) -> Reply | Watch:
         if target.subresource:
             return self._subresource(call, target)
         if not target.name:
@@ -101,7 +115,7 @@ class Api:
             raise errors.wrong_method()
         self._permit(call, target, verb)
         if verb == "create" and "get" not in target.resource.verbs:
-            return subresources.review(call, target, allow=self.allow)
+            return subresources.review(self.store, call, target, allow=self.allow)
         if verb == "watch":
             return self._watch(call, target)
         runs = {"list": self._list, "create": self._create, "deletecollection": self._delete_all}
@@ -171,7 +185,8 @@ class Api:
         if kind == APPLY:
             return self._apply(call, target)
         if "force" in call.query:
-            raise _bad_options("force", "Forbidden: may not be specified for non-apply patch")
+            text = "Forbidden: may not be specified for non-apply patch"
+            raise call.bad_option("force", text, reason="FieldValueForbidden")
         body = bodies.parse(call)
         unfit = _strategic_unfit(body) if kind == STRATEGIC else _json_unfit
         request = msgspec.structs.replace(_request(call, target.subresource), unfit=unfit)
@@ -188,7 +203,8 @@ class Api:
 
     def _apply(self, call: Call, target: Target) -> Reply:
         if not call.query.get("fieldManager"):
-            raise _bad_options("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
+            text = "Required value: is required for apply patch"
+            raise call.bad_option("fieldManager", text, reason="FieldValueRequired")
         config = bodies.parse(call)
         if not isinstance(config, dict):
             raise errors.bad_request("error decoding patch: json: cannot unmarshal into map[string]interface {}")
@@ -214,10 +230,12 @@ class Api:
     def _delete(self, call: Call, target: Target) -> Reply:
         self._permit(call, target, "delete")
         resource = self._stored(target.resource)
-        deletion = self.store.remove(resource, target.namespace, target.name, bodies.delete_options(call))
+        options = bodies.delete_options(call)
+        warnings = (_JOB_WARNING,) if resource.group_kind == ("batch", "Job") and not options.propagation else ()
+        deletion = self.store.remove(resource, target.namespace, target.name, options)
         obj = deletion.obj
         if not deletion.gone or resource.group_kind in _RETURNS_OBJECT:
-            return Reply(200, msgspec.json.encode(conversion.outgoing(target.resource, obj)))
+            return Reply(200, msgspec.json.encode(conversion.outgoing(target.resource, obj)), warnings=warnings)
         details = {"name": target.name, "group": resource.group, "kind": resource.plural, "uid": obj["metadata"]["uid"]}
         body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
         return Reply(200, msgspec.json.encode(body | {"details": {k: v for k, v in details.items() if v}}))
@@ -292,8 +310,8 @@ def _form(call: Call) -> representations.Form:
 def _request(call: Call, subresource: str = "") -> Request:
     validation = call.query.get("fieldValidation", "") or "Warn"
     if validation not in ("Strict", "Warn", "Ignore"):
-        text = f'Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
-        raise _bad_options("fieldValidation", text, "FieldValueNotSupported")
+        text = f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
+        raise call.bad_option("fieldValidation", text)
     return Request(
         call.manager,
         dry_run=call.dry_run,
@@ -354,7 +372,3 @@ def _go_text(value: Any) -> str:
 def _unsupported(accepted: tuple[str, ...], *, custom: bool = False) -> ApiError:
     text = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
     return ApiError(415, "UnsupportedMediaType", text if custom else "415: Unsupported Media Type", details={})
-
-
-def _bad_options(field: str, message: str, reason: str = "FieldValueForbidden") -> ApiError:
-    return errors.invalid("meta.k8s.io", "PatchOptions", "", causes=[Cause(reason, message, field)])

@@ -138,7 +138,7 @@ def _resume(token: str, table: Table, present: int) -> tuple[int, str]:
     try:
         body = msgspec.json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=_Token)
     except (ValueError, binascii.Error, msgspec.DecodeError, msgspec.ValidationError):
-        raise bad_request("continue key is not valid: illegal base64 data at input byte 0") from None
+        raise bad_request("invalid continue token: continue key is not valid: it was not made by this server") from None
     after = body.start.removesuffix("\0")
     if "/" not in after:
         after = f"/{after}"

@@ -21,13 +21,10 @@ ABSENT: Any = object()
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
-_NULL_TIMES = frozenset(
-    {
-        "evictionTime", "eventTime", "finishedAt", "firstTimestamp", "lastHeartbeatTime", "lastObservedTime",
-        "lastProbeTime", "lastTimestamp", "lastTransitionTime", "lastUpdateTime", "startedAt",
-    }
-)  # fmt: skip
-"""Times that are no pointers in Go's structs, and are written as null when nobody set them (k8s.io/api types.go)."""
+_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+_ZEROS = {"string": "", "integer": 0, "number": 0, "boolean": False, "int-or-string": 0}
+GO = "x-go"
+"""The annotation of ``data/kubernetes.json`` that says how Go writes a field (`data.gotypes`)."""
 _SCALARS = {"string", "integer", "number", "boolean"}
 
 
@@ -40,8 +37,8 @@ class Type:
     """
 
     __slots__ = (
-        "_declared", "_fields", "_filled", "atomic", "default", "element", "embedded", "keys", "kind", "merge_key",
-        "name", "nullable", "required", "scalar", "schema", "strategy",
+        "_declared", "_fields", "_filled", "_omitted", "atomic", "default", "element", "embedded", "keys", "kind",
+        "merge_key", "name", "nullable", "required", "scalar", "schema", "strategy",
     )  # fmt: skip
 
     def __init__(self, kind: str, schema: Mapping[str, Any]) -> None:
@@ -61,6 +58,7 @@ class Type:
         self._declared: Mapping[str, Any] = {}
         self._fields: dict[str, Type] = {}
         self._filled: dict[str, Any] | None = None
+        self._omitted: frozenset[str] | None = None
 
     def field(self, name: str) -> Type | None:
         """The type of a declared field, or of any key of a map; None where the field is unknown."""
@@ -76,38 +74,46 @@ class Type:
         return name in self._declared
 
     @property
+    def filled(self) -> dict[str, Any]:
+        """The fields that are written even when nobody set them, with what they hold then: declared defaults, and the
+        zeros of what Go does not omit."""
+        if self._filled is None:
+            self._filled = {}
+            for name, schema in self._declared.items():
+                if schema.get("default"):
+                    self._filled[name] = schema["default"]
+                elif schema.get(GO) in ("a", "n"):
+                    self._filled[name] = self._zero_of(name, schema)
+        return self._filled
+
+    def _zero_of(self, name: str, schema: Mapping[str, Any]) -> Any:
+        field = self.field(name)
+        if schema[GO] == "n" or field is None or field.name.endswith("Time"):
+            return None
+        if field.kind == "map" and field.names:
+            return {}
+        return _ZEROS.get(field.scalar) if field.name != _QUANTITY else "0"
+
+    @property
+    def omitted(self) -> frozenset[str]:
+        """The fields that are not written when they are zero or empty (omitempty)."""
+        if self._omitted is None:
+            self._omitted = frozenset(name for name, schema in self._declared.items() if schema.get(GO) == "o")
+        return self._omitted
+
+    def zero(self) -> dict[str, Any]:
+        """Go's zero value of the struct, as JSON has it, before any default."""
+        found: dict[str, Any] = {}
+        for name, schema in self._declared.items():
+            if schema.get(GO) in ("a", "n"):
+                value, field = self._zero_of(name, schema), self.field(name)
+                found[name] = field.zero() if value == {} and field is not None else value
+        return found
+
+    @property
     def names(self) -> Mapping[str, Any]:
         """The declared fields' names."""
         return self._declared
-
-    @property
-    def filled(self) -> dict[str, Any]:
-        """The fields that are always there, with what they hold when nobody set them.
-
-        Go writes a struct that is no pointer, and a scalar without omitempty, even when empty: OpenAPI tells them by
-        their default.
-        """
-        if self._filled is None:
-            found = {name: self.field(name) for name, schema in self._declared.items() if "default" in schema}
-            self._filled = {
-                name: dict(type_.filled) if type_.default == {} and type_.kind == "map" else type_.default
-                for name, type_ in found.items()
-                if type_ is not None
-            }
-            for name in _NULL_TIMES & self._declared.keys():
-                type_ = self.field(name)
-                if type_ is not None and type_.name.endswith("Time"):
-                    self._filled[name] = None
-        return self._filled
-
-    def zero(self) -> dict[str, Any]:
-        """Go's zero value of the struct, as JSON has it: the fields without omitempty, null for lists and pointers."""
-        found: dict[str, Any] = {}
-        for name, default in self.filled.items():
-            if not default or isinstance(default, dict):
-                field = self.field(name)
-                found[name] = field.zero() if field is not None and field.kind == "map" else default
-        return found | {name: None for name in self.required if name not in self.filled}
 
     def path_element(self, item: Any) -> str:
         """How a list's item is named in a field set: ``k:{"name":"x"}`` or ``v:"x"``.

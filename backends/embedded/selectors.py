@@ -17,6 +17,7 @@ FieldPredicate = Callable[[Mapping[str, Any]], bool]
 _Requirement = tuple[str, str, frozenset[str]]
 
 _TOKEN = re.compile(r"\s*(?:(?P<op>==|!=|=|!|,|\(|\)|<|>)|(?P<word>[^\s=!,()<>]+))")
+_OPERATORS = ("=", "==", "!=", "!", "<", ">", "(", ")")
 _KEY = re.compile(r"(?:[a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 
 
@@ -127,7 +128,12 @@ class _Parser:
         return key
 
     def _value(self) -> str:
-        return "" if self._peek() in ("", ",") else self._take()
+        token = self._peek()
+        if token in ("", ","):
+            return ""
+        if token in _OPERATORS:
+            raise self._refuse(f"found '{token}', expected: identifier")
+        return self._take()
 
     def _values(self) -> frozenset[str]:
         if self._take() != "(":
@@ -200,7 +206,10 @@ def parse_fields(text: str, *, group: str, kind: str) -> dict[str, tuple[str, bo
             raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
         path, operator, value = match.groups()
         if path not in ("metadata.name", "metadata.namespace", *_FIELDS.get((group, kind), ())):
-            raise bad_request(f"field label not supported: {path}")
+            if (group, kind) in _FIELDS:
+                raise bad_request(f"field label not supported: {path}")
+            known = 'only "metadata.name", "metadata.namespace"'
+            raise bad_request(f'"{path}" is not a known field selector: {known}')
         found[path] = value, operator != "!="
     return found
 

@@ -141,6 +141,11 @@ class ObjectStore:
 
     def insert(self, resource: ResourceType, obj: Obj, request: Request) -> Obj:
         """Creates `obj`, which is taken over, as an object of that resource."""
+        new = self.review(resource, obj, request)
+        return self._writing.insert(self.table(resource), resource, new, request=request)
+
+    def review(self, resource: ResourceType, obj: Obj, request: Request) -> Obj:
+        """`obj`, which is taken over, as a create would have it, without creating it."""
         new = self._writing.decode_new(resource, obj, request)
         managed.track(
             self._writing.type_of(resource),
@@ -149,7 +154,7 @@ class ObjectStore:
             writer=self._writing.writer(resource, request),
             ignored=strategy.ignored_fields(resource, ""),
         )
-        return self._writing.insert(self.table(resource), resource, new, request=request)
+        return new
 
     def replace(self, resource: ResourceType, obj: Obj, request: Request) -> Obj:
         """Puts `obj`, which is taken over, in the place of the object of its name."""

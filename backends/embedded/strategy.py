@@ -195,6 +195,8 @@ def _create_job(obj: Obj) -> None:
         labels.setdefault(key, meta["uid"])
     selector = spec.setdefault("selector", {}).setdefault("matchLabels", {})
     selector.setdefault("batch.kubernetes.io/controller-uid", meta["uid"])
+    if not meta.get("labels"):
+        meta["labels"] = dict(labels)
 
 
 def _create_pod(obj: Obj) -> None:
@@ -232,8 +234,7 @@ def _update_pod(new: Obj, old: Obj, subresource: str) -> None:
 
 
 def _create_daemon_set(obj: Obj) -> None:
-    annotations = obj["metadata"].setdefault("annotations", {})
-    annotations.setdefault("deprecated.daemonset.template.generation", "1")
+    obj["metadata"].setdefault("annotations", {})["deprecated.daemonset.template.generation"] = "1"
 
 
 def _update_daemon_set(new: Obj, old: Obj, subresource: str) -> None:

@@ -18,6 +18,7 @@ from backends.embedded.deletion import DeleteOptions
 from backends.embedded.registry import ResourceType
 from backends.embedded.store import ObjectStore
 from backends.embedded.tablecells import get, selector_text
+from backends.embedded.writing import Request
 
 Obj = dict[str, Any]
 _PATHS = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
@@ -81,15 +82,15 @@ LOG = "embedded.fleetui.dev/log"
 """The annotation of a Pod that holds what its containers said: there are no containers."""
 
 
-def review(call: Call, target: Target, *, allow: Callable[[Access], bool] | None) -> Reply:
+def review(store: ObjectStore, call: Call, target: Target, *, allow: Callable[[Access], bool] | None) -> Reply:
     """Answers a review: who am I, may I."""
     obj = bodies.parse(call)
     if not isinstance(obj, dict):
         raise errors.bad_request("couldn't get version/kind")
     bodies.check_kind(obj, target.resource)
-    obj.setdefault("metadata", {})
-    obj["status"] = _REVIEWS[target.resource.kind](call, obj, allow)
-    return Reply(201, msgspec.json.encode(obj))
+    status = _REVIEWS[target.resource.kind](call, obj, allow)
+    made = store.review(target.resource, obj, Request(call.manager))
+    return Reply(201, msgspec.json.encode(made | {"status": status}))
 
 
 def _access_review(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:

@@ -8,7 +8,7 @@ v1.37 pkg/apis/*/validation.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from backends.embedded import errors
@@ -21,7 +21,6 @@ Kind = tuple[str, str]
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_LABEL_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
 
@@ -32,11 +31,6 @@ _SUBDOMAIN_TEXT = (
 _LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
     f"with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
-)
-_LABEL_1035_TEXT = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    f"and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    f"'{_LABEL_1035}')"
 )
 _QUALIFIED_TEXT = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
@@ -50,7 +44,7 @@ _VALUE_TEXT = (
 )
 _RBAC = "rbac.authorization.k8s.io"
 _PATH_NAMED = frozenset({(_RBAC, kind) for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")})
-_LABEL_NAMED: frozenset[Kind] = frozenset({("", "Namespace")})
+_LABEL_NAMED: frozenset[Kind] = frozenset({("", "Namespace"), ("", "Service")})
 _NAME_FIELD = "metadata.name"
 
 
@@ -62,8 +56,6 @@ def name_faults(resource: ResourceType, name: str, *, field: str = _NAME_FIELD) 
         return (
             [errors.field_invalid(field, name, f"may not {'be' if bad == name else 'contain'} '{bad}'")] if bad else []
         )
-    if kind == ("", "Service"):
-        return _shaped(field, name, pattern=_LABEL_1035, text=_LABEL_1035_TEXT, most=63)
     if kind in _LABEL_NAMED:
         return _shaped(field, name, pattern=_LABEL, text=_LABEL_TEXT, most=63)
     return _shaped(field, name, pattern=_SUBDOMAIN, text=_SUBDOMAIN_TEXT, most=253)
@@ -92,7 +84,7 @@ def metadata_faults(resource: ResourceType, obj: Obj) -> list[Cause]:
     found = name_faults(resource, meta["name"])
     found += label_faults(meta.get("labels") or {}, "metadata.labels")
     found += _key_faults(meta.get("annotations") or {}, "metadata.annotations", lower=True)
-    found += _finalizer_faults(meta.get("finalizers") or ())
+    found += _finalizer_faults(meta.get("finalizers") or (), custom=resource.custom)
     found += _owner_faults(meta.get("ownerReferences") or ())
     return found
 
@@ -128,21 +120,26 @@ def _qualified(key: str) -> list[str]:
     return found
 
 
-def _finalizer_faults(finalizers: Any) -> list[Cause]:
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+
+
+def _finalizer_faults(finalizers: Any, *, custom: bool) -> list[Cause]:
     found = []
-    for name in finalizers:
-        found += [errors.field_invalid("metadata.finalizers", name, fault) for fault in _qualified(name)]
+    for position, name in enumerate(finalizers):
+        faults = _qualified(name)
+        if not faults and not custom and "/" not in name and name not in _STANDARD_FINALIZERS:
+            faults = ["name is neither a standard finalizer name nor is it fully qualified"]
+        field = "metadata.finalizers" if custom else f"metadata.finalizers[{position}]"
+        found += [errors.field_invalid(field, name, fault) for fault in faults]
     return found
 
 
 def _owner_faults(owners: Any) -> list[Cause]:
     found = []
-    for owner in owners:
+    for position, owner in enumerate(owners):
         for key in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(key):
-                found.append(
-                    errors.field_invalid(f"metadata.ownerReferences.{key}", owner.get(key, ""), "must not be empty")
-                )
+                found.append(errors.field_required(f"metadata.ownerReferences[{position}].{key}", "must not be empty"))
     controllers = [owner for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         text = 'Only one reference can have Controller set to true. Found "true" in references for {} and {}'
@@ -159,7 +156,7 @@ def object_faults(resource: ResourceType, obj: Obj) -> list[Cause]:
 
 def update_faults(resource: ResourceType, new: Obj, old: Obj) -> list[Cause]:
     """What an update must not do: change immutable fields, add finalizers to what is being deleted."""
-    found = list(_meta_update_faults(new["metadata"], old["metadata"]))
+    found = list(_meta_update_faults(new["metadata"], old["metadata"], custom=resource.custom))
     for path in _IMMUTABLE.get(resource.group_kind, ()):
         value = _at(new, path)
         if value != _at(old, path):
@@ -168,10 +165,10 @@ def update_faults(resource: ResourceType, new: Obj, old: Obj) -> list[Cause]:
     return found + (list(special(new, old)) if special else [])
 
 
-def _meta_update_faults(new: Obj, old: Obj) -> Iterator[Cause]:
+def _meta_update_faults(new: Obj, old: Obj, *, custom: bool) -> Iterator[Cause]:
     yield from label_faults(new.get("labels") or {}, "metadata.labels")
     yield from _key_faults(new.get("annotations") or {}, "metadata.annotations", lower=True)
-    yield from _finalizer_faults(new.get("finalizers") or ())
+    yield from _finalizer_faults(new.get("finalizers") or (), custom=custom)
     yield from _owner_faults(new.get("ownerReferences") or ())
     if "deletionTimestamp" in old:
         added = sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
@@ -205,7 +202,8 @@ def _workload(obj: Obj) -> Iterator[Cause]:
         text = "`selector` does not match template `labels`"
         yield errors.field_invalid("spec.template.metadata.labels", labels, text)
     yield from label_faults(labels, "spec.template.labels")
-    yield from _pod_spec(spec["template"]["spec"], "spec.template.spec")
+    claims = [claim["metadata"].get("name") for claim in spec.get("volumeClaimTemplates") or ()]
+    yield from _pod_spec(spec["template"]["spec"], "spec.template.spec", claims=claims)
     policy = spec["template"]["spec"].get("restartPolicy")
     if policy != "Always":
         yield errors.field_unsupported("spec.template.spec.restartPolicy", policy, ["Always"])
@@ -227,7 +225,9 @@ def _job(obj: Obj) -> Iterator[Cause]:
 def _job_template(spec: Obj, path: str) -> Iterator[Cause]:
     yield from _pod_spec(spec["template"]["spec"], f"{path}.template.spec")
     policy = spec["template"]["spec"].get("restartPolicy")
-    if policy not in ("OnFailure", "Never"):
+    if policy == "Always":
+        yield errors.field_required(f"{path}.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
+    elif policy not in ("OnFailure", "Never"):
         yield errors.field_unsupported(f"{path}.template.spec.restartPolicy", policy, ["OnFailure", "Never"])
 
 
@@ -241,10 +241,11 @@ def _pod(obj: Obj) -> Iterator[Cause]:
     return _pod_spec(obj["spec"], "spec")
 
 
-def _pod_spec(spec: Obj, path: str) -> Iterator[Cause]:
+def _pod_spec(spec: Obj, path: str, *, claims: Sequence[Any] = ()) -> Iterator[Cause]:
+    """`claims` are volumes that a controller will add."""
     if not spec.get("containers"):
         yield errors.field_required(f"{path}.containers")
-    volumes = {volume.get("name") for volume in spec.get("volumes") or ()}
+    volumes = {*claims, *(volume.get("name") for volume in spec.get("volumes") or ())}
     names: set[str] = set()
     for key in ("initContainers", "containers"):
         for position, container in enumerate(spec.get(key) or ()):
@@ -295,6 +296,21 @@ def _keys(obj: Obj) -> Iterator[Cause]:
                 yield errors.field_invalid(f"{field}[{key}]", key, text)
 
 
+_SECRET_KEYS = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
+
+
+def _secret(obj: Obj) -> Iterator[Cause]:
+    yield from _keys(obj)
+    for key in _SECRET_KEYS.get(obj.get("type", ""), ()):
+        if key not in (obj.get("data") or {}):
+            yield errors.field_required(f"data[{key}]")
+
+
 def _definition(obj: Obj) -> Iterator[Cause]:
     spec = obj["spec"]
     wanted = f"{spec['names'].get('plural', '')}.{spec.get('group', '')}"
@@ -315,7 +331,7 @@ def _definition(obj: Obj) -> Iterator[Cause]:
 _BODIES: dict[Kind, Callable[[Obj], Iterator[Cause]]] = {
     ("", "ConfigMap"): _keys,
     ("", "Pod"): _pod,
-    ("", "Secret"): _keys,
+    ("", "Secret"): _secret,
     ("", "Service"): _service,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
     ("apps", "DaemonSet"): _workload,
@@ -354,9 +370,18 @@ def _update_config(new: Obj, old: Obj) -> Iterator[Cause]:
             yield errors.field_forbidden(field, "field is immutable when `immutable` is set")
 
 
+def _update_job(new: Obj, old: Obj) -> Iterator[Cause]:
+    if new["spec"].get("completionMode") != "Indexed" and new["spec"].get("completions") != old["spec"].get(
+        "completions"
+    ):
+        yield errors.field_invalid("spec.completions", new["spec"].get("completions"), "field is immutable")
+
+
 def _update_binding(new: Obj, old: Obj) -> Iterator[Cause]:
     if new["roleRef"] != old["roleRef"]:
-        yield errors.field_invalid("roleRef", new["roleRef"], "cannot change roleRef")
+        # The real server shows its internal type, whose fields Go names.
+        shown = {"APIGroup": new["roleRef"]["apiGroup"], "Kind": new["roleRef"]["kind"], "Name": new["roleRef"]["name"]}
+        yield errors.field_invalid("roleRef", shown, "field is immutable")
 
 
 def _update_service(new: Obj, old: Obj) -> Iterator[Cause]:
@@ -400,6 +425,7 @@ _UPDATES: dict[Kind, Callable[[Obj, Obj], Iterator[Cause]]] = {
     ("", "Pod"): _update_pod,
     ("", "Secret"): _update_config,
     ("", "Service"): _update_service,
+    ("batch", "Job"): _update_job,
     (_RBAC, "ClusterRoleBinding"): _update_binding,
     (_RBAC, "RoleBinding"): _update_binding,
 }

@@ -112,7 +112,8 @@ class Writing:
         given = str(meta.get("resourceVersion") or "")
         if given in ("", "0") and strategy.needs_version(resource):
             cause = errors.field_invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(resource.group, resource.kind, was["name"], causes=[cause])
+            # Here the real server names the resource where it names the kind otherwise.
+            raise errors.invalid(resource.group, resource.plural, was["name"], causes=[cause])
         if meta.get("uid") and meta["uid"] != was["uid"]:
             key = "/".join(filter(None, ("/registry", resource.plural, was.get("namespace"), was["name"])))
             why = (

@@ -1,10 +1,13 @@
 """Distils Kubernetes' published API description into what the embedded servers need.
 
 Owns: the making of ``kubernetes.json``, beside this file. Run by hand when the version that the embedded servers speak
-is raised: ``python -m backends.embedded.data.generate KUBERNETES_SOURCES``. Never imported by the program.
+is raised: ``python -m backends.embedded.data.generate KUBERNETES STAGING``, with the folder of the sources and the one
+that holds ``api``, ``apimachinery`` and the other modules (``staging/src/k8s.io``, or a folder of Go's module cache).
+Never imported by the program.
 
-From ``api/discovery/aggregated_v2.json`` and ``api/openapi-spec/v3/*.json`` of the sources it keeps the resources of
-the groups below and the schemas they reach, without descriptions.
+From ``api/discovery/aggregated_v2.json`` and ``api/openapi-spec/v3/*.json`` it keeps the resources of the groups below
+and the schemas they reach, without descriptions. From the Go types it adds to each property how Go writes it, which
+OpenAPI does not say (`gotypes`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from backends.embedded.data.gotypes import annotate, go_structs
 
 GROUP_VERSIONS = (
     ("", "v1"),
@@ -46,10 +51,11 @@ KEPT_SUBRESOURCES = {"status", "scale", "approval", "finalize", "log", "eviction
 REF = "#/components/schemas/"
 
 
-def main(sources: Path) -> None:
-    """Writes ``kubernetes.json`` from the folder of a Kubernetes source tree."""
+def main(sources: Path, staging: Path) -> None:
+    """Writes ``kubernetes.json`` from the folders of a Kubernetes source tree."""
     groups = list(_groups(sources / "api" / "discovery"))
     schemas = _schemas(sources / "api" / "openapi-spec" / "v3")
+    annotate(schemas, go_structs(staging))
     wanted = _reached(schemas, [name for name, schema in schemas.items() if _served(schema)])
     lines = [f"{json.dumps(name)}:{_compact(schemas[name])}" for name in sorted(wanted)]
     resources = ",\n".join(_compact(resource) for resource in groups)
@@ -180,4 +186,4 @@ def _compact(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

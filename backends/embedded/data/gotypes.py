@@ -1,0 +1,89 @@
+"""How Go writes the fields of Kubernetes' types: read from their sources.
+
+Owns: the annotation ``x-go`` of a property. Called by `generate` alone. OpenAPI does not tell a pointer from a value,
+nor what ``omitempty`` drops; both decide what an API server answers:
+
+- ``o``: a value with omitempty: zero and empty are not written.
+- ``a``: a value that is always written, as its zero where nobody set it.
+- ``n``: a pointer that is always written, as null where nobody set it.
+- none: a pointer with omitempty: written as it was sent, or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+GO = "x-go"
+Struct = dict[str, str]
+
+_PREFIXES = {
+    "api": "io.k8s.api",
+    "apimachinery": "io.k8s.apimachinery",
+    "apiextensions-apiserver": "io.k8s.apiextensions-apiserver",
+    "kube-aggregator": "io.k8s.kube-aggregator",
+}
+_STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
+_FIELD = re.compile(r"^\t(?:(\w+)\s+)?([\w.*\[\]]+)\s+`json:\"([^\"]*)\"", re.MULTILINE)
+
+
+def go_structs(staging: Path) -> dict[str, Struct]:
+    """For each definition, its properties and what ``x-go`` says of them."""
+    raw: dict[str, tuple[str, list[tuple[str, str, str]]]] = {}
+    for module, prefix in _PREFIXES.items():
+        for root in [*staging.glob(module), *staging.glob(f"{module}@*")]:
+            for path in sorted(root.glob("**/v*/types*.go")):
+                package = ".".join([prefix, *path.parent.relative_to(root).parts])
+                for name, body in _STRUCT.findall(path.read_text(encoding="utf-8")):
+                    raw[f"{package}.{name}"] = package, _FIELD.findall(body)
+    return {name: _flat(raw, name) for name in raw}
+
+
+def _flat(raw: dict[str, tuple[str, list[tuple[str, str, str]]]], name: str) -> Struct:
+    package, fields = raw.get(name, ("", []))
+    found: Struct = {}
+    for field, type_, tag in fields:
+        key, *options = tag.split(",")
+        if not field and not key:  # embedded: its fields are the struct's own
+            inner = type_.lstrip("*")
+            inner = f"{package}.{inner}" if "." not in inner else _META + inner.partition(".")[2]
+            found |= _flat(raw, inner)
+        elif key not in ("", "-"):
+            found[key] = _how(type_, options)
+    return found
+
+
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+
+
+def _how(type_: str, options: list[str]) -> str:
+    if type_.startswith("*"):
+        return "" if "omitempty" in options or "omitzero" in options else "n"
+    if "omitzero" in options:
+        return "o"
+    if "omitempty" not in options:
+        return "a"
+    return "o?"  # a struct is written even so: only the schema knows whether it is one
+
+
+def annotate(schemas: dict[str, Any], structs: dict[str, Struct]) -> None:
+    """Adds ``x-go`` to the properties of `schemas`."""
+    for name, schema in schemas.items():
+        for key, how in structs.get(name, {}).items():
+            prop = schema.get("properties", {}).get(key)
+            if prop is None or not how:
+                continue
+            if how == "o?":
+                how = "a" if _is_struct(schemas, prop) else "o"
+            prop[GO] = how
+
+
+def _is_struct(schemas: dict[str, Any], prop: dict[str, Any]) -> bool:
+    reference = prop.get("$ref") or next((part["$ref"] for part in prop.get("allOf", ()) if "$ref" in part), "")
+    if not reference:
+        return False
+    name = reference.rpartition("/")[2]
+    # Quantities, times and int-or-string are structs, too, whatever JSON makes of them.
+    target = schemas.get(name, {})
+    return not (target.get("type") in ("array", "object") and "additionalProperties" in target)
