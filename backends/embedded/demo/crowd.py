@@ -17,6 +17,8 @@ from fleetui.model.objects import Obj
 
 REPOSITORY = "services"
 DAY = 86400.0
+FIRST_LEVEL, LEVEL = "info", "warning"
+"""The log level that a service is added with, and that of the `revised` ones."""
 
 _SUBJECTS = (
     *("account", "address", "audit", "basket", "billing", "booking", "campaign", "catalog", "consent", "contract"),
@@ -76,17 +78,31 @@ def history(services: Sequence[Service], now: float, *, seed: int) -> Iterator[P
     for index, service in enumerate(services):
         when = now - span + (span - DAY) * index / max(1, len(services))
         author = random.choice(EVERYBODY)
-        yield PastCommit(manifests(service), f"Add {service.name} to {service.cluster}", author, when)
-    picked = [service for service in services if service.runs and not service.trouble][:12]
+        yield PastCommit(manifests(service, level=FIRST_LEVEL), added(service), author, when)
+    picked = revised(services)
     for index, service in enumerate(picked):
-        files = {f"{service.path}/settings.yaml": _settings(service, level="warning")}
-        when = now - DAY * (1 - index / (len(picked) + 1))
-        yield PastCommit(files, f"Log less in {service.name}", RENOVATE, when)
+        files = {f"{service.path}/settings.yaml": _settings(service, level=LEVEL)}
+        yield PastCommit(files, quieted(service), RENOVATE, now - DAY * (1 - index / (len(picked) + 1)))
 
 
-def manifests(service: Service) -> dict[str, str | None]:
-    """The files of one service."""
-    files: dict[str, str | None] = {f"{service.path}/settings.yaml": _settings(service, level="info")}
+def added(service: Service) -> str:
+    """The subject of the commit that added it."""
+    return f"Add {service.name} to {service.cluster}"
+
+
+def quieted(service: Service) -> str:
+    """The subject of the commit that changed its log level, for those that are `revised`."""
+    return f"Log less in {service.name} on {service.cluster}"
+
+
+def revised(services: Sequence[Service]) -> list[Service]:
+    """The few that were changed since they were added."""
+    return [service for service in services if service.runs and not service.trouble][:12]
+
+
+def manifests(service: Service, *, level: str) -> dict[str, str | None]:
+    """The files of one service, which logs at `level`."""
+    files: dict[str, str | None] = {f"{service.path}/settings.yaml": _settings(service, level=level)}
     if service.runs:
         files[f"{service.path}/deployment.yaml"] = _deployment(service)
     return files

@@ -18,7 +18,6 @@ from backends.embedded.demo import planting
 from backends.embedded.demo.repository import DemoRepository
 from backends.embedded.demo.story import Story
 from backends.embedded.thread import EmbeddedHost
-from fleetui.model.objects import Obj
 
 POD_DELAY = (0.3, 1.5)
 """Seconds that a Pod takes to start: long enough to see a roll-out, short enough to wait for it."""
@@ -74,11 +73,11 @@ class DemoFleet:
             GitError: git is not installed, or refused.
         """
         self.repositories = planting.repositories(self._folder / "git", self.plan, now=time.time())
-        objects = planting.hubs(self.plan, self.repositories)
+        hubs = planting.hubs(self.plan, self.repositories)
         self.host.start()
         try:
             self.host.kubeconfig(self.kubeconfig)
-            self.host.call(self._furnish(objects))
+            self.host.call(self._furnish(hubs))
         except BaseException:
             self.stop()
             raise
@@ -89,12 +88,12 @@ class DemoFleet:
             self.host.run(self._end)
         self.host.stop()
 
-    async def _furnish(self, objects: dict[str, list[Obj]]) -> None:
+    async def _furnish(self, hubs: dict[str, planting.Hub]) -> None:
         for name, cluster in self.host.clusters.items():
             controllers = Controllers(cluster.store, cluster=name, timing=self._timing, seed=self.plan.seed)
             controllers.start()
             self._controllers.append(controllers)
-            planting.plant(cluster.store, name, plan=self.plan, objects=objects)
+            planting.plant(cluster.store, hubs[name])
         if self._pace is not None:
             stores = {name: cluster.store for name, cluster in self.host.clusters.items()}
             story = Story(stores, self.repositories, pace=self._pace, say=self._say)

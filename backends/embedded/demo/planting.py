@@ -7,15 +7,16 @@ Called by `fleet` and by tests.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backends import definitions
-from backends.embedded.demo import applications, crowd, history
+from backends.embedded.demo import applications, crowd, handover, history
 from backends.embedded.demo.applications import NAMESPACE, Role
 from backends.embedded.demo.repository import DemoRepository
 from backends.embedded.errors import ApiError
 from backends.embedded.store import ObjectStore
+from backends.embedded.writing import Request
 from fleetui.model.objects import Obj
 
 MANAGER = "kubectl-client-side-apply"
@@ -30,6 +31,19 @@ class Plan:
     roles: tuple[Role, ...]
     services: tuple[crowd.Service, ...]
     seed: int
+
+
+@dataclass(frozen=True)
+class Hub:
+    """What one cluster holds at the start.
+
+    `objects` are created as they are; `applied` are live objects of Applications that were synced before, and
+    `handed_over` are those Applications with their status.
+    """
+
+    objects: list[Obj] = field(default_factory=list)
+    applied: list[Obj] = field(default_factory=list)
+    handed_over: list[tuple[Obj, Obj]] = field(default_factory=list)
 
 
 def cluster_names(count: int) -> tuple[str, ...]:
@@ -83,35 +97,74 @@ def revisions(plan: Plan, repos: Mapping[str, DemoRepository]) -> dict[tuple[str
     return {(name, subject): repos[name].find(subject) for name, subject in wanted}
 
 
-def plant(store: ObjectStore, cluster: str, *, plan: Plan, objects: Mapping[str, list[Obj]]) -> None:
+def plant(store: ObjectStore, hub: Hub) -> None:
     """Puts a hub's objects into its store; what is there already stays. Belongs to the store's loop."""
-    for obj in [*_ground(plan, cluster), *objects[cluster]]:
-        try:
-            store.create(obj, manager=MANAGER)
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
+    for obj in hub.objects:
+        _create(store, obj)
+    for obj in hub.applied:
+        _apply(store, obj)
+    for app, status in hub.handed_over:
+        made = _create(store, app)
+        if made is not None:
+            store.update({**made, "status": status}, manager=handover.CONTROLLER)
 
 
-def hubs(plan: Plan, repos: Mapping[str, DemoRepository]) -> dict[str, list[Obj]]:
-    """Cluster -> its projects, repository secrets and Applications. Asks git for the revisions."""
+def _create(store: ObjectStore, obj: Obj) -> Obj | None:
+    try:
+        return store.create(obj, manager=MANAGER)
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise
+    return None
+
+
+def _apply(store: ObjectStore, obj: Obj) -> None:
+    meta = obj["metadata"]
+    resource = store.resources.of(obj)
+    if resource is not None and store.find(resource, meta["namespace"], meta["name"]) is None:
+        request = Request(manager=handover.APPLIER, force=True)
+        store.apply(resource, meta["namespace"], meta["name"], obj, request=request)
+
+
+def hubs(plan: Plan, repos: Mapping[str, DemoRepository]) -> dict[str, Hub]:
+    """What each cluster holds at the start. Asks git for the revisions."""
     shas = revisions(plan, repos)
-    found: dict[str, list[Obj]] = {}
+    crowded = _crowds(plan, repos[crowd.REPOSITORY]) if plan.services else {}
+    found: dict[str, Hub] = {}
     for cluster in plan.clusters:
         roles = [role for role in plan.roles if role.cluster == cluster]
-        services = [service for service in plan.services if service.cluster == cluster]
-        used = {role.repository for role in roles} | ({crowd.REPOSITORY} if services else set())
-        found[cluster] = [
+        hub = crowded.get(cluster) or Hub()
+        used = {role.repository for role in roles} | ({crowd.REPOSITORY} if cluster in crowded else set())
+        first = [
+            *_ground(plan, cluster),
             *applications.projects(),
             *(applications.repository_secret(name, repos[name].url) for name in sorted(used)),
-            *(
-                applications.application(
-                    role, url=repos[role.repository].url, revision=shas.get((role.repository, role.first), "")
-                )
-                for role in roles
-            ),
-            *(crowd.application(service, repos[crowd.REPOSITORY].url) for service in services),
         ]
+        cast = [
+            applications.application(
+                role, url=repos[role.repository].url, revision=shas.get((role.repository, role.first), "")
+            )
+            for role in roles
+        ]
+        found[cluster] = Hub([*first, *cast, *hub.objects], hub.applied, hub.handed_over)
+    return found
+
+
+def _crowds(plan: Plan, repository: DemoRepository) -> dict[str, Hub]:
+    """The services of each cluster: those in trouble are left to the engine, all others were synced long ago."""
+    past = {commit.subject: handover.Past(commit.sha, commit.when) for commit in repository.log()}
+    revised, head = set(crowd.revised(plan.services)), repository.head
+    found: dict[str, Hub] = {}
+    for service in plan.services:
+        hub = found.setdefault(service.cluster, Hub())
+        app = crowd.application(service, repository.url)
+        if service.trouble:
+            hub.objects.append(app)
+            continue
+        live = handover.objects(service, level=crowd.LEVEL if service in revised else crowd.FIRST_LEVEL)
+        synced = [past[crowd.added(service)], *([past[crowd.quieted(service)]] if service in revised else [])]
+        hub.applied.extend(live)
+        hub.handed_over.append((app, handover.status(app, live, head=head, past=synced)))
     return found
 
 

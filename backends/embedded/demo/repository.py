@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from backends.embedded.demo.people import Person
 from fleetui.model.errors import GitError
@@ -32,6 +33,14 @@ class PastCommit:
     subject: str
     author: Person
     when: float
+
+
+class LoggedCommit(NamedTuple):
+    """A commit as it is in the repository; `when` in seconds since the epoch."""
+
+    sha: str
+    when: float
+    subject: str
 
 
 class DemoRepository:
@@ -67,11 +76,12 @@ class DemoRepository:
         """The SHA of the newest commit with that subject, or of ``main`` for ``HEAD``; empty where there is none."""
         if subject == "HEAD":
             return self.head
-        for line in _git(self.path, "log", "--format=%H %s", "main").splitlines():
-            sha, _, found = line.partition(" ")
-            if found == subject:
-                return sha
-        return ""
+        return next((commit.sha for commit in self.log() if commit.subject == subject), "")
+
+    def log(self) -> list[LoggedCommit]:
+        """The commits of ``main``, newest first."""
+        lines = (line.split(" ", 2) for line in _git(self.path, "log", "--format=%H %at %s", "main").splitlines())
+        return [LoggedCommit(sha, float(when), subject) for sha, when, subject in lines]
 
     def file(self, path: str, revision: str = "main") -> str | None:
         """A file's text in a revision, or None."""
