@@ -49,8 +49,10 @@ def join_api_version(group: str, version: str) -> str:
 
 
 def ref_of(obj: Mapping[str, Any]) -> ObjectRef:
-    """The reference of a decoded object; what is absent is an empty string."""
-    metadata = obj.get("metadata") or {}
+    """The reference of a decoded object; what is absent or odd is an empty string."""
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, Mapping):
+        metadata = {}
     return ObjectRef(
         group=split_api_version(str(obj.get("apiVersion", "")))[0],
         kind=str(obj.get("kind", "")),
