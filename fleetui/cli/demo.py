@@ -81,33 +81,31 @@ def _serve(fleet: DemoFleet, scope: Scope) -> None:
 def _show(folder: Path, scope: Scope, clusters: int, apps: int | None, seed: int) -> None:
     from fleetui.cli.console import show
 
-    made: list[DemoFleet] = []
-
     async def opening() -> Opened:
-        from fleetui.cli.connect import Connection
+        return await opening_of(folder, scope, clusters=clusters, apps=apps, seed=seed)
 
-        loop = asyncio.get_running_loop()
-        demo = await loop.run_in_executor(None, _started, folder, clusters, apps, seed)
-        made.append(demo)
-        connection = Connection(_demo_scope(scope, demo), git_interval=GIT_INTERVAL)
-        fleet = connection.fleet()
-        engines = asyncio.create_task(_run_engines(connection), name="engines")
-        await fleet.start()
+    with Runtime() as runtime:
+        show(opening, runtime, contexts=(), read_only=scope.read_only)
 
-        async def close() -> None:
-            engines.cancel()
-            await asyncio.gather(engines, return_exceptions=True)
-            await fleet.close()
-            await connection.close()
 
-        return fleet, close
+async def opening_of(folder: Path, scope: Scope, *, clusters: int, apps: int | None, seed: int) -> Opened:
+    """Starts the demo's clusters and engines in `folder`, and opens a fleet over them; with what closes it all."""
+    from fleetui.cli.connect import Connection
 
-    try:
-        with Runtime() as runtime:
-            show(opening, runtime, contexts=(), read_only=scope.read_only)
-    finally:
-        for demo in made:
-            demo.stop()
+    demo = await asyncio.to_thread(_started, folder, clusters, apps, seed)
+    connection = Connection(_demo_scope(scope, demo), git_interval=GIT_INTERVAL)
+    fleet = connection.fleet()
+    engines = asyncio.create_task(_run_engines(connection), name="engines")
+    await fleet.start()
+
+    async def close() -> None:
+        engines.cancel()
+        await asyncio.gather(engines, return_exceptions=True)
+        await fleet.close()
+        await connection.close()
+        await asyncio.to_thread(demo.stop)
+
+    return fleet, close
 
 
 async def _run_engines(connection: Connection) -> None:

@@ -1,0 +1,76 @@
+"""Takes the pictures of the README from the demo itself: ``python tools/pictures.py``.
+
+Runs the console without a terminal over `fleetui demo`'s fleet, waits until its story has been told, and exports
+Textual's SVG screenshots into docs/img.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from fleetui.cli.demo import opening_of
+from fleetui.cli.options import Scope
+from fleetui.runtime import Runtime
+from screens.app import FleetApp
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "img"
+SIZE = (118, 30)
+PATIENCE = 60.0
+
+
+async def wait_for(pilot: object, predicate: Callable[[], bool]) -> None:
+    """Waits until the fleet looks as the picture wants it."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not predicate():
+        if asyncio.get_running_loop().time() > deadline:
+            raise SystemExit("the demo did not come to what the picture shows")
+        await asyncio.sleep(0.1)
+
+
+def text_of(app: FleetApp) -> str:
+    """What stands on the screen."""
+    svg = app.export_screenshot()
+    return re.sub(r"<[^>]+>", " ", svg).replace("&#160;", " ")
+
+
+async def take(app: FleetApp, name: str) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    (IMAGES / name).write_text(app.export_screenshot(title="fleetui"))
+
+
+async def pictures(folder: Path, runtime: Runtime) -> None:
+    opened = []
+
+    async def start() -> object:
+        fleet, close = await opening_of(folder, Scope(), clusters=4, apps=None, seed=1)
+        opened.append(close)
+        return fleet
+
+    app = FleetApp(start, runtime, contexts=())  # type: ignore[arg-type]
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for(pilot, lambda: all(word in text_of(app) for word in ("Degraded", "differs", "Suspended")))
+        await take(app, "apps.svg")
+        await pilot.press("slash", *"storefront", "enter", "enter")
+        await wait_for(pilot, lambda: "storefront-settings" in text_of(app))
+        await pilot.press("d")
+        await wait_for(pilot, lambda: "kubectl-edit" in text_of(app))
+        await take(app, "diff.svg")
+    for close in opened:
+        await runtime.call(close())
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="fleetui-pictures-"))
+    try:
+        with Runtime() as runtime:
+            asyncio.run(pictures(folder, runtime))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+main()
