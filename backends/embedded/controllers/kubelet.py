@@ -131,14 +131,16 @@ class Kubelet:
         self._wait(life, Stage.PULL_FAILED, self._pause(pod))
         for container in unpulled:
             image = container.get("image", "")
-            self._warn(pod, container, "Failed", f'Failed to pull image "{image}": {pull_error(image)}')
-            self._warn(pod, container, "Failed", "Error: ErrImagePull")
+            self._warn(pod, container, reason="Failed", message=f'Failed to pull image "{image}": {pull_error(image)}')
+            self._warn(pod, container, reason="Failed", message="Error: ErrImagePull")
 
     def _hold_pull(self, pod: Obj, life: Life) -> None:
         self._wait(life, Stage.PULL_WAITS, self._backoff(life.tries - 1))
         for container in broken(pod):
-            self._tell(pod, container, "BackOff", f'Back-off pulling image "{container.get("image", "")}"')
-            self._warn(pod, container, "Failed", "Error: ImagePullBackOff")
+            self._tell(
+                pod, container, reason="BackOff", message=f'Back-off pulling image "{container.get("image", "")}"'
+            )
+            self._warn(pod, container, reason="Failed", message="Error: ImagePullBackOff")
 
     def _run(self, pod: Obj, life: Life) -> None:
         life.since = self._world.stamp()
@@ -153,8 +155,10 @@ class Kubelet:
         for container in containers(pod):
             if not life.restarts:
                 image = container.get("image", "")
-                self._tell(pod, container, "Pulled", f'Container image "{image}" already present on machine')
-            self._tell(pod, container, "Started", f"Started container {container['name']}")
+                self._tell(
+                    pod, container, reason="Pulled", message=f'Container image "{image}" already present on machine'
+                )
+            self._tell(pod, container, reason="Started", message=f"Started container {container['name']}")
 
     def _end(self, pod: Obj, life: Life) -> None:
         culprits, policy = broken(pod), restart_policy(pod)
@@ -169,7 +173,7 @@ class Kubelet:
         self._wait(life, Stage.CRASH_WAITS, self._backoff(life.restarts - 1))
         for container in culprits:
             text = f"Back-off restarting failed container {container['name']} in pod {full_name(pod)}"
-            self._warn(pod, container, "BackOff", text)
+            self._warn(pod, container, reason="BackOff", message=text)
 
     # --- writing and timing ----------------------------------------------------------------------------------------
 
@@ -202,10 +206,10 @@ class Kubelet:
         third, fourth = divmod(self._addresses - 1, 250)
         return f"10.244.{third % 256}.{fourth + 2}"
 
-    def _tell(self, pod: Obj, container: Obj, reason: str, message: str) -> None:
+    def _tell(self, pod: Obj, container: Obj, *, reason: str, message: str) -> None:
         self._events.normal(pod, reason, message, field=_field(pod, container), node=pod["spec"]["nodeName"])
 
-    def _warn(self, pod: Obj, container: Obj, reason: str, message: str) -> None:
+    def _warn(self, pod: Obj, container: Obj, *, reason: str, message: str) -> None:
         self._events.warning(pod, reason, message, field=_field(pod, container), node=pod["spec"]["nodeName"])
 
 

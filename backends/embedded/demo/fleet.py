@@ -27,8 +27,8 @@ class DemoFleet:
     """A fleet of embedded clusters with applications; a context manager, or `start` and `stop` it.
 
     Args:
-        folder: for the Git repositories and the kubeconfig; made where it does not exist. Repositories that are there
-            from a former demo are taken as they are.
+        folder: for the Git repositories and the kubeconfig; made where it does not exist. A fresh one begins the story
+            at its beginning; repositories of a former demo are taken as they are, with all that was committed since.
         clusters: how many, each its own hub; the first four are those of the story.
         apps: Applications over all clusters; None for the cast of the story.
         seed: of everything generated.

@@ -77,7 +77,13 @@ class Story:
         for each in crew:
             await self._settled(*each)
         await self._pause(8)
-        sha = await self._edit(_PAYMENTS, "payments-api:1.98", "payments-api:1.99", "Update payments-api to 1.99", ANN)
+        sha = await self._edit(
+            _PAYMENTS,
+            old="payments-api:1.98",
+            new="payments-api:1.99",
+            subject="Update payments-api to 1.99",
+            author=ANN,
+        )
         self._say("payments-api 1.99 was committed, and rolls out")
         for each in crew:
             await self._settled(*each, revision=sha)
@@ -95,7 +101,7 @@ class Story:
         await self._settled(PROD_1, "checkout")
         await self._pause(14)
         bad = "checkout:2.5.0-does-not-exist"
-        await self._edit(_CHECKOUT, "checkout:2.4.0", bad, "Update checkout to 2.5.0", RENOVATE)
+        await self._edit(_CHECKOUT, old="checkout:2.4.0", new=bad, subject="Update checkout to 2.5.0", author=RENOVATE)
         self._say("checkout 2.5.0 was committed; nobody pushed its image")
 
     # --- waiting and doing -----------------------------------------------------------------------------------------
@@ -116,7 +122,7 @@ class Story:
     async def _pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds * self._pace)
 
-    async def _edit(self, path: str, old: str, new: str, subject: str, author: Person) -> str:
+    async def _edit(self, path: str, *, old: str, new: str, subject: str, author: Person) -> str:
         repository = self._repositories[_MANIFESTS]
 
         def change(text: str) -> str:
