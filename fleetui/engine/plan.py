@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fleetui.engine.application import HOOK_FINALIZER, SYNC_OPTIONS, annotation_option, mapping, strings, text
+from fleetui.engine.application import (
+    FIELD_MANAGER,
+    HOOK_FINALIZER,
+    SYNC_OPTIONS,
+    annotation_option,
+    mapping,
+    strings,
+    text,
+)
 from fleetui.engine.effects import Recorded, StepOutcome
 from fleetui.engine.hooks import Phase, phases
 from fleetui.engine.tasks import ResultCode, Task, defined_by, order_tasks
@@ -119,7 +127,7 @@ def tasks_of(run: Run) -> tuple[list[Task], list[str]]:
     if not context.settings.skip_hooks:
         tasks += [_hook_task(context, ref, hook, phase) for ref, hook in context.hooks for phase in phases(hook)]
     if context.settings.create_namespace:
-        tasks += _namespace_task(context, tasks)
+        tasks += _namespace_task(run, tasks)
     refusals = {reason for task in tasks if (reason := _refusal(run, task, tasks))}
     ordered = order_tasks(tasks, prune_last=context.settings.prune_last)
     seen = {ref for ref, _ in run.results}
@@ -177,15 +185,21 @@ def _hook_task(context: SyncContext, ref: ObjectRef, hook: Obj, phase: Phase) ->
     return Task(phase, ref, {**hook, "metadata": metadata}, live, context.namespace)
 
 
-def _namespace_task(context: SyncContext, tasks: Sequence[Task]) -> list[Task]:
+def _namespace_task(run: Run, tasks: Sequence[Task]) -> list[Task]:
     """The task that makes the application's namespace, or keeps its labels (`sync_namespace.go`, `syncNamespace`)."""
+    context = run.context
     ref = ObjectRef("", "Namespace", "", context.namespace)
     if not ref.name or any(task.target is not None and task.ref == ref and not task.is_hook for task in tasks):
         return []
     live, managed = context.live(ref), context.settings.namespace_metadata
-    if live is not None and managed is None:
-        return []
     metadata: Obj = {"name": ref.name}
+    if live is not None and managed is None:
+        if not run.results and _is_younger(context, live) and _applied_by_us(live):
+            # A step that died made it: the results say so, though there is nothing left to do.
+            target: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            made = Task(Phase.PRE_SYNC, ref, target, live)
+            run.record(made, ResultCode.SYNCED, OperationPhase.RUNNING, created(ref))
+        return []
     if managed is not None:
         labels = mapping(managed.get("labels"))
         metadata |= {"labels": dict(labels)} if labels else {}
@@ -200,5 +214,15 @@ def _made_before(context: SyncContext, live: Obj | None) -> bool:
     It is younger than the operation and still held by our finalizer: a hook of an earlier attempt has lost it. Without
     this a `kill -9` at that moment would run the hook twice.
     """
+    return _is_younger(context, live) and holds_hook_finalizer(live)
+
+
+def _is_younger(context: SyncContext, live: Obj | None) -> bool:
+    """Whether an object was made after the operation began; its time has whole seconds."""
     made = parse_time(text(mapping(mapping(live).get("metadata")).get("creationTimestamp")))
-    return made is not None and made >= int(context.started_at) and holds_hook_finalizer(live)
+    return made is not None and made >= int(context.started_at)
+
+
+def _applied_by_us(live: Obj) -> bool:
+    entries = mapping(live.get("metadata")).get("managedFields")
+    return isinstance(entries, list) and any(mapping(entry).get("manager") == FIELD_MANAGER for entry in entries)
