@@ -30,9 +30,9 @@ COLUMNS = (
     Column("revision", "REVISION", least=8, most=14),
     Column("when", "SYNCED", least=7, most=9, flash=False),
     Column("by", "BY", least=9, most=24, priority=2, flash=False),
-    Column("subject", "COMMIT", least=24, most=72, priority=1, rest=True, prose=True, flash=False),
     Column("author", "AUTHOR", least=10, most=24, priority=3, flash=False),
     Column("time", "WRITTEN", least=8, most=9, priority=4, flash=False),
+    Column("subject", "COMMIT", least=24, most=72, priority=1, rest=True, prose=True, flash=False),
 )
 
 
@@ -151,9 +151,9 @@ def history_row(row: HistoryRow, now: float) -> Row:
             Cell(short_revision(row.revision), role),
             Cell(ago(row.deployed_at, now), role),
             Cell(who(row.initiated_by, row.automated).removeprefix("by "), "muted"),
-            Cell(commit.subject if commit else row.problem, role if commit else "warning"),
             Cell(commit.author if commit else "", "muted"),
             Cell(ago(commit.time, now) if commit else "", "muted"),
+            Cell(commit.subject if commit else row.problem, role if commit else "warning"),
         )
     )
 

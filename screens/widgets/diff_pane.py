@@ -36,14 +36,14 @@ class DiffPane(Pager):
 
     def draw_lines(self) -> None:
         """Makes the lines anew: for another width, fold or number of columns."""
-        if self.diff is None or not self.size.width:
+        if self.diff is None or not self.inner_width:
             return
         from screens.diff_lines import Shape, diff_lines
 
         host = cast("Host", self.app)
         app = host.picture.apps.get(self.diff.key)
         cluster = host.picture.cluster_of(app) if app is not None else self.diff.key.hub
-        shape = Shape(self.size.width, host.glyphs, host.now(), folded=self.folded, two=self.two)
+        shape = Shape(self.inner_width, host.glyphs, host.now(), folded=self.folded, two=self.two)
         self.set_lines(diff_lines(self.diff, cluster, shape))
         if not self.diff.objects:
             self.say(["Nothing differs from Git"])

@@ -85,7 +85,7 @@ class Pager(VirtualRows):
 
     def action_shift_right(self) -> None:
         widest = max((width_of(line.spans) for line in self._lines), default=0)
-        if widest > self._shift + self.size.width:
+        if widest > self._shift + self.inner_width:
             self._shift += self.STEP
             self.refresh()
 

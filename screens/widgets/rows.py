@@ -128,6 +128,11 @@ class VirtualRows(ScrollView, can_focus=True, inherit_bindings=False):
         return len(self.heads)
 
     @property
+    def inner_width(self) -> int:
+        """The cells of a row: those of the widget without its scroll bar."""
+        return self.scrollable_content_region.width
+
+    @property
     def page(self) -> int:
         """How many rows are seen at once."""
         return max(1, self.size.height - self.head_height)
@@ -142,7 +147,7 @@ class VirtualRows(ScrollView, can_focus=True, inherit_bindings=False):
         return range(self.top, min(self.row_count, self.top + self.page))
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.inner_width
         if y < self.head_height:
             return self._strip(self.plain(self.heads[y]), width)
         index = y - self.head_height + self.top
@@ -166,14 +171,14 @@ class VirtualRows(ScrollView, can_focus=True, inherit_bindings=False):
         """Repaints these rows, where they are seen at all."""
         visible = self.seen()
         regions = [
-            Region(0, index - self.top + self.head_height, self.size.width, 1) for index in indexes if index in visible
+            Region(0, index - self.top + self.head_height, self.inner_width, 1) for index in indexes if index in visible
         ]
         if regions:
             self.refresh(*regions)
 
     def resized_rows(self) -> None:
         """To be called when `row_count` changed: the scroll bar follows, and everything is repainted."""
-        self.virtual_size = Size(self.size.width, self.row_count + self.head_height)
+        self.virtual_size = Size(self.inner_width, self.row_count + self.head_height)
         self.cursor = max(0, min(self.cursor, self.row_count - 1))
         self.refresh()
 
@@ -191,7 +196,7 @@ class VirtualRows(ScrollView, can_focus=True, inherit_bindings=False):
         self.repaint_rows([self.cursor])
 
     def on_resize(self) -> None:
-        self.virtual_size = Size(self.size.width, self.row_count + self.head_height)
+        self.virtual_size = Size(self.inner_width, self.row_count + self.head_height)
         self.keep_in_view()
 
     # --- the cursor ----------------------------------------------------------------------------------------------

@@ -61,7 +61,8 @@ class FleetTable(VirtualRows):
         self._order: list[Key] = []
         self._wanted: list[Key] = []
         self._at: dict[Key, int] = {}
-        self._layout: tuple[tuple[Column, int], ...] = ()
+        self._laid: tuple[tuple[Column, int], ...] = ()
+        self._laid_for: tuple[int, bool, int] = (0, False, 0)
         self._content: dict[str, int] = {}
         self._painted: dict[Key, Row] = {}
         self._flashes: dict[tuple[Key, int], float] = {}
@@ -82,7 +83,7 @@ class FleetTable(VirtualRows):
 
     @property
     def heads(self) -> Sequence[Line]:
-        titles = [pad(column.title, width, right=column.right) for column, width in self._layout]
+        titles = [pad(column.title, width, right=column.right) for column, width in self.laid_out]
         return ((Span(" " * MARGIN), Span((" " * GAP).join(titles), "head")),)
 
     @property
@@ -97,9 +98,9 @@ class FleetTable(VirtualRows):
         mark = self.glyphs.marked if key in self.marks else ""
         places = {column.id: place for place, column in enumerate(self.columns)}
         # Blanks look alike in any colour: in that of what stands beside them they cost no bytes of style.
-        beside = row.cells[places[self._layout[0][0].id]].role if self._layout else ""
+        beside = row.cells[places[self.laid_out[0][0].id]].role if self.laid_out else ""
         segments = [Segment(pad(mark, MARGIN), style("accent" if mark else beside, state, dim=row.dim and not mark))]
-        for column, cells in self._layout:
+        for column, cells in self.laid_out:
             place = places[column.id]
             changed = (key, place) in self._flashes
             segments += [
@@ -108,9 +109,6 @@ class FleetTable(VirtualRows):
             ]
             segments.append(Segment(" " * GAP, style(row.cells[place].role, state, dim=row.dim)))
         return segments
-
-    def on_resize(self) -> None:  # the base's own handler is called too, after this one
-        self._lay_out()
 
     # --- rows ----------------------------------------------------------------------------------------------------
 
@@ -152,24 +150,26 @@ class FleetTable(VirtualRows):
         """Says how wide the widest content of some columns is. Columns only ever grow, so that nothing jumps."""
         grown = {name: width for name, width in widths.items() if width > self._content.get(name, 0)}
         if grown:
+            before = self.laid_out
             self._content |= grown
-            self._lay_out()
+            if self.laid_out != before:
+                self.refresh()
 
     @property
     def wide(self) -> bool:
         """Whether the wide view's columns are shown, as far as they fit: as asked for, or where there is room."""
-        return self.size.width >= self.ROOMY if self._wide is None else self._wide
+        return self.inner_width >= self.ROOMY if self._wide is None else self._wide
 
     def toggle_wide(self) -> None:
         """Turns the wide view on or off, whatever room there is."""
         self._wide = not self.wide
-        self._lay_out()
+        self.refresh()
 
     def is_cut(self, key: Key) -> bool:
         """Whether a name of this row does not fit in its column."""
         cells = self._row(key).cells
         places = {column.id: place for place, column in enumerate(self.columns)}
-        return any(cells[places[column.id]].width > width for column, width in self._layout if column.name)
+        return any(cells[places[column.id]].width > width for column, width in self.laid_out if column.name)
 
     def touched(self) -> None:
         self._touched_at = monotonic()
@@ -213,12 +213,14 @@ class FleetTable(VirtualRows):
         self._painted = {key: row for key, row in self._painted.items() if key in self._at}
         self._flashes = {place: due for place, due in self._flashes.items() if place[0] in self._at}
 
-    def _lay_out(self) -> None:
-        """Gives each column its cells; everything is repainted where one of them changed."""
-        layout = lay_out(self.columns, max(1, self.size.width - MARGIN), wanted=self._content, wide=self.wide)
-        if layout != self._layout:
-            self._layout = layout
-            self.refresh()
+    @property
+    def laid_out(self) -> tuple[tuple[Column, int], ...]:
+        """The columns that are shown, each with its cells, for the width that there is at this moment."""
+        asked = (self.inner_width, self.wide, sum(self._content.values()))
+        if asked != self._laid_for:
+            self._laid_for = asked
+            self._laid = lay_out(self.columns, max(1, asked[0] - MARGIN), wanted=self._content, wide=asked[1])
+        return self._laid
 
     # --- changed cells -------------------------------------------------------------------------------------------
 

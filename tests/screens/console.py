@@ -14,6 +14,7 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from fleetui.runtime import Runtime
 from screens.app import FleetApp
@@ -47,6 +48,15 @@ class Console:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+
+    async def enter(self, text: str) -> None:
+        """Types a whole line into the field that has the focus, at once, and presses enter."""
+        self.type(text)
+        await self.press("enter")
+
+    def type(self, text: str) -> None:
+        """Puts a text into the field that has the focus, as a paste does."""
+        self.screen.query_one(Input).insert_text_at_cursor(text)
 
     async def shows(self, wanted: str | Callable[[str], bool]) -> str:
         """Waits until the screen shows `wanted`; returns it whole."""

@@ -32,7 +32,8 @@ async def test_looks(size: tuple[int, int]) -> None:
 
 async def test_looks_read_only_with_a_filter() -> None:
     async with console(small_fleet(read_only=True)) as found:
-        await found.press("slash", *"cluster:stage", "enter")
+        await found.press("slash")
+        await found.enter("cluster:stage")
         await found.still()
         found.looks("apps-filtered-read-only")
 
@@ -127,11 +128,13 @@ async def test_a_long_name_is_cut_in_the_table_and_whole_under_the_cursor() -> N
 
 async def test_the_filter_works_while_it_is_typed_and_esc_puts_the_old_one_back() -> None:
     async with console(small_fleet()) as found:
-        await found.press("slash", *"pay")
+        await found.press("slash")
+        found.type("pay")
         await found.until(lambda: names(found) == ["payments-service", "payments-service"], "filtered")
         await found.press("escape")
         await found.until(lambda: len(names(found)) == 7, "all again")
-        await found.press("slash", *"health:miss", "enter")
+        await found.press("slash")
+        await found.enter("health:miss")
         assert names(found) == ["orders"]
         await found.shows("1 of 7")
         await found.press("escape")
@@ -140,19 +143,23 @@ async def test_the_filter_works_while_it_is_typed_and_esc_puts_the_old_one_back(
 
 async def test_a_filter_without_a_match_says_so_and_how_to_take_it_away() -> None:
     async with console(small_fleet()) as found:
-        await found.press("slash", *"nonsense", "enter")
+        await found.press("slash")
+        await found.enter("nonsense")
         text = await found.shows("No application matches nonsense")
         assert "esc takes the filter away" in text
 
 
 async def test_a_command_filters_and_an_unknown_one_names_the_nearest() -> None:
     async with console(small_fleet()) as found:
-        await found.press("colon", *"apps cluster:edge", "enter")
+        await found.press("colon")
+        await found.enter("apps cluster:edge")
         await found.until(lambda: names(found) == ["telemetry"], "filtered by command")
-        await found.press("colon", *"hepl", "enter")
+        await found.press("colon")
+        await found.enter("hepl")
         await found.until(lambda: found.toasts() != [], "it is told")
         assert found.toasts() == ["There is no command :hepl; did you mean :help?"]
-        await found.press("colon", *"quit", "enter")
+        await found.press("colon")
+        await found.enter("quit")
         await found.until(lambda: not found.app.is_running, "the console ended")
 
 

@@ -140,7 +140,7 @@ async def test_a_protected_cluster_wants_its_name_typed() -> None:
         await found.press("S")
         await found.shows("Type prod-eu-1 to go on")
         await found.press("enter")
-        await found.press(*"prod-eu-2", "enter")
+        await found.enter("prod-eu-2")
         assert fleet.executed == []
         await found.press("backspace", "1", "enter")
         await found.until(lambda: len(fleet.executed) == 1, "done")

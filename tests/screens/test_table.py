@@ -195,9 +195,9 @@ async def test_columns_grow_with_their_content_and_never_shrink() -> None:
     app = TableApp({"a": "fine"})
     async with app.run_test(size=(60, 12)):
         app.table.grow({"name": 15, "state": 4})
-        before = app.table._layout
+        before = app.table.laid_out
         app.table.grow({"name": 9, "state": 2})
-        assert app.table._layout == before
+        assert app.table.laid_out == before
         assert before[0][1] == 15
 
 
