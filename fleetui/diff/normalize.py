@@ -114,8 +114,11 @@ def _subset(subset: Any) -> Any:
 
 
 def _sorted(items: list[Any]) -> list[Any]:
-    # Any fixed order will do, as both sides get it.
-    return sorted(items, key=lambda item: msgspec.json.encode(item, order="deterministic"))
+    """Any fixed order will do, as both sides get it."""
+    try:
+        return sorted(items, key=lambda item: msgspec.json.encode(item, order="deterministic"))
+    except (TypeError, ValueError, OverflowError):  # a key or a value that JSON has not
+        return items
 
 
 # --- quantities -----------------------------------------------------------------------------------------------------

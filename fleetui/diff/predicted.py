@@ -66,7 +66,7 @@ def merge(desired: Mapping[str, Any], live: Mapping[str, Any] | None, *, manager
         else:
             claim = managed_claim(live, manager)
         result: Obj = copy_tree(merger.maps(wanted, dict(live), claim, ""))
-    except RecursionError as error:
+    except (RecursionError, FleetError) as error:
         raise FleetError(f"{ref_of(desired)} is nested too deeply to be compared") from error
     return result
 

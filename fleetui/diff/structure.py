@@ -249,9 +249,20 @@ def _put(root: Any, change: Change) -> None:
 
 
 def copy_tree(value: Any) -> Any:
-    """A copy of a decoded value that shares no map and no list with it."""
+    """A copy of a decoded value that shares no map and no list with it.
+
+    Raises:
+        FleetError: the value is nested too deeply.
+    """
+    try:
+        return _copy(value)
+    except RecursionError as error:
+        raise FleetError("an object is nested too deeply to be copied") from error
+
+
+def _copy(value: Any) -> Any:
     if type(value) is dict:
-        return {key: copy_tree(item) for key, item in value.items()}
+        return {key: _copy(item) for key, item in value.items()}
     if type(value) is list:
-        return [copy_tree(item) for item in value]
+        return [_copy(item) for item in value]
     return value
