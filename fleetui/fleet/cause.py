@@ -1,0 +1,61 @@
+"""What in an application's tree is behind its health, in one sentence.
+
+Owns: `cause_of`. Pure. Called by the console for the row under the cursor, where the application itself says no more
+than that it is degraded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fleetui.fleet.views import Tree, TreeNode
+from fleetui.model.status import PROBLEM_ORDER, HealthStatus
+
+_TROUBLE = frozenset({HealthStatus.DEGRADED, HealthStatus.MISSING, HealthStatus.PROGRESSING})
+
+
+def cause_of(tree: Tree) -> str:
+    """The trouble at the top and what lies at its bottom: ``Deployment api: 0/3 ready. Pod api-x: ImagePullBackOff``.
+
+    The managed object that is worst comes first, and below it the deepest object that is as bad; empty where nothing
+    below the application is in trouble.
+    """
+    tops = [index for index, node in enumerate(tree.nodes) if node.depth == 1 and _trouble(node)]
+    if not tops:
+        return ""
+    first = min(tops, key=lambda index: _rank(tree.nodes[index]))
+    top = tree.nodes[first]
+    below = [node for node in _below(tree.nodes, first) if _trouble(node)]
+    culprit = min(below, key=lambda node: (_rank(node), -node.depth), default=None)
+    told = [_words(top)]
+    if culprit is not None and _rank(culprit) <= _rank(top):
+        told.append(_words(culprit))
+    more = f" And {len(tops) - 1} more." if len(tops) > 1 else ""
+    return ". ".join(told) + "." + more
+
+
+def _below(nodes: Sequence[TreeNode], index: int) -> list[TreeNode]:
+    found = []
+    for node in nodes[index + 1 :]:
+        if node.depth <= nodes[index].depth:
+            break
+        found.append(node)
+    return found
+
+
+def _trouble(node: TreeNode) -> bool:
+    return node.health is not None and node.health.status in _TROUBLE
+
+
+def _rank(node: TreeNode) -> int:
+    return PROBLEM_ORDER[node.health.status] if node.health is not None else len(PROBLEM_ORDER)
+
+
+def _words(node: TreeNode) -> str:
+    message = node.health.message.strip().rstrip(".") if node.health is not None else ""
+    info = node.info.strip()
+    parts = [part for part in (info, message) if part]
+    if len(parts) == 2 and parts[0] in parts[1]:
+        parts = parts[1:]
+    status = node.health.status.value if node.health is not None else ""
+    return f"{node.ref.kind} {node.ref.name}: {', '.join(parts) or status}"
