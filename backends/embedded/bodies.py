@@ -13,7 +13,7 @@ import msgspec
 
 from backends.embedded.calls import Call, Target
 from backends.embedded.deletion import DeleteOptions
-from backends.embedded.errors import ApiError, bad_request
+from backends.embedded.errors import ApiError, bad_request, field_invalid, invalid
 from backends.embedded.registry import ResourceType
 from fleetui.model.objects import split_api_version
 
@@ -75,6 +75,10 @@ def object_of(call: Call, target: Target) -> Obj:
     obj = parse(call)
     if not isinstance(obj, dict):
         raise unrecognized(call.body, _go_kind(obj), target.resource.kind)
+    if target.resource.custom and not obj.get("kind"):
+        text = call.body.decode(errors="replace")
+        why = f"Object 'Kind' is missing in '{text}' ({text})"
+        raise bad_request(f"the object provided is unrecognized (must be of type {target.resource.kind}): {why}")
     check_kind(obj, target.resource)
     check_namespace(obj, target)
     return obj
@@ -96,12 +100,13 @@ def _go_kind(value: Any) -> str:
 
 def check_kind(obj: Obj, resource: ResourceType) -> None:
     """Fills in what is missing, refuses another kind or version."""
-    if resource.custom and not obj.get("kind"):
-        text = msgspec.json.encode(obj).decode()
-        raise bad_request(f"Object 'Kind' is missing in '{text}'")
     given = str(obj.setdefault("apiVersion", resource.api_version))
     kind = obj.setdefault("kind", resource.kind)
     group, version = split_api_version(given)
+    if resource.custom and kind != resource.kind and group == resource.group:
+        cause = field_invalid("kind", kind, f"must be {resource.kind}")
+        name = str((obj.get("metadata") or {}).get("name", ""))
+        raise invalid(group, str(kind), name, causes=[cause])
     if kind != resource.kind or group != resource.group:
         raise bad_request(
             f'{kind} in version "{version}" cannot be handled as a {resource.kind}: no kind "{kind}" is registered for '

@@ -11,7 +11,15 @@ from typing import Any
 
 import msgspec
 
-from backends.embedded.errors import ApiError, Cause, PageNotFoundError, bad_request, invalid, no_such_path
+from backends.embedded.errors import (
+    ApiError,
+    Cause,
+    PageNotFoundError,
+    bad_request,
+    invalid,
+    no_such_path,
+    not_found,
+)
 from backends.embedded.registry import Registry, ResourceType, Subresource
 
 JSON = "application/json"
@@ -126,10 +134,14 @@ def find_target(registry: Registry, path: str) -> Target:
     if steps[0] == "namespaces" and len(steps) > 2 and registry.lookup(group, version, steps[2]) is not None:
         namespace, steps = steps[1], steps[2:]
     resource = registry.lookup(group, version, steps[0])
+    if resource is None and registry.is_custom(group):
+        raise PageNotFoundError
     if resource is None or len(steps) > 3 or bool(namespace) > resource.namespaced:
         raise no_such_path()
     target = Target(resource, namespace, *steps[1:])
     if target.subresource and target.declared is None:
+        if resource.custom and target.subresource in ("status", "scale"):
+            raise not_found(group, resource.plural, target.name)
         raise no_such_path()
     if resource.namespaced and target.name and not namespace:
         raise no_such_path()

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from backends.embedded.store import ObjectStore
 
 DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
-VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-_AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+_AGE = {
+    "name": "Age",
+    "type": "date",
+    "jsonPath": ".metadata.creationTimestamp",
+    "description": "CreationTimestamp is a timestamp representing the server time when this object was created.",
+}
 
 
 class Definitions:
@@ -69,7 +74,6 @@ class Definitions:
             or {
                 "lastTransitionTime": now,
                 "message": message,
-                "observedGeneration": definition["metadata"].get("generation", 1),
                 "reason": reason,
                 "status": "True",
                 "type": type_,
@@ -77,6 +81,8 @@ class Definitions:
             for type_, reason, message in wanted
         ]
         versions = list(dict.fromkeys([*(status.get("storedVersions") or ()), stored]))
+        others = [entry for entry in before.values() if entry["type"] not in ("NamesAccepted", "Established")]
+        conditions += others
         made = {"acceptedNames": spec["names"], "conditions": conditions, "storedVersions": versions}
         self._store.patch_status(*DEFINITION, "", definition["metadata"]["name"], made, manager="kube-apiserver")
 

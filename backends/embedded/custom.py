@@ -65,6 +65,18 @@ def faults(type_: Type, obj: Obj) -> list[Cause]:
     return [*_missing(type_, obj, ""), *found]
 
 
+def status_faults(type_: Type, obj: Obj) -> list[Cause]:
+    """What the schema has against the status alone: the real server words paths from there."""
+    field = type_.field("status")
+    if field is None or "status" not in obj:
+        return []
+    found = _faults(field, obj["status"], "status")
+    return [
+        Cause(cause.reason, cause.message.replace(f"{cause.field} in body", f"{cause.field[7:]} in body"), cause.field)
+        for cause in found
+    ]
+
+
 def _faults(type_: Type, value: Any, path: str) -> Iterator[Cause]:
     schema = type_.schema
     if value is None:

@@ -72,15 +72,29 @@ def delete(store: ObjectStore, resource: ResourceType, record: Record, options: 
         return Deletion(obj, gone=True)
     if not record.terminating:
         meta["deletionTimestamp"] = format_time(store.clock())
-        if resource.group_kind != _NAMESPACE:
+        if resource.group_kind == _DEFINITION:
+            _say_terminating(obj, meta["deletionTimestamp"])
+        elif resource.group_kind != _NAMESPACE:
             meta["deletionGracePeriodSeconds"] = 0
-        if meta.get("generation"):
-            meta["generation"] += 1
+            if meta.get("generation"):
+                meta["generation"] += 1
     elif tuple(finalizers) == record.finalizers:
         return Deletion(obj, gone=False)
     if not options.dry_run:
         store.storage.put(table, obj)
     return Deletion(obj, gone=False)
+
+
+def _say_terminating(definition: Obj, now: str) -> None:
+    condition = {
+        "type": "Terminating",
+        "status": "True",
+        "lastTransitionTime": now,
+        "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    }
+    conditions = definition.setdefault("status", {}).get("conditions") or []
+    definition["status"]["conditions"] = [*conditions, condition]
 
 
 def _check(resource: ResourceType, record: Record, options: DeleteOptions) -> None:

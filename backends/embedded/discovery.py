@@ -13,7 +13,7 @@ import msgspec
 
 from backends.embedded.crds import version_rank
 from backends.embedded.errors import PageNotFoundError
-from backends.embedded.registry import Registry, ResourceType
+from backends.embedded.registry import Registry, ResourceType, Subresource
 from fleetui.model.objects import join_api_version
 
 Obj = dict[str, Any]
@@ -66,7 +66,7 @@ def aggregated(registry: Registry, *, core: bool) -> bytes:
 def _entry(resource: ResourceType) -> Obj:
     entry: Obj = {
         "resource": resource.plural,
-        "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+        "responseKind": {"group": "", "version": "", "kind": resource.kind},  # that is: the list's own
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
         "verbs": resource.verbs,
@@ -79,12 +79,18 @@ def _entry(resource: ResourceType) -> Obj:
         entry["subresources"] = [
             {
                 "subresource": name,
-                "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind},
+                "responseKind": _foreign(resource, sub) | {"kind": sub.kind},
                 "verbs": sub.verbs,
             }
             for name, sub in sorted(resource.subresources.items())
         ]
     return entry
+
+
+def _foreign(resource: ResourceType, sub: Subresource) -> Obj:
+    if (sub.group, sub.version) == (resource.group, resource.version):
+        return {"group": "", "version": ""}
+    return {"group": sub.group, "version": sub.version}
 
 
 def versions_document(address: str) -> Obj:

@@ -92,14 +92,13 @@ def _node(children: Fields, *, member: bool) -> Fields:
 
 
 def members(fields: Fields) -> Iterator[tuple[str, ...]]:
-    """Every path in the set, parents before what is below them, in the order of the real server."""
-    for key in sorted(fields, key=_rank):
-        if key == ".":
-            continue
-        node = fields[key]
-        if is_member(node):
+    """Every path in the set, in the order of the real server: first a level's members, then what is below each."""
+    keys = sorted(fields.keys() - {"."}, key=_rank)
+    for key in keys:
+        if is_member(fields[key]):
             yield (key,)
-        for path in members(_children(node)):
+    for key in keys:
+        for path in members(_children(fields[key])):
             yield (key, *path)
 
 

@@ -371,4 +371,6 @@ def _go_text(value: Any) -> str:
 
 def _unsupported(accepted: tuple[str, ...], *, custom: bool = False) -> ApiError:
     text = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
-    return ApiError(415, "UnsupportedMediaType", text if custom else "415: Unsupported Media Type", details={})
+    if custom:
+        return ApiError(415, "UnsupportedMediaType", text)
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})

@@ -132,6 +132,10 @@ class Registry:
         """Whether anything is served in a group and version."""
         return any(path[:2] == (group, version) for path in self._by_path)
 
+    def is_custom(self, group: str) -> bool:
+        """Whether definitions made the group."""
+        return any(resource.custom for path, resource in self._by_path.items() if path[0] == group)
+
     def by_kind(self, group: str, kind: str) -> ResourceType | None:
         """The resource of a kind in its storage version, or None."""
         return self._stored.get((group, kind))

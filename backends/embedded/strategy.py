@@ -244,9 +244,15 @@ def _update_daemon_set(new: Obj, old: Obj, subresource: str) -> None:
     new["metadata"].setdefault("annotations", {})[key] = str(before + 1 if moved else before)
 
 
+def _create_definition(obj: Obj) -> None:
+    stored = [version["name"] for version in obj["spec"].get("versions") or () if version.get("storage")]
+    obj["status"]["storedVersions"] = stored
+
+
 _ON_CREATE: dict[Kind, Callable[[Obj], None]] = {
     ("", "Namespace"): _create_namespace,
     ("", "Pod"): _create_pod,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _create_definition,
     ("apps", "DaemonSet"): _create_daemon_set,
     ("batch", "Job"): _create_job,
 }

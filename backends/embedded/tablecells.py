@@ -160,8 +160,8 @@ def pod_gates(pod: Obj) -> str:
     gates = get(pod, "spec", "readinessGates") or ()
     if not gates:
         return "<none>"
-    held = {c["type"] for c in get(pod, "status", "conditions") or () if c.get("status") == "True"}
-    return f"{sum(gate['conditionType'] in held for gate in gates)}/{len(gates)}"
+    true = held(pod)
+    return f"{sum(gate['conditionType'] in true for gate in gates)}/{len(gates)}"
 
 
 # --- services
@@ -221,13 +221,11 @@ def hosts(ingress: Obj) -> str:
 
 
 def job_status(job: Obj) -> str:
-    held = {c["type"] for c in get(job, "status", "conditions") or () if c.get("status") == "True"}
-    for type_, word in (("Complete", "Complete"), ("Failed", "Failed")):
-        if type_ in held:
-            return word
-    if "deletionTimestamp" in job["metadata"]:
-        return "Terminating"
-    return next((word for word in ("Suspended", "FailureTarget", "SuccessCriteriaMet") if word in held), "Running")
+    true = held(job)
+    ended = next((word for word in ("Complete", "Failed") if word in true), "")
+    if ended or "deletionTimestamp" in job["metadata"]:
+        return ended or "Terminating"
+    return next((word for word in ("Suspended", "FailureTarget", "SuccessCriteriaMet") if word in true), "Running")
 
 
 def job_completions(job: Obj) -> str:
@@ -299,6 +297,22 @@ def subjects(binding: Obj, kind: str) -> str:
     if kind == "ServiceAccount":
         return ", ".join(f"{entry.get('namespace', '')}/{entry['name']}" for entry in found)
     return ", ".join(entry["name"] for entry in found)
+
+
+def held(obj: Obj) -> set[str]:
+    """The conditions that are true."""
+    return {entry["type"] for entry in get(obj, "status", "conditions") or () if entry.get("status") == "True"}
+
+
+def definition_versions(definition: Obj) -> str:
+    served = [version for version in get(definition, "spec", "versions") or () if version.get("served")]
+    return ",".join(sorted(v["name"] + ("(storage)" if v.get("storage") else "") for v in served))
+
+
+def quota(obj: Obj, *, limits: bool) -> str:
+    hard, used = get(obj, "status", "hard") or {}, get(obj, "status", "used") or {}
+    names = [name for name in sorted(hard) if name.startswith("limits.") is limits]
+    return ", ".join(f"{name}: {used.get(name, '0')}/{hard[name]}" for name in names)
 
 
 def metrics(autoscaler: Obj) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from backends.embedded import custom, decoding, errors, managed, strategy, validation
+from backends.embedded import custom, decoding, errors, kindvalidation, managed, strategy, validation
 from backends.embedded.addresses import Addresses
 from backends.embedded.errors import ApiError
 from backends.embedded.managed import Writer
@@ -156,8 +156,11 @@ class Writing:
         strategy.prepare_update(resource, new, old, subresource=request.subresource)
         if resource.group_kind == SERVICE and not request.subresource:
             self._addresses.fill(new, old)
-        causes = [] if request.subresource == "status" else self._body_faults(resource, new)
-        causes += validation.update_faults(resource, new, old)
+        if request.subresource == "status":
+            causes = custom.status_faults(type_of(resource), new) if resource.custom else []
+        else:
+            causes = self._body_faults(resource, new)
+        causes += kindvalidation.update_faults(resource, new, old)
         if causes:
             raise errors.invalid(resource.group, resource.kind, old["metadata"]["name"], causes=causes)
         new["apiVersion"] = old["apiVersion"]
@@ -179,7 +182,7 @@ class Writing:
     def _body_faults(self, resource: ResourceType, obj: Obj) -> list[Any]:
         if resource.custom:
             return custom.faults(type_of(resource), obj)
-        return validation.object_faults(resource, obj)
+        return kindvalidation.object_faults(resource, obj)
 
     def _admit(self, resource: ResourceType, obj: Obj) -> None:
         """NamespaceLifecycle: the namespace exists, and nothing new comes into one that goes."""
