@@ -14,6 +14,7 @@ from typing import Any
 
 from backends.embedded.defaults import DEFAULTS
 from backends.embedded.errors import ApiError, bad_request
+from backends.embedded.quantities import canonical
 from backends.embedded.schemas import REF, Type, compile_schema
 
 Obj = dict[str, Any]
@@ -116,8 +117,9 @@ def _value(type_: Type, value: Any, *, path: str, owner: Type, unknown: list[str
 
 
 def _scalar(type_: Type, value: Any, *, path: str, owner: Type) -> Any:
-    if type_.name == _QUANTITY and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
+    if type_.name == _QUANTITY and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        # In a list of resources thousandths are the least there is (SetDefaults_ResourceList).
+        return _quantity(str(value), least=-3 if owner.element is not None else -9)
     fits: tuple[type, ...]
     match type_.scalar:
         case "integer":
@@ -141,6 +143,13 @@ def _scalar(type_: Type, value: Any, *, path: str, owner: Type) -> Any:
 
 def _fail(type_: Type, value: Any, *, path: str, owner: Type) -> Any:
     raise _unfit(type_, value, path=path, owner=owner)
+
+
+def _quantity(text: str, *, least: int) -> str:
+    try:
+        return canonical(text, least)
+    except ValueError as error:
+        raise Unfit(str(error)) from None
 
 
 def _check_base64(value: str) -> None:
