@@ -28,6 +28,8 @@ from fleetui.model.text import one_line
 from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
 
 if TYPE_CHECKING:
+    from backends.kube.firstlook import FirstLook
+    from backends.kube.informer import Source
     from backends.kube.transport import Transport
     from fleetui.ports import Cluster
 
@@ -46,12 +48,21 @@ class KubeCluster:
         context: how it is reached, and as whom.
         name: under which the fleet knows it; default: the context's.
         protected: whether actions on it want its name typed.
+        first_look: where the first page of a list may have been asked for already.
     """
 
-    def __init__(self, context: ContextConfig, *, name: str = "", protected: bool = False) -> None:
+    def __init__(
+        self,
+        context: ContextConfig,
+        *,
+        name: str = "",
+        protected: bool = False,
+        first_look: FirstLook | None = None,
+    ) -> None:
         self._name = ClusterName(name or context.name)
         self._context = dataclasses.replace(context, name=self._name)
         self._link = Link(self._name, server=context.server, protected=protected, probe=self._probe)
+        self._first_look = first_look
         self._transport: Transport | None = None
         self._discovery: Discovery | None = None
         self._discovering = asyncio.Lock()
@@ -88,9 +99,9 @@ class KubeCluster:
             return self._discovery
 
     async def _discover(self) -> Discovery:
+        transport = await self._open()
         from backends.kube.discovery import discover
 
-        transport = await self._open()
         try:
             found = await discover(transport, cluster=self._name)
         except ClusterError as error:
@@ -205,6 +216,8 @@ class KubeCluster:
 
     async def _open(self) -> Transport:
         if self._transport is None:
+            if self._first_look is not None:
+                await self._first_look.breathe()
             # 0.1 s of imports that must hold neither the first frame nor the loop.
             module = await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
             if self._transport is None:
@@ -243,9 +256,10 @@ class KubeCluster:
         if resource.verbs and "watch" not in resource.verbs:
             sink.failed(InvalidError(f"{resource.full_name} can't be watched", cluster=self._name))
             return
-        module = await asyncio.to_thread(importlib.import_module, "backends.kube.informer")
-        informer = module.Informer(
-            await self._open(),
+        from backends.kube.informer import Informer
+
+        informer = Informer(
+            await self._source(),
             resource,
             sink,
             cluster=self._name,
@@ -257,6 +271,14 @@ class KubeCluster:
             await informer.run()
         finally:
             self._link.forget(informer)
+
+    async def _source(self) -> Source:
+        if self._first_look is None:
+            return await self._open()
+        from backends.kube.firstlook import LookingSource
+
+        context = self._context.name
+        return LookingSource(self._first_look, context, self._open, counted=lambda: self.requests.update(["LIST"]))
 
     def _collection(self, resource: ApiResource, namespace: str) -> str:
         if resource.namespaced and not namespace:

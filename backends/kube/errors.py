@@ -11,8 +11,8 @@ import errno
 import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
 
 from fleetui.model.errors import (
@@ -29,6 +29,9 @@ from fleetui.model.errors import (
     UnreachableError,
 )
 from fleetui.model.text import one_line
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _LONGEST = 500
 """Characters of a server's message that are kept."""
@@ -130,6 +133,8 @@ def from_exception(error: Exception, *, cluster: str, server: str) -> ClusterErr
 
 def was_lost(error: ClusterError) -> bool:
     """Whether the connection broke after it had been made: then a read may be asked again."""
+    import aiohttp  # only the transport asks, which has it; the informer takes the first rows in without it
+
     cause = error.__cause__
     return isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError | ConnectionResetError) or (
         isinstance(cause, OSError) and cause.errno in {errno.ECONNRESET, errno.EPIPE}
@@ -137,6 +142,8 @@ def was_lost(error: ClusterError) -> bool:
 
 
 def _words(error: Exception, server: str) -> tuple[str, str]:
+    import aiohttp
+
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return f"the proxy {error.host}:{error.port} for {server} can't be reached: {_reason(error)}", ""
     if isinstance(error, aiohttp.ClientHttpProxyError):

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleetui.cli.options import Scope
 from fleetui.model.errors import UsageError
-from fleetui.runtime import Runtime
 
 if TYPE_CHECKING:
+    from backends.kube.firstlook import FirstLook
     from backends.kube.kubeconfig import Kubeconfig
     from fleetui.fleet.fleet import LiveFleet
     from fleetui.fleet.store import LiveStore
-    from fleetui.ports import Repositories
+    from fleetui.ports import Repositories, Repository
 
 T = TypeVar("T")
 
@@ -48,10 +48,10 @@ class Connection:
     Args:
         scope: the options.
         git_interval: seconds between two looks at a remote repository.
+        first_look: what the console has asked for already.
     """
 
-    def __init__(self, scope: Scope, *, git_interval: float = 60.0) -> None:
-        from backends.git import GitRepositories
+    def __init__(self, scope: Scope, *, git_interval: float = 60.0, first_look: FirstLook | None = None) -> None:
         from backends.kube.cluster import KubeCluster
         from fleetui.config import Paths, load_settings
         from fleetui.fleet.store import LiveStore
@@ -60,10 +60,14 @@ class Connection:
         kubeconfig, names = chosen_contexts(scope)
         self.scope = scope
         self.stores: tuple[LiveStore, ...] = tuple(
-            LiveStore(KubeCluster(kubeconfig.context(name), name=name, protected=settings.protects(name)))
+            LiveStore(
+                KubeCluster(
+                    kubeconfig.context(name), name=name, protected=settings.protects(name), first_look=first_look
+                )
+            )
             for name in names
         )
-        self.repositories: Repositories = GitRepositories(interval=git_interval)
+        self.repositories: Repositories = _OpenedLater(git_interval)
 
     def fleet(self) -> LiveFleet:
         """The live fleet over these clusters; not started."""
@@ -86,6 +90,25 @@ class Connection:
         await self.repositories.close()
 
 
+class _OpenedLater:
+    """Repositories that cost nothing, not even an import, until one of them is opened."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._made: Repositories | None = None
+
+    def open(self, url: str) -> Repository:
+        if self._made is None:
+            from backends.git import GitRepositories
+
+            self._made = GitRepositories(interval=self._interval)
+        return self._made.open(url)
+
+    async def close(self) -> None:
+        if self._made is not None:
+            await self._made.close()
+
+
 def with_fleet(scope: Scope, work: Callable[[LiveFleet], Coroutine[Any, Any, T]]) -> T:
     """Starts a fleet on an engine thread, runs `work` there and ends everything again; returns its result."""
 
@@ -98,6 +121,8 @@ def with_fleet(scope: Scope, work: Callable[[LiveFleet], Coroutine[Any, Any, T]]
         finally:
             await fleet.close()
             await connection.close()
+
+    from fleetui.runtime import Runtime
 
     with Runtime() as runtime:
         return runtime.submit(run()).result()

@@ -5,20 +5,25 @@ Owns: `open_console`, `show`. Textual keeps this thread; everything else runs on
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from fleetui.cli.options import Scope
-from fleetui.config import Paths, set_up_log
 from fleetui.model.errors import UsageError
-from fleetui.runtime import Runtime
 
 if TYPE_CHECKING:
     from fleetui.fleet.api import Fleet
+    from fleetui.runtime import Runtime
 
 Opened = tuple["Fleet", Callable[[], Awaitable[None]]]
+
+APPLICATIONS = "/apis/argoproj.io/v1alpha1/applications"
+"""What the first look asks for: `backends.argocd.ArgoDialect.app_resource`, which is not imported so early."""
+GROWN_UP = 2.0
+"""Seconds after which everything is imported and the first rows stand there."""
 
 
 def open_console(scope: Scope) -> None:
@@ -29,13 +34,21 @@ def open_console(scope: Scope) -> None:
     """
     from fleetui.cli.connect import chosen_contexts
 
-    _, names = chosen_contexts(scope)
+    kubeconfig, names = chosen_contexts(scope)
     need_terminal()
+    # A tenth of the start would be spent on looking for garbage among modules, of which there is none.
+    gc.disable()
+    from backends.kube import firstlook
+
+    look = firstlook.begin([kubeconfig.context(name) for name in names[: firstlook.MOST]], APPLICATIONS)
 
     async def opening() -> Opened:
+        import asyncio
+
         from fleetui.cli.connect import Connection
 
-        connection = Connection(scope)
+        asyncio.get_running_loop().call_later(GROWN_UP, _collect_garbage)
+        connection = Connection(scope, first_look=look)
         fleet = connection.fleet()
         await fleet.start()
 
@@ -45,8 +58,20 @@ def open_console(scope: Scope) -> None:
 
         return fleet, close
 
-    with Runtime() as runtime:
-        show(opening, runtime, contexts=names, read_only=scope.read_only)
+    from fleetui.runtime import Runtime
+
+    try:
+        with Runtime() as runtime:
+            show(opening, runtime, contexts=names, read_only=scope.read_only)
+    finally:
+        if look is not None:
+            look.close()
+
+
+def _collect_garbage() -> None:
+    """From now on as usual, except that what stands there already is not gone through each time."""
+    gc.freeze()
+    gc.enable()
 
 
 def need_terminal() -> None:
@@ -63,6 +88,7 @@ def show(
     opening: Callable[[], Awaitable[Opened]], runtime: Runtime, *, contexts: tuple[str, ...], read_only: bool
 ) -> None:
     """Runs the console until it is left, then closes what was opened."""
+    from fleetui.config import Paths, set_up_log
     from screens.app import FleetApp
 
     set_up_log(Paths.of(os.environ).log_file)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,12 +21,10 @@ from fleetui.engine.tracking import instance_name
 from fleetui.fleet.appwatch import AppWatch
 from fleetui.fleet.audit import Audit, default_audit
 from fleetui.fleet.changes import Publisher
-from fleetui.fleet.differ import Differ
 from fleetui.fleet.dispatch import Dispatcher
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.permissions import Permissions
 from fleetui.fleet.places import place_of
-from fleetui.fleet.planner import Planner
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
@@ -35,6 +35,10 @@ from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.ports import Dialect, Repositories, Subscription
+
+if TYPE_CHECKING:
+    from fleetui.fleet.differ import Differ
+    from fleetui.fleet.planner import Planner
 
 SEEN_WITHIN = 3.0
 """Seconds that `execute` waits, at most, until the watch has brought what it wrote."""
@@ -73,6 +77,7 @@ class LiveFleet:
         self._dialects = {dialect.app_kind: dialect for dialect in dialects}
         self._by_name = {dialect.name: dialect for dialect in dialects}
         self._namespaces = tuple(namespaces)
+        self._repositories = repositories
         self._commits = Commits(repositories)
         self._protects = protects
         self._publisher = Publisher(clock, stamp=self._as_of_now)
@@ -89,8 +94,6 @@ class LiveFleet:
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._dispatcher = Dispatcher(permissions, audit, clock, read_only=read_only)
-        self._differ = Differ(repositories, self._commits)
-        self._planner = Planner(self._differ, self._dispatcher, self._commits, protects=self._is_protected)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -242,6 +245,19 @@ class LiveFleet:
         self._publisher.publish(ChangeSet(trees=frozenset({key})))
 
     # --- inside -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _differ(self) -> Differ:
+        # Comparing and rendering take 0.05 s to import: not before the first rows.
+        from fleetui.fleet.differ import Differ
+
+        return Differ(self._repositories, self._commits)
+
+    @cached_property
+    def _planner(self) -> Planner:
+        from fleetui.fleet.planner import Planner
+
+        return Planner(self._differ, self._dispatcher, self._commits, protects=self._is_protected)
 
     def _app(self, key: AppKey) -> App:
         app = self._apps.get(key)
