@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from textual.binding import BindingType
 
 from screens import actions
 from screens.base import FleetScreen
+from screens.causes import CauseFollower
 from screens.cells import Line, Span, wrap
 from screens.status import summary, trouble
 from screens.widgets.lines import Bar, BarLine
@@ -24,8 +25,17 @@ from screens.widgets.table import FleetTable, Row
 if TYPE_CHECKING:
     from fleetui.fleet.views import ChangeSet
     from fleetui.model.app import App, AppKey
+    from fleetui.model.status import HealthStatus, SyncStatus
 
 LOOKED_FOR = "applications.argoproj.io"
+
+
+class Judged(NamedTuple):
+    """What decides on a row's place, and what is counted of it."""
+
+    sort_key: tuple[Any, ...]
+    health: HealthStatus
+    sync: SyncStatus
 
 
 class AppsScreen(FleetScreen):
@@ -56,7 +66,9 @@ class AppsScreen(FleetScreen):
         self._parse = filters.parse
         self.filter = filters.Filter()
         self.order = app_rows.Order.PROBLEM
-        self._sorted_by: dict[AppKey, tuple[Any, ...]] = {}
+        self._shown: dict[AppKey, Judged] = {}
+        self._tally: Counter[object] = Counter()
+        self._cause = CauseFollower(self, self.draw_frame)
         self.table = FleetTable(app_rows.COLUMNS, self._row, problem=self._problem, id="apps")
 
     def body(self) -> ComposeResult:
@@ -75,13 +87,15 @@ class AppsScreen(FleetScreen):
         # What a cluster's server is called decides on which cluster an application runs.
         moved = self._collect(self.host.picture.apps if change.clusters else change.apps)
         for key in change.removed:
-            moved |= self._sorted_by.pop(key, None) is not None
+            moved |= self._judge(key, None)
         if moved:
             self._arrange()
         if change.clusters:
             self.table.touch_all()
         else:
             self.table.touch(change.apps)
+        self._follow_cause()
+        self._cause.touched(change.trees)
         self.draw_frame()
 
     def _collect(self, keys: Iterable[AppKey]) -> bool:
@@ -89,24 +103,32 @@ class AppsScreen(FleetScreen):
         picture, now, moved = self.host.picture, self.host.now(), False
         apps = [picture.apps[key] for key in keys if key in picture.apps]
         for app in apps:
-            before = self._sorted_by.get(app.key)
-            if self.filter.matches(app, picture.cluster_of(app)):
-                after = self._rows.sort_key(self.order, app, picture, now=now)
-                self._sorted_by[app.key] = after
-                moved |= before != after
-            elif before is not None:
-                del self._sorted_by[app.key]
-                moved = True
+            shown = self.filter.matches(app, picture.cluster_of(app))
+            sort_key = self._rows.sort_key(self.order, app, picture, now=now) if shown else ()
+            moved |= self._judge(app.key, Judged(sort_key, app.health.status, app.sync) if shown else None)
         self.table.grow(self._rows.widths(apps, picture))
         return moved
 
+    def _judge(self, key: AppKey, after: Judged | None) -> bool:
+        """Takes a judgement over, None for a row that isn't shown; whether a row comes, goes or belongs elsewhere.
+
+        The tally is kept on the way: counting 5,000 rows on each key would be felt.
+        """
+        before = self._shown.pop(key, None)
+        if before is not None:
+            self._tally.subtract((before.health, before.sync))
+        if after is not None:
+            self._shown[key] = after
+            self._tally.update((after.health, after.sync))
+        return (before and before.sort_key) != (after and after.sort_key)
+
     def _arrange(self, *, now: bool = False) -> None:
-        order = sorted(self._sorted_by.items(), key=lambda item: item[1])
-        self.table.set_rows([key for key, _ in order], now=now)
+        self.table.set_rows(sorted(self._shown, key=lambda key: self._shown[key].sort_key), now=now)
 
     def _collect_all(self) -> None:
         """Judges and orders everything anew: another filter, another order."""
-        self._sorted_by.clear()
+        self._shown.clear()
+        self._tally.clear()
         self._collect(self.host.picture.apps)
         self._arrange(now=True)
         self.draw_frame()
@@ -127,7 +149,7 @@ class AppsScreen(FleetScreen):
     # --- what is said around the table ---------------------------------------------------------------------------
 
     def head(self) -> Sequence[BarLine]:
-        total, shown = len(self.host.picture.apps), len(self._sorted_by)
+        total, shown = len(self.host.picture.apps), len(self._shown)
         more = "+" if self.host.picture.loading else ""
         count = f"{shown:,} of {total:,}{more}" if self.filter else f"{total:,}{more}"
         left = (Span(" Apps  ", "title"), Span(count, "bright"), Span(f"   {self.filter.text}", "accent"))
@@ -148,16 +170,14 @@ class AppsScreen(FleetScreen):
         from fleetui.model.status import HealthStatus, SyncStatus
         from screens.glyphs import HEALTH_ROLE
 
-        glyphs, apps = self.host.glyphs, self.host.picture.apps
-        health = Counter(apps[key].health.status for key in self._sorted_by)
-        differing = sum(apps[key].sync is SyncStatus.OUT_OF_SYNC for key in self._sorted_by)
+        glyphs, tally = self.host.glyphs, self._tally
         counted = [
-            (glyphs.degraded, health[HealthStatus.DEGRADED], HEALTH_ROLE[HealthStatus.DEGRADED]),
-            (glyphs.missing, health[HealthStatus.MISSING], HEALTH_ROLE[HealthStatus.MISSING]),
-            (glyphs.out_of_sync, differing, "warning"),
-            (glyphs.progressing, health[HealthStatus.PROGRESSING], HEALTH_ROLE[HealthStatus.PROGRESSING]),
-            (glyphs.suspended, health[HealthStatus.SUSPENDED], ""),
-            (glyphs.unknown, health[HealthStatus.UNKNOWN], ""),
+            (glyphs.degraded, tally[HealthStatus.DEGRADED], HEALTH_ROLE[HealthStatus.DEGRADED]),
+            (glyphs.missing, tally[HealthStatus.MISSING], HEALTH_ROLE[HealthStatus.MISSING]),
+            (glyphs.out_of_sync, tally[SyncStatus.OUT_OF_SYNC], "warning"),
+            (glyphs.progressing, tally[HealthStatus.PROGRESSING], HEALTH_ROLE[HealthStatus.PROGRESSING]),
+            (glyphs.suspended, tally[HealthStatus.SUSPENDED], ""),
+            (glyphs.unknown, tally[HealthStatus.UNKNOWN], ""),
         ]
         left = [Span(f" {glyph} {count:,}  ", role if count else "faint") for glyph, count, role in counted]
         return BarLine(tuple(left), (Span(f"by {self.order.value} ", "muted"), *self.lock_spans()))
@@ -176,7 +196,7 @@ class AppsScreen(FleetScreen):
         if self.table.is_cut(app.key):
             cluster = host.picture.cluster_of(app)
             name = wrap(f"{cluster} {glyphs.into} {app.key.namespace}/{app.key.name}", width - 4, 3)
-        text = why(app, host.picture.clusters.get(app.key.hub), host.now())
+        text = why(app, host.picture.clusters.get(app.key.hub), host.now(), cause=self._cause.text)
         lines = wrap(text, width - 4, 1 if name else 2, ellipsis=glyphs.ellipsis)
         role = HEALTH_ROLE[status] if self._problem(app.key) else "muted"
         first: Line = (Span(f" {glyphs.health(status)} ", role),)
@@ -231,7 +251,21 @@ class AppsScreen(FleetScreen):
 
     @on(VirtualRows.Moved)
     def _moved(self) -> None:
+        self._follow_cause()
         self.draw_frame()
+
+    def _follow_cause(self) -> None:
+        """Behind another screen nobody reads it."""
+        self._cause.follow(self.current() if self.is_current else None)
+
+    def on_screen_suspend(self) -> None:
+        self._cause.close()
+
+    def on_screen_resume(self) -> None:
+        self._follow_cause()
+
+    def on_unmount(self) -> None:
+        self._cause.close()
 
     # --- actions -------------------------------------------------------------------------------------------------
 

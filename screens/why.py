@@ -19,17 +19,18 @@ from fleetui.model.times import age
 from screens.words import ago, short_revision, who
 
 
-def why(app: App, cluster: ClusterStatus | None, now: float) -> str:
+def why(app: App, cluster: ClusterStatus | None, now: float, *, cause: str = "") -> str:
     """What a human wants to know of `app` first: sentences, the most pressing one first.
 
-    `cluster` is the status of its hub, None where nothing is known of it; `now` is in seconds since the epoch.
+    `cluster` is the status of its hub, None where nothing is known of it; `now` is in seconds since the epoch; `cause`
+    is what its tree says of its health, where somebody has looked.
     """
     found = [
         _stale(cluster, now),
         "It is being deleted." if app.deleting else "",
         *_conditions(app),
         _operation(app, now),
-        _health(app, now),
+        _health(app, now, cause),
         _sync(app),
     ]
     sentences = list(dict.fromkeys(_sentence(text) for text in found if text))
@@ -82,11 +83,13 @@ def _failed_results(operation: OperationState) -> str:
     return "; ".join(f"{name_of(result.ref)}: {result.message}" for result in failed[:3])
 
 
-def _health(app: App, now: float) -> str:
+def _health(app: App, now: float, cause: str) -> str:
     status = app.health.status
     if status is HealthStatus.HEALTHY:
         return ""
     since = f" since {age(now - app.health_since)}" if app.health_since else ""
+    if cause:
+        return f"{status.value}{since}: {cause}"
     worst = _worst(app)
     if app.health.message:
         return f"{status.value}{since}: {app.health.message}"

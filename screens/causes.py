@@ -1,0 +1,100 @@
+"""What lies behind the health of the application under the cursor.
+
+Owns: `CauseFollower`. An Application itself says no more than Degraded; its tree says which pod, and why. It is looked
+at only for an application in trouble on which the cursor rests, and watched only as long as it rests there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from screens.host import Refetch
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+    from fleetui.fleet.views import Tree
+    from fleetui.model.app import App, AppKey
+    from fleetui.ports import Subscription
+    from screens.base import FleetScreen
+
+REST = 0.4
+"""Seconds that the cursor rests on a row before its tree is looked at: moving through a list asks for nothing."""
+
+
+class CauseFollower:
+    """Keeps `text` for the application that it was last told to follow.
+
+    Args:
+        screen: on which it is shown; its host is asked.
+        changed: called when `text` has changed.
+    """
+
+    def __init__(self, screen: FleetScreen, changed: Callable[[], None]) -> None:
+        self._screen = screen
+        self._changed = changed
+        self._key: AppKey | None = None
+        self._timer: Timer | None = None
+        self._watch: Subscription | None = None
+        self._refetch = Refetch(self._ask)
+        self.text = ""
+
+    def follow(self, app: App | None) -> None:
+        """Looks at the tree of `app` if it is in trouble, at none else."""
+        key = app.key if app is not None and _in_trouble(app) else None
+        if key == self._key:
+            return
+        self.close()
+        self._key = key
+        if key is not None:
+            self._timer = self._screen.set_timer(REST, self._begin)
+
+    def touched(self, keys: frozenset[AppKey]) -> None:
+        """Objects of these applications have changed."""
+        if self._watch is not None and self._key in keys:
+            self._refetch.want()
+
+    def close(self) -> None:
+        """Stops looking."""
+        if self._timer is not None:
+            self._timer.stop()
+        if self._watch is not None:
+            self._watch.close()
+        self._timer = self._watch = self._key = None
+        self._refetch = Refetch(self._ask)
+        self.text = ""
+
+    def _begin(self) -> None:
+        key = self._key
+        if key is None or self._screen.host.fleet is None:
+            return
+        self._watch = self._screen.host.hold(lambda fleet: fleet.watch_tree(key))
+        self._refetch.want()
+
+    def _ask(self) -> None:
+        key = self._key
+        if key is not None:
+            self._screen.ask(
+                lambda fleet: fleet.tree(key), self._take, doing="looking for the cause", failed=self._failed
+            )
+
+    def _failed(self, _: str) -> None:
+        # The row says what it can without it; the tree's own screen tells the failure.
+        self._refetch.done()
+
+    def _take(self, tree: Tree) -> None:
+        from fleetui.fleet.cause import cause_of
+
+        self._refetch.done()
+        if tree.key == self._key:
+            text = cause_of(tree)
+            if text != self.text:
+                self.text = text
+                self._changed()
+
+
+def _in_trouble(app: App) -> bool:
+    from fleetui.model.status import HealthStatus
+
+    return app.health.status in {HealthStatus.DEGRADED, HealthStatus.MISSING, HealthStatus.PROGRESSING}
