@@ -13,6 +13,7 @@ from typing import Any
 from fleetui.engine.application import FIELD_MANAGER, mapping
 
 _IDENTITY = ("apiVersion", "kind")
+_NAME = frozenset({"name", "namespace"})
 
 
 def applied_exactly(target: Mapping[str, Any], live: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> bool:
@@ -28,10 +29,13 @@ def applied_exactly(target: Mapping[str, Any], live: Mapping[str, Any], *, manag
     if fields is None:
         return False
     desired = {key: value for key, value in target.items() if key not in _IDENTITY}
-    metadata = {
-        key: value for key, value in mapping(target.get("metadata")).items() if key not in {"name", "namespace"}
-    }
+    metadata = {key: value for key, value in mapping(target.get("metadata")).items() if key not in _NAME}
     desired.pop("metadata", None)
+    # What generators leave behind and no apply takes up: ``creationTimestamp: null`` and ``status: {}``.
+    if metadata.get("creationTimestamp", ...) is None:
+        del metadata["creationTimestamp"]
+    if desired.get("status", ...) in (None, {}):
+        del desired["status"]
     if metadata:
         desired["metadata"] = metadata
     return _same(fields, desired, live)
@@ -96,19 +100,30 @@ def _same_list(children: Mapping[str, Any], desired: Any, live: Any) -> bool:
         return False
     order = []
     for key, fields in children.items():
-        identity = json.loads(key[2:])
-        mine = _item(desired, identity)
-        theirs = _item(live, identity)
+        identity = _identity(key)
+        mine, theirs = _item(desired, identity), _item(live, identity)
         if mine is None or theirs is None or not _same(mapping(fields), desired[mine], live[theirs]):
             return False
         order.append((mine, theirs))
-    # An apply also restores the order of the items it names.
-    return [theirs for _, theirs in sorted(order)] == sorted(theirs for _, theirs in order)
+    # Each item was found once, and in the order in which an apply would leave the items that it names.
+    order.sort()
+    places = [theirs for _, theirs in order]
+    return len({mine for mine, _ in order}) == len(desired) and places == sorted(places)
+
+
+def _identity(key: str) -> Mapping[str, Any]:
+    """The keys of a list item, from ``k:{"name":"api"}``; empty where it can't be read."""
+    try:
+        return mapping(json.loads(key[2:]))
+    except ValueError:
+        return {}
 
 
 def _item(items: list[Any], identity: Mapping[str, Any]) -> int | None:
     """The index of the item with these keys; a key that a desired item leaves out counts as defaulted."""
     for index, item in enumerate(items):
-        if isinstance(item, Mapping) and all(item.get(key, value) == value for key, value in identity.items()):
+        if not identity or not isinstance(item, Mapping):
+            continue
+        if all(item.get(key, value) == value for key, value in identity.items()):
             return index
     return None
