@@ -25,7 +25,7 @@ from screens.widgets.table import FleetTable, Row
 if TYPE_CHECKING:
     from fleetui.fleet.views import ChangeSet
     from fleetui.model.app import App, AppKey
-    from fleetui.model.status import HealthStatus, SyncStatus
+    from fleetui.model.status import HealthStatus
 
 LOOKED_FOR = "applications.argoproj.io"
 
@@ -35,7 +35,7 @@ class Judged(NamedTuple):
 
     sort_key: tuple[Any, ...]
     health: HealthStatus
-    sync: SyncStatus
+    differs: bool
 
 
 class AppsScreen(FleetScreen):
@@ -67,7 +67,7 @@ class AppsScreen(FleetScreen):
         self.filter = filters.Filter()
         self.order = app_rows.Order.PROBLEM
         self._shown: dict[AppKey, Judged] = {}
-        self._tally: Counter[object] = Counter()
+        self._tally: Counter[str] = Counter()
         self._cause = CauseFollower(self, self.draw_frame)
         self.table = FleetTable(app_rows.COLUMNS, self._row, problem=self._problem, id="apps")
 
@@ -105,7 +105,9 @@ class AppsScreen(FleetScreen):
         for app in apps:
             shown = self.filter.matches(app, picture.cluster_of(app))
             sort_key = self._rows.sort_key(self.order, app, picture, now=now) if shown else ()
-            moved |= self._judge(app.key, Judged(sort_key, app.health.status, app.sync) if shown else None)
+            moved |= self._judge(
+                app.key, Judged(sort_key, app.health.status, app.sync == "OutOfSync") if shown else None
+            )
         self.table.grow(self._rows.widths(apps, picture))
         return moved
 
@@ -115,15 +117,17 @@ class AppsScreen(FleetScreen):
         The tally is kept on the way: counting 5,000 rows on each key would be felt.
         """
         before = self._shown.pop(key, None)
-        if before is not None:
-            self._tally.subtract((before.health, before.sync))
         if after is not None:
             self._shown[key] = after
-            self._tally.update((after.health, after.sync))
+        for judged, step in ((before, -1), (after, 1)):
+            if judged is not None:
+                self._tally[judged.health] += step
+                self._tally["differs"] += step * judged.differs
         return (before and before.sort_key) != (after and after.sort_key)
 
     def _arrange(self, *, now: bool = False) -> None:
-        self.table.set_rows(sorted(self._shown, key=lambda key: self._shown[key].sort_key), now=now)
+        order = sorted(self._shown.items(), key=lambda item: item[1].sort_key)
+        self.table.set_rows([key for key, _ in order], now=now)
 
     def _collect_all(self) -> None:
         """Judges and orders everything anew: another filter, another order."""
@@ -134,7 +138,9 @@ class AppsScreen(FleetScreen):
         self.draw_frame()
 
     def tick(self) -> None:
-        if self._collect(self.host.picture.apps):
+        # The others' places don't depend on the time.
+        progressing = [key for key, judged in self._shown.items() if judged.health == "Progressing"]
+        if self._collect(progressing):
             self._arrange()
         self.table.touch_all()
         self.draw_frame()
@@ -167,14 +173,14 @@ class AppsScreen(FleetScreen):
         self.table.say(self._nothing(width))
 
     def _counts(self) -> BarLine:
-        from fleetui.model.status import HealthStatus, SyncStatus
+        from fleetui.model.status import HealthStatus
         from screens.glyphs import HEALTH_ROLE
 
         glyphs, tally = self.host.glyphs, self._tally
         counted = [
             (glyphs.degraded, tally[HealthStatus.DEGRADED], HEALTH_ROLE[HealthStatus.DEGRADED]),
             (glyphs.missing, tally[HealthStatus.MISSING], HEALTH_ROLE[HealthStatus.MISSING]),
-            (glyphs.out_of_sync, tally[SyncStatus.OUT_OF_SYNC], "warning"),
+            (glyphs.out_of_sync, tally["differs"], "warning"),
             (glyphs.progressing, tally[HealthStatus.PROGRESSING], HEALTH_ROLE[HealthStatus.PROGRESSING]),
             (glyphs.suspended, tally[HealthStatus.SUSPENDED], ""),
             (glyphs.unknown, tally[HealthStatus.UNKNOWN], ""),

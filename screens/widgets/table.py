@@ -144,7 +144,7 @@ class FleetTable(VirtualRows):
 
     def touch_all(self) -> None:
         """As `touch`, for every row."""
-        self.touch(self._order)
+        self.touch(self._at)
 
     def grow(self, widths: Mapping[str, int]) -> None:
         """Says how wide the widest content of some columns is. Columns only ever grow, so that nothing jumps."""

@@ -250,7 +250,7 @@ async def test_yaml_of_the_object_under_the_cursor() -> None:
         assert '[red]\\e]0;x\\a"' in text
         assert "long: xxx" in text
         await found.press("right")
-        await found.shows(lambda text: "long: xxx" not in text and "x" * 79 in text)
+        await found.shows(lambda text: "long: xxx" not in text and "x" * 70 in text)
         await found.press("left")
         await found.shows("long: xxx")
         await found.press("t")

@@ -104,6 +104,31 @@ async def test_ages_are_looked_at_again_and_only_what_reads_differently_is_paint
         assert lines == [table.order.index(key("young")) + 1]
 
 
+async def test_what_is_counted_follows_what_is_shown() -> None:
+    fleet = FakeFleet(app("a"), app("b", sync=SyncStatus.UNKNOWN), app("c"), clusters=(status("prod-eu-1"),))
+    async with console(fleet) as found:
+        assert found.lines[1].split()[:12] == ["✖", "0", "◌", "0", "≠", "0", "◐", "0", "‖", "0", "?", "0"]
+        fleet.publish(
+            app("a", health=HealthStatus.DEGRADED, sync=SyncStatus.OUT_OF_SYNC), app("c", sync=SyncStatus.OUT_OF_SYNC)
+        )
+        await found.shows("✖ 1   ◌ 0   ≠ 2")
+        fleet.publish(app("a", sync=SyncStatus.OUT_OF_SYNC), removed=(key("c"),))
+        await found.shows("✖ 0   ◌ 0   ≠ 1")
+        await found.press("slash")
+        await found.enter("b")
+        await found.shows("✖ 0   ◌ 0   ≠ 0")
+
+
+async def test_what_progresses_for_long_moves_up_by_itself() -> None:
+    fleet = FakeFleet(app("a", health=HealthStatus.SUSPENDED), app("b", health=HealthStatus.PROGRESSING, since=10))
+    fleet._clusters = {ClusterName("prod-eu-1"): status("prod-eu-1")}
+    async with console(fleet) as found:
+        assert names(found) == ["a", "b"]
+        found.clock[0] += 600
+        found.app._tick()
+        assert names(found) == ["b", "a"]
+
+
 # --- the line that says why ---------------------------------------------------------------------------------------
 
 
