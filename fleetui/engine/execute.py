@@ -101,9 +101,10 @@ class Executor:
                     return await self._release(effect)
                 return await self._look(effect.task)
             except NotFoundError as error:
-                if not isinstance(effect, Apply):
-                    self._destination.overlay.deleted(effect.task.ref, _uid(effect.task.live or {}))
-                return EffectResult(False, error.message, gone=not isinstance(effect, Apply))
+                if isinstance(effect, Apply):
+                    return EffectResult(False, await self._missing(effect, error))
+                self._destination.overlay.deleted(effect.task.ref, _uid(effect.task.live or {}))
+                return EffectResult(False, error.message, gone=True)
             except StatusError as error:
                 # The server's own words, as kubectl prints them; Argo CD's results hold nothing else.
                 return EffectResult(False, error.message)
@@ -129,13 +130,25 @@ class Executor:
             verb = "unchanged"
         return EffectResult(True, self._message(effect, verb))
 
+    async def _missing(self, effect: Apply, error: NotFoundError) -> str:
+        """Why something could not be applied that was not found: its namespace, or its kind, whose definition went."""
+        if not error.reason:
+            await self._destination.rediscover()
+            if await self._destination.resource(effect.obj) is None:
+                return not_found(effect.task.recorded_ref, effect.task.version, self._destination.discovery)
+        return error.message
+
     async def _dry_run(self, resource: ApiResource, obj: Obj, effect: Apply) -> EffectResult:
-        """Argo CD's dry run is kubectl's own, on the client: it fails only where the object can't be read."""
+        """Argo CD's dry run is kubectl's own, on the client: it fails only where the object can't be read, or where its
+        kind is not served."""
         try:
             await self._destination.api.apply(
                 resource, obj, field_manager=FIELD_MANAGER, dry_run=True, validation=self._options.validation
             )
         except StatusError as error:
+            if isinstance(error, NotFoundError) and not error.reason:
+                # The path itself is not there: an API server speaks for an object with a Status, and a reason.
+                raise
             if is_schema_error(error):
                 return EffectResult(False, error.message)
         return EffectResult(True, self._message(effect, "created" if effect.task.live is None else "configured"))
