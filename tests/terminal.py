@@ -54,6 +54,11 @@ class Terminal:
         self.close()
 
     @property
+    def pid(self) -> int:
+        """The program's, which leads a session of its own."""
+        return self._pid
+
+    @property
     def text(self) -> str:
         """The screen's lines."""
         return "\n".join(line.rstrip() for line in self.screen.display)

@@ -97,6 +97,11 @@ class FirstLook:
         self._pages = dict(zip(names, self._numbered, strict=True))
         self._reader = threading.Thread(target=self._read, name="first look", daemon=True)
 
+    @property
+    def pid(self) -> int:
+        """The other process's."""
+        return self._process.pid
+
     def order(self, text: str) -> None:
         """Says what to ask; stdin stays open, because its end is the other process's."""
         with suppress(OSError):
