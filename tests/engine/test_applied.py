@@ -46,8 +46,8 @@ DEPLOYMENT_FIELDS = """
 {"k:{\\"name\\":\\"E\\"}": {".": {}, "f:name": {}, "f:value": {}}, "k:{\\"name\\":\\"F\\"}": {".": {}, "f:name": {},
 "f:value": {}}}, "f:image": {}, "f:name": {}, "f:ports": {"k:{\\"containerPort\\":80,\\"protocol\\":\\"TCP\\"}":
 {".": {}, "f:containerPort": {}}, "k:{\\"containerPort\\":443,\\"protocol\\":\\"TCP\\"}": {".": {},
-"f:containerPort": {}, "f:name": {}}}, "f:resources": {"f:limits": {"f:cpu": {}, "f:memory": {}}}}}, "f:tolerations": {}, "f:volumes":
-{"k:{\\"name\\":\\"v\\"}": {".": {}, "f:emptyDir": {}, "f:name": {}}}}}}}
+"f:containerPort": {}, "f:name": {}}}, "f:resources": {"f:limits": {"f:cpu": {}, "f:memory": {}}}}},
+"f:tolerations": {}, "f:volumes": {"k:{\\"name\\":\\"v\\"}": {".": {}, "f:emptyDir": {}, "f:name": {}}}}}}}
 """
 CONFIG: Obj = {
     "apiVersion": "v1",
