@@ -18,6 +18,22 @@ from backends.embedded.registry import ResourceType
 from fleetui.model.objects import split_api_version
 
 Obj = dict[str, Any]
+_OTHER_VERSIONS = {
+    "admissionregistration.k8s.io": ("v1alpha1", "v1beta1"),
+    "apps": ("v1beta1", "v1beta2"),
+    "autoscaling": ("v1", "v2beta1", "v2beta2"),
+    "batch": ("v1beta1",),
+    "coordination.k8s.io": ("v1beta1",),
+    "discovery.k8s.io": ("v1beta1",),
+    "events.k8s.io": ("v1beta1",),
+    "networking.k8s.io": ("v1beta1",),
+    "node.k8s.io": ("v1alpha1", "v1beta1"),
+    "policy": ("v1beta1",),
+    "rbac.authorization.k8s.io": ("v1alpha1", "v1beta1"),
+    "scheduling.k8s.io": ("v1alpha1", "v1beta1"),
+    "storage.k8s.io": ("v1alpha1", "v1beta1"),
+}
+"""The versions that the real server's scheme knows though it does not serve them here."""
 LIMIT = 3 * 1024 * 1024
 """Bytes of a body that are read, as the real server's."""
 
@@ -107,7 +123,8 @@ def check_kind(obj: Obj, resource: ResourceType) -> None:
         cause = field_invalid("kind", kind, f"must be {resource.kind}")
         name = str((obj.get("metadata") or {}).get("name", ""))
         raise invalid(group, str(kind), name, causes=[cause])
-    if kind != resource.kind or group != resource.group:
+    known = version == resource.version or version in _OTHER_VERSIONS.get(group, ()) or resource.custom
+    if kind != resource.kind or group != resource.group or not known:
         raise bad_request(
             f'{kind} in version "{version}" cannot be handled as a {resource.kind}: no kind "{kind}" is registered for '
             f'version "{given}" in scheme "pkg/runtime/scheme.go:111"'

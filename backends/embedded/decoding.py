@@ -70,7 +70,16 @@ def unknown_fields(unknown: list[str]) -> str:
     return "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
 
 
+class _Wrong(Exception):  # noqa: N818 - made an Unfit by the struct around it
+    def __init__(self, type_: Type, value: Any) -> None:
+        super().__init__()
+        self.type = type_
+        self.value = value
+
+
 def _map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj:
+    if not type_.names:
+        return _plain_map(type_, value, path=path, unknown=unknown)
     out: Obj = {}
     for key, child in value.items():
         field = type_.field(key)
@@ -78,11 +87,12 @@ def _map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj:
         if field is None:
             unknown.append(where)
         elif child is not None:
-            decoded = _value(field, child, path=where, owner=type_, unknown=unknown)
+            try:
+                decoded = _value(field, child, path=where, unknown=unknown)
+            except _Wrong as wrong:
+                raise _unfit(wrong, path=where, owner=type_) from None
             if decoded or key not in type_.omitted:
                 out[key] = decoded
-        elif not type_.declares(key) and field.scalar == "string":
-            out[key] = ""
     for key, default in type_.filled.items():
         if key not in out:
             # An empty struct has defaults of its own, which its decoding fills in.
@@ -94,55 +104,58 @@ def _map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj:
     return out
 
 
-def _value(type_: Type, value: Any, *, path: str, owner: Type, unknown: list[str]) -> Any:
+def _plain_map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj:
+    element = type_.element
+    if element is None:
+        return value
+    out: Obj = {}
+    for key, child in value.items():
+        if child is not None:
+            out[key] = _value(element, child, path=path, unknown=unknown, listed=True)
+        elif element.scalar == "string":
+            out[key] = ""
+    return out
+
+
+def _value(type_: Type, value: Any, *, path: str, unknown: list[str], listed: bool = False) -> Any:
     match type_.kind:
         case "any":
             return value
         case "map":
             if not isinstance(value, dict):
-                raise _unfit(type_, value, path=path, owner=owner)
+                raise _Wrong(type_, value)
             return _map(type_, value, path=path, unknown=unknown)
         case "list":
             if not isinstance(value, list):
-                raise _unfit(type_, value, path=path, owner=owner)
+                raise _Wrong(type_, value)
             element = type_.element
             if element is None:
                 return value
-            return [
-                _value(element, item, path=f"{path}[{i}]", owner=owner, unknown=unknown)
-                for i, item in enumerate(value)
-                if item is not None
-            ]
-    return _scalar(type_, value, path=path, owner=owner)
-
-
-def _scalar(type_: Type, value: Any, *, path: str, owner: Type) -> Any:
+            items = enumerate(value)
+            return [_value(element, v, path=f"{path}[{i}]", unknown=unknown) for i, v in items if v is not None]
     if type_.name == _QUANTITY and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         # In a list of resources thousandths are the least there is (SetDefaults_ResourceList).
-        return _quantity(str(value), least=-3 if owner.element is not None else -9)
-    fits: tuple[type, ...]
-    match type_.scalar:
-        case "integer":
-            if isinstance(value, float) and value.is_integer():
-                return int(value)
-            fits = (int,)
-        case "number":
-            fits = (int, float)
-        case "boolean":
-            return value if isinstance(value, bool) else _fail(type_, value, path=path, owner=owner)
-        case "int-or-string":
-            fits = (int, str)
-        case _:
-            fits = (str,)
-    if not isinstance(value, fits) or isinstance(value, bool):
-        raise _unfit(type_, value, path=path, owner=owner)
+        return _quantity(str(value), least=-3 if listed else -9)
+    return _scalar(type_, value)
+
+
+_FITS: dict[str, tuple[type, ...]] = {
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "int-or-string": (int, str),
+}
+
+
+def _scalar(type_: Type, value: Any) -> Any:
+    if type_.scalar == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    fits = _FITS.get(type_.scalar, (str,))
+    if not isinstance(value, fits) or (isinstance(value, bool) and bool not in fits):
+        raise _Wrong(type_, value)
     if type_.schema.get("format") == "byte" and isinstance(value, str):
         _check_base64(value)
     return value
-
-
-def _fail(type_: Type, value: Any, *, path: str, owner: Type) -> Any:
-    raise _unfit(type_, value, path=path, owner=owner)
 
 
 def _quantity(text: str, *, least: int) -> str:
@@ -160,10 +173,11 @@ def _check_base64(value: str) -> None:
         raise Unfit(f"illegal base64 data at input byte {bad}") from None
 
 
-def _unfit(type_: Type, value: Any, *, path: str, owner: Type) -> Unfit:
+def _unfit(wrong: _Wrong, *, path: str, owner: Type) -> Unfit:
     given = {bool: "bool", str: "string", int: "number", float: "number", dict: "object", list: "array"}
     field = f"Go struct field {_go_name(owner)}.{_without_indices(path)}"
-    return Unfit(f"json: cannot unmarshal {given.get(type(value), 'value')} into {field} of type {_go_type(type_)}")
+    word = given.get(type(wrong.value), "value")
+    return Unfit(f"json: cannot unmarshal {word} into {field} of type {_go_type(wrong.type)}")
 
 
 def _go_name(type_: Type) -> str:

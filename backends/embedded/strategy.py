@@ -109,7 +109,7 @@ def generate_name(base: str) -> str:
 def prepare_create(resource: ResourceType, obj: Obj, *, now: str, uid: str) -> None:
     """Fills what the server alone decides."""
     meta = obj["metadata"]
-    for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"):
+    for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"):
         meta.pop(key, None)
     meta["uid"] = uid
     meta["creationTimestamp"] = now

@@ -33,12 +33,13 @@ def scale_of(resource: ResourceType, obj: Obj) -> Obj:
         status["selector"] = selector_text(get(obj, "spec", "selector"))
     elif paths.get("labelSelectorPath"):
         status["selector"] = get(obj, *_steps(paths["labelSelectorPath"])) or ""
+    wanted = get(obj, *_steps(paths["specReplicasPath"]))
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: meta[key] for key in kept if key in meta},
-        "spec": {"replicas": get(obj, *_steps(paths["specReplicasPath"])) or 0},
+        "spec": {"replicas": wanted} if wanted else {},
         "status": status,
     }
 
