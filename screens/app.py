@@ -231,6 +231,20 @@ class FleetApp(App[None], inherit_bindings=False):
         for number in (signal.SIGHUP, signal.SIGTERM):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
 
+    def _handle_exception(self, error: Exception) -> None:
+        log.error("unexpected error in the console", exc_info=error)
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """One line instead of Textual's traceback, which shows the locals: what is in a cluster is not for a log."""
+        from rich.text import Text
+
+        from screens.cells import clean
+
+        error = self._exception
+        where = f", in full in {self._log_file}" if self._log_file is not None else ""
+        self.panic(Text(f"fleetui failed: {type(error).__name__}: {clean(str(error))}{where}"))
+
     # --- actions -------------------------------------------------------------------------------------------------
 
     def action_interrupt(self) -> None:

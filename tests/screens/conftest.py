@@ -12,3 +12,15 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("TERM", "xterm-256color")
+
+
+@pytest.fixture(autouse=True)
+def incurious(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a cursor rests in a test, nobody looks for causes, unless the test asks for `curious`."""
+    monkeypatch.setattr("screens.causes.REST", 3600.0)
+
+
+@pytest.fixture
+def curious(monkeypatch: pytest.MonkeyPatch, incurious: None) -> None:
+    """Causes are looked for as soon as the cursor stands on a row."""
+    monkeypatch.setattr("screens.causes.REST", 0.05)

@@ -139,6 +139,7 @@ async def test_it_says_why_for_the_row_under_the_cursor() -> None:
         await found.shows("Deployment orders does not exist")
 
 
+@pytest.mark.usefixtures("curious")
 async def test_the_pod_behind_a_degraded_application_is_named_once_the_cursor_rests_on_it() -> None:
     what = key("payments-service")
     silent = app("payments-service", health=HealthStatus.DEGRADED)
@@ -266,6 +267,28 @@ async def test_an_unexpected_error_is_one_line_here_and_whole_in_the_log(caplog:
 
     async with console(FakeFleet(), loaded=False, start=start) as found:
         await found.shows("Unexpected ValueError while opening the fleet: surprise")
+    assert "Traceback" in caplog.text
+
+
+async def test_a_fault_of_our_own_ends_the_console_with_one_line_and_the_log_has_it_whole(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from pathlib import Path
+
+    said: list[str] = []
+
+    async def failing() -> None:
+        async with console(small_fleet(), log_file=Path("/state/fleetui.log")) as found:
+            found.app.panic = lambda *texts: said.extend(map(str, texts))  # type: ignore[method-assign]
+            found.app.call_later(lambda: 1 // 0)
+            await found.until(lambda: said, "it is told")
+            found.app.exit()
+
+    with pytest.raises(ZeroDivisionError):
+        await failing()
+    assert said == [
+        "fleetui failed: ZeroDivisionError: integer division or modulo by zero, in full in /state/fleetui.log"
+    ]
     assert "Traceback" in caplog.text
 
 

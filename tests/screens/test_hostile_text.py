@@ -10,6 +10,8 @@ from rich.cells import cell_len
 from tests.screens.console import Console, console
 from tests.screens.hostile import hostile_fleet
 
+pytestmark = pytest.mark.usefixtures("curious")
+
 
 def check(found: Console) -> str:
     """Every line is as wide as the screen, and holds nothing that a terminal obeys."""
