@@ -333,7 +333,7 @@ def _glyphs(node: TreeNode, glyphs: Glyphs) -> Line:
 
 
 def _info(node: TreeNode) -> str:
-    more = ["hook"] * node.hook + ["to be pruned"] * node.requires_pruning
+    more = ["hook"] * node.hook + ["to be pruned"] * (node.requires_pruning and not node.hook)
     return ", ".join([*([node.info] if node.info else []), *more])
 
 
@@ -344,7 +344,7 @@ def node_words(node: TreeNode, now: float) -> str:
     parts = []
     if node.health is not None:
         parts.append(f"{node.health.status.value}: {node.health.message}" if node.health.message else "")
-    if node.requires_pruning:
+    if node.requires_pruning and not node.hook:
         parts.append("no longer in Git")
     elif node.sync is not None and node.sync.value == "OutOfSync":
         parts.append("differs from Git")

@@ -16,7 +16,7 @@ from fleetui.fleet.views import AppDiff
 from fleetui.model.change import Change, ObjectDiff, Path
 from fleetui.model.objects import ObjectRef
 from fleetui.model.times import age
-from screens.cells import Span, cell_len, clean, cut_end, fit
+from screens.cells import Span, cell_len, clean, fit
 from screens.glyphs import Glyphs
 from screens.widgets.lines import Text
 from screens.words import commit_spans, plural, short_revision
@@ -148,7 +148,7 @@ def _row(key: tuple[ObjectRef, Path, int], row: DiffRow, shape: Shape) -> Iterab
     if not differs(row):
         yield Text((Span(f"   {_field(row, row.desired)}", "muted"),), key=key)
         return
-    if shape.two and shape.width >= LEAST_TWO:
+    if shape.two and shape.width >= LEAST_TWO and _fits(row, shape):
         yield Text(_side_by_side(row, shape), stop=stop, key=key)
     else:
         if row.live is not None:
@@ -163,21 +163,31 @@ def _field(row: DiffRow, value: str | None) -> str:
     return f"{'  ' * row.indent}{row.key}{' ' if row.key and value else ''}{value or ''}"
 
 
+def _sides(row: DiffRow) -> tuple[str, str]:
+    """The field as Git has it, and the live value."""
+    return _field(row, ABSENT if row.desired is None else row.desired), ABSENT if row.live is None else row.live
+
+
+def _fits(row: DiffRow, shape: Shape) -> bool:
+    """Whether both sides are seen whole beside each other: what is cut may be the very difference."""
+    left, right = _sides(row)
+    room = shape.width - shape.left - 5 - cell_len(shape.glyphs.arrow)
+    return cell_len(clean(left)) <= shape.left and cell_len(clean(right)) <= room
+
+
 def _left_width(found: Sequence[DiffRow], width: int) -> int:
     """As wide as the widest difference needs, and no more than three fifths of the screen."""
-    fields = (_field(row, ABSENT if row.desired is None else row.desired) for row in found if differs(row))
+    fields = (_sides(row)[0] for row in found if differs(row))
     return min(width * 6 // 10 - 4, max((cell_len(clean(field)) for field in fields), default=0) + 2)
 
 
 def _side_by_side(row: DiffRow, shape: Shape) -> tuple[Span, ...]:
     """Git on the left with the field's name, live on the right."""
     mark, role = MARKS[row.kind]
-    room = shape.width - shape.left - 3 - cell_len(shape.glyphs.arrow) - 2
-    left = fit(_field(row, ABSENT if row.desired is None else row.desired), shape.left, ellipsis=shape.glyphs.ellipsis)
-    right = cut_end(ABSENT if row.live is None else row.live, room, shape.glyphs.ellipsis)
+    left, right = _sides(row)
     return (
         Span(f" {mark} ", role),
-        Span(left, "faint" if row.desired is None else "add"),
+        Span(fit(left, shape.left, ellipsis=shape.glyphs.ellipsis), "faint" if row.desired is None else "add"),
         Span(f" {shape.glyphs.arrow} ", "muted"),
         Span(right, "faint" if row.live is None else "remove"),
     )

@@ -74,6 +74,14 @@ def test_a_narrow_screen_has_one_column() -> None:
     assert ' +   a: "2"' in found
 
 
+def test_what_would_be_cut_side_by_side_stands_below_each_other() -> None:
+    before, after = "registry.example.com/" + "a" * 40 + ":1.0", "registry.example.com/" + "a" * 40 + ":1.1"
+    found = lines(config({"i": before, "j": "1"}, {"i": after, "j": "2"}, changed("i", before, after)))
+    assert f" -   i: {before}" in found
+    assert f" +   i: {after}" in found
+    assert [line for line in found if line.startswith(" ~   j:") and "→" in line]
+
+
 def test_an_object_that_is_absent_on_one_side_says_what_a_sync_makes_of_it() -> None:
     assert lines(config(None, {"a": "1"}))[2] == " live  prod-eu-1  not in the cluster: a sync creates it"
     assert "no longer in Git" in lines(config({"a": "1"}, None))[2]
