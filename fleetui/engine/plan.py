@@ -194,7 +194,7 @@ def _namespace_task(run: Run, tasks: Sequence[Task]) -> list[Task]:
     live, managed = context.live(ref), context.settings.namespace_metadata
     metadata: Obj = {"name": ref.name}
     if live is not None and managed is None:
-        if not run.results and _is_younger(context, live) and _applied_by_us(live):
+        if not run.results and _is_younger(context, live) and _untouched_by_others(live):
             # A step that died made it: the results say so, though there is nothing left to do.
             target: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
             made = Task(Phase.PRE_SYNC, ref, target, live)
@@ -223,6 +223,8 @@ def _is_younger(context: SyncContext, live: Obj | None) -> bool:
     return made is not None and made >= int(context.started_at)
 
 
-def _applied_by_us(live: Obj) -> bool:
+def _untouched_by_others(live: Obj) -> bool:
+    """Whether nobody else has written an object; an apply of its name alone leaves no mark of ours either."""
     entries = mapping(live.get("metadata")).get("managedFields")
-    return isinstance(entries, list) and any(mapping(entry).get("manager") == FIELD_MANAGER for entry in entries)
+    entries = entries if isinstance(entries, list) else []
+    return all(mapping(entry).get("manager") == FIELD_MANAGER for entry in entries)

@@ -108,12 +108,8 @@ def test_what_is_served_is_no_problem() -> None:
 
 
 def test_a_group_that_is_not_served() -> None:
-    raw, shown = unserved(
-        obj("Gadget", "g", namespace="") | {"apiVersion": "toys.io/v1"}, DISCOVERY, namespace="dest"
-    ) or (
-        "",
-        "",
-    )
+    gadget = obj("Gadget", "g", namespace="") | {"apiVersion": "toys.io/v1"}
+    raw, shown = unserved(gadget, DISCOVERY, namespace="dest") or ("", "")
     assert raw == (
         "failed to discover server resources for group version toys.io/v1: "
         "the server could not find the requested resource"

@@ -12,7 +12,7 @@ from tests.engine.objects import obj
 
 @pytest.mark.parametrize(
     ("namespace", "expected"),
-    [("argocd", "shop"), ("team-a", "team-a_shop"), ("", "_shop"), ("argocd2", "argocd2_shop")],
+    [("argocd", "shop"), ("team-a", "team-a_shop"), ("", "_shop"), ("argo", "argo_shop")],
 )
 def test_the_name_is_qualified_outside_of_the_control_plane(namespace: str, expected: str) -> None:
     assert instance_name(namespace, "shop") == expected
