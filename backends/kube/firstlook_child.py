@@ -1,15 +1,15 @@
 """The other process of a first look: asks each target once and hands the answers back.
 
 Owns: one GET a target, in a thread each. Started by path by `backends.kube.firstlook`, never imported by the program:
-it runs on the standard library alone, without site packages, so that it is there in 0.05 s. A line of JSON on stdin
+it runs on the standard library alone, without site packages, so that it is there in 0.03 s. A line of JSON on stdin
 says what to ask, and stdin's end, which comes with the parent's, ends it. Answers go to stdout; nothing is printed.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
+import socket
 import ssl
 import struct
 import sys
@@ -68,41 +68,58 @@ def look(number: int, target: dict[str, Any], answers: Answers) -> None:
 
 
 def ask(target: dict[str, Any]) -> tuple[int, bytes]:
-    connection = opened(target)
     headers = dict(target["headers"])
     if target["token_file"]:
         with open(target["token_file"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is slow to import
             headers["Authorization"] = f"Bearer {file.read().strip()}"
-    connection.putrequest("GET", target["path"], skip_host=True, skip_accept_encoding=True)
-    for name, value in headers.items():
-        connection.putheader(name, value)
-    connection.endheaders()
-    answer = connection.getresponse()
-    body = answer.read()
-    if answer.status != 200:
+    lines = [f"GET {target['path']} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    with connected(target) as link:
+        link.sendall("\r\n".join(lines).encode("latin-1"))
+        chunks = []
+        while chunk := link.recv(262_144):
+            chunks.append(chunk)
+    return understood(b"".join(chunks))
+
+
+def connected(target: dict[str, Any]) -> socket.socket:
+    link = socket.create_connection((target["host"], target["port"]), timeout=TIMEOUT)
+    tls = target["tls"]
+    if tls is None:
+        return link
+    return trusting(tls).wrap_socket(link, server_hostname=tls["name"] or target["host"])
+
+
+def understood(answer: bytes) -> tuple[int, bytes]:
+    """The body of an HTTP/1.1 answer that ended with its connection; http.client would take 0.015 s to import.
+
+    What is not whole, or not quite what was asked for, has failed.
+    """
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    headers = {
+        name.strip().lower(): value.strip().lower() for name, _, value in (line.partition(":") for line in lines)
+    }
+    kind = {"identity": PLAIN, "gzip": GZIP}.get(headers.get("content-encoding", "identity"), FAILED)
+    if status.split()[1:2] != ["200"] or kind == FAILED:
         return FAILED, b""
-    encoding = answer.getheader("Content-Encoding", "identity")
-    return {"identity": PLAIN, "gzip": GZIP}.get(encoding, FAILED), body
+    if headers.get("transfer-encoding") == "chunked":
+        return kind, unchunked(body)
+    return (kind, body) if headers.get("content-length") == str(len(body)) else (FAILED, b"")
 
 
-def opened(target: dict[str, Any]) -> http.client.HTTPConnection:
-    host, port = target["host"], target["port"]
-    if target["tls"] is None:
-        return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
-    return Secure(host, port, target["tls"])
-
-
-class Secure(http.client.HTTPSConnection):
-    """A connection whose certificate may be checked against another name than the one dialled."""
-
-    def __init__(self, host: str, port: int, tls: dict[str, Any]) -> None:
-        self._tls = trusting(tls)
-        super().__init__(host, port, timeout=TIMEOUT, context=self._tls)
-        self._name = tls["name"] or host
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+def unchunked(body: bytes) -> bytes:
+    """Raises ValueError where the last chunk is not there."""
+    chunks: list[bytes] = []
+    at = 0
+    while True:
+        end = body.index(b"\r\n", at)
+        size = int(body[at:end].partition(b";")[0], 16)
+        if size == 0:
+            return b"".join(chunks)
+        at = end + 2 + size + 2
+        if at > len(body):
+            raise ValueError("cut")
+        chunks.append(body[end + 2 : at - 2])
 
 
 def trusting(tls: dict[str, Any]) -> ssl.SSLContext:

@@ -77,7 +77,7 @@ async def shown(look: firstlook.FirstLook, config: ContextConfig, requests: Coun
 
 def test_what_is_looked_at_is_what_the_informer_asks_first() -> None:
     assert ArgoDialect.app_resource.path("") == APPLICATIONS
-    assert firstlook.PAGE == informer.PAGE
+    assert firstlook.LIMIT == informer.PAGE
     assert (firstlook.HEAD.format, firstlook.FAILED, firstlook.PLAIN, firstlook.GZIP) == (
         firstlook_child.HEAD.format,
         firstlook_child.FAILED,
@@ -98,7 +98,7 @@ async def test_the_page_stands_for_the_first_request_and_for_no_other(answer: An
     assert sink.told[:3] == ["listing", "upsert a@5", "listed"]
     assert requests["LIST"] == 1
     first, *others = script.asked
-    assert (first.path, first.query, first.headers["authorization"]) == (PATH, QUERY, "Bearer t0ken")
+    assert (first.path, first.query, first.headers["authorization"]) == (PATH, {"limit": "100"}, "Bearer t0ken")
     assert all("watch" in asked.query for asked in others)
 
 
@@ -129,6 +129,33 @@ async def test_what_went_wrong_is_asked_again_in_the_ordinary_way(answer: Answer
             sink = await shown(look, context(server), Counter())
     assert sink.told[:3] == ["listing", "upsert b@6", "listed"]
     assert sink.errors == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "understood"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", (1, b"{}"), id="whole"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}", (0, b""), id="cut"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n{}", (0, b""), id="of no known length"),
+        pytest.param(b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n{}", (0, b""), id="failed"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", (0, b""), id="another protocol"),
+        pytest.param(b"", (0, b""), id="nothing"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n"
+            b"3\r\nabc\r\n1;x=y\r\nd\r\n0\r\n\r\n",
+            (2, b"abcd"),
+            id="chunks",
+        ),
+    ],
+)
+def test_an_answer_counts_only_where_it_is_whole(answer: bytes, understood: tuple[int, bytes]) -> None:
+    assert firstlook_child.understood(answer) == understood
+
+
+@pytest.mark.parametrize("body", [b"", b"3\r\nab", b"3\r\nabc\r\n", b"x\r\n"])
+def test_chunks_that_do_not_end_are_no_answer(body: bytes) -> None:
+    with pytest.raises(ValueError, match="cut|not found|invalid literal"):
+        firstlook_child.unchunked(body)
 
 
 async def test_an_answer_that_is_late_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
