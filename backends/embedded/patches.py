@@ -124,14 +124,16 @@ def _remove(doc: Any, entry: Obj) -> Any:
 
 
 def _replace(doc: Any, entry: Obj) -> Any:
-    steps = _steps(entry["path"])
+    steps, value = _steps(entry["path"]), copy.deepcopy(entry["value"])
     if not steps:
-        return copy.deepcopy(entry["value"])
+        return value
     parent = _reach(doc, steps[:-1])
-    _child(parent, steps[-1])
-    parent[_position(steps[-1], len(parent) - 1) if isinstance(parent, list) else steps[-1]] = copy.deepcopy(
-        entry["value"]
-    )
+    if isinstance(parent, list):
+        parent[_position(steps[-1], len(parent) - 1)] = value
+    elif isinstance(parent, dict):
+        parent[steps[-1]] = value  # unlike the RFC, what is missing is added (json-patch v4)
+    else:
+        raise _Unfit("no container")
     return doc
 
 
