@@ -22,6 +22,9 @@ Opened = tuple["Fleet", Callable[[], Awaitable[None]]]
 
 APPLICATIONS = "/apis/argoproj.io/v1alpha1/applications"
 """What the first look asks for: `backends.argocd.ArgoDialect.app_resource`, which is not imported so early."""
+FRAMES = "120"
+"""Paints a second at most. Textual's 60 keep the first frame and the first rows waiting for half a frame more each; the
+fleet's own changes come at most ten times a second."""
 GROWN_UP = 2.0
 """Seconds after which everything is imported and the first rows stand there."""
 
@@ -89,6 +92,8 @@ def show(
 ) -> None:
     """Runs the console until it is left, then closes what was opened."""
     from fleetui.config import Paths, set_up_log
+
+    os.environ.setdefault("TEXTUAL_FPS", FRAMES)
     from screens.app import FleetApp
 
     set_up_log(Paths.of(os.environ).log_file)

@@ -19,16 +19,12 @@ import msgspec
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.tracking import instance_name
 from fleetui.fleet.appwatch import AppWatch
-from fleetui.fleet.audit import Audit, default_audit
 from fleetui.fleet.changes import Publisher
-from fleetui.fleet.dispatch import Dispatcher
 from fleetui.fleet.history import Commits, history_of
-from fleetui.fleet.permissions import Permissions
 from fleetui.fleet.places import place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
-from fleetui.fleet.trees import TreeWatch, without_cluster
 from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, MissingError
@@ -37,8 +33,11 @@ from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.ports import Dialect, Repositories, Subscription
 
 if TYPE_CHECKING:
+    from fleetui.fleet.audit import Audit
     from fleetui.fleet.differ import Differ
+    from fleetui.fleet.dispatch import Dispatcher
     from fleetui.fleet.planner import Planner
+    from fleetui.fleet.trees import TreeWatch
 
 SEEN_WITHIN = 3.0
 """Seconds that `execute` waits, at most, until the watch has brought what it wrote."""
@@ -71,8 +70,9 @@ class LiveFleet:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        permissions = Permissions(clock)
-        audit = audit or default_audit(clock.now)
+        self._clock = clock
+        self._audit = audit
+        self._read_only = read_only
         self._stores = {store.api.name: store for store in clusters}
         self._dialects = {dialect.app_kind: dialect for dialect in dialects}
         self._by_name = {dialect.name: dialect for dialect in dialects}
@@ -93,7 +93,6 @@ class LiveFleet:
         self._seen_waiters: list[tuple[AppKey, str, asyncio.Future[None]]] = []
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._dispatcher = Dispatcher(permissions, audit, clock, read_only=read_only)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -125,7 +124,7 @@ class LiveFleet:
 
     @property
     def read_only(self) -> bool:
-        return self._dispatcher.read_only
+        return self._read_only
 
     @property
     def apps(self) -> Mapping[AppKey, App]:
@@ -171,6 +170,8 @@ class LiveFleet:
     async def tree(self, key: AppKey) -> Tree:
         app = self._app(key)
         place = place_of(app, self._stores)
+        from fleetui.fleet.trees import TreeWatch, without_cluster
+
         if isinstance(place, str):
             return without_cluster(app, place)
         kept = self._trees.get(key)
@@ -246,9 +247,19 @@ class LiveFleet:
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
+    # What follows takes 0.06 s to import in all: not before the first rows.
+
+    @cached_property
+    def _dispatcher(self) -> Dispatcher:
+        from fleetui.fleet.audit import default_audit
+        from fleetui.fleet.dispatch import Dispatcher
+        from fleetui.fleet.permissions import Permissions
+
+        audit = self._audit or default_audit(self._clock.now)
+        return Dispatcher(Permissions(self._clock), audit, self._clock, read_only=self._read_only)
+
     @cached_property
     def _differ(self) -> Differ:
-        # Comparing and rendering take 0.05 s to import: not before the first rows.
         from fleetui.fleet.differ import Differ
 
         return Differ(self._repositories, self._commits)
@@ -359,6 +370,8 @@ class _Kept:
 
     def watch(self, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
         if self._watch is None or self._watch.store is not place:
+            from fleetui.fleet.trees import TreeWatch
+
             self.drop()
             self._watch = TreeWatch(place, touched)
         return self._watch

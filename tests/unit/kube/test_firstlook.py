@@ -154,7 +154,7 @@ def test_an_answer_counts_only_where_it_is_whole(answer: bytes, understood: tupl
 
 @pytest.mark.parametrize("body", [b"", b"3\r\nab", b"3\r\nabc\r\n", b"x\r\n"])
 def test_chunks_that_do_not_end_are_no_answer(body: bytes) -> None:
-    with pytest.raises(ValueError, match="cut|not found|invalid literal"):
+    with pytest.raises(ValueError, match=r"cut|not found|invalid literal"):
         firstlook_child.unchunked(body)
 
 
