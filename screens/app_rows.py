@@ -114,11 +114,12 @@ def row(app: App, picture: Picture, now: float, *, glyphs: Glyphs) -> Row:
 def widths(apps: Iterable[App], picture: Picture) -> Mapping[str, int]:
     """How wide the widest content of the columns is whose width depends on names."""
     names = ("cluster", "app", "revision", "engine", "project", "destination", "path")
-    wanted = dict.fromkeys(names, 0) | {"age": 4, "last": 20}
+    wanted = dict.fromkeys(names, 0) | {"age": 4, "last": 0}
     for app in apps:
         cluster = picture.cluster_of(app)
         wanted["cluster"] = max(wanted["cluster"], len(cluster) + 2 * picture.protected(cluster))
         wanted["app"] = max(wanted["app"], len(app.key.name))
+        wanted["last"] = max(wanted["last"], 20 * (app.operation is not None))
         wanted["revision"] = max(wanted["revision"], len(short_revision(app.revision)))
         wanted["engine"] = max(wanted["engine"], len(app.key.dialect))
         wanted["project"] = max(wanted["project"], len(app.project))

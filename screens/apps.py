@@ -42,7 +42,7 @@ class AppsScreen(FleetScreen):
     """The first screen: all applications of all chosen clusters."""
 
     CSS_PATH = "apps.tcss"
-    SCOPES: ClassVar[tuple[str, ...]] = ("view", "apps", "rows")
+    SCOPES: ClassVar[tuple[str, ...]] = ("apps", "view", "rows")
     HINTS: ClassVar[tuple[str, ...]] = (
         "rows.open",
         "view.diff",

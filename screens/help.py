@@ -48,7 +48,7 @@ class HelpScreen(FleetScreen):
 
 def key_lines(here: Sequence[str], width: int) -> list[Text]:
     """The registry as lines; the scopes in `here`, and what works on each screen, come first."""
-    first = [scope for scope in actions.SCOPES if scope in here or scope in {"screen", "everywhere"}]
+    first = list(dict.fromkeys([*here, "screen", "everywhere"]))
     lines: list[Text] = []
     for scope in [*first, *(scope for scope in actions.SCOPES if scope not in first)]:
         lines += [Text(()), Text((Span(f" {actions.SCOPES[scope]}", "title"),), stop=True)]
