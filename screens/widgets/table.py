@@ -148,7 +148,7 @@ class FleetTable(VirtualRows):
 
     def grow(self, widths: Mapping[str, int]) -> None:
         """Says how wide the widest content of some columns is. Columns only ever grow, so that nothing jumps."""
-        grown = {name: width for name, width in widths.items() if width > self._content.get(name, 0)}
+        grown = {name: width for name, width in widths.items() if width > self._content.get(name, -1)}
         if grown:
             before = self.laid_out
             self._content |= grown
