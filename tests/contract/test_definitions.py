@@ -18,6 +18,13 @@ def thing(path: str, name: str, **body: object) -> Json:
     return {"apiVersion": path.split("/")[2] + "/v1", "kind": "Thing", "metadata": {"name": name}, **body}
 
 
+def make(api: Client, path: str, name: str, **body: object) -> Json:
+    """The object, made by an apply: a POST within two seconds of its definition makes the real server wait for them
+    (customresource_handler.go, `justCreated`)."""
+    made: Json = api.apply(f"{path}/{name}", thing(path, name, **body), "maker").must(201)
+    return made
+
+
 def group_of(path: str) -> str:
     return path.split("/")[2]
 
@@ -56,7 +63,7 @@ def test_what_a_definition_must_have(api: Client) -> None:
 
 def test_without_a_status_subresource_the_status_is_an_ordinary_field(api: Client, define: Define) -> None:
     path = define("things", "Thing", ANYTHING)
-    made = api.post(path, thing(path, "a", spec={"x": 1}, status={"y": 1})).must(201)
+    made = make(api, path, "a", spec={"x": 1}, status={"y": 1})
     assert (made["status"], made["metadata"]["generation"]) == ({"y": 1}, 1)
     changed = api.patch(f"{path}/a", {"status": {"y": 2}}).must()
     assert (changed["status"], changed["metadata"]["generation"]) == ({"y": 2}, 2)
@@ -76,7 +83,7 @@ def test_with_a_status_subresource_they_are_written_apart(api: Client, define: D
 
 def test_an_update_names_the_version_it_is_based_on(api: Client, define: Define) -> None:
     path = define("things", "Thing", ANYTHING)
-    api.post(path, thing(path, "a")).must(201)
+    make(api, path, "a")
     answer = api.put(f"{path}/a", thing(path, "a", spec={}))
     assert answer.status == 422
     assert "metadata.resourceVersion: Invalid value: 0: must be specified for an update" in answer.message
@@ -117,8 +124,8 @@ def test_a_list_has_the_definitions_name_and_columns(api: Client, define: Define
     ]
     path = define("things", "Thing", ANYTHING, additionalPrinterColumns=columns)
     status = {"phase": "Up", "conditions": [{"type": "Other", "status": "False"}, {"type": "Ready", "status": "True"}]}
-    api.post(path, thing(path, "a", spec={"size": 3}, status=status)).must(201)
-    api.post(path, thing(path, "b")).must(201)
+    make(api, path, "a", spec={"size": 3}, status=status)
+    make(api, path, "b")
     assert api.get(path).must()["kind"] == "ThingList"
     table = api.get(path, accept=TABLE).must()
     assert [(c["name"], c["priority"]) for c in table["columnDefinitions"]] == [
@@ -148,7 +155,7 @@ def test_versions_show_the_same_objects(api: Client, unique: str) -> None:
     old, new = f"/apis/{group}/v1beta1/things", f"/apis/{group}/v1/things"
     wait_until(lambda: api.get(old).status == api.get(new).status == 200, 10, "both versions are served")
     sent = {"apiVersion": f"{group}/v1beta1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {"x": 1}}
-    assert api.post(old, sent).must(201)["apiVersion"] == f"{group}/v1beta1"
+    assert api.apply(f"{old}/a", sent, "maker").must(201)["apiVersion"] == f"{group}/v1beta1"
     read = api.get(f"{new}/a").must()
     assert (read["apiVersion"], read["spec"]) == (f"{group}/v1", {"x": 1})
     assert [item["apiVersion"] for item in api.get(old).must()["items"]] == [f"{group}/v1beta1"]
@@ -160,7 +167,7 @@ def test_versions_show_the_same_objects(api: Client, unique: str) -> None:
 def test_a_scale_of_ones_own(api: Client, define: Define) -> None:
     scale = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
     path = define("things", "Thing", ANYTHING, subresources={"status": {}, "scale": scale})
-    api.post(path, thing(path, "a", spec={"size": 2})).must(201)
+    make(api, path, "a", spec={"size": 2})
     assert api.get(f"{path}/a/scale").must()["spec"] == {"replicas": 2}
     api.patch(f"{path}/a/scale", {"spec": {"replicas": 5}}).must()
     assert api.get(f"{path}/a").must()["spec"] == {"size": 5}
@@ -168,8 +175,8 @@ def test_a_scale_of_ones_own(api: Client, define: Define) -> None:
 
 def test_the_objects_go_with_the_definition(api: Client, define: Define) -> None:
     path = define("things", "Thing", ANYTHING)
-    api.post(path, thing(path, "a", metadata={"name": "a", "finalizers": ["x.io/hold"]})).must(201)
-    api.post(path, thing(path, "b")).must(201)
+    make(api, path, "a", metadata={"name": "a", "finalizers": ["x.io/hold"]})
+    make(api, path, "b")
     definition = f"{DEFINITIONS}/things.{group_of(path)}"
     going = api.delete(definition).must()
     assert going["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]

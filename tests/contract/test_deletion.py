@@ -115,7 +115,14 @@ def test_jobs_keep_their_pods_unless_asked_otherwise(api: Client, ns: str) -> No
     assert "child pods are preserved by default when jobs are deleted" in answer.warnings[0]
 
 
-def test_a_namespace_takes_its_contents_along(api: Client, configmaps: str, ns: str) -> None:
+def test_a_namespace_goes_with_its_contents(api: Client, configmaps: str, ns: str) -> None:
+    api.post(configmaps, configmap("a")).must(201)
+    api.delete(f"/api/v1/namespaces/{ns}").must()
+    await_gone(api, f"/api/v1/namespaces/{ns}")
+    assert api.get(f"{configmaps}/a").status == 404
+
+
+def test_a_namespace_says_what_holds_it(api: Client, configmaps: str, ns: str) -> None:
     held = configmap("held", finalizers=["x.io/hold"])
     api.post(configmaps, held).must(201)
     api.post(configmaps, configmap("free")).must(201)
@@ -134,8 +141,7 @@ def test_a_namespace_takes_its_contents_along(api: Client, configmaps: str, ns: 
 
     expected = "Some content in the namespace has finalizers remaining: x.io/hold in 1 resource instances"
     wait_until(lambda: remaining() == expected, SECONDS, "the namespace says what holds it")
-    api.patch(f"{configmaps}/held", {"metadata": {"finalizers": None}}).must()
-    await_gone(api, f"/api/v1/namespaces/{ns}")
+    api.patch(f"{configmaps}/held", {"metadata": {"finalizers": None}}).must()  # and it goes, in its own time
 
 
 @pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])

@@ -107,7 +107,8 @@ def test_strategic_merge_patch_deletes_from_lists_of_words(api: Client, configma
 def test_custom_objects_know_no_strategic_merge_patch(api: Client, define: Any, ns: str) -> None:
     path = define("things", "Thing", ANYTHING, namespace=ns)
     group = path.split("/")[2]
-    api.post(path, {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": "a"}}).must(201)
+    body = {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": "a"}}
+    api.apply(f"{path}/a", body, "maker").must(201)
     answer = api.patch(f"{path}/a", {"spec": {}}, "strategic")
     assert (answer.status, answer.body["reason"]) == (415, "UnsupportedMediaType")
     assert answer.message.endswith(
