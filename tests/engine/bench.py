@@ -21,7 +21,7 @@ from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.thread import EmbeddedHost
 from backends.kube.cluster import KubeCluster
 from backends.kube.kubeconfig import load
-from fleetui.engine.clock import SystemClock
+from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.controller import Engine
 from fleetui.engine.reconcile import Settings
 from fleetui.fleet.store import LiveStore
@@ -195,10 +195,10 @@ def message(app: Any) -> str:
 class Running:
     """One engine process: `api` counts its requests, `kill` ends it as SIGKILL would."""
 
-    def __init__(self, hub: Hub, repo: Repo, settings: Settings) -> None:
+    def __init__(self, hub: Hub, repo: Repo, settings: Settings, clock: Clock) -> None:
         self.api = hub.connect()
         self._store = LiveStore(self.api)
-        self.engine = Engine(self._store, repo, clock=SystemClock(), settings=settings)
+        self.engine = Engine(self._store, repo, clock=clock, settings=settings)
         self._task = asyncio.create_task(self.engine.run())
 
     async def idle(self) -> None:
@@ -220,8 +220,8 @@ class Running:
 
 
 @asynccontextmanager
-async def running(hub: Hub, repo: Repo, *, poll: float = 0.2) -> AsyncIterator[Running]:
-    process = Running(hub, repo, Settings(wave_delay=0.0, poll=poll))
+async def running(hub: Hub, repo: Repo, *, clock: Clock | None = None) -> AsyncIterator[Running]:
+    process = Running(hub, repo, Settings(wave_delay=0.0, poll=0.2), clock or SystemClock())
     try:
         yield process
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,21 @@ from typing import Any
 import pytest
 
 from fleetui.engine.application import FINALIZER, HOOK_FINALIZER
-from fleetui.model.errors import RepositoryUnreachableError
-from fleetui.model.objects import Obj
-from tests.engine.bench import Hub, Repo, application, embedded_hub, eventually, message, phase, running, synced
+from fleetui.model.errors import OverloadedError, RepositoryUnreachableError
+from fleetui.model.objects import ApiResource, Obj
+from tests.engine.bench import (
+    Hub,
+    Repo,
+    Running,
+    application,
+    embedded_hub,
+    eventually,
+    message,
+    phase,
+    running,
+    synced,
+)
+from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import obj
 from tests.waiting import await_until
 
@@ -167,6 +181,48 @@ async def test_killed_before_a_step_was_written_down(hub: Hub, repo: Repo) -> No
         assert {row["kind"]: row["status"] for row in rows} == dict.fromkeys(
             ("Namespace", "Job", "ConfigMap"), "Synced"
         )
+
+
+@pytest.mark.parametrize("nth", [2, 3])
+@pytest.mark.parametrize("lost", [False, True], ids=["refused", "made, and the answer lost"])
+async def test_a_hub_that_fails_every_few_writes(nth: int, lost: bool, hub: Hub, repo: Repo) -> None:
+    repo.push(job("migrate", hook="PreSync"), config(), job("notify", hook="PostSync", policy="HookSucceeded"))
+    await hub.create(application())
+    # Far behind the server's, so that what the engine makes is never older than its operations.
+    clock = FakeClock(time.time() - 1_000_000)
+    async with running(hub, repo, clock=clock) as engine:
+        fails_every(engine, nth, lost=lost)
+        uids: dict[str, set[str]] = {"migrate": set(), "notify": set()}
+
+        async def over() -> bool:
+            clock.advance(1.0)
+            for name, seen in uids.items():
+                found = await hub.get("Job", name)
+                if found is not None:
+                    seen.add(found["metadata"]["uid"])
+                    if "conditions" not in found.get("status", {}):
+                        await hub.complete(name)
+            return synced(await hub.app())
+
+        await eventually(over, "the sync is over")
+        app = await hub.app()
+        assert {name: len(seen) for name, seen in uids.items()} == {"migrate": 1, "notify": 1}
+        assert len(app["status"]["history"]) == 1
+        assert await hub.get("ConfigMap", "a")
+
+
+def fails_every(engine: Running, nth: int, *, lost: bool) -> None:
+    """Lets every nth write of an Application fail, before it is made or (`lost`) after."""
+    patch, count = engine.api.patch, itertools.count(1)
+
+    async def faulty(resource: ApiResource, *args: Any, **kwargs: Any) -> Obj:
+        fails = resource.kind == "Application" and next(count) % nth == 0
+        made = await patch(resource, *args, **kwargs) if lost or not fails else {}
+        if fails:
+            raise OverloadedError("etcdserver: request timed out", code=500)
+        return made
+
+    engine.api.patch = faulty  # type: ignore[method-assign]
 
 
 async def test_a_failing_hook_is_retried_and_then_given_up(hub: Hub, repo: Repo) -> None:
