@@ -96,7 +96,8 @@ def show(
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)
     from screens.app import FleetApp
 
-    set_up_log(Paths.of(os.environ).log_file)
+    log_file = Paths.of(os.environ).log_file
+    set_up_log(log_file)
     closers: list[Callable[[], Awaitable[None]]] = []
 
     async def start() -> Fleet:
@@ -108,7 +109,7 @@ def show(
         for close in closers:
             await close()
 
-    app = FleetApp(start, runtime, contexts=contexts, read_only=read_only)
+    app = FleetApp(start, runtime, contexts=contexts, read_only=read_only, log_file=log_file)
     try:
         app.run(mouse=os.environ.get("FLEETUI_MOUSE", "1") != "0")
     finally:
