@@ -1,4 +1,4 @@
-"""Request bodies: JSON or YAML to objects, held against the path they were sent to.
+"""Request bodies: JSON, YAML or protobuf to objects, held against the path they were sent to.
 
 Owns: decoding of bodies, and the checks of kind, version, namespace and name. Pure functions. Called by `handlers`.
 Wordings: apiserver v0.37 pkg/endpoints/handlers/rest.go, create.go.
@@ -39,14 +39,16 @@ LIMIT = 3 * 1024 * 1024
 
 
 def parse(call: Call) -> Any:
-    """The decoded body; YAML where its type says so.
+    """The decoded body; YAML or protobuf where its type says so.
 
     Raises:
-        ApiError: 400, the body is neither; 415, another type.
+        ApiError: 400, the body is none of them; 415, another type.
     """
     media = call.headers.get("content-type", "").partition(";")[0].strip()
-    if "protobuf" in media or "cbor" in media:
-        accepted = "application/json, application/yaml"
+    if "protobuf" in media:
+        return _parse_protobuf(call.body)
+    if "cbor" in media:
+        accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
         message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
         raise ApiError(415, "UnsupportedMediaType", message)
     try:
@@ -55,6 +57,15 @@ def parse(call: Call) -> Any:
         if "yaml" not in media:
             raise unrecognized(call.body, str(error)) from None
     return _parse_yaml(call.body)
+
+
+def _parse_protobuf(body: bytes) -> Any:
+    from backends.embedded.protobuf import decode
+
+    try:
+        return decode(body)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise bad_request(f"the object provided is unrecognized: {error}") from None
 
 
 def _parse_yaml(body: bytes) -> Any:

@@ -1,13 +1,13 @@
 """Distils Kubernetes' published API description into what the embedded servers need.
 
-Owns: the making of ``kubernetes.json``, beside this file. Run by hand when the version that the embedded servers speak
-is raised: ``python -m backends.embedded.data.generate KUBERNETES STAGING``, with the folder of the sources and the one
-that holds ``api``, ``apimachinery`` and the other modules (``staging/src/k8s.io``, or a folder of Go's module cache).
-Never imported by the program.
+Owns: the making of ``kubernetes.json`` and ``protobuf.json``, beside this file. Run by hand when the version that the
+embedded servers speak is raised: ``python -m backends.embedded.data.generate KUBERNETES STAGING``, with the folder of
+the sources and the one that holds ``api``, ``apimachinery`` and the other modules (``staging/src/k8s.io``, or a folder
+of Go's module cache). Never imported by the program.
 
 From ``api/discovery/aggregated_v2.json`` and ``api/openapi-spec/v3/*.json`` it keeps the resources of the groups below
 and the schemas they reach, without descriptions. From the Go types it adds to each property how Go writes it, which
-OpenAPI does not say (`gotypes`).
+OpenAPI does not say (`gotypes`). ``protobuf.json`` has the fields' numbers, for the clients that send protobuf.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from backends.embedded.data.gotypes import annotate, go_structs
+from backends.embedded.data.gotypes import annotate, go_structs, protobuf_numbers
 
 GROUP_VERSIONS = (
     ("", "v1"),
@@ -52,7 +52,7 @@ REF = "#/components/schemas/"
 
 
 def main(sources: Path, staging: Path) -> None:
-    """Writes ``kubernetes.json`` from the folders of a Kubernetes source tree."""
+    """Writes both files from the folders of a Kubernetes source tree."""
     groups = list(_groups(sources / "api" / "discovery"))
     schemas = _schemas(sources / "api" / "openapi-spec" / "v3")
     annotate(schemas, go_structs(staging))
@@ -61,6 +61,12 @@ def main(sources: Path, staging: Path) -> None:
     resources = ",\n".join(_compact(resource) for resource in groups)
     body = f'{{"version":"v1.37.2",\n"resources":[\n{resources}\n],\n"schemas":{{\n' + ",\n".join(lines) + "\n}}\n"
     Path(__file__).with_name("kubernetes.json").write_text(body, encoding="utf-8")
+    _write_numbers(protobuf_numbers(staging), sorted(wanted))
+
+
+def _write_numbers(numbers: dict[str, Any], wanted: list[str]) -> None:
+    lines = [f"{json.dumps(name)}:{_compact(numbers[name])}" for name in wanted if numbers.get(name)]
+    Path(__file__).with_name("protobuf.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def _groups(folder: Path) -> Iterator[dict[str, Any]]:

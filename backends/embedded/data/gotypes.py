@@ -1,7 +1,7 @@
 """How Go writes the fields of Kubernetes' types: read from their sources.
 
-Owns: the annotation ``x-go`` of a property. Called by `generate` alone. OpenAPI does not tell a pointer from a value,
-nor what ``omitempty`` drops; both decide what an API server answers:
+Owns: the annotation ``x-go`` of a property, and the numbers of the fields in protobuf. Called by `generate` alone.
+OpenAPI does not tell a pointer from a value, nor what ``omitempty`` drops; both decide what an API server answers:
 
 - ``o``: a value with omitempty: zero and empty are not written.
 - ``a``: a value that is always written, as its zero where nobody set it.
@@ -12,6 +12,7 @@ nor what ``omitempty`` drops; both decide what an API server answers:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,50 @@ _PREFIXES = {
 }
 _STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^\t(?:(\w+)\s+)?([\w.*\[\]]+)\s+`json:\"([^\"]*)\"", re.MULTILINE)
+_NUMBERED = re.compile(
+    r"^\t(?:\w+\s+)?([\w.*\[\]]+)\s+`json:\"([^\",]*)[^\"]*\"[^`\n]*protobuf:\"\w+,(\d+),", re.MULTILINE
+)
 
 
 def go_structs(staging: Path) -> dict[str, Struct]:
     """For each definition, its properties and what ``x-go`` says of them."""
-    raw: dict[str, tuple[str, list[tuple[str, str, str]]]] = {}
+    raw = {name: (package, _FIELD.findall(body)) for name, package, body in _structs(staging)}
+    return {name: _flat(raw, name) for name in raw}
+
+
+def _structs(staging: Path) -> Iterator[tuple[str, str, str]]:
+    """Each struct: its definition's name, its package, its body."""
     for module, prefix in _PREFIXES.items():
         for root in [*staging.glob(module), *staging.glob(f"{module}@*")]:
             for path in sorted(root.glob("**/v*/types*.go")):
                 package = ".".join([prefix, *path.parent.relative_to(root).parts])
                 for name, body in _STRUCT.findall(path.read_text(encoding="utf-8")):
-                    raw[f"{package}.{name}"] = package, _FIELD.findall(body)
-    return {name: _flat(raw, name) for name in raw}
+                    yield f"{package}.{name}", package, body
+
+
+Numbers = dict[str, "str | Numbers"]
+
+
+def protobuf_numbers(staging: Path) -> dict[str, Numbers]:
+    """For each definition, the property behind each field number.
+
+    An embedded struct is a message of its own in protobuf while JSON has its fields among the outer ones: under its
+    number stand its own numbers.
+    """
+    raw = {name: (package, _NUMBERED.findall(body)) for name, package, body in _structs(staging)}
+    return {name: _numbers(raw, name) for name in raw}
+
+
+def _numbers(raw: dict[str, tuple[str, list[tuple[str, str, str]]]], name: str) -> Numbers:
+    package, fields = raw.get(name, ("", []))
+    found: Numbers = {}
+    for type_, key, number in fields:
+        if key and key != "-":
+            found[number] = key
+        elif not key:
+            inner = type_.lstrip("*")
+            found[number] = _numbers(raw, f"{package}.{inner}" if "." not in inner else _META + inner.partition(".")[2])
+    return found
 
 
 def _flat(raw: dict[str, tuple[str, list[tuple[str, str, str]]]], name: str) -> Struct:
