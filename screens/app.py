@@ -116,7 +116,17 @@ class FleetApp(App[None], inherit_bindings=False):
         self.animation_level = "none"
         self.register_theme(theme.THEME)
         way = theme.way_of(self.console.color_system, no_color=self.no_color)
-        self.theme = theme.THEME.name if way is theme.Way.FULL else theme.ANSI_THEME
+        self._begin_with(theme.THEME.name if way is theme.Way.FULL else theme.ANSI_THEME)
+
+    def _begin_with(self, name: str) -> None:
+        """What `App._watch_theme` does, before anything is painted: there the first frame waits for all styles to be
+        parsed a second time."""
+        self.set_reactive(App.theme, name)
+        chosen = self.current_theme
+        classes = {f"-theme-{name}": True, "-dark-mode": chosen.dark, "-light-mode": not chosen.dark}
+        self.update_classes(classes, update=False)
+        self._refresh_truecolor_filter(self.ansi_theme)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     # --- what screens ask (screens.host.Host) ----------------------------------------------------------------------
 
