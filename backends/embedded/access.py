@@ -11,7 +11,6 @@ from collections.abc import Callable
 import msgspec
 
 from backends.embedded import errors
-from backends.embedded.errors import full_name
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -37,13 +36,4 @@ def authorize(allow: Callable[[Access], bool] | None, access: Access) -> None:
     what = f"{access.plural}/{access.subresource}" if access.subresource else access.plural
     where = f'in the namespace "{access.namespace}"' if access.namespace else "at the cluster scope"
     why = f'User "{access.user}" cannot {access.verb} resource "{what}" in API group "{access.group}" {where}'
-    resource = f"{what}.{access.group}" if access.group else what
-    error = errors.forbidden(access.group, access.plural, access.name, why=why)
-    subject = f'{resource} "{access.name}"' if access.name else resource
-    error.message = f"{subject} is forbidden: {why}"
-    raise error
-
-
-def resource_name(access: Access) -> str:
-    """``deployments.apps``."""
-    return full_name(access.group, access.plural)
+    raise errors.forbidden(access.group, access.plural, access.name, why=why)

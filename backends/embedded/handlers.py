@@ -113,9 +113,10 @@ class Api:
             raise errors.wrong_method()
         if target.resource.namespaced and not target.namespace and verb not in ("watch", "list"):
             raise errors.wrong_method()
-        self._permit(call, target, verb)
         if verb == "create" and "get" not in target.resource.verbs:
+            # Everybody may ask what he may do.
             return subresources.review(self.store, call, target, allow=self.allow)
+        self._permit(call, target, verb)
         if verb == "watch":
             return self._watch(call, target)
         runs = {"list": self._list, "create": self._create, "deletecollection": self._delete_all}
