@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
-from tests.controlplane.server import ControlPlane
+from tests.e2e.client import Client, Json, RefusedError
+from tests.e2e.plane import Plane
 from tests.waiting import wait_until
 
-Json = dict[str, Any]
 PATIENCE = 40.0
 SEED = Path(__file__).parent / "data" / "payments-service.yaml"
 AUTHOR = ("Ann Lee", "ann@example.com")
@@ -29,6 +29,14 @@ def settings() -> dict[str, str]:
     """The environment of a fresh program: no configuration of the machine's user."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "KUBE", "XDG_"))}
     return {**kept, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+
+
+def bootstrap(kubeconfig: Path) -> str:
+    """`fleetui bootstrap`; returns what it says."""
+    command = [sys.executable, "-m", "fleetui", "bootstrap", "--kubeconfig", str(kubeconfig)]
+    done = subprocess.run(command, capture_output=True, text=True, env=settings(), check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 class Repository:
@@ -59,6 +67,24 @@ class Repository:
         self._git("-c", f"user.name={name}", "-c", f"user.email={email}", "commit", "--quiet", "-m", subject)
         self._git("push", "--quiet", "origin", "main")
         return self._git("rev-parse", "HEAD").strip()
+
+    def tag(self, name: str, sha: str) -> None:
+        """Puts a tag on a commit, or moves it there, and pushes it."""
+        self._git("tag", "--force", name, sha)
+        self._git("push", "--quiet", "--force", "origin", name)
+
+    def go_back(self, sha: str) -> None:
+        """Moves the branch to a commit by force; what came after it is on no branch any more."""
+        self._git("reset", "--quiet", "--hard", sha)
+        self._git("push", "--quiet", "--force", "origin", "main")
+
+    def vanish(self) -> None:
+        """Takes the repository away."""
+        self.bare.rename(self.bare.with_suffix(".away"))
+
+    def come_back(self) -> None:
+        """Puts it where it was."""
+        self.bare.with_suffix(".away").rename(self.bare)
 
     def _git(self, *arguments: str, where: Path | None = None) -> str:
         return subprocess.run(
@@ -107,16 +133,19 @@ class EngineProcess:
 
 
 class Story:
-    """One Application, its repository and its namespace on a real API server."""
+    """One Application, its repository and its namespace on an API server."""
 
     def __init__(
-        self, plane: ControlPlane, repository: Repository, engine: EngineProcess, *, name: str, namespace: str
+        self, plane: Plane, repository: Repository, engine: EngineProcess, *, name: str, namespace: str
     ) -> None:
         self.plane = plane
         self.repository = repository
         self.engine = engine
         self.name = name
         self.namespace = namespace
+        self.client = Client(plane.kubeconfig())
+
+    # --- doing ------------------------------------------------------------------------------------------------------
 
     def application(self, **changes: Any) -> Json:
         """The article's Application with this story's names, repository and whatever `changes` replaces in its spec."""
@@ -127,11 +156,58 @@ class Story:
         manifest["spec"].update(changes)
         return manifest
 
+    def policy(self, **automated: bool) -> Json:
+        """The article's sync policy with changes to `automated`; a failed sync is not tried again."""
+        policy: Json = self.application()["spec"]["syncPolicy"]
+        policy["automated"].update(automated)
+        policy["retry"] = {"limit": 0}
+        return policy
+
     def apply(self, manifest: Json) -> None:
-        self.plane.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+        self.client.apply(manifest)
+
+    def patch(self, kind: str, name: str, change: Json | list[Json]) -> None:
+        """Patches an object of the story's namespace: a merge patch, or a JSON patch where `change` is a list."""
+        self.client.patch(kind, name, self.namespace, change)
+
+    def edit(self, change: Json | list[Json]) -> None:
+        """Patches the Application."""
+        self.client.patch("application", self.name, "argocd", change)
+
+    def operate(self, operation: Json) -> None:
+        """Writes an operation, as Argo CD's API server does."""
+        self.until(lambda: "operation" not in self.app(), "no operation in progress")
+        patch: list[Json] = [{"op": "add", "path": "/operation", "value": operation}]
+        if self.status("operationState") is not None:
+            patch.append({"op": "remove", "path": "/status/operationState"})
+        self.edit(patch)
+
+    def sync(self, **sync: Any) -> None:
+        """Asks for a sync by hand, and waits until it is over."""
+        self.operate({"initiatedBy": {"username": "ann"}, "sync": sync})
+        self.until(self.is_over, "the operation over")
+
+    def refresh(self, kind: str = "normal") -> None:
+        """Asks for a comparison, and waits until it was made."""
+        key = "argocd.argoproj.io/refresh"
+        self.edit({"metadata": {"annotations": {key: kind}}})
+        self.until(lambda: key not in self.app()["metadata"].get("annotations", {}), "the refresh honoured")
+
+    def kubectl(self, *arguments: str, **options: Any) -> str:
+        return self.plane.kubectl("-n", self.namespace, *arguments, **options).stdout
+
+    def close(self) -> None:
+        """Takes away what the story has made, whatever the engine is doing."""
+        if self.app():
+            self.edit({"metadata": {"finalizers": None}})
+            self.client.delete("application", self.name, "argocd")
+        self.client.delete("namespace", self.namespace)
+        self.client.close()
+
+    # --- looking ----------------------------------------------------------------------------------------------------
 
     def app(self) -> Json:
-        return self._get("applications.argoproj.io", self.name, "argocd") or {}
+        return self._get("application", self.name, "argocd") or {}
 
     def status(self, *path: str) -> Any:
         """A value below `.status`; None where it is absent."""
@@ -144,8 +220,41 @@ class Story:
         """An object of the story's namespace; None where there is none."""
         return self._get(kind, name, self.namespace)
 
-    def kubectl(self, *arguments: str, **options: Any) -> str:
-        return self.plane.kubectl("-n", self.namespace, *arguments, **options).stdout
+    def there(self, kind: str, name: str) -> Json:
+        """An object of the story's namespace that has to be there."""
+        found = self.get(kind, name)
+        assert found is not None, f"there is no {kind} {name}"
+        return found
+
+    def data(self, name: str = "settings") -> dict[str, str] | None:
+        """The data of a ConfigMap; None where there is none."""
+        found = self.get("configmap", name)
+        return None if found is None else found.get("data", {})
+
+    def all(self, kind: str) -> list[Json]:
+        return self.client.all(kind, self.namespace)
+
+    def is_over(self) -> bool:
+        """Whether an operation was made and has ended."""
+        app = self.app()
+        phase = app.get("status", {}).get("operationState", {}).get("phase")
+        return "operation" not in app and phase in {"Succeeded", "Failed", "Error"}
+
+    def rows(self, *columns: str) -> list[tuple[str, ...]]:
+        """Columns of `operationState.syncResult.resources`, in order; an absent one is empty."""
+        found = self.status("operationState", "syncResult", "resources") or []
+        return [tuple(row.get(column, "") for column in columns) for row in found]
+
+    def revisions(self) -> list[str]:
+        """The commits of `status.history`."""
+        return [entry["revision"] for entry in self.status("history") or []]
+
+    def condition(self, kind: str) -> str:
+        """The message of one condition; empty where it is absent."""
+        found = [one["message"] for one in self.status("conditions") or [] if one["type"] == kind]
+        return found[0] if found else ""
+
+    # --- waiting ----------------------------------------------------------------------------------------------------
 
     def until(self, predicate: Any, description: str, timeout: float = PATIENCE) -> None:
         """Waits for a condition; a failure shows the Application."""
@@ -171,16 +280,8 @@ class Story:
 
         self.until(settled, f"{self.name} Synced and {health} at {revision[:7]}")
 
-    def condition(self, kind: str) -> str:
-        """The message of one condition; empty where it is absent."""
-        found = [one["message"] for one in self.status("conditions") or [] if one["type"] == kind]
-        return found[0] if found else ""
-
     def _get(self, kind: str, name: str, namespace: str) -> Json | None:
-        answer = self.plane.kubectl("-n", namespace, "get", kind, name, "-o", "json", check=False)
-        if answer.returncode != 0:
-            if "NotFound" in answer.stderr or "not found" in answer.stderr:
-                return None
-            raise AssertionError(answer.stderr)
-        found: Json = json.loads(answer.stdout)
-        return found
+        try:
+            return self.client.get(kind, name, namespace)
+        except RefusedError as error:
+            raise AssertionError(str(error)) from error

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.server import ControlPlane
+from tests.e2e.manifests import FOLDER
+from tests.e2e.manifests import article as files
 from tests.e2e.story import EngineProcess, Repository, Story, settings
-from tests.e2e.test_engine_real import FOLDER, files
 from tests.terminal import Terminal
 
 
@@ -42,9 +43,9 @@ def story(plane: ControlPlane, tmp_path: Path) -> Iterator[Story]:
 
 
 @pytest.mark.timeout(240)
-def test_the_console_shows_the_day_as_it_happens(story: Story, tmp_path: Path) -> None:
+def test_the_console_shows_the_day_as_it_happens(story: Story, plane: ControlPlane, tmp_path: Path) -> None:
     story.repository.commit(files(), "initial manifests")
-    with console(story.plane, tmp_path, columns=120, rows=40) as terminal:
+    with console(plane, tmp_path, columns=120, rows=40) as terminal:
         terminal.wait_for("Apps")
         story.apply(story.application())
         terminal.wait_for(lambda text: "payments-service" in text and "Healthy" in text)
@@ -74,10 +75,10 @@ def test_the_console_shows_the_day_as_it_happens(story: Story, tmp_path: Path) -
         terminal.wait_for("settings.yaml:")
 
         # The API server goes away: the rows stay, marked stale; it comes back, and nobody presses a key.
-        story.plane.stop_apiserver()
+        plane.stop_apiserver()
         terminal.wait_for("stale")
         assert "payments-api" in terminal.text
-        story.plane.start_apiserver()
+        plane.start_apiserver()
         terminal.wait_for(lambda text: "stale" not in text and "live" in text)
         story.repository.commit(files(color="green"), "mend the settings")
         terminal.wait_for("ConfigMap")

@@ -28,8 +28,8 @@ from fleetui.model.errors import RefusedError
 from fleetui.model.objects import ObjectRef
 from fleetui.model.status import HealthStatus, OperationPhase, SyncStatus
 from tests.controlplane.server import ControlPlane
-from tests.e2e.story import EngineProcess, Repository, Story
-from tests.e2e.test_engine_real import DEPLOYMENT, FOLDER, files, plane  # noqa: F401 -- plane is a fixture
+from tests.e2e.manifests import FOLDER, article, deployment, files
+from tests.e2e.story import EngineProcess, Repository, Story, bootstrap
 from tests.waiting import await_until
 
 pytestmark = pytest.mark.real
@@ -78,7 +78,13 @@ async def looking_at(story: Story, folder: Path) -> AsyncIterator[View]:
 
 
 @pytest.fixture(scope="module")
-def engine(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:  # noqa: F811
+def plane(control_plane: ControlPlane) -> ControlPlane:
+    bootstrap(control_plane.kubeconfig())
+    return control_plane
+
+
+@pytest.fixture(scope="module")
+def engine(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     process = EngineProcess(plane.kubeconfig(), tmp_path_factory.mktemp("engine"))
     process.start()
     yield process
@@ -86,7 +92,7 @@ def engine(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def story(plane: ControlPlane, engine: EngineProcess, unique: str, tmp_path: Path) -> Iterator[Story]:  # noqa: F811
+def story(plane: ControlPlane, engine: EngineProcess, unique: str, tmp_path: Path) -> Iterator[Story]:
     told = Story(plane, Repository(tmp_path), engine, name=f"shop-{unique}", namespace=f"shop-{unique}")
     try:
         yield told
@@ -96,7 +102,7 @@ def story(plane: ControlPlane, engine: EngineProcess, unique: str, tmp_path: Pat
 
 
 async def test_an_operator_sees_and_undoes_what_was_done_by_hand(story: Story, tmp_path: Path) -> None:
-    first = story.repository.commit(files(), "initial manifests")
+    first = story.repository.commit(article(), "initial manifests")
     options = {"syncOptions": ["CreateNamespace=true"]}
     await asyncio.to_thread(story.apply, story.application(syncPolicy=options))
     async with looking_at(story, tmp_path) as view:
@@ -156,7 +162,9 @@ async def test_an_operator_sees_and_undoes_what_was_done_by_hand(story: Story, t
         await view.execute(ActionKind.SYNC)
         await view.shows("undone", SyncStatus.SYNCED)
 
-        second = story.repository.commit({f"{FOLDER}/deployment.yaml": DEPLOYMENT.format(tag="1.99")}, "bump to 1.99")
+        second = story.repository.commit(
+            files(deployment=deployment(image="registry.example.com/payments:1.99")), "bump to 1.99"
+        )
         await fleet.execute(Action(ActionKind.REFRESH, view.key))
         await await_until(lambda: fleet.apps[view.key].revision == second, PATIENCE, "the new commit seen")
         (entry,) = (await fleet.plan(Action(ActionKind.SYNC, view.key))).entries
@@ -180,7 +188,7 @@ async def test_an_operator_sees_and_undoes_what_was_done_by_hand(story: Story, t
 
 
 async def test_an_idle_fleet_asks_nothing_and_automated_sync_is_not_gone_against(story: Story, tmp_path: Path) -> None:
-    first = story.repository.commit(files(), "initial manifests")
+    first = story.repository.commit(article(), "initial manifests")
     await asyncio.to_thread(story.apply, story.application())
     await asyncio.to_thread(story.until_settled, first)
     async with looking_at(story, tmp_path) as view:

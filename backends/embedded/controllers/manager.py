@@ -91,6 +91,7 @@ class Controllers:
         self._queue: WorkQueue | None = None
         self._controllers: dict[str, Controller] = {}
         self._unsubscribe: Callable[[], object] | None = None
+        self._held: set[Key] | None = None
 
     def start(self) -> None:
         """Makes the Nodes and begins to work; called on the running loop that the store belongs to."""
@@ -109,7 +110,21 @@ class Controllers:
         if self._queue is not None:
             self._queue.close()
 
+    def hold_pods(self) -> None:
+        """From here on Pods keep the status they have, as if every kubelet were stuck; deletions go on."""
+        self._held = set()
+
+    def release_pods(self) -> None:
+        """Lets the kubelets catch up; harmless when they were not held."""
+        held, self._held = self._held, None
+        if self._queue is not None:
+            for key in held or ():
+                self._queue.add(key)
+
     def _reconcile(self, key: Key) -> float | None:
+        if self._held is not None and key.controller == "kubelet":
+            self._held.add(key)
+            return None
         return self._controllers[key.controller].reconcile(key.namespace, key.name)
 
     def _make_nodes(self) -> None:
