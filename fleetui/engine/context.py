@@ -63,6 +63,7 @@ def context_of(
         modified=frozenset(member.ref for member in members if member.differs),
         unserved=lambda obj: unserved(obj, destination.discovery, namespace=namespace),
         recorded=recorded_results(state),
+        synced_before=bool(app.history),
         terminating=terminating,
     )
 

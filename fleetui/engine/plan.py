@@ -61,6 +61,7 @@ class SyncContext:
         unserved: why the API server does not serve the kind of an object, in the words of Argo CD's discovery and in
             those of its results (`served.unserved`); None where it does.
         recorded: results of the operation's earlier steps, in order.
+        synced_before: whether the application's history has a sync already, whose namespace it then was.
     """
 
     revision: str
@@ -74,6 +75,7 @@ class SyncContext:
     modified: frozenset[ObjectRef] = frozenset()
     unserved: Callable[[Obj], tuple[str, str] | None] = lambda _: None
     recorded: Sequence[Recorded] = ()
+    synced_before: bool = False
     terminating: bool = False
 
 
@@ -194,7 +196,8 @@ def _namespace_task(run: Run, tasks: Sequence[Task]) -> list[Task]:
     live, managed = context.live(ref), context.settings.namespace_metadata
     metadata: Obj = {"name": ref.name}
     if live is not None and managed is None:
-        if not run.results and _is_younger(context, live) and _untouched_by_others(live):
+        fresh = not run.results and not context.synced_before and _is_younger(context, live)
+        if fresh and _untouched_by_others(live):
             # A step that died made it: the results say so, though there is nothing left to do.
             target: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
             made = Task(Phase.PRE_SYNC, ref, target, live)
