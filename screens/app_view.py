@@ -185,9 +185,11 @@ class AppScreen(AppViewScreen):
         app, now = self.shown_app, self.host.now()
         if app is None or node.depth > 0:
             return node_words(node, now)
+        from fleetui.fleet.cause import cause_of
         from screens.why import why
 
-        return why(app, self.host.picture.clusters.get(self.key.hub), now)
+        cause = cause_of(self._found) if self._found is not None else ""
+        return why(app, self.host.picture.clusters.get(self.key.hub), now, cause=cause)
 
     def _tree_node(self) -> TreeNode | None:
         """The node under the cursor."""
@@ -338,16 +340,21 @@ def _info(node: TreeNode) -> str:
 
 
 def node_words(node: TreeNode, now: float) -> str:
-    """A node in a sentence: what and where it is, its health's message, its place in Git."""
-    where = f" in {node.ref.namespace}" if node.ref.namespace else ""
-    created = f", created {ago(node.created_at, now)}" if node.created_at else ""
+    """A node in a sentence: what it is and how it is, its place in Git, where and since when."""
     parts = []
-    if node.health is not None:
-        parts.append(f"{node.health.status.value}: {node.health.message}" if node.health.message else "")
+    if node.health is not None and node.health.message:
+        parts.append(node.health.message.rstrip("."))
     if node.requires_pruning and not node.hook:
         parts.append("no longer in Git")
     elif node.sync is not None and node.sync.value == "OutOfSync":
         parts.append("differs from Git")
-    parts.append(node.info)
+    if not any(node.info in part for part in parts):
+        parts.append(node.info)
     said = ", ".join(part for part in parts if part)
-    return f"{node.ref.kind} {node.ref.name}{where}{created}" + (f": {said}" if said else "")
+    where = [f"in {node.ref.namespace}"] if node.ref.namespace else []
+    where += [f"created {ago(node.created_at, now)}"] if node.created_at else []
+    told = f"{node.ref.kind} {node.ref.name}" + (f": {said}" if said else "")
+    if not where or not said:
+        return ", ".join([told, *where])
+    place = ", ".join(where)
+    return f"{told}. {place[0].upper()}{place[1:]}."

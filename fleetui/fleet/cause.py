@@ -15,10 +15,11 @@ _TROUBLE = frozenset({HealthStatus.DEGRADED, HealthStatus.MISSING, HealthStatus.
 
 
 def cause_of(tree: Tree) -> str:
-    """The trouble at the top and what lies at its bottom: ``Deployment api: 0/3 ready. Pod api-x: ImagePullBackOff``.
+    """The trouble at the top and what lies at its bottom: ``Deployment api: 0/3 ready. Pod api-x: Back-off pulling …``.
 
     The managed object that is worst comes first, and below it the deepest object that is as bad; empty where nothing
-    below the application is in trouble.
+    below the application is in trouble. Where the bottom is known, the top says its count alone: the line is short,
+    and what matters is at its end.
     """
     tops = [index for index, node in enumerate(tree.nodes) if node.depth == 1 and _trouble(node)]
     if not tops:
@@ -27,9 +28,10 @@ def cause_of(tree: Tree) -> str:
     top = tree.nodes[first]
     below = [node for node in _below(tree.nodes, first) if _trouble(node)]
     culprit = min(below, key=lambda node: (_rank(node), -node.depth), default=None)
-    told = [_words(top)]
-    if culprit is not None and _rank(culprit) <= _rank(top):
-        told.append(_words(culprit))
+    if culprit is None or _rank(culprit) > _rank(top):
+        told = [_words(top)]
+    else:
+        told = [f"{top.ref.kind} {top.ref.name}: {top.info}" if top.info else _words(top), _words(culprit)]
     more = f" And {len(tops) - 1} more." if len(tops) > 1 else ""
     return ". ".join(told) + "." + more
 
