@@ -57,7 +57,7 @@ def decide(
         return Decision()
     prune = automated.get("prune") is True
     different = [row for row in resources if row.get("status") != SyncStatus.SYNCED.value]
-    if all(row.get("requiresPruning") and _ref(row) in leaving for row in different):
+    if different and all(row.get("requiresPruning") and _ref(row) in leaving for row in different):
         return Decision()
     if not prune and all(row.get("requiresPruning") for row in different):
         return Decision()
@@ -78,7 +78,8 @@ def decide(
         if wait > 0:
             return Decision(retry_in=wait)
         sync[_ATTEMPTS] = attempts + 1
-        sync["resources"] = [_sync_resource(row) for row in different]
+        if different:
+            sync["resources"] = [_sync_resource(row) for row in different]
     if prune and automated.get("allowEmpty") is not True and all(row.get("requiresPruning") for row in resources):
         return Decision(error=f"Skipping sync attempt to [{revision}]: auto-sync will wipe out all resources")
     retry = app.sync_policy.get("retry")

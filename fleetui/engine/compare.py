@@ -106,7 +106,7 @@ def compare(
         revision: the commit that it is compared with.
         judge: the health of a live object.
     """
-    out_of_sync = any(
+    out_of_sync = _namespace_metadata_changed(app) or any(
         member.judged
         and member.differs
         and not (member.requires_pruning and annotation_option(member.live, COMPARE_OPTIONS, "IgnoreExtraneous"))
@@ -146,6 +146,15 @@ def failed(
         images=_images(members),
         error=error,
     )
+
+
+def _namespace_metadata_changed(app: Application) -> bool:
+    """Whether `managedNamespaceMetadata` is another one than at the last sync."""
+    wanted = app.sync_policy.get("managedNamespaceMetadata")
+    result = mapping(app.operation_state).get("syncResult")
+    if not isinstance(wanted, Mapping) or not isinstance(result, Mapping):
+        return False
+    return wanted != result.get("managedNamespaceMetadata")
 
 
 def _health(app: Application, members: Sequence[Member], judge: Judge) -> Health:

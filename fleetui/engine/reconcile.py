@@ -26,6 +26,7 @@ from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.sources import Sources
 from fleetui.engine.status import (
     COMPARISON_ERROR,
+    DELETION_ERROR,
     INVALID_SPEC_ERROR,
     REPEATED_RESOURCE_WARNING,
     SHARED_RESOURCE_WARNING,
@@ -38,7 +39,7 @@ from fleetui.engine.status import (
 from fleetui.engine.sync import sync_step
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
-from fleetui.model.errors import FleetError, MissingError, RepositoryUnreachableError
+from fleetui.model.errors import ClusterError, FleetError, MissingError, RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
 from fleetui.model.times import format_time
@@ -210,7 +211,13 @@ class Reconciler:
         return await self._end(app, self._running_state(app), OperationPhase.ERROR, message, terminating=True)
 
     async def _finalize(self, app: Application, destination: Destination | None, instance: str) -> Again:
-        left = await finalize(app, destination, instance)
+        try:
+            left = await finalize(app, destination, instance)
+        except ClusterError as error:
+            found = [(DELETION_ERROR, str(error))]
+            status = with_conditions(dict(app.status), (DELETION_ERROR,), found, now=self._clock.now())
+            await self._writer.write(app, status)
+            raise
         if left is None:
             return Again(self._settings.poll)
         if left != app.finalizers:

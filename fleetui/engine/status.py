@@ -16,6 +16,7 @@ from fleetui.model.status import HealthStatus, SyncStatus
 from fleetui.model.times import format_time
 
 COMPARISON_ERROR = "ComparisonError"
+DELETION_ERROR = "DeletionError"
 INVALID_SPEC_ERROR = "InvalidSpecError"
 SYNC_ERROR = "SyncError"
 REPEATED_RESOURCE_WARNING = "RepeatedResourceWarning"

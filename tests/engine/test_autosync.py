@@ -155,6 +155,12 @@ def test_a_drift_is_healed_by_a_sync_of_what_drifted() -> None:
     }
 
 
+def test_a_difference_that_is_in_no_object_is_healed_as_a_whole() -> None:
+    operation = decided(app({"selfHeal": True, "prune": True}, state=tried()), SAME).operation
+    assert operation is not None
+    assert "resources" not in operation["sync"]
+
+
 @pytest.mark.parametrize(
     ("attempts", "wait"), [(1, 2), (2, 6), (3, 18), (4, 54), (5, 162), (6, 300), (7, 300), (999, 300)]
 )

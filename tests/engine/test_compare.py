@@ -200,6 +200,20 @@ def test_the_images_that_run() -> None:
     assert comparison.images == ("a:1", "b:1", "i:1")
 
 
+def test_other_metadata_for_the_namespace_is_a_difference() -> None:
+    spec = {"syncPolicy": {"managedNamespaceMetadata": {"labels": {"a": "b"}}}}
+
+    def status(synced: Any, spec: Any = spec) -> SyncStatus:
+        state = {"operationState": {"phase": "Succeeded", "syncResult": synced}} if synced is not None else {}
+        return compared((A, live(A)), app=application(spec=spec, status=state)).status
+
+    assert status({"managedNamespaceMetadata": {"labels": {"a": "b"}}}) is SyncStatus.SYNCED
+    assert status({"managedNamespaceMetadata": {"labels": {"a": "c"}}}) is SyncStatus.OUT_OF_SYNC
+    assert status({}) is SyncStatus.OUT_OF_SYNC
+    assert status(None) is SyncStatus.SYNCED
+    assert status({"managedNamespaceMetadata": {}}, spec={}) is SyncStatus.SYNCED
+
+
 def test_members_are_what_is_desired_and_what_is_left_over() -> None:
     targets = Targets(objects=(target(A),), by_ref={ref_of(A): target(A)})
     there = live(A)
