@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from textual.app import App, ComposeResult
+from textual.geometry import Region
 
 from screens.cells import Cell
 from screens.widgets.columns import Column
@@ -92,6 +94,21 @@ async def test_a_visible_change_paints_its_row_alone_and_marks_the_cell() -> Non
             await pilot.pause()
         assert lines == [4, 4]
         assert not app.table._flashes
+
+
+async def test_of_a_row_only_what_changed_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = TableApp(many(10))
+    async with app.run_test(size=(40, 12)) as pilot:
+        await pilot.pause()
+        asked: list[Region] = []
+        monkeypatch.setattr(app.table, "refresh", lambda *regions: asked.extend(regions))
+        app.data["app-0003"] = "bad"
+        app.table.touch_all()
+        (region,) = asked
+        line = app.table.render_line(4).text
+    assert (region.y, region.height) == (4, 1)
+    assert line[region.x : region.right].strip() == "bad"
+    assert "app-0003" in line[: region.x]
 
 
 async def test_an_unchanged_row_is_not_painted_again() -> None:
