@@ -7,6 +7,7 @@ aiohttp is imported when the first server starts, because importing it takes lon
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Intercept = Callable[["BaseRequest"], Awaitable["StreamResponse | None"]]
 ANONYMOUS = "system:anonymous"
+_LOG = logging.getLogger(__name__)
 
 
 SHUTDOWN = 0.05
@@ -116,6 +118,9 @@ class EmbeddedServer:
             answer = self.api.handle(await self._call(request))
         except ApiError as error:
             answer = error_reply(error)
+        except Exception as error:
+            _LOG.exception("%s: %s %s failed", self.name, request.method, request.rel_url)
+            answer = error_reply(errors.internal(f"{type(error).__name__}: {error}"))
         if isinstance(answer, Watch):
             return await _stream(request, answer)
         return _response(answer)

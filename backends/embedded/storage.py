@@ -6,6 +6,7 @@ object no more than its metadata. Called by `store` alone for writing, by `watch
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from backends.embedded.errors import expired
 from backends.embedded.registry import ResourceType
 
 Obj = dict[str, Any]
+_LOG = logging.getLogger(__name__)
 HISTORY = 4096
 """Changes that each table remembers; older ones are compacted, and asking for them is 410."""
 
@@ -105,6 +107,10 @@ class Table:
         self.compacted = born
         """The oldest resource version that can still be read or watched from."""
         self.watchers: dict[object, Callback] = {}
+        self.ends: dict[object, Callable[[], None]] = {}
+        """What is called when the kind is served no longer."""
+        self.dropped = False
+        """Whether the kind is served no longer."""
 
     def between(self, namespace: str, after: str = "") -> Iterator[str]:
         """The keys of a namespace ('' for all), in order, those up to `after` left out."""
@@ -222,8 +228,11 @@ class Storage:
         return record
 
     def drop(self, table: Table) -> None:
-        """Forgets an empty table: its kind is served no longer."""
+        """Forgets an empty table: its kind is served no longer, and its watches end."""
         self._tables.pop(table.resource.group_kind, None)
+        table.dropped = True
+        for wake in list(table.ends.values()):
+            wake()
 
     def subscribe(self, callback: Callback, table: Table | None = None) -> Callable[[], None]:
         """Calls `callback` after each commit, of `table` alone where it is given; returns what ends it."""
@@ -270,9 +279,17 @@ class Storage:
             while self._queue:
                 event, table = self._queue.popleft()
                 for callback in [*table.watchers.values(), *self._callbacks.values()]:
-                    callback(event)
+                    _call(callback, event)
         finally:
             self._telling = False
+
+
+def _call(callback: Callback, event: Event) -> None:
+    # What is committed is committed: a listener that fails must not fail the writer, nor keep others from hearing.
+    try:
+        callback(event)
+    except Exception:
+        _LOG.exception("a listener failed on %s of %s %s", event.type, event.resource.kind, event.record.key)
 
 
 def arrange(obj: Obj, version: int) -> None:

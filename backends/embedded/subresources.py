@@ -1,4 +1,4 @@
-"""Subresources that are no part of an object: scale, eviction, log; and the reviews, which are never stored.
+"""Subresources that are no part of an object: scale, eviction; and the reviews, which are never stored.
 
 Owns: what they answer. Called by `handlers`. Rules: Kubernetes v1.37 pkg/registry/apps/*/storage (ScaleREST),
 pkg/registry/core/pod/storage/eviction.go, pkg/registry/authorization.
@@ -67,20 +67,13 @@ def _steps(path: str) -> list[str]:
 
 
 def handle(store: ObjectStore, call: Call, target: Target, resource: ResourceType) -> Reply:
-    """A Pod's eviction or log."""
-    record = store.record(resource, target.namespace, target.name)
-    if target.subresource == "log":
-        text = record.decode()["metadata"].get("annotations", {}).get(LOG, "")
-        return Reply(200, text.encode(), "text/plain")
+    """A Pod's eviction."""
+    store.record(resource, target.namespace, target.name)
     options = bodies.parse(call) if call.body.strip() else {}
     dry_run = call.dry_run or "All" in (get(options, "deleteOptions", "dryRun") or ())
     store.remove(resource, target.namespace, target.name, DeleteOptions(propagation="Background", dry_run=dry_run))
     body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
     return Reply(201, msgspec.json.encode(body))
-
-
-LOG = "embedded.fleetui.dev/log"
-"""The annotation of a Pod that holds what its containers said: there are no containers."""
 
 
 def review(store: ObjectStore, call: Call, target: Target, *, allow: Callable[[Access], bool] | None) -> Reply:

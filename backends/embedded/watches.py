@@ -64,6 +64,7 @@ class Watch:
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The lines, as many at a time as there are; ends with the watch."""
         cancel = self._storage.subscribe(self._on_event, self._table)
+        self._table.ends[self] = self._news.set
         try:
             try:
                 self._begin()
@@ -74,6 +75,7 @@ class Watch:
                 yield chunk
         finally:
             cancel()
+            self._table.ends.pop(self, None)
 
     def _begin(self) -> None:
         """Queues what is to be told before news: the present state, or the changes since a version."""
@@ -109,7 +111,10 @@ class Watch:
                 continue
             lines, self._lines = self._lines, []
             self._news.clear()
-            yield b"".join(lines)
+            if lines:
+                yield b"".join(lines)
+            if self._table.dropped:
+                return
 
     def _on_event(self, event: Event) -> None:
         before = event.before is not None and self._wanted.takes(event.before)

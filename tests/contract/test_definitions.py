@@ -173,6 +173,15 @@ def test_a_scale_of_ones_own(api: Client, define: Define) -> None:
     assert api.get(f"{path}/a").must()["spec"] == {"size": 5}
 
 
+def test_a_watch_ends_with_its_definition(api: Client, define: Define) -> None:
+    path = define("things", "Thing", ANYTHING)
+    with api.watch(path, seconds=30) as events:
+        make(api, path, "a")
+        assert next(events)["type"] == "ADDED"
+        api.delete(f"{DEFINITIONS}/things.{group_of(path)}").must()
+        assert [event["type"] for event in events] in (["DELETED"], ["MODIFIED", "DELETED"])
+
+
 def test_the_objects_go_with_the_definition(api: Client, define: Define) -> None:
     path = define("things", "Thing", ANYTHING)
     make(api, path, "a", metadata={"name": "a", "finalizers": ["x.io/hold"]})

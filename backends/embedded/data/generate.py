@@ -47,7 +47,7 @@ LEFT_OUT = {
     "mutatingadmissionpolicies": "no admission",
     "mutatingadmissionpolicybindings": "no admission",
 }
-KEPT_SUBRESOURCES = {"status", "scale", "approval", "finalize", "log", "eviction"}
+KEPT_SUBRESOURCES = {"status", "scale", "approval", "finalize", "eviction"}
 REF = "#/components/schemas/"
 
 
