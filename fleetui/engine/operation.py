@@ -19,6 +19,7 @@ from fleetui.model.times import format_time, parse_duration, parse_time
 DEFAULT_DURATION = 5.0
 DEFAULT_FACTOR = 2
 DEFAULT_MAX_DURATION = 180.0
+SHORTEST_DELAY = 1.0
 _LONGEST = 366 * 86400.0
 """A bound even where none is asked for, so that the time of the next attempt can be written down."""
 
@@ -28,7 +29,8 @@ _REVISIONS = frozenset({"revision", "revisions"})
 def retry_delay(retry: Retry, attempts: int) -> float:
     """Seconds to wait before the next attempt, after `attempts` retries have been made.
 
-    ``min(maxDuration, duration * factor ** attempts)``; a maxDuration of 0 is no bound.
+    ``min(maxDuration, duration * factor ** attempts)``; a maxDuration of 0 is no bound. Never less than a second: with
+    no limit and no delay an operation that can't succeed would keep the API server busy.
 
     Raises:
         ValueError: a duration can't be read.
@@ -40,7 +42,7 @@ def retry_delay(retry: Retry, attempts: int) -> float:
         delay = duration * float(factor) ** attempts
     except OverflowError:
         delay = _LONGEST
-    return min(longest if longest > 0 else _LONGEST, delay)
+    return max(SHORTEST_DELAY, min(longest if longest > 0 else _LONGEST, delay))
 
 
 def phase_of(state: Mapping[str, Any] | None) -> OperationPhase | None:
