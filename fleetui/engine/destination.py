@@ -53,11 +53,12 @@ class Destination:
         self.discovery = await self.api.discover(refresh=self._discovered_at is not None)
         self._discovered_at = self._clock.now()
 
-    async def know(self, kinds: Iterable[tuple[str, str]]) -> None:
-        """Makes sure that the kinds are known if they are served, asking the server again now and then."""
+    async def know(self, kinds: Iterable[tuple[str, str]], *, anew: bool = False) -> None:
+        """Makes sure that the kinds are known if they are served, asking the server again now and then; `anew`: now,
+        because a human asked for a look."""
         unknown = any(self.discovery.by_kind(*kind) is None for kind in kinds)
         asked = self._discovered_at
-        if asked is None or (unknown and self._clock.now() - asked >= REDISCOVER_AFTER):
+        if asked is None or (unknown and (anew or self._clock.now() - asked >= REDISCOVER_AFTER)):
             await self.rediscover()
 
     async def resource(self, obj: Mapping[str, Any]) -> ApiResource | None:

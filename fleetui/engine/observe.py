@@ -41,7 +41,7 @@ async def observe(
         instance: its name within tracking ids.
         source: another source than the spec's (an operation's).
         revision: another revision than the source's target.
-        fetch: ask the repository's remote first.
+        fetch: ask the repository's remote first, and the API server for kinds that it did not know.
 
     Raises:
         RepositoryUnreachableError: the repository can't be reached now; whether that matters is the caller's choice.
@@ -61,7 +61,7 @@ async def observe(
         return await unreadable(app, destination, error, instance=instance, source=source, revision=revision)
     kinds = {ref_of(manifest.obj).group_kind for manifest in rendered.manifests} | _known_kinds(app)
     try:
-        await destination.know(kinds)
+        await destination.know(kinds, anew=fetch)
         await destination.watch(kinds)
     except ClusterError as error:
         targets = targets_of(
