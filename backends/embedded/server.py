@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Intercept = Callable[["BaseRequest"], Awaitable["StreamResponse | None"]]
 ANONYMOUS = "system:anonymous"
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOG = logging.getLogger(__name__)
 
 
@@ -128,7 +129,7 @@ class EmbeddedServer:
     async def _call(self, request: BaseRequest) -> Call:
         from aiohttp.web import HTTPRequestEntityTooLarge
 
-        user = self._user(request.headers.get("Authorization", ""))
+        user = self._user(request)
         body = b""
         if request.can_read_body:
             try:
@@ -145,16 +146,21 @@ class EmbeddedServer:
             user=user,
         )
 
-    def _user(self, authorization: str) -> str:
-        scheme, _, token = authorization.partition(" ")
+    def _user(self, request: BaseRequest) -> str:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             user = self.tokens.get(token.strip())
             if user is None:
                 raise errors.unauthorized()
             return user
-        if not self.anonymous:
+        if not self.anonymous or self._from_a_browser(request):
             raise errors.unauthorized()
         return ANONYMOUS
+
+    def _from_a_browser(self, request: BaseRequest) -> bool:
+        """Whether a web page may be behind the request: it can reach loopback, by its own name or by a rebound one."""
+        host = request.headers.get("Host", "").rpartition(":")[0] or request.headers.get("Host", "")
+        return "Origin" in request.headers or host not in (self.host, *_LOOPBACK)
 
 
 def _response(reply: Reply) -> StreamResponse:

@@ -113,7 +113,8 @@ def _rules_review(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) 
 
 
 def _who_am_i(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:
-    return {"userInfo": {"username": call.user, "groups": ["system:authenticated"]}}
+    known = "unauthenticated" if call.user == "system:anonymous" else "authenticated"
+    return {"userInfo": {"username": call.user, "groups": [f"system:{known}"]}}
 
 
 def _token_review(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:

@@ -111,6 +111,28 @@ def test_strangers_are_let_in_or_not(host: EmbeddedHost, cluster: EmbeddedCluste
     stranger.close()
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "http://127.0.0.1:8000"}, {"Host": "rebound.example.com:80"}])
+def test_a_web_page_is_a_stranger_that_is_not_let_in(
+    host: EmbeddedHost, cluster: EmbeddedCluster, headers: dict[str, str]
+) -> None:
+    page = Client(cluster.url)
+    assert page.request("POST", PATH, configmap("a"), content_type="text/plain", headers=headers).status == 401
+    page.close()
+
+
+def test_a_request_that_breaks_the_server_is_answered(
+    host: EmbeddedHost, cluster: EmbeddedCluster, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(access: Access) -> bool:
+        raise RuntimeError("no idea")
+
+    cluster.server.api.allow = broken
+    answer = client.get(PATH)
+    assert (answer.status, answer.body["reason"]) == (500, "InternalError")
+    assert answer.message == "Internal error occurred: RuntimeError: no idea"
+    assert "lone: GET" in caplog.text
+
+
 def test_what_a_user_may_not_do_is_forbidden(host: EmbeddedHost) -> None:
     def allow(access: Access) -> bool:
         return access.verb in ("get", "list", "watch") and access.plural != "secrets"
