@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from fleetui.engine.destination import Destination, Destinations
 from fleetui.engine.execute import ApplyOptions, Executor
 from fleetui.engine.finalize import finalize
 from fleetui.engine.observe import observe, unreadable
-from fleetui.engine.sources import Sources
+from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.status import (
     COMPARISON_ERROR,
     DELETION_ERROR,
@@ -47,10 +47,8 @@ from fleetui.model.times import format_time
 _log = logging.getLogger(__name__)
 
 REPOSITORY_GRACE = 180.0
-"""Seconds for which an unreachable repository leaves an application's status as it was (Argo CD's
-`repo-error-grace-period`)."""
-
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""Seconds for which an application is compared with the commit that is known of a repository that can't be reached
+(Argo CD's `repo-error-grace-period`)."""
 
 
 @dataclass(frozen=True)
@@ -164,14 +162,33 @@ class Reconciler:
         try:
             comparison = await observe(app, destination, self._sources, instance=instance, fetch=fetch)
         except RepositoryUnreachableError as error:
-            now = self._clock.now()
-            left = self._unreachable_since.setdefault(ref, now) + REPOSITORY_GRACE - now
-            known = mapping(app.status.get("sync")).get("revision")
-            if left > 0 and known and not app.refresh and app.operation is None:
-                return Again(min(left, self._settings.poll))
-            return await unreadable(app, destination, error, instance=instance, source=app.source)
+            return await self._compared_meanwhile(ref, app, destination, instance, error)
         self._unreachable_since.pop(ref, None)
         return comparison
+
+    async def _compared_meanwhile(
+        self,
+        ref: ObjectRef,
+        app: Application,
+        destination: Destination,
+        instance: str,
+        error: RepositoryUnreachableError,
+    ) -> Comparison | Again:
+        """The comparison while the repository does not answer: with the commit that is known, for as long as the grace
+        lasts. It ends at once for who asks for a refresh, and begins anew only when the repository has answered."""
+        now = self._clock.now()
+        if app.refresh:
+            self._unreachable_since[ref] = -math.inf
+        left = self._unreachable_since.setdefault(ref, now) + REPOSITORY_GRACE - now
+        before = mapping(app.status.get("sync"))
+        known = text(before.get("revision"))
+        if left > 0 and COMMIT.fullmatch(known) and before.get("comparedTo") == compared_to(app):
+            try:
+                return await observe(app, destination, self._sources, instance=instance, revision=known)
+            except RepositoryUnreachableError:
+                if app.operation is None:
+                    return Again(min(left, self._settings.poll))
+        return await unreadable(app, destination, error, instance=instance, source=app.source)
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
         if app.refresh == "hard":
@@ -312,7 +329,7 @@ class Reconciler:
         if source == app.source and wish and wish == comparison.revision:
             return comparison
         # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
-        fetch = not resolved and not _COMMIT.fullmatch(wish)
+        fetch = not resolved and not COMMIT.fullmatch(wish)
         try:
             return await observe(
                 app, destination, self._sources, instance=instance, source=source, revision=wish, fetch=fetch

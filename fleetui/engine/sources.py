@@ -7,6 +7,8 @@ woken by the cluster asks Git for nothing. Never here: Git itself (`backends.git
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +16,19 @@ from typing import Any
 
 from fleetui.engine.application import text
 from fleetui.engine.predict import fingerprint
-from fleetui.model.errors import FleetError, PathNotFoundError
+from fleetui.model.errors import FleetError, PathNotFoundError, RepositoryUnreachableError
 from fleetui.ports import Repositories, Repository, Subscription
 from fleetui.render.directory import Manifest
 from fleetui.render.source import render
 
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""A whole SHA."""
 _REMEMBERED = 512
+KEPT = 60.0
+"""Seconds for which a revision counts as known; then the repository is heard again, and may say that it can't be
+reached. Asking one that is watched makes no request as long as its remote answers."""
+AWAY = 5.0
+"""Seconds for which a repository that did not answer is not asked again: no worker waits for it at every event."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +45,19 @@ class Sources:
     Args:
         repositories: where Git repositories are opened.
         moved: called with a repository's URL after one of its references moved.
+        now: seconds, of a clock that does not go back.
     """
 
-    def __init__(self, repositories: Repositories, moved: Callable[[str], None]) -> None:
+    def __init__(
+        self, repositories: Repositories, moved: Callable[[str], None], *, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._repositories = repositories
         self._moved = moved
+        self._now = now
         self._open: dict[str, Repository] = {}
         self._subscriptions: list[Subscription] = []
-        self._revisions: dict[tuple[str, str], str] = {}
+        self._revisions: dict[tuple[str, str], tuple[str, float]] = {}
+        self._away: dict[str, tuple[RepositoryUnreachableError, float]] = {}
         self._rendered: OrderedDict[tuple[str, bytes], Sequence[Manifest]] = OrderedDict()
 
     def close(self) -> None:
@@ -55,6 +69,7 @@ class Sources:
         """Forgets what was rendered (hard refresh)."""
         self._rendered.clear()
         self._revisions.clear()
+        self._away.clear()
 
     async def resolve(self, source: Mapping[str, Any], revision: str = "", *, fetch: bool = False) -> str:
         """The commit of `revision`, or else of the source's `targetRevision` (``HEAD`` where it has none).
@@ -65,9 +80,23 @@ class Sources:
         url = text(source.get("repoURL"))
         wish = revision or text(source.get("targetRevision")) or "HEAD"
         key = (url, wish)
-        if fetch or key not in self._revisions:
-            self._revisions[key] = await self._repository(url).resolve(wish, fetch=fetch)
-        return self._revisions[key]
+        known, until = self._revisions.get(key, ("", 0.0))
+        if fetch or not known or self._now() >= until:
+            self._revisions.pop(key, None)
+            known = await self._ask(url, wish, fetch=fetch)
+            self._revisions[key] = known, self._now() + KEPT
+        return known
+
+    async def _ask(self, url: str, wish: str, *, fetch: bool) -> str:
+        error, until = self._away.get(url, (None, 0.0))
+        # A whole SHA may be had without the remote.
+        if error is not None and not fetch and self._now() < until and not COMMIT.fullmatch(wish):
+            raise RepositoryUnreachableError(error.message, error.hint, url=error.url)
+        try:
+            return await self._repository(url).resolve(wish, fetch=fetch)
+        except RepositoryUnreachableError as found:
+            self._away[url] = found, self._now() + AWAY
+            raise
 
     async def render(self, source: Mapping[str, Any], sha: str) -> Rendered:
         """The manifests of a source at commit `sha`.
@@ -101,6 +130,7 @@ class Sources:
         return repository
 
     def _on_moved(self, url: str) -> None:
+        self._away.pop(url, None)
         for key in [key for key in self._revisions if key[0] == url]:
             del self._revisions[key]
         self._moved(url)

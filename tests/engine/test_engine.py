@@ -139,6 +139,7 @@ async def test_an_unreachable_repository_changes_nothing_at_first(hub: Hub, repo
         app = await hub.until(lambda app: phase(app) == "Error", "a sync by hand says so at once")
         assert message(app).startswith("ComparisonError: Failed to load target state")
         repo.down = None
+        repo.moved()
         await hub.until(lambda app: app["status"]["sync"]["status"] == "Synced", "and it is found again by itself")
 
 
