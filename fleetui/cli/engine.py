@@ -18,11 +18,17 @@ from fleetui.engine.clock import SystemClock
 from fleetui.engine.controller import Engine
 from fleetui.engine.lease import EngineLease
 from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
-from fleetui.model.errors import ClusterError
+from fleetui.fleet.store import LiveStore
+from fleetui.model.errors import ClusterError, FleetError, OverloadedError, UnreachableError
 from fleetui.model.objects import ApiResource, Obj
 from fleetui.ports import Cluster
 from fleetui.runtime import Runtime
 
+_log = logging.getLogger(__name__)
+
+FIRST_RETRY = 1.0
+LAST_RETRY = 30.0
+"""Seconds between two tries to begin on a hub that does not answer."""
 SERVED_TRIES = 100
 SERVED_INTERVAL = 0.1
 """Seconds between two looks at what a server serves, after a definition was applied."""
@@ -31,24 +37,40 @@ SERVED_INTERVAL = 0.1
 def run_engine(scope: Scope, *, git_interval: float) -> None:
     """`engine run`: reconciles every chosen hub until SIGINT or SIGTERM.
 
+    A hub that does not answer is tried again. One that can't be used ends its own engine, the last one the command.
+
     Raises:
-        FleetError: a hub can't be used: unreachable, no definition of Applications, or another engine at work.
+        FleetError: no hub can be used: no definition of Applications, another engine at work, no permission.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     async def work() -> None:
         connection = Connection(scope, git_interval=git_interval)
         try:
-            async with asyncio.TaskGroup() as group:
-                for store in connection.stores:
-                    engine = Engine(store, connection.repositories, clock=SystemClock(), others=connection.stores)
-                    lease = EngineLease(store.api, SystemClock())
-                    group.create_task(lease.guard(engine.run), name=f"engine {store.api.name}")
+            engines = [_run_hub(connection, store) for store in connection.stores]
+            refused = await asyncio.gather(*engines)
+            raise refused[-1]
         finally:
             await connection.close()
 
     if serve_until_stopped(work):
         say("fleetui: engine stopped")
+
+
+async def _run_hub(connection: Connection, store: LiveStore) -> FleetError:
+    """Reconciles one hub for as long as it can be used; returns why it can't be any more."""
+    delay = FIRST_RETRY
+    while True:
+        engine = Engine(store, connection.repositories, clock=SystemClock(), others=connection.stores)
+        try:
+            await EngineLease(store.api, SystemClock()).guard(engine.run)
+        except (UnreachableError, OverloadedError) as error:
+            _log.warning("%s; next try in %.0f s", error, delay)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, LAST_RETRY)
+        except FleetError as error:
+            _log.error("%s", error)
+            return error
 
 
 def hub_manifests() -> list[Obj]:
