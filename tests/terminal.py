@@ -36,6 +36,8 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self.received = 0
         """Bytes that the program has written."""
+        self.arrived = 0.0
+        """When the last of them came (`time.perf_counter`): the emulator itself takes longer than any real terminal."""
         self.first_paint: float | None = None
         """Seconds from the start until something stood on the screen."""
         self._started = time.perf_counter()
@@ -86,6 +88,7 @@ class Terminal:
             data = os.read(self._fd, 65536)
         except OSError:
             return 0
+        self.arrived = time.perf_counter()
         self.received += len(data)
         if SYNC_QUERY in data:
             os.write(self._fd, SYNC_ANSWER)

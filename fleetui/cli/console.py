@@ -22,8 +22,8 @@ Opened = tuple["Fleet", Callable[[], Awaitable[None]]]
 
 APPLICATIONS = "/apis/argoproj.io/v1alpha1/applications"
 """What the first look asks for: `backends.argocd.ArgoDialect.app_resource`, which is not imported so early."""
-FRAMES = "120"
-"""Paints a second at most. Textual's 60 keep the first frame and the first rows waiting for half a frame more each; the
+FRAMES = "240"
+"""Paints a second at most. Textual's 60 keep the first frame and the first rows waiting for 0.01 s more each; the
 fleet's own changes come at most ten times a second."""
 GROWN_UP = 2.0
 """Seconds after which everything is imported and the first rows stand there."""

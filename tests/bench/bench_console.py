@@ -97,11 +97,11 @@ def median(measure: Callable[[], float]) -> float:
 
 
 def shown(command: list[str], text: str, environment: dict[str, str]) -> float:
-    """Seconds from the start of a program until its screen shows `text`."""
+    """Seconds from the start of a program until it has written what makes its screen show `text`."""
     began = time.perf_counter()
     with Terminal(command, columns=120, rows=40, environment=environment) as terminal:
         terminal.wait_for(text)
-        return time.perf_counter() - began
+        return terminal.arrived - began
 
 
 def ran(command: list[str], environment: dict[str, str]) -> float:
