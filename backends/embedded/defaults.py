@@ -102,6 +102,14 @@ def _namespace(obj: Obj) -> None:
         obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name
 
 
+def _replication_controller(obj: Obj) -> None:
+    absent(obj["spec"], replicas=1)
+    labels = obj["spec"].get("template", {}).get("metadata", {}).get("labels")
+    if labels:
+        unset(obj["spec"], selector=dict(labels))
+        unset(obj["metadata"], labels=dict(labels))
+
+
 def _deployment(obj: Obj) -> None:
     spec = obj["spec"]
     absent(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
@@ -268,6 +276,7 @@ DEFAULTS: dict[str, Default] = {
     _CORE + "ServiceAccountTokenProjection": _pointer(expirationSeconds=3600),
     _CORE + "HostPathVolumeSource": _pointer(type=""),
     _CORE + "ObjectFieldSelector": _fixed(apiVersion="v1"),
+    _CORE + "ReplicationController": _replication_controller,
     _CORE + "Secret": _secret,
     _CORE + "PersistentVolume": _persistent_volume,
     _CORE + "PersistentVolumeClaim": _claim,
