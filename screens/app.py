@@ -12,7 +12,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
 
+from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
@@ -108,6 +110,7 @@ class FleetApp(App[None], inherit_bindings=False):
         self._letterbox = Letterbox(lambda: self.post_message(FleetChanged()))
         self._watching: Subscription | None = None
         self._interrupted_at = float("-inf")
+        self._typed_on: WeakKeyDictionary[events.Key, Screen[Any]] = WeakKeyDictionary()
         self.fleet: Fleet | None = None
         self.contexts = tuple(contexts)
         self.failure = ""
@@ -127,6 +130,36 @@ class FleetApp(App[None], inherit_bindings=False):
         self.update_classes(classes, update=False)
         self._refresh_truecolor_filter(self.ansi_theme)
         self.stylesheet.set_variables(self.get_css_variables())
+
+    # --- keys that are typed faster than screens open ---------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded and self.screen_stack:
+            if not getattr(self.screen, "seen", True) and event.key != "ctrl+c":
+                return
+            self._typed_on[event] = self.screen
+        await super().on_event(event)
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Gives a key to the screen for which it was meant.
+
+        Textual hands keys to what has the focus when they arrive: of ``/abc`` in one packet of a slow line the list
+        gets all, and the prompt that ``/`` opens gets nothing. Those are sent anew once the prompt is there.
+        """
+        if not self.screen_stack:
+            return
+        screen = self.screen
+        meant = self._typed_on.pop(event, screen)
+        if meant is screen and (screen.focused is not None or not screen.focus_chain):
+            return  # Textual's own handler is called next
+        event.prevent_default()
+        if not hasattr(screen, "seen"):
+            screen.call_later(self._type_again, screen, events.Key(event.key, event.character))
+
+    def _type_again(self, screen: Screen[Any], event: events.Key) -> None:
+        if self.screen_stack and screen is self.screen and screen.focused is None and screen.focus_chain:
+            screen.set_focus(screen.focus_chain[0])
+        self.post_message(event)
 
     # --- what screens ask (screens.host.Host) ----------------------------------------------------------------------
 

@@ -13,12 +13,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from screens import actions
 from screens.asking import Asking
 from screens.cells import Span
+from screens.deliberate import DeliberateScreen
 from screens.plan_lines import command_words, plan_lines, title_spans, verb_of
 from screens.widgets.lines import Bar, BarLine, Pager, Text
 from screens.widgets.rows import VirtualRows
@@ -52,7 +52,7 @@ class PlanPager(Pager):
         self.scroll_relative(y=-1, animate=False)
 
 
-class ConfirmScreen(Asking, ModalScreen[bool]):
+class ConfirmScreen(Asking, DeliberateScreen[bool]):
     """Shows the plan of an action; returns whether the action is to be done. `place` is ``2 of 3``, or empty."""
 
     CSS_PATH = "confirm.tcss"

@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from screens import actions
 from screens.cells import Span
+from screens.deliberate import DeliberateScreen
 from screens.widgets.lines import Bar, BarLine
 
 
@@ -52,7 +53,7 @@ class PromptScreen(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class QuitScreen(ModalScreen[None]):
+class QuitScreen(DeliberateScreen[None]):
     """Asks before the console is left."""
 
     CSS_PATH = "prompt.tcss"

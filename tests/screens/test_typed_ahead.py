@@ -1,0 +1,49 @@
+"""Keys that come in one packet, as they do over a slow line: each goes to the screen for which it was typed."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+from textual.widgets import Input
+
+from screens.confirm import ConfirmScreen
+from screens.prompt import PromptScreen, QuitScreen
+from tests.screens.console import Console, console
+from tests.screens.fake_fleet import small_fleet
+
+
+def type_at_once(found: Console, *keys: tuple[str, str | None]) -> None:
+    for key, character in keys:
+        found.app.post_message(events.Key(key, character))
+
+
+def letters(text: str) -> list[tuple[str, str | None]]:
+    return [({"/": "slash", ":": "colon"}.get(letter, letter), letter) for letter in text]
+
+
+@pytest.mark.parametrize("sign", ["/", ":"])
+async def test_a_prompt_gets_what_was_typed_before_it_was_there(sign: str) -> None:
+    async with console(small_fleet()) as found:
+        type_at_once(found, *letters(f"{sign}SqRB"))
+        await found.until(
+            lambda: isinstance(found.screen, PromptScreen) and found.screen.query_one(Input).value == "SqRB",
+            "the prompt holds every letter, in order",
+        )
+
+
+async def test_nothing_is_confirmed_that_was_not_on_the_screen_yet() -> None:
+    fleet = small_fleet()
+    async with console(fleet) as found:
+        type_at_once(found, *letters("S"), ("enter", "\r"), ("enter", "\r"))
+        await found.until(lambda: isinstance(found.screen, ConfirmScreen), "the dialog is there")
+        await found.still()
+        assert isinstance(found.screen, ConfirmScreen)
+
+
+async def test_a_held_q_asks_and_does_not_quit() -> None:
+    async with console(small_fleet()) as found:
+        type_at_once(found, *letters("qqq"))
+        await found.until(lambda: isinstance(found.screen, QuitScreen), "the question is there")
+        await found.still()
+        assert found.app.is_running
+        assert isinstance(found.screen, QuitScreen)
