@@ -387,12 +387,20 @@ def test_an_object_of_an_unknown_kind_fails_is_retried_and_recovers_with_its_def
     assert (reason,) in story.rows("message")
     assert story.data() is None, "nothing is applied where something can't be"
     story.client.create(definition())
+    story.until(lambda: _is_established(story), "the definition is served")
+    story.refresh()
     story.until_settled(revision)
     assert story.there("widget", "gear")["spec"] == {"size": 3}
     assert story.data() == {"a": "1"}
     assert story.status("operationState", "retryCount") >= 1
     assert story.revisions() == [revision]
     assert not story.status("conditions")
+
+
+def _is_established(story: Story) -> bool:
+    found = story.client.get("customresourcedefinition", "widgets.example.com") or {}
+    conditions = found.get("status", {}).get("conditions") or []
+    return ("Established", "True") in [(one["type"], one["status"]) for one in conditions]
 
 
 # --- the end of an Application --------------------------------------------------------------------------------------
