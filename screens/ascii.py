@@ -13,7 +13,8 @@ from textual.filter import LineFilter
 
 _FRAME = dict.fromkeys("─━═▔▁", "-") | dict.fromkeys("│┃║▏▕▌▐▎▊", "|") | dict.fromkeys("┌┐└┘╭╮╰╯┏┓┗┛╔╗╚╝├┤┬┴┼", "+")
 _TEXT = {"…": "~", "“": '"', "”": '"', "‘": "'", "’": "'", "–": "-", "→": ">", "›": ">", "█": " ", "▄": " ", "▀": " "}
-_KNOWN = _FRAME | _TEXT
+_THUMB = dict.fromkeys("▂▃▅▆▇", " ")  # the ends of a scroll bar's thumb; its colour is left
+_KNOWN = _FRAME | _TEXT | _THUMB
 
 
 def ascii_text(text: str) -> str:

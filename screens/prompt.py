@@ -12,16 +12,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from screens import actions
 from screens.cells import Span
-from screens.deliberate import DeliberateScreen
+from screens.deliberate import DeliberateScreen, Dialog
 from screens.widgets.lines import Bar, BarLine
 
 
-class PromptScreen(ModalScreen[str | None]):
+class PromptScreen(Dialog[str | None]):
     """Returns what was typed, or None where esc was pressed; `changed` hears of each change on the way."""
 
     CSS_PATH = "prompt.tcss"

@@ -6,6 +6,8 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
+from screens.app_view import AppScreen
+from screens.apps import AppsScreen
 from screens.confirm import ConfirmScreen
 from screens.prompt import PromptScreen, QuitScreen
 from tests.screens.console import Console, console
@@ -38,6 +40,16 @@ async def test_nothing_is_confirmed_that_was_not_on_the_screen_yet() -> None:
         await found.until(lambda: isinstance(found.screen, ConfirmScreen), "the dialog is there")
         await found.still()
         assert isinstance(found.screen, ConfirmScreen)
+
+
+async def test_a_prompt_that_is_answered_twice_is_answered_once() -> None:
+    async with console(small_fleet()) as found:
+        await found.press("slash")
+        type_at_once(found, *letters("pay"), ("enter", "\r"), ("enter", "\r"))
+        await found.shows("/ filter")
+        await found.still()
+        assert found.app.is_running
+        assert isinstance(found.screen, AppsScreen | AppScreen)
 
 
 async def test_a_held_q_asks_and_does_not_quit() -> None:
