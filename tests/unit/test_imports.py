@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+KUBECONFIG = """
+kind: Config
+current-context: c
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u, user: {token: t}}]
+"""
 NETWORK = ("aiohttp", "kubernetes", "git", "aiomqtt")
 CONSOLE = ("textual", "rich")
 
@@ -51,3 +59,22 @@ def test_the_command_line_with_a_fleet_never_loads_the_console() -> None:
     script += f"; print(*(name for name in {CONSOLE!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_console_paints_its_first_frame_before_it_loads_the_network(tmp_path: Path) -> None:
+    """Up to where Textual has the thread; `tests/screens/run_console.py` looks from there on."""
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG)
+    script = f"""
+import sys
+from pathlib import Path
+from fleetui.cli import console
+from fleetui.cli.options import Scope
+def show(*_, **__):
+    import screens.app, screens.apps
+    print(*(name for name in {NETWORK!r} if name in sys.modules))
+console.show, console.need_terminal = show, lambda: None
+console.open_console(Scope(kubeconfig=Path({str(kubeconfig)!r})))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
