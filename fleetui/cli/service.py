@@ -1,6 +1,7 @@
 """Commands that stay until they are stopped.
 
-Owns: `serve_until_stopped`: SIGINT and SIGTERM end the work, which may still tidy up after itself.
+Owns: `serve_until_stopped`: SIGINT, SIGTERM and a lost terminal (SIGHUP, unless nohup has it ignored) end the work,
+which may still tidy up after itself.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def serve_until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         runtime.post(lambda: _set_all(events))
 
     with Runtime() as runtime:
-        former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        ending = [signal.SIGINT, signal.SIGTERM]
+        ending += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+        former = {number: signal.signal(number, stop) for number in ending}
         try:
             return runtime.submit(guarded()).result()
         finally:
