@@ -408,8 +408,7 @@ def _is_established(story: Story) -> bool:
 
 @pytest.mark.parametrize("finalizer", [FINALIZER, f"{FINALIZER}/background", ""])
 def test_the_deletion_of_an_application_takes_its_objects_if_it_was_asked_to(story: Story, finalizer: str) -> None:
-    first = waved(1, config_map("later", a="1"))
-    revision = story.repository.commit(article() | files(later=first), "initial manifests")
+    revision = story.repository.commit(article(), "initial manifests")
     manifest = story.application()
     manifest["metadata"]["finalizers"] = [finalizer] if finalizer else []
     story.apply(manifest)
