@@ -7,10 +7,11 @@ Textual's SVG screenshots into docs/img.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fleetui.cli.demo import opening_of
@@ -21,6 +22,8 @@ from screens.app import FleetApp
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "img"
 SIZE = (118, 30)
 PATIENCE = 60.0
+MARKS = 3.0
+"""Seconds for which a cell that has changed is marked, and a little more."""
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
@@ -53,7 +56,7 @@ async def take(app: FleetApp, name: str) -> None:
 
 
 async def pictures(folder: Path, runtime: Runtime) -> None:
-    opened = []
+    opened: list[Callable[[], Awaitable[None]]] = []
 
     async def start() -> object:
         fleet, close = await opening_of(folder, Scope(), clusters=4, apps=None, seed=1)
@@ -63,6 +66,8 @@ async def pictures(folder: Path, runtime: Runtime) -> None:
     app = FleetApp(start, runtime, contexts=())  # type: ignore[arg-type]
     async with app.run_test(size=SIZE) as pilot:
         await wait_for(pilot, lambda: all(word in text_of(app) for word in ("Degraded", "differs", "Suspended")))
+        await wait_for(pilot, lambda: "Pod recommendations" in text_of(app))  # the line that says why
+        await asyncio.sleep(MARKS)
         await take(app, "apps.svg")
         await pilot.press("slash", *"storefront", "enter", "enter")
         await wait_for(pilot, lambda: "storefront-settings" in text_of(app))
@@ -70,10 +75,16 @@ async def pictures(folder: Path, runtime: Runtime) -> None:
         await wait_for(pilot, lambda: "kubectl-edit" in text_of(app))
         await take(app, "diff.svg")
     for close in opened:
-        await runtime.call(close())
+        await runtime.call(_done(close))
+
+
+async def _done(close: Callable[[], Awaitable[None]]) -> None:
+    await close()
 
 
 def main() -> None:
+    os.environ |= {"COLORTERM": "truecolor", "TERM": "xterm-256color"}
+    os.environ.pop("NO_COLOR", None)
     folder = Path(tempfile.mkdtemp(prefix="fleetui-pictures-"))
     try:
         with Runtime() as runtime:
