@@ -85,6 +85,10 @@ def sort_key(order: Order, app: App, picture: Picture, *, now: float) -> tuple[A
     return (rank(app, now), *name)
 
 
+STALE = 5
+"""Cells of a stale cluster's mark and age: the name stays whole, or prod-eu-1 and prod-eu-2 look alike."""
+
+
 def _since(app: App) -> float | None:
     return app.health_since if app.health_since is not None else app.created_at
 
@@ -117,7 +121,8 @@ def widths(apps: Iterable[App], picture: Picture) -> Mapping[str, int]:
     wanted = dict.fromkeys(names, 0) | {"age": 4, "last": 0}
     for app in apps:
         cluster = picture.cluster_of(app)
-        wanted["cluster"] = max(wanted["cluster"], len(cluster) + 2 * picture.protected(cluster))
+        marks = 2 * picture.protected(cluster) + STALE * (picture.stale_since(app.key) is not None)
+        wanted["cluster"] = max(wanted["cluster"], len(cluster) + marks)
         wanted["app"] = max(wanted["app"], len(app.key.name))
         wanted["last"] = max(wanted["last"], 20 * (app.operation is not None))
         wanted["revision"] = max(wanted["revision"], len(short_revision(app.revision)))
@@ -132,7 +137,7 @@ def cluster_cell(picture: Picture, cluster: str, now: float, *, stale: float | N
     """A cluster's name in its colour, marked where it is protected, with the age of what is known of it."""
     tail = [Span(f" {glyphs.protected}", "warning")] if picture.protected(cluster) else []
     if stale is not None:
-        tail.append(Span(f" {glyphs.stale}{age(now - stale)}", "warning"))
+        tail.append(Span(f"{glyphs.stale}{age(now - stale)}", "warning"))
     return Cell(cluster, cluster_role(picture.place(cluster)), tuple(tail))
 
 

@@ -380,3 +380,10 @@ async def test_sync_status_unknown_and_synced_are_told_apart() -> None:
     fleet = FakeFleet(app("a", sync=SyncStatus.UNKNOWN), clusters=(status("prod-eu-1"),))
     async with console(fleet) as found:
         assert "It has not been compared with Git" in found.text
+
+
+async def test_the_name_of_a_stale_cluster_stays_whole() -> None:
+    stale = (status("prod-eu-1", ClusterState.STALE), status("prod-eu-2", ClusterState.STALE))
+    async with console(FakeFleet(app("a", "prod-eu-1"), app("b", "prod-eu-2"), clusters=stale)) as found:
+        rows = [line for line in found.lines if "Healthy" in line]
+        assert [row.split("◷")[0].strip() for row in rows] == ["prod-eu-1", "prod-eu-2"]

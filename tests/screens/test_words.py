@@ -132,7 +132,7 @@ def test_a_stale_row_is_dimmed_and_tells_its_age() -> None:
     seen = picture(each, edge=ClusterState.STALE)
     found = app_rows.row(each, seen, NOW, glyphs=UNICODE)
     assert found.dim
-    assert "".join(span.text for span in found.cells[0].tail) == " ◷60s"
+    assert "".join(span.text for span in found.cells[0].tail) == "◷60s"
 
 
 def test_the_cluster_is_the_one_that_the_application_runs_on() -> None:
