@@ -61,7 +61,7 @@ def show_apps(scope: Scope, output: str, *, watch: bool) -> int:
             document=documents.app,
             name=lambda app: f"application.argoproj.io/{app.key.name}",
             table=tables.apps(wide=output == "wide", now=time.time()),
-            empty="No applications found.",
+            empty="No applications found." if not fleet.problems else "No applications on the clusters that answer.",
         )
         code = _tell_problems(fleet)
         if watch:
