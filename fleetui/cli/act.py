@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleetui.cli.connect import with_fleet
+from fleetui.cli.connect import scope_of, with_fleet
 from fleetui.cli.options import Scope
 from fleetui.cli.read import loaded_app
 from fleetui.cli.report import say
@@ -62,7 +62,7 @@ def run_sync(
         )
         return await _do(fleet, action, yes=yes, wait=wait, settle=wait and not dry_run, timeout=timeout)
 
-    return with_fleet(scope, work)
+    return with_fleet(scope_of(scope, text), work)
 
 
 def run_refresh(scope: Scope, text: str, *, hard: bool) -> int:
@@ -72,7 +72,7 @@ def run_refresh(scope: Scope, text: str, *, hard: bool) -> int:
         key = await loaded_app(fleet, text, scope)
         return await _do(fleet, Action(kind=ActionKind.REFRESH, app=key, hard=hard))
 
-    return with_fleet(scope, work)
+    return with_fleet(scope_of(scope, text), work)
 
 
 def run_rollback(
@@ -94,7 +94,7 @@ def run_rollback(
         action = Action(kind=ActionKind.ROLLBACK, app=key, history_id=chosen, prune=prune, dry_run=dry_run)
         return await _do(fleet, action, yes=yes, wait=wait, timeout=timeout)
 
-    return with_fleet(scope, work)
+    return with_fleet(scope_of(scope, text), work)
 
 
 def run_wait(scope: Scope, text: str, *, sync: bool, health: bool, timeout: float | None) -> int:
@@ -106,7 +106,7 @@ def run_wait(scope: Scope, text: str, *, sync: bool, health: bool, timeout: floa
         click.echo(f"{key}: {app.sync}, {app.health.status}")
         return ExitCode.OK
 
-    return with_fleet(scope, work)
+    return with_fleet(scope_of(scope, text), work)
 
 
 async def _do(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleetui.cli.options import Scope
@@ -42,6 +43,23 @@ def chosen_contexts(scope: Scope) -> tuple[Kubeconfig, tuple[str, ...]]:
     return kubeconfig, tuple(dict.fromkeys(names))
 
 
+def scope_of(scope: Scope, app: str) -> Scope:
+    """The scope with the context that an APP argument begins with, where the options name none.
+
+    So ``CONTEXT/[NAMESPACE/]NAME``, which the console shows in "same as", works as it stands.
+
+    Raises:
+        UsageError: there is no usable kubeconfig.
+    """
+    if scope.contexts or scope.all_contexts or "/" not in app:
+        return scope
+    from backends.kube.kubeconfig import load
+
+    kubeconfig = load([scope.kubeconfig] if scope.kubeconfig else None)
+    named = [name for name in kubeconfig.contexts if app.startswith(f"{name}/")]
+    return replace(scope, contexts=tuple(named)) if named else scope
+
+
 class Connection:
     """The clusters and repositories of one run; made and used on the engine's loop.
 
@@ -69,8 +87,12 @@ class Connection:
         )
         self.repositories: Repositories = _OpenedLater(git_interval)
 
-    def fleet(self) -> LiveFleet:
-        """The live fleet over these clusters; not started."""
+    def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
+        """The live fleet over these clusters; not started.
+
+        Args:
+            protects: which clusters want their name typed before a change, besides those of the settings.
+        """
         from backends.argocd import ArgoDialect
         from fleetui.fleet.fleet import LiveFleet
 
@@ -80,6 +102,7 @@ class Connection:
             self.repositories,
             read_only=self.scope.read_only,
             namespaces=(self.scope.namespace,),
+            protects=protects,
         )
 
     async def close(self) -> None:

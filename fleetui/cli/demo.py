@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from fleetui.cli.console import Opened
 
 GIT_INTERVAL = 60.0
+PROTECTED = "prod-"
+"""How the names of the demo's protected clusters begin."""
 
 
 def run_demo(scope: Scope, *, clusters: int, apps: int | None, seed: int, serve: bool) -> None:
@@ -94,7 +96,7 @@ async def opening_of(folder: Path, scope: Scope, *, clusters: int, apps: int | N
 
     demo = await asyncio.to_thread(_started, folder, clusters, apps, seed)
     connection = Connection(_demo_scope(scope, demo), git_interval=GIT_INTERVAL)
-    fleet = connection.fleet()
+    fleet = connection.fleet(protects=lambda cluster: cluster.startswith(PROTECTED))
     engines = asyncio.create_task(_run_engines(connection), name="engines")
     await fleet.start()
 

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fleetui.cli import documents, tables
-from fleetui.cli.connect import with_fleet
+from fleetui.cli.connect import scope_of, with_fleet
 from fleetui.cli.options import Scope
 from fleetui.cli.output import emit, emit_rows
 from fleetui.cli.report import say
@@ -128,7 +128,7 @@ def show_tree(scope: Scope, text: str, output: str) -> int:
             say(f"fleetui: {found.problem}")
         return ExitCode.OK
 
-    return with_fleet(scope, work)
+    return with_fleet(scope_of(scope, text), work)
 
 
 def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
@@ -143,7 +143,7 @@ def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
             emit(documents.diff(found), output)
         return ExitCode.DIFFERS if any(one.differs for one in found.objects) else ExitCode.OK
 
-    return with_fleet(scope, work)
+    return with_fleet(scope_of(scope, text), work)
 
 
 def show_history(scope: Scope, text: str, output: str) -> int:
@@ -161,4 +161,4 @@ def show_history(scope: Scope, text: str, output: str) -> int:
         )
         return ExitCode.OK
 
-    return with_fleet(scope, work)
+    return with_fleet(scope_of(scope, text), work)

@@ -103,8 +103,7 @@ def test_tree_diff_and_history_of_one_application(settled: Run) -> None:
 
 
 def test_drift_is_shown_with_who_made_it_and_a_sync_ends_it(settled: Run) -> None:
-    name = "prod-eu-1/storefront"
-    arguments = ("--all-contexts", name)
+    arguments = ("prod-eu-1/argocd/storefront",)
     wait_until(lambda: settled("diff", *arguments).returncode == 4, 40, "the demo's drift by hand")
     diff = settled("diff", *arguments)
     assert "live set by kubectl-edit" in diff.stdout
@@ -120,6 +119,20 @@ def test_a_name_that_fits_several_or_none_says_so(settled: Run) -> None:
     none = settled("tree", "payments-servise")
     assert none.returncode == 3
     assert "payments-service" in none.stderr
+
+
+def test_a_protected_cluster_wants_its_name(settled: Run, home: Path) -> None:
+    config = home / ".config" / "fleetui" / "config.yaml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("protected: [prod-*]\n")
+    try:
+        refused = settled("sync", "prod-eu-1/payments-service")
+        assert refused.returncode == 5
+        assert "--yes prod-eu-1" in refused.stderr
+        done = settled("sync", "prod-eu-1/payments-service", "--yes", "prod-eu-1", "--wait", "--timeout", "40s")
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        config.unlink()
 
 
 def test_read_only_refuses_and_changes_nothing(settled: Run) -> None:
