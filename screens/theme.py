@@ -16,7 +16,7 @@ from textual.theme import Theme
 # All are colours of the 256-colour cube, so that a terminal without true colour shows them as they are.
 BACKGROUND, SURFACE, PANEL, CURSOR, CURSOR_IDLE = "#121212", "#1c1c1c", "#262626", "#303030", "#1c1c1c"
 TEXT, BRIGHT, MUTED, FAINT = "#d0d0d0", "#eeeeee", "#8a8a8a", "#626262"
-OK, INFO, WARNING, ERROR, ACCENT, CHANGED = "#87af87", "#5fafd7", "#d7af5f", "#ff5f5f", "#87afff", "#005f5f"
+OK, INFO, WARNING, ERROR, ACCENT = "#87af87", "#5fafd7", "#d7af5f", "#ff5f5f", "#87afff"
 CLUSTERS = ("#87afaf", "#afafd7", "#afaf87", "#d7afaf", "#87afd7", "#afd7af")
 
 THEME = Theme(
@@ -121,27 +121,28 @@ class Palette:
         style = Style.parse(self._table.get(role, self._table[""]))
         if dim:
             style += self._dimmed(role)
-        return style + self._ground(state, changed=changed)
+        style += self._ground(state)
+        return style + _CHANGED if changed else style
 
     def _dimmed(self, role: str) -> Style:
         if self.way is Way.FULL:
             return Style.parse(f"not bold {MUTED if role in {'error', 'warning', 'bright'} else FAINT}")
         return Style.parse("dim not bold")
 
-    def _ground(self, state: str, *, changed: bool) -> Style:
+    def _ground(self, state: str) -> Style:
         """The background, on top of everything else, so that the cursor is seen on any cell."""
         if self.way is not Way.FULL:
             return Style(
                 bgcolor="default",
                 reverse=True if state == "cursor" else None,
                 dim=False if state == "cursor" else None,
-                underline=True if changed or state == "cursor-idle" else None,
+                underline=True if state == "cursor-idle" else None,
             )
-        if changed:
-            return Style(bgcolor=CHANGED)
         return Style(bgcolor=_GROUNDS.get(state, BACKGROUND))
 
 
+# No colour of its own: red on another ground is hard to read, and there is a way without any.
+_CHANGED = Style(bold=True, underline=True, dim=False)
 _GROUNDS = {"cursor": CURSOR, "cursor-idle": CURSOR_IDLE, "bar": SURFACE, "panel": PANEL}
 
 
