@@ -42,8 +42,8 @@ _SHOWN = {
     "slash": "/",
     "colon": ":",
     "escape": "esc",
-    "pagedown": "page down",
-    "pageup": "page up",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
 }
 
 

@@ -15,18 +15,19 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 
 from screens.app_base import AppViewScreen
-from screens.cells import Line, Span, wrap
+from screens.cells import Line, Span, width_of, wrap
 from screens.glyphs import HEALTH_ROLE, PHASE_ROLE, SYNC_ROLE, Glyphs
 from screens.host import Refetch
 from screens.widgets.diff_pane import DiffPane
 from screens.widgets.lines import Bar, BarLine
-from screens.widgets.rows import VirtualRows
+from screens.widgets.rows import Key, VirtualRows
 from screens.widgets.tree import FleetTree, Node
 from screens.words import ago, commit_spans, plural, short_revision, who
 
 if TYPE_CHECKING:
     from fleetui.fleet.views import AppDiff, ChangeSet, HistoryRow, Tree, TreeNode
     from fleetui.model.app import App, AppKey
+    from fleetui.model.change import Commit
     from fleetui.model.objects import ObjectRef
     from fleetui.ports import Subscription
 
@@ -64,11 +65,13 @@ class AppScreen(AppViewScreen):
     def __init__(self, key: AppKey) -> None:
         super().__init__(key)
         self.tree_rows = FleetTree(id="tree")
+        self.tree_rows.opens = self._open
         self.pane = DiffPane(id="pane")
         self._found: Tree | None = None
         self._refetch = Refetch(self._ask_tree)
-        self._current: HistoryRow | None = None
-        self._revision = ""
+        self._synced: HistoryRow | None = None
+        self._commits: dict[str, Commit] = {}
+        self._history_of: tuple[str, float | None] | None = None
         self._watch: Subscription | None = None
         self._settle: Timer | None = None
         self._beside: NodeKey | None = None
@@ -113,8 +116,11 @@ class AppScreen(AppViewScreen):
 
     def _ask_history(self) -> None:
         app = self.shown_app
-        if app is not None and app.revision != self._revision:
-            self._revision = app.revision
+        if app is None:
+            return
+        ended = app.operation.finished_at if app.operation is not None else None
+        if (app.revision, ended) != self._history_of:
+            self._history_of = app.revision, ended
             self.ask(
                 lambda fleet: fleet.history(self.key),
                 self._take_history,
@@ -123,7 +129,8 @@ class AppScreen(AppViewScreen):
             )
 
     def _take_history(self, rows: tuple[HistoryRow, ...]) -> None:
-        self._current = next((row for row in rows if row.current), None)
+        self._synced = next((row for row in rows if row.current), None)
+        self._commits |= {row.revision: row.commit for row in rows if row.commit is not None}
         self.draw_frame()
 
     def picture_changed(self, change: ChangeSet) -> None:
@@ -140,17 +147,24 @@ class AppScreen(AppViewScreen):
 
     def _commit_line(self, app: App) -> BarLine:
         """From which commit, and what happens without a human."""
-        now, row = self.host.now(), self._current
+        automation = app.automation
+        more = ["prune"] * automation.prune + ["self-heal"] * automation.self_heal
+        auto = f"auto: {', '.join(more) or 'sync'} " if automation.enabled else "auto: off "
         target = app.source.target_revision
         left = [Span(f" {target}  ", "muted")] if target else [Span(" ")]
         left.append(Span(short_revision(app.revision) or "no revision", "bright"))
-        if row is not None and row.revision == app.revision:
-            for span in commit_spans(row.commit, now):
-                left += [Span("  "), span]
-        automation = app.automation
-        more = ["prune"] * automation.prune + ["self-heal"] * automation.self_heal
-        auto = f"auto: {', '.join(more) or 'sync'}" if automation.enabled else "auto: off"
-        return BarLine(tuple(left), (Span(f"{auto} ", "muted" if automation.enabled else "warning"),))
+        left += self._commit_of(app, self.size.width - width_of(left) - len(auto) - 1)
+        return BarLine(tuple(left), (Span(auto, "muted" if automation.enabled else "warning"),))
+
+    def _commit_of(self, app: App, room: int) -> Line:
+        """The commit that was compared, where a sync or a diff has told it; without that the one last synced."""
+        now, row, ellipsis = self.host.now(), self._synced, self.host.glyphs.ellipsis
+        if (commit := self._commits.get(app.revision)) is not None:
+            return commit_spans(commit, now, room=room, ellipsis=ellipsis)
+        if row is None or row.revision == app.revision:
+            return ()
+        last = (Span("  last synced ", "muted"), Span(short_revision(row.revision)))
+        return (*last, *commit_spans(row.commit, now, room=room - width_of(last), ellipsis=ellipsis))
 
     def draw_frame(self) -> None:
         if not self.is_mounted:
@@ -239,11 +253,13 @@ class AppScreen(AppViewScreen):
 
     def _take_diff(self, diff: AppDiff) -> None:
         self.pane.set_diff(diff)
+        if diff.commit is not None and diff.revision not in self._commits:
+            self._commits[diff.revision] = diff.commit
+            self.draw_frame()
 
     # --- actions -------------------------------------------------------------------------------------------------
 
-    @on(VirtualRows.Opened, "#tree")
-    def _opened(self) -> None:
+    def _open(self, key: Key) -> None:
         """What Git lists opens its diff, anything else its YAML; the application its own diff."""
         node = self._tree_node()
         if node is not None and (node.sync is not None or node.depth == 0):

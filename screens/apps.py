@@ -19,7 +19,7 @@ from screens.causes import CauseFollower
 from screens.cells import Line, Span, wrap
 from screens.status import summary, trouble
 from screens.widgets.lines import Bar, BarLine
-from screens.widgets.rows import VirtualRows
+from screens.widgets.rows import Key, VirtualRows
 from screens.widgets.table import FleetTable, Row
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fleetui.model.app import App, AppKey
     from fleetui.model.status import HealthStatus
 
+TALL = 40
+"""The height from which the line that says why may take four lines, so that a long error is whole."""
 LOOKED_FOR = "applications.argoproj.io"
 
 
@@ -70,6 +72,7 @@ class AppsScreen(FleetScreen):
         self._tally: Counter[str] = Counter()
         self._cause = CauseFollower(self, self.draw_frame)
         self.table = FleetTable(app_rows.COLUMNS, self._row, problem=self._problem, id="apps")
+        self.table.opens = self._open
 
     def body(self) -> ComposeResult:
         yield Bar(state="bar", id="counts")
@@ -203,7 +206,8 @@ class AppsScreen(FleetScreen):
             cluster = host.picture.cluster_of(app)
             name = wrap(f"{cluster} {glyphs.into} {app.key.namespace}/{app.key.name}", width - 4, 3)
         text = why(app, host.picture.clusters.get(app.key.hub), host.now(), cause=self._cause.text)
-        lines = wrap(text, width - 4, 1 if name else 2, ellipsis=glyphs.ellipsis)
+        most = 4 if self.size.height >= TALL else 2
+        lines = wrap(text, width - 4, most - bool(name), ellipsis=glyphs.ellipsis)
         role = HEALTH_ROLE[status] if self._problem(app.key) else "muted"
         first: Line = (Span(f" {glyphs.health(status)} ", role),)
         said = [BarLine((Span("   "), Span(line, "bright"))) for line in name]
@@ -275,11 +279,10 @@ class AppsScreen(FleetScreen):
 
     # --- actions -------------------------------------------------------------------------------------------------
 
-    @on(VirtualRows.Opened)
-    def _opened(self, event: VirtualRows.Opened) -> None:
+    def _open(self, key: Key) -> None:
         from screens.app_view import AppScreen
 
-        self.app.push_screen(AppScreen(cast("AppKey", event.key)))
+        self.app.push_screen(AppScreen(cast("AppKey", key)))
 
     def action_tree(self) -> None:
         self.table.action_open()

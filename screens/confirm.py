@@ -127,7 +127,7 @@ class ConfirmScreen(Asking, DeliberateScreen[bool]):
         self.query_one("#dialog").styles.width = width
         title = (Span(" "), *title_spans(self.asked, self.host))
         self.query_one("#title", Bar).show(BarLine(title, (Span(f"{self._place} ", "muted"),)))
-        lines = self._lines(width - 4)
+        lines = self._lines(width - 5)  # border, padding, scroll bar
         pager = self.query_one("#plan", PlanPager)
         pager.styles.height = max(1, min(len(lines), self.size.height - 9))
         pager.set_lines(lines)

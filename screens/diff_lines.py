@@ -68,14 +68,16 @@ def _object(found: ObjectDiff, diff: AppDiff, cluster: str, shape: Shape) -> lis
     ref = found.ref
     where = f" in {ref.namespace}" if ref.namespace else ""
     place = f"   {found.file}" + (f":{found.line}" if found.line else "") if found.file else ""
-    commit = tuple(span for part in commit_spans(diff.commit, shape.now) for span in (Span("  "), part))
+    git = Span(f" Git   {short_revision(diff.revision)}", "muted")
+    room = shape.width - cell_len(git.text)
+    commit = commit_spans(diff.commit, shape.now, room=room, ellipsis=shape.glyphs.ellipsis)
     head = [
         Text(
             (Span(f" {ref.kind} {ref.name}", "title"), Span(where + place, "muted")),
             key=(ref, "name"),
             stop=not found.changes,
         ),
-        Text((Span(f" Git   {short_revision(diff.revision)}", "muted"), *commit), key=(ref, "git")),
+        Text((git, *commit), key=(ref, "git")),
         Text((Span(f" live  {cluster}", "muted"), *_absence(found)), key=(ref, "live")),
     ]
     if found.live is None and found.desired is None:

@@ -46,6 +46,7 @@ class HistoryScreen(AppViewScreen):
     def __init__(self, key: AppKey) -> None:
         super().__init__(key)
         self.table = FleetTable(COLUMNS, self._row, id="history")
+        self.table.opens = lambda key: self.action_rollback()
         self._history: dict[int, HistoryRow] = {}
         self._refetch = Refetch(self._ask_history)
         self._length = -1
@@ -123,10 +124,6 @@ class HistoryScreen(AppViewScreen):
     @on(VirtualRows.Moved, "#history")
     def _moved(self) -> None:
         self.draw_frame()
-
-    @on(VirtualRows.Opened, "#history")
-    def _opened(self) -> None:
-        self.action_rollback()
 
     def action_rollback(self) -> None:
         from screens.confirm import roll_back

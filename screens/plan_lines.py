@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from screens.cells import Line, Span, cell_len, clean, pad, wrap
+from screens.cells import Line, Span, cell_len, clean, pad, width_of, wrap
 from screens.glyphs import Glyphs
 from screens.theme import cluster_role
 from screens.widgets.lines import Text
@@ -42,7 +42,7 @@ def title_spans(action: Action, host: Host) -> Line:
 
 def plan_lines(plan: Plan, now: float, width: int, *, glyphs: Glyphs) -> list[Text]:
     """The plan: from which commit to which, what happens to each object, what forbids it, what is worth knowing."""
-    lines = [*_revisions(plan, now), *_only(plan, width)]
+    lines = [*_revisions(plan, now, width, glyphs=glyphs), *_only(plan, width)]
     if plan.entries:
         lines += [Text(()), *_entries(plan.entries, width, glyphs)]
     for text in plan.refusals:
@@ -54,25 +54,24 @@ def plan_lines(plan: Plan, now: float, width: int, *, glyphs: Glyphs) -> list[Te
     return lines
 
 
-def _revisions(plan: Plan, now: float) -> list[Text]:
+def _revisions(plan: Plan, now: float, width: int, *, glyphs: Glyphs) -> list[Text]:
     kind = plan.action.kind.value
     if kind == "refresh":
         more = ", and drops what is cached of it" if plan.action.hard else ""
         return [Text((Span(f" Compares it with Git anew{more}; nothing is applied", ""),))]
     lines = []
     if plan.from_revision:
-        lines.append(_revision(" from  ", plan.from_revision, plan.from_commit, now, role=""))
+        start: Line = (Span(" from  ", "muted"), Span(short_revision(plan.from_revision)))
+        lines.append(_revision(start, plan.from_commit, now, width=width, glyphs=glyphs))
     if plan.to_revision:
         word = " to    " if plan.from_revision != plan.to_revision else " same  "
-        lines.append(_revision(word, plan.to_revision, plan.to_commit, now, role="bright"))
+        start = (Span(word, "muted"), Span(short_revision(plan.to_revision), "bright"))
+        lines.append(_revision(start, plan.to_commit, now, width=width, glyphs=glyphs))
     return lines
 
 
-def _revision(word: str, revision: str, commit: Commit | None, now: float, *, role: str) -> Text:
-    spans: list[Span] = [Span(word, "muted"), Span(short_revision(revision), role)]
-    for span in commit_spans(commit, now):
-        spans += [Span("  "), span]
-    return Text(tuple(spans))
+def _revision(start: Line, commit: Commit | None, now: float, *, width: int, glyphs: Glyphs) -> Text:
+    return Text((*start, *commit_spans(commit, now, room=width - width_of(start), ellipsis=glyphs.ellipsis)))
 
 
 def _only(plan: Plan, width: int) -> list[Text]:

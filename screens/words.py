@@ -9,7 +9,7 @@ import re
 
 from fleetui.model.change import Commit
 from fleetui.model.times import age
-from screens.cells import Span
+from screens.cells import Span, cell_len, clean, cut
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -29,11 +29,23 @@ def who(initiated_by: str, automated: bool) -> str:
     return "automated" if automated else f"by {initiated_by}" if initiated_by else "by unknown"
 
 
-def commit_spans(commit: Commit | None, now: float) -> tuple[Span, ...]:
-    """A commit's subject, author and age; nothing for None."""
+LEAST_SUBJECT = 16
+"""Cells that a commit's subject keeps: with fewer left, author and age go."""
+
+
+def commit_spans(commit: Commit | None, now: float, *, room: int, ellipsis: str = "…") -> tuple[Span, ...]:
+    """A commit's subject, author and age, two blanks before each; nothing for None.
+
+    Where that is wider than `room` cells the subject is cut in its middle: author and age stay.
+    """
     if commit is None:
         return ()
-    return Span(f"“{commit.subject}”"), Span(f"{commit.author} {ago(commit.time, now)}", "muted")
+    by = f"{commit.author} {ago(commit.time, now)}"
+    left = room - cell_len(clean(by)) - len("  “”  ")
+    if left < LEAST_SUBJECT:
+        return Span("  "), Span(f"“{cut(commit.subject, max(0, room - len('  “”')), ellipsis)}”")
+    subject = cut(commit.subject, left, ellipsis)
+    return Span("  "), Span(f"“{subject}”"), Span("  "), Span(by, "muted")
 
 
 def plural(count: int, one: str, more: str = "") -> str:

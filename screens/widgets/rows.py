@@ -6,7 +6,7 @@ of single lines. Never here: what a row means.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -77,6 +77,9 @@ class VirtualRows(ScrollView, can_focus=True, inherit_bindings=False):
         self.marks: set[Key] = set()
         self.placeholder: Sequence[str] = ()
         self._said: Key | None = None
+        self.opens: Callable[[Key], object] | None = None
+        """Called at once with the key of the row that is opened; without it `Opened` is posted. A message is handled
+        after the keys that were typed behind enter, which are meant for what enter opens."""
 
     # --- what a subclass says ------------------------------------------------------------------------------------
 
@@ -274,7 +277,11 @@ class VirtualRows(ScrollView, can_focus=True, inherit_bindings=False):
         self.move_to(self.row_count - 1)
 
     def action_open(self) -> None:
-        if (key := self.key) is not None:
+        if (key := self.key) is None:
+            return
+        if self.opens is not None:
+            self.opens(key)
+        else:
             self.post_message(self.Opened(self, key))
 
     def action_mark(self) -> None:

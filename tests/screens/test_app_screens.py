@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from fleetui.fleet.views import Tree
+from fleetui.fleet.views import AppDiff, Tree
 from fleetui.model.app import OperationState
 from fleetui.model.errors import UnreachableError
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
@@ -67,6 +67,35 @@ async def test_the_head_names_cluster_commit_author_and_automation() -> None:
         assert text.startswith(" prod-eu-1 ⚿ › payments-service")
         assert "Ann Lee 4m ago" in text
         assert "auto: prune, self-heal" in text
+
+
+@pytest.mark.parametrize("width", [80, 160])
+async def test_the_head_of_a_newer_revision_names_its_commit_or_the_one_last_synced(width: int) -> None:
+    fleet = small_fleet()
+    newer = "3d95257" + "2" * 33
+    commit = replace(COMMIT, sha=newer, author="Cy Young", subject="rename the queue")
+    fleet.diffs[PAYMENTS, None] = AppDiff(key=PAYMENTS, revision=newer, commit=commit, objects=())
+    async with console(fleet, size=(width, 24)) as found:
+        fleet.publish(app("payments-service", revision=newer))
+        await tree_of(found)
+        wanted = "3d95257  “rename the queue”  Cy Young 4m ago" if width > 140 else "3d95257  last synced a1b2c3d  “"
+        text = await found.shows(wanted)
+        assert "auto: prune, self-heal" in text
+        assert ("Cy Young 4m ago" if width > 140 else "to 1.99”") in text
+
+
+async def test_a_sync_that_ended_has_the_history_asked_once_more() -> None:
+    async with console(small_fleet()) as found:
+        await tree_of(found)
+        fleet = fleet_of(found)
+        await found.shows("bump payments to 1.99")
+        asked = fleet.asked.count("history")
+        done = OperationState(phase=OperationPhase.SUCCEEDED, finished_at=NOW)
+        for _ in range(2):
+            fleet.publish(app("payments-service", operation=done))
+            await found.shows("Last sync succeeded 0s ago")
+            await found.still()
+        assert fleet.asked.count("history") == asked + 1
 
 
 async def test_a_tree_that_changed_is_asked_for_again_and_only_the_changed_node_is_painted() -> None:

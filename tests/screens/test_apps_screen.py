@@ -139,6 +139,15 @@ async def test_it_says_why_for_the_row_under_the_cursor() -> None:
         await found.shows("Deployment orders does not exist")
 
 
+@pytest.mark.parametrize(("rows", "whole"), [(39, False), (40, True)])
+async def test_a_long_error_is_whole_where_the_screen_is_high(rows: int, whole: bool) -> None:
+    error = " ".join(f"word{number}" for number in range(30)) + " manifest unknown"
+    fleet = FakeFleet(app("shop", health=HealthStatus.DEGRADED, message=error), clusters=(status("prod-eu-1"),))
+    async with console(fleet, size=(80, rows)) as found:
+        assert "word10" in found.text
+        assert ("manifest unknown" in found.text) is whole
+
+
 @pytest.mark.usefixtures("curious")
 async def test_the_pod_behind_a_degraded_application_is_named_once_the_cursor_rests_on_it() -> None:
     what = key("payments-service")

@@ -9,6 +9,7 @@ from textual.widgets import Input
 from screens.app_view import AppScreen
 from screens.apps import AppsScreen
 from screens.confirm import ConfirmScreen
+from screens.history import HistoryScreen
 from screens.prompt import PromptScreen, QuitScreen
 from tests.screens.console import Console, console
 from tests.screens.fake_fleet import small_fleet
@@ -59,3 +60,10 @@ async def test_a_held_q_asks_and_does_not_quit() -> None:
         await found.still()
         assert found.app.is_running
         assert isinstance(found.screen, QuitScreen)
+
+
+async def test_what_is_typed_behind_enter_is_meant_for_what_enter_opens() -> None:
+    async with console(small_fleet()) as found:
+        type_at_once(found, ("enter", "\r"), *letters("h"))
+        await found.until(lambda: isinstance(found.screen, HistoryScreen), "the history is there")
+        assert [type(screen) for screen in found.app.screen_stack[-3:]] == [AppsScreen, AppScreen, HistoryScreen]

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fleetui.fleet.views import ChangeSet
 from fleetui.model.app import App, AppResource, Automation, Condition, Destination, OperationState, ResourceResult
 from fleetui.model.objects import ClusterName
 from fleetui.model.status import ClusterState, Health, HealthStatus, OperationPhase, SyncStatus
 from screens import app_rows, filters
+from screens.cells import cell_len
 from screens.glyphs import ASCII, UNICODE, for_terminal
 from screens.picture import Letterbox, Picture
 from screens.why import why
-from tests.screens.fake_fleet import NOW, SHA, app, key, ref, status
+from screens.words import commit_spans
+from tests.screens.fake_fleet import COMMIT, NOW, SHA, app, key, ref, status
 
 H, S = HealthStatus, SyncStatus
 
@@ -262,3 +265,16 @@ def test_every_ascii_glyph_is_ascii_and_one_health_never_looks_like_another() ->
     for glyphs in (ASCII, UNICODE):
         assert len({glyphs.health(each) for each in H}) == len(H)
         assert len({glyphs.sync(each) for each in S}) == len(S)
+
+
+# --- commits ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("room", range(45, 130, 7))
+def test_a_long_subject_is_cut_in_its_middle_and_author_and_age_stay(room: int) -> None:
+    commit = replace(COMMIT, subject="raise the memory limit of the checkout workers to what they use at night")
+    text = "".join(span.text for span in commit_spans(commit, NOW, room=room))
+    assert cell_len(text) <= room
+    assert text.endswith("  Ann Lee 4m ago")
+    assert text.startswith("  “raise the")
+    assert ("…" in text) is (room < 92)
