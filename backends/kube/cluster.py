@@ -37,6 +37,7 @@ _PAGE = "500"
 _PROBE = "/readyz"
 """Says ok only when everything in the server is up; /version answers while custom resources are still 404."""
 _PROBE_TIMEOUT = 5.0
+"""Seconds for the whole answer; more would leave a server that hangs unnoticed for longer."""
 _APPLY = "application/apply-patch+yaml"
 """The media type of server-side apply; JSON is YAML."""
 
@@ -221,7 +222,9 @@ class KubeCluster:
             # 0.1 s of imports that must hold neither the first frame nor the loop.
             module = await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
             if self._transport is None:
-                self._transport = module.Transport(self._context, requests=self.requests)
+                self._transport = module.Transport(
+                    self._context, requests=self.requests, asked=self._link.asked, answered=self._link.answered
+                )
         return self._transport
 
     async def _probe(self) -> None:
@@ -278,6 +281,8 @@ class KubeCluster:
         from backends.kube.firstlook import LookingSource
 
         context = self._context.name
+        if self._first_look.looks_at(context):
+            self._link.asked()
         return LookingSource(self._first_look, context, self._open, counted=lambda: self.requests.update(["LIST"]))
 
     def _collection(self, resource: ApiResource, namespace: str) -> str:

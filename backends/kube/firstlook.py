@@ -113,6 +113,10 @@ class FirstLook:
             self._process.stdin.flush()
         self._reader.start()
 
+    def looks_at(self, context: str) -> bool:
+        """Whether this context's server was asked, and nobody has taken the page yet."""
+        return context in self._pages
+
     async def page(self, context: str, path: str, query: Mapping[str, str]) -> bytes | None:
         """The answer to this request, once; None where there is none, and none in time."""
         if (path, dict(query)) != self._asked or (waiting := self._pages.pop(context, None)) is None:

@@ -5,7 +5,8 @@ Owns: `Link`, the state machine that one cluster's requests and watches share, a
 
 Whatever can't reach the server only raises a suspicion. One probe for the whole cluster, not each of its watches,
 then finds out when the server answers again, and wakes them all. What belongs to one kind (forbidden, not served)
-stays with its watch, unless no watch of the cluster works.
+stays with its watch, unless no watch of the cluster works. A server that accepts connections and never answers gives
+nobody a failure to tell: while a cluster connects, the link itself loses its patience and has it probed.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ _NOT_READY = 8
 """Probes after which a server that answers, if only that it is not ready, is asked for its objects all the same: one
 check of many may fail for ever. About 12 seconds; a starting one takes less."""
 _LOGIN_FIRST = 5.0
+_PATIENCE = 5.0
+"""Seconds without an answer, while connecting, after which the silence is told and the server probed. A request that
+is merely slow goes on meanwhile; the probe finds out whether there is a server behind it."""
 
 
 class Verdict(NamedTuple):
@@ -117,6 +121,8 @@ class Link:
         self._open = asyncio.Event()
         self._open.set()
         self._probing: asyncio.Task[None] | None = None
+        self._asked_at: float | None = None
+        self._patience: asyncio.Task[None] | None = None
 
     @property
     def status(self) -> ClusterStatus:
@@ -130,6 +136,17 @@ class Link:
     async def ready(self) -> None:
         """Returns when the server may be asked: at once, unless it is known or suspected not to answer."""
         await self._open.wait()
+
+    def asked(self) -> None:
+        """A request was sent. The first one, while connecting, begins the time that the server is given to answer."""
+        if self._asked_at is None and not self._connected and self._status.state is ClusterState.CONNECTING:
+            self._asked_at = self._clock()
+            name = f"patience with {self._status.name}"
+            self._patience = asyncio.get_running_loop().create_task(self._lose_patience(), name=name)
+
+    def answered(self) -> None:
+        """The head of a successful answer came; the body may take its time."""
+        self.succeeded()
 
     def succeeded(self, watcher: Watcher | None = None) -> None:
         """Something came from the server: a successful answer, or anything on a watch."""
@@ -163,17 +180,33 @@ class Link:
         self._publish(msgspec.structs.replace(self._status, version=version))
 
     async def close(self) -> None:
-        """Ends the probe."""
-        probing, self._probing = self._probing, None
-        if probing is not None:
-            probing.cancel()
-            with suppress(asyncio.CancelledError):
-                await probing
+        """Ends the probe and the waiting for a first answer."""
+        tasks = (self._probing, self._patience)
+        self._probing = self._patience = None
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     def _answers(self) -> None:
         self._connected, self._down = True, None
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self._open.set()
         self._show()
+
+    async def _lose_patience(self) -> None:
+        await self._sleep(_PATIENCE)
+        self._patience = None
+        if not self._connected and self._status.state is ClusterState.CONNECTING:
+            self._publish(msgspec.structs.replace(self._status, message=self._silence()))
+            self._suspect()
+
+    def _silence(self) -> str:
+        waited = self._clock() - self._asked_at if self._asked_at is not None else 0.0
+        return f"no answer from {self._status.server} for {waited:.0f} s"
 
     def _suspect(self) -> None:
         self._open.clear()
@@ -188,7 +221,7 @@ class Link:
             if isinstance(error, OverloadedError) and attempt >= _NOT_READY:
                 break
             delay = probe_delay(attempt, error, chance=random.random())
-            self._down = error
+            self._down = self._in_words(error)
             self._show(f"; reconnecting in {delay:.0f} s (attempt {attempt})" if delay >= 1 else "; reconnecting")
             await self._sleep(delay)
         self._probing = None
@@ -203,6 +236,14 @@ class Link:
             return None if served else error
         return None
 
+    def _in_words(self, error: Exception) -> Exception:
+        """A probe that was in vain; of a server that has never answered, with how long it has been silent."""
+        if self._connected or self._asked_at is None or not isinstance(error.__cause__, TimeoutError):
+            return error
+        silent = UnreachableError(self._silence(), cluster=self._status.name)
+        silent.__cause__ = error
+        return silent
+
     def _show(self, outlook: str = "") -> None:
         state, error = judge(
             self._down, list(self._watches.values()), connected=self._connected, was_live=self._was_live
@@ -210,8 +251,11 @@ class Link:
         self._was_live = self._was_live or state is ClusterState.LIVE
         if error is not None and error is self._down and not outlook and state is self._status.state:
             return
-        since = self._status.since if state is self._status.state else self._clock()
+        same = state is self._status.state
+        since = self._status.since if same else self._clock()
         message = f"{_sentence(error)}{outlook}" if error is not None else ""
+        if same and state is ClusterState.CONNECTING:
+            message = self._status.message
         self._publish(msgspec.structs.replace(self._status, state=state, since=since, message=message))
 
     def _publish(self, status: ClusterStatus) -> None:

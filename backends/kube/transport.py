@@ -12,7 +12,7 @@ import platform
 import random
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,7 @@ _ATTEMPTS = 4
 _LONGEST_WAIT = 10.0
 """Seconds that a request waits at most before it is asked again."""
 _READ_BUFFER = 2**21
+_PROBE = "PROBE"
 _VERBS = {"POST": "CREATE", "PUT": "UPDATE"}
 
 Query = Mapping[str, str]
@@ -99,10 +100,28 @@ class Stream:
 
 
 class Transport:
-    """One API server over HTTP. Used on one event loop; `close` it."""
+    """One API server over HTTP. Used on one event loop; `close` it.
 
-    def __init__(self, config: ContextConfig, *, requests: Counter[str], env: Mapping[str, str] | None = None) -> None:
+    Args:
+        config: how it is reached, and as whom.
+        requests: counts the requests.
+        env: where proxies are named; None: that of the process.
+        asked: called when a request is sent; by then there is a login, which may have taken a plugin its time.
+        answered: called when the head of a successful answer came. Neither is called for a probe.
+    """
+
+    def __init__(
+        self,
+        config: ContextConfig,
+        *,
+        requests: Counter[str],
+        env: Mapping[str, str] | None = None,
+        asked: Callable[[], object] = lambda: None,
+        answered: Callable[[], object] = lambda: None,
+    ) -> None:
         self._config = config
+        self._asked = asked
+        self._answered = answered
         self.requests = requests
         """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
         self._credentials = Credentials(config)
@@ -155,7 +174,7 @@ class Transport:
             ClusterError: as `request` does.
         """
         limit = aiohttp.ClientTimeout(total=timeout)
-        await self._send(_Request("GET", path, verb="PROBE", headers={"Accept": "*/*"}, timeout=limit))
+        await self._send(_Request("GET", path, verb=_PROBE, headers={"Accept": "*/*"}, timeout=limit))
 
     @asynccontextmanager
     async def stream(self, path: str, *, query: Query, idle: float) -> AsyncIterator[Stream]:
@@ -204,8 +223,13 @@ class Transport:
     async def _ask(self, request: _Request, login: Login) -> aiohttp.ClientResponse:
         session = await self._open(login)
         self.requests[request.verb] += 1
+        told = request.verb != _PROBE
+        if told:
+            self._asked()
         answer = await self._exchange(session, request, login=login)
         if answer.status < 300:
+            if told:
+                self._answered()
             return answer
         async with answer:
             body = await self._body(answer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -302,6 +304,59 @@ async def test_a_server_that_is_still_starting_is_told_as_that() -> None:
         await await_until(lambda: "not ready" in cluster.status.message, 5, "not ready")
         assert cluster.status.message.startswith(f"{url} is not ready yet; reconnecting")
         assert cluster.status.state is ClusterState.UNREACHABLE
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.kube.link._PATIENCE", 0.05)
+    monkeypatch.setattr("backends.kube.cluster._PROBE_TIMEOUT", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_server_that_accepts_connections_and_never_answers_is_told_as_that(scheme: str) -> None:
+    said: list[tuple[ClusterState, str]] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"
+        async with closing(KubeCluster(context(url))) as cluster:
+            cluster.on_status(lambda status: said.append((status.state, status.message)))
+            cluster.watch(CONFIG_MAPS, Sink())
+            await await_until(lambda: "(attempt 4)" in cluster.status.message, 15, "it goes on trying")
+            assert cluster.requests["LIST"] == 1
+    assert {state for state, _ in said[1:]} == {ClusterState.UNREACHABLE}
+    assert said[0] == (ClusterState.CONNECTING, f"no answer from {url} for 0 s")
+    assert all(message.startswith(f"no answer from {url} for ") for _, message in said)
+    assert len(said) <= 5, "a status for each probe at most"
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("begun", [False, True], ids=["nothing sent", "head sent"])
+async def test_a_list_that_is_slow_is_waited_for(begun: bool) -> None:
+    go_on, probes = asyncio.Event(), []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/readyz":
+            probes.append(request.path)
+            return web.Response(text="ok")
+        if "watch" in request.query:
+            return await hanging(bookmark("20"))(request)  # type: ignore[arg-type]
+        response = web.StreamResponse()
+        if begun:
+            await response.prepare(request)
+        await go_on.wait()
+        await response.prepare(request)
+        await response.write(b'{"metadata": {"resourceVersion": "10"}, "items": []}')
+        return response
+
+    sink = Sink()
+    async with serving(answer) as url, closing(KubeCluster(context(url))) as cluster:
+        cluster.watch(CONFIG_MAPS, sink)
+        await await_until(lambda: cluster.status.state is ClusterState.LIVE, 5, "it answers")
+        assert begun or probes
+        assert sink.told == ["listing"]
+        go_on.set()
+        await await_until(lambda: "listed" in sink.told, 5, "listed")
+        assert cluster.requests["LIST"] == 1
 
 
 async def test_a_closed_watch_leaves_the_server_alone() -> None:

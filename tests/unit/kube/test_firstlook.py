@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from backends.kube import firstlook, firstlook_child, informer
 from backends.kube.cluster import KubeCluster
 from backends.kube.context import ContextConfig, ExecPlugin, Impersonation
 from fleetui.cli.console import APPLICATIONS
+from fleetui.model.status import ClusterState
 from tests.unit.kube.scripted import (
     PEM,
     Answer,
@@ -167,6 +169,22 @@ async def test_an_answer_that_is_late_is_not_waited_for(monkeypatch: pytest.Monk
             sink = await shown(look, context(server), Counter())
             assert sink.told[1] == "upsert b@6"
             await await_until(lambda: is_gone(look.pid), 10, "the other process is gone")
+
+
+async def test_a_server_that_never_answers_is_told_while_the_look_is_still_on_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("backends.kube.link._PATIENCE", 0.05)
+    monkeypatch.setattr("backends.kube.cluster._PROBE_TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = context(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with looking(config) as look:
+            cluster = KubeCluster(config, first_look=look)
+            cluster.watch(CONFIG_MAPS, Sink())
+            await await_until(lambda: cluster.status.state is ClusterState.UNREACHABLE, 10, "it is told")
+            assert cluster.status.message.startswith(f"no answer from {config.server} for ")
+            assert cluster.requests["LIST"] == 0
+            await cluster.close()
 
 
 async def test_a_server_that_is_down_delays_nobody() -> None:

@@ -23,6 +23,8 @@ from fleetui.model.status import ClusterState, ClusterStatus
 LOST = UnreachableError("https://x refuses connections", "is the API server running?")
 EXPIRED = UnauthorizedError("the API server refuses the login: Unauthorized")
 FORBIDDEN = ForbiddenError("applications.argoproj.io is forbidden")
+HUNG = UnreachableError("https://x does not answer in time")
+HUNG.__cause__ = TimeoutError()
 BUSY = OverloadedError("etcd is away", code=503)
 ABSENT = NotFoundError("404 page not found")
 ODD = InvalidError("unable to parse requirement")
@@ -264,3 +266,72 @@ async def test_a_listener_is_told_of_changes_alone_until_it_goes() -> None:
         it.link.failed(FORBIDDEN, object())
         assert told == [LIVE]
         assert it.states == [LIVE, ClusterState.FORBIDDEN]
+
+
+async def test_a_server_that_never_answers_is_told_after_five_seconds_and_unreachable_after_the_probe() -> None:
+    async with linked() as it:
+        it.error = HUNG
+        it.link.asked()
+        it.link.asked()
+        await it.settle()
+        assert (it.waits, it.seen, it.probes) == ([5.0], [], 0)
+        it.now += 5
+        await it.later()
+        it.now += 7
+        await it.later()
+        assert [(status.state, status.message) for status in it.seen] == [
+            (ClusterState.CONNECTING, "no answer from https://x for 5 s"),
+            (UNREACHABLE, "no answer from https://x for 5 s; reconnecting"),
+            (UNREACHABLE, "no answer from https://x for 12 s; reconnecting"),
+        ]
+        assert it.probes == 2
+        it.link.answered()
+        assert (it.link.status.state, it.link.status.message) == (LIVE, "")
+
+
+async def test_a_late_failure_of_the_request_does_not_take_the_silence_back() -> None:
+    async with linked() as it:
+        it.error = HUNG
+        it.link.asked()
+        await it.settle()
+        it.now += 5
+        await it.later()
+        it.link.failed(HUNG, object())
+        assert it.link.status.message == "no answer from https://x for 5 s; reconnecting"
+
+
+@pytest.mark.parametrize("error", [None, FORBIDDEN])
+async def test_a_server_that_answers_in_time_is_not_probed(error: Exception | None) -> None:
+    async with linked() as it:
+        it.link.asked()
+        await it.settle()
+        if error is None:
+            it.link.succeeded()
+        else:
+            it.link.failed(error)
+        await it.later()
+        assert it.link.status.state is LIVE
+        assert it.link.status.message == ""
+        it.link.asked()
+        await it.settle()
+        assert (it.probes, it.waits) == (0, [5.0])
+
+
+async def test_a_slow_request_of_a_server_whose_probe_answers_is_waited_for() -> None:
+    async with linked() as it:
+        it.link.asked()
+        await it.settle()
+        it.now += 5
+        await it.later()
+        assert it.probes == 1
+        assert it.states == [ClusterState.CONNECTING, LIVE]
+        assert await it.open()
+
+
+async def test_what_else_is_wrong_after_the_silence_is_told_in_its_own_words() -> None:
+    async with linked() as it:
+        it.error = LOST
+        it.link.asked()
+        await it.settle()
+        await it.later()
+        assert it.link.status.message == "https://x refuses connections (is the API server running?); reconnecting"
