@@ -14,6 +14,7 @@ from fleetui.cli.connect import scope_of, with_fleet
 from fleetui.cli.options import Scope
 from fleetui.cli.output import emit, emit_rows
 from fleetui.cli.report import say
+from fleetui.cli.waiting import loaded
 from fleetui.fleet.find import find_app
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, ExitCode
@@ -30,7 +31,7 @@ async def loaded_app(fleet: LiveFleet, text: str, scope: Scope) -> AppKey:
         MissingError, UsageError: none fits, or several do.
         ClusterError: a cluster did not answer, and none of the others knows it.
     """
-    await fleet.loaded()
+    await loaded(fleet)
     try:
         return find_app(fleet.apps, text, namespace=scope.namespace)
     except Exception:
@@ -53,7 +54,7 @@ def show_apps(scope: Scope, output: str, *, watch: bool) -> int:
         return not scope.namespace or app.key.namespace == scope.namespace
 
     async def work(fleet: LiveFleet) -> int:
-        await fleet.loaded()
+        await loaded(fleet)
         apps = sorted((app for app in fleet.apps.values() if chosen(app)), key=tables.problems_first)
         emit_rows(
             apps,
@@ -98,7 +99,7 @@ def show_clusters(scope: Scope, output: str) -> int:
     """`get clusters`."""
 
     async def work(fleet: LiveFleet) -> int:
-        await fleet.loaded()
+        await loaded(fleet)
         await fleet.versions()
         counts = tables.count_by_hub(fleet.apps.values())
         emit_rows(

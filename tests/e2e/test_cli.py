@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from fleetui.cli.options import Scope
+from fleetui.cli.read import show_apps
 from tests.e2e.story import settings
 from tests.waiting import wait_until
 
@@ -181,6 +185,33 @@ def test_an_unusable_kubeconfig_is_one_sentence_and_exit_2(
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert done.stderr.startswith("fleetui: ")
     assert said in done.stderr
+
+
+def test_a_cluster_that_never_answers_is_told_and_ends_the_command(
+    tmp_path: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # Long enough for each to be told, in this order.
+    monkeypatch.setattr("fleetui.cli.waiting.QUIET", 0.01)
+    monkeypatch.setattr("backends.kube.link._PATIENCE", 0.5)
+    monkeypatch.setattr("backends.kube.cluster._PROBE_TIMEOUT", 0.5)
+    kubeconfig = tmp_path / "config"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        kubeconfig.write_text(CONTEXT.replace("https://127.0.0.1:1", server))
+        code = show_apps(Scope(kubeconfig=kubeconfig, contexts=("somewhere",)), "table", watch=False)
+    out, err = capfd.readouterr()
+    assert (code, out) == (1, "")
+    connecting, silence, *end = err.splitlines()
+    assert connecting == "fleetui: waiting for somewhere: connecting"
+    assert re.fullmatch(rf"fleetui: waiting for somewhere: no answer from {server} for \d s", silence)
+    assert end[0] == "No applications on the clusters that answer."
+    assert re.fullmatch(rf"fleetui: somewhere: no answer from {server} for \d s; reconnecting.*", end[1])
+    assert len(end) == 2
 
 
 def test_output_that_nobody_reads_any_more_is_no_error(settled: Run, demo: Path, environment: dict[str, str]) -> None:
