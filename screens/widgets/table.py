@@ -41,8 +41,6 @@ class FleetTable(VirtualRows):
 
     HOLD: ClassVar[float] = 3.0
     """Seconds without a key or a click after which a new order is taken over."""
-    ROOMY: ClassVar[int] = 120
-    """The width in cells from which the wide view comes by itself."""
     FLASH: ClassVar[float] = 2.0
     """Seconds for which a changed cell is marked."""
 
@@ -63,7 +61,7 @@ class FleetTable(VirtualRows):
         self._wanted: list[Key] = []
         self._at: dict[Key, int] = {}
         self._laid: tuple[tuple[Column, int], ...] = ()
-        self._laid_for: tuple[int, bool, int] = (0, False, 0)
+        self._laid_for: tuple[int, bool | None, int] = (0, False, 0)
         self._content: dict[str, int] = {}
         self._painted: dict[Key, Row] = {}
         self._flashes: dict[tuple[Key, int], float] = {}
@@ -172,14 +170,12 @@ class FleetTable(VirtualRows):
             if self.laid_out != before:
                 self.refresh()
 
-    @property
-    def wide(self) -> bool:
-        """Whether the wide view's columns are shown, as far as they fit: as asked for, or where there is room."""
-        return self.inner_width >= self.ROOMY if self._wide is None else self._wide
-
     def toggle_wide(self) -> None:
-        """Turns the wide view on or off, whatever room there is."""
-        self._wide = not self.wide
+        """Shows as many columns as there is room for, names cut where need be; or none of the wide view's."""
+        if self._wide is None:  # until then the columns that fit are shown by themselves
+            self._wide = len(self._lay_out(True)) > len(self.laid_out)
+        else:
+            self._wide = not self._wide
         self.refresh()
 
     def is_cut(self, key: Key) -> bool:
@@ -233,11 +229,14 @@ class FleetTable(VirtualRows):
     @property
     def laid_out(self) -> tuple[tuple[Column, int], ...]:
         """The columns that are shown, each with its cells, for the width that there is at this moment."""
-        asked = (self.inner_width, self.wide, sum(self._content.values()))
+        asked = (self.inner_width, self._wide, sum(self._content.values()))
         if asked != self._laid_for:
             self._laid_for = asked
-            self._laid = lay_out(self.columns, max(1, asked[0] - MARGIN), wanted=self._content, wide=asked[1])
+            self._laid = self._lay_out(self._wide)
         return self._laid
+
+    def _lay_out(self, wide: bool | None) -> tuple[tuple[Column, int], ...]:
+        return lay_out(self.columns, max(1, self.inner_width - MARGIN), wanted=self._content, wide=wide)
 
     # --- changed cells -------------------------------------------------------------------------------------------
 

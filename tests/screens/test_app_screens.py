@@ -76,8 +76,8 @@ async def test_the_head_of_a_newer_revision_names_its_commit_or_the_one_last_syn
     commit = replace(COMMIT, sha=newer, author="Cy Young", subject="rename the queue")
     fleet.diffs[PAYMENTS, None] = AppDiff(key=PAYMENTS, revision=newer, commit=commit, objects=())
     async with console(fleet, size=(width, 24)) as found:
-        fleet.publish(app("payments-service", revision=newer))
         await tree_of(found)
+        fleet.publish(app("payments-service", revision=newer))
         wanted = "3d95257  “rename the queue”  Cy Young 4m ago" if width > 140 else "3d95257  last synced a1b2c3d  “"
         text = await found.shows(wanted)
         assert "auto: prune, self-heal" in text

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from screens.app_rows import COLUMNS
 from screens.widgets.columns import GAP, lay_out
 
 
-def ids(width: int, **given: bool) -> list[str]:
+def ids(width: int, **given: bool | None) -> list[str]:
     return [column.id for column, _ in lay_out(COLUMNS, width, wanted={}, **given)]
 
 
@@ -30,7 +32,24 @@ def test_a_column_is_as_wide_as_its_content_and_the_rest_goes_to_the_message() -
     assert widths["message"] > 20
 
 
-def test_columns_never_overflow_however_narrow_it_is() -> None:
+def test_more_columns_come_by_priority_where_names_stay_whole() -> None:
+    wanted = {"cluster": 10, "app": 20, "revision": 7, "engine": 4, "age": 4, "project": 7, "destination": 16}
+
+    def laid(width: int) -> dict[str, int]:
+        return {column.id: cells for column, cells in lay_out(COLUMNS, width, wanted=wanted, wide=None)}
+
+    narrow = ["cluster", "app", "health", "sync", "revision", "engine", "age"]
+    assert list(laid(93)) == narrow
+    assert list(laid(94)) == [*narrow, "project"]
+    assert list(laid(115)) == [*narrow, "project", "destination"]
+    for width in range(84, 210):
+        assert laid(width)["app"] == 20
+        assert len(laid(width)) >= len(laid(width - 1))
+    assert list(laid(209)) == [column.id for column in COLUMNS]
+
+
+@pytest.mark.parametrize("wide", [True, False, None])
+def test_columns_never_overflow_however_narrow_it_is(wide: bool | None) -> None:
     for width in range(1, 210):
-        laid = lay_out(COLUMNS, width, wanted={}, wide=True)
+        laid = lay_out(COLUMNS, width, wanted={}, wide=wide)
         assert sum(cells for _, cells in laid) + GAP * (len(laid) - 1) <= max(width, 1)
