@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fleetui.diff.ignore import rules_of
 from fleetui.engine.application import Application, mapping, text
 from fleetui.engine.compare import Comparison, Member, compare, failed, members_of
 from fleetui.engine.desired import Targets, targets_of
@@ -71,7 +72,7 @@ async def observe(
     targets = targets_of(rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
     members = members_of(targets, destination.get, destination.tracked(instance))
     try:
-        members = await _with_predictions(members, destination)
+        members = await _with_predictions(app, members, destination)
     except ClusterError as error:
         message = f"Failed to compare desired state to live state: {error}"
         return failed(app, members, revision=sha, judge=assess, error=message)
@@ -107,14 +108,17 @@ def _blind(app: Application, members: Sequence[Member], revision: str, error: Cl
     return failed(app, members, revision=revision, judge=assess, error=message, blind=True)
 
 
-async def _with_predictions(members: list[Member], destination: Destination) -> list[Member]:
+async def _with_predictions(app: Application, members: list[Member], destination: Destination) -> list[Member]:
+    rules, _ = rules_of(app.obj)
     gate = asyncio.Semaphore(PREDICTIONS_AT_ONCE)
 
     async def predicted(member: Member) -> Member:
         if member.target is None or member.live is None:
             return member
         async with gate:
-            modified = await destination.predictor.modified(member.target, member.live, destination.discovery)
+            modified = await destination.predictor.modified(
+                member.target, member.live, destination.discovery, rules=rules
+            )
         return Member(member.ref, member.target, member.live, modified)
 
     return list(await asyncio.gather(*map(predicted, members)))

@@ -9,11 +9,13 @@ of what did not change makes no request.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from fleetui.diff.fields import managed_fields_of
+from fleetui.diff.ignore import IgnoreRule, ignore
 from fleetui.diff.normalize import normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
@@ -43,8 +45,16 @@ class Predictor:
         self._api = api
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
-    async def modified(self, target: Target, live: Obj, discovery: Discovery) -> bool:
+    async def modified(
+        self, target: Target, live: Obj, discovery: Discovery, *, rules: Sequence[IgnoreRule] = ()
+    ) -> bool:
         """Whether `live` differs from what applying `target` would make of it.
+
+        Args:
+            target: the desired object.
+            live: the object as it is.
+            discovery: what the cluster serves.
+            rules: the application's `ignoreDifferences`; what they name does not count.
 
         Raises:
             ClusterError: the API server could not be asked.
@@ -52,15 +62,16 @@ class Predictor:
         if applied_exactly(target.obj, live):
             return False
         current = normalize(live)
-        key = (fingerprint(target.obj), fingerprint(current))
+        concerned = [rule for rule in rules if rule.concerns(live)]
+        key = (fingerprint((target.obj, concerned)), fingerprint(current))
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery)
+        answer = await self._ask(target, live, discovery, concerned)
         self._remember(target.ref, key, answer)
         return answer
 
-    async def _ask(self, target: Target, live: Obj, discovery: Discovery) -> bool:
+    async def _ask(self, target: Target, live: Obj, discovery: Discovery, rules: Sequence[IgnoreRule]) -> bool:
         try:
             live = await self._in_version(target, live, discovery)
             for _ in range(_TRIES):
@@ -71,7 +82,8 @@ class Predictor:
                 live = await self._fresh(target, discovery) or live
         except NotFoundError:
             return True
-        return not same(normalize(predicted), normalize(live))
+        sides = ignore(rules, normalize(predicted), normalize(live), managed_fields=managed_fields_of(live))
+        return not same(sides.desired, sides.live)
 
     async def _in_version(self, target: Target, live: Obj, discovery: Discovery) -> Obj:
         """The live object in the version that Git is written in; the watch may have it in another one."""

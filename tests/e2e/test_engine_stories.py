@@ -299,6 +299,21 @@ def test_with_prune_off_what_left_git_stays_and_is_not_synced_again_and_again(st
     assert story.data("kept") == story.data("also") == {"a": "1"}
 
 
+def test_what_is_to_be_ignored_is_no_difference_and_is_not_healed(story: Story) -> None:
+    revision = story.repository.commit(article(), "initial manifests")
+    replicas_ignored = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
+    story.apply(story.application(ignoreDifferences=replicas_ignored))
+    story.until_settled(revision)
+    assert story.status("sync", "comparedTo", "ignoreDifferences") == replicas_ignored
+    story.patch("deployment", "payments-api", {"spec": {"replicas": 3}})
+    # Healed later than the replicas were changed: whoever looks at the one has seen the other.
+    story.patch("configmap", "settings", {"data": {"color": "red"}})
+    story.until(lambda: story.data() == {"color": "blue"}, "the ConfigMap healed")
+    story.until_settled(revision)
+    assert replicas(story) == 3
+    assert story.rows("kind", "name") == [("ConfigMap", "settings")]
+
+
 def test_self_heal_makes_what_was_deleted_and_leaves_alone_what_is_not_gits(story: Story) -> None:
     settings = config_map("settings", color="blue")
     settings["metadata"]["labels"] = {"team": "payments"}
