@@ -68,7 +68,7 @@ def trouble(host: Host, width: int) -> Line:
     said = [
         f"{status.name}: {status.message}"
         for status in sorted(picture.clusters.values(), key=lambda status: (_FIRST[status.state], status.name))
-        if status.state not in {ClusterState.LIVE, ClusterState.CONNECTING} and status.message
+        if status.state is not ClusterState.LIVE and status.message
     ]
     said += [f"{name}: {problem}" for name, problem in sorted(picture.problems.items())]
     if not said:
