@@ -40,6 +40,10 @@ class VirtualRows(ScrollView, can_focus=True, inherit_bindings=False):
         overflow-x: hidden;
         overflow-y: scroll;  /* always: one that comes with the rows costs a second frame, and moves the columns */
         scrollbar-size-vertical: 1;
+        /* Where everything fits there is no thumb; of the terminal's own 16 colours the track would be black. */
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
     }
     """
 

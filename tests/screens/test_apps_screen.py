@@ -173,6 +173,23 @@ async def test_a_long_name_is_cut_in_the_table_and_whole_under_the_cursor() -> N
         assert name in found.text.replace("\n   ", "").replace(" ", "")
 
 
+@pytest.mark.parametrize("system", ["truecolor", "standard"])
+@pytest.mark.parametrize("count", [5, 50])
+async def test_a_scroll_bar_is_seen_only_where_there_is_more(
+    monkeypatch: pytest.MonkeyPatch, system: str, count: int
+) -> None:
+    monkeypatch.setenv("COLORTERM", system if system == "truecolor" else "")
+    monkeypatch.setenv("TERM", "xterm-256color" if system == "truecolor" else "xterm")
+    fleet = FakeFleet(*(app(f"app-{number}") for number in range(count)), clusters=(status("prod-eu-1"),))
+    async with console(fleet) as found:
+        table = cast(AppsScreen, found.screen).table
+        strips = found.screen._compositor.render_strips()[table.region.y : table.region.bottom]
+        last = [list(strip)[-1].style for strip in strips]
+        beside = table.palette.style().bgcolor
+        bare = [style is not None and style.bgcolor == beside and not style.reverse for style in last]
+        assert all(bare) is (count == 5)
+
+
 # --- filter and order ---------------------------------------------------------------------------------------------
 
 
