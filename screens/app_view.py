@@ -153,7 +153,7 @@ class AppScreen(AppViewScreen):
         target = app.source.target_revision
         left = [Span(f" {target}  ", "muted")] if target else [Span(" ")]
         left.append(Span(short_revision(app.revision) or "no revision", "bright"))
-        left += self._commit_of(app, self.size.width - width_of(left) - len(auto) - 1)
+        left += self._commit_of(app, self.size.width - width_of(left) - len(auto) - 2)
         return BarLine(tuple(left), (Span(auto, "muted" if automation.enabled else "warning"),))
 
     def _commit_of(self, app: App, room: int) -> Line:
