@@ -15,7 +15,8 @@ from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, te
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Destinations
 from fleetui.engine.queue import WorkQueue
-from fleetui.engine.reconcile import Reconciler, Settings
+from fleetui.engine.reconcile import Reconciler
+from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationWriter

@@ -23,6 +23,7 @@ from fleetui.engine.destination import Destination, Destinations
 from fleetui.engine.execute import ApplyOptions, Executor
 from fleetui.engine.finalize import finalize
 from fleetui.engine.observe import observe, unreadable
+from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.status import (
     COMPARISON_ERROR,
@@ -49,20 +50,6 @@ _log = logging.getLogger(__name__)
 REPOSITORY_GRACE = 180.0
 """Seconds for which an application is compared with the commit that is known of a repository that can't be reached
 (Argo CD's `repo-error-grace-period`)."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How an engine works.
-
-    `wave_delay`: seconds between two sync waves (`ARGOCD_SYNC_WAVE_DELAY`). `poll`: seconds after which a running
-    operation is looked at again even if nothing woke it. `namespace`: where Applications need no namespace in their
-    tracking ids.
-    """
-
-    wave_delay: float = 2.0
-    poll: float = 30.0
-    namespace: str = "argocd"
 
 
 @dataclass(frozen=True)

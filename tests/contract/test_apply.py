@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tests.contract.client import Client, Json
 from tests.contract.objects import ANYTHING, configmap, deployment, managers
+from tests.waiting import wait_until
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -45,7 +46,8 @@ def test_an_applier_owns_what_it_names_alone(api: Client, deployments: str) -> N
 
 def test_applying_the_same_again_writes_nothing(api: Client, configmaps: str) -> None:
     first = api.apply(f"{configmaps}/a", configmap("a"), "git").must(201)
-    time.sleep(1.01)  # times in managedFields have no fractions: a second one would show
+    made = int(time.time())
+    wait_until(lambda: int(time.time()) > made, 5, "another second: times in managedFields have no fractions")
     assert api.apply(f"{configmaps}/a", configmap("a"), "git").must() == first
 
 

@@ -23,7 +23,7 @@ from backends.kube.cluster import KubeCluster
 from backends.kube.kubeconfig import load
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.controller import Engine
-from fleetui.engine.reconcile import Settings
+from fleetui.engine.settings import Settings
 from fleetui.fleet.store import LiveStore
 from fleetui.model.change import Commit
 from fleetui.model.errors import NotFoundError, PathNotFoundError, RevisionNotFoundError
