@@ -18,6 +18,7 @@ from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.controllers.manager import Controllers
 from backends.embedded.controllers.world import Timing
 from backends.embedded.thread import EmbeddedHost
+from tests.controlplane.build import Unavailable, find_or_build
 
 NAME = "embedded"
 
@@ -68,10 +69,13 @@ class EmbeddedPlane:
         input: str | None = None,  # noqa: A002 - as subprocess.run has it
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs the kubectl of the PATH; skips the test where there is none."""
+        """Runs the kubectl of the PATH, or the one built for the control plane; skips where there is neither."""
         program = shutil.which("kubectl")
         if program is None:
-            pytest.skip("needs kubectl on the PATH: what this story is about is what kubectl does")
+            assets = find_or_build()
+            if isinstance(assets, Unavailable):
+                pytest.skip(f"needs kubectl, of which this story is: none on the PATH, and {assets.reason}")
+            program = assets.kubectl
         done = subprocess.run(
             [program, "--kubeconfig", str(self.kubeconfig()), *args],
             input=input,
