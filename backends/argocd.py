@@ -62,6 +62,7 @@ class ArgoDialect:
         return App(
             key=self.key(hub, obj),
             uid=obj.uid,
+            labels=dict(obj.meta.labels or {}),
             project=spec.project or "default",
             source=_spec_source(spec),
             destination=Destination(spec.destination.server, spec.destination.name, spec.destination.namespace),

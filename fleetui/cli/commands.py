@@ -51,13 +51,14 @@ def get() -> None:
 
 @get.command("apps")
 @scope_options
+@click.option("-l", "--selector", default="", help="Only applications with these labels, e.g. team=shop,tier!=test.")
 @click.option("-w", "--watch", is_flag=True, help="Go on with each change.")
 @output_option("table", "wide", "json", "yaml", "name")
-def get_apps(scope: Scope, watch: bool, output: str) -> int:
+def get_apps(scope: Scope, selector: str, watch: bool, output: str) -> int:
     """The applications of the chosen clusters, problems first."""
     from fleetui.cli.read import show_apps
 
-    return show_apps(scope, output, watch=watch)
+    return show_apps(scope, output, selector=selector, watch=watch)
 
 
 @get.command("clusters")
@@ -201,11 +202,13 @@ def engine() -> None:
 @engine.command("run")
 @scope_options
 @click.option("--git-interval", default="60s", show_default=True, callback=duration, help="How often to ask remotes.")
-def engine_run(scope: Scope, git_interval: float) -> None:
+@click.option("--dialect", type=click.Choice(["argo"]), default="argo", show_default=True, help="Whose objects.")
+@click.option("--once", is_flag=True, help="End as soon as nothing is left to do.")
+def engine_run(scope: Scope, git_interval: float, dialect: str, once: bool) -> None:
     """Reconcile the Applications of the chosen hubs until stopped."""
     from fleetui.cli.engine import run_engine
 
-    run_engine(scope, git_interval=git_interval)
+    run_engine(scope, git_interval=git_interval, once=once)
 
 
 @cli.command()

@@ -44,6 +44,7 @@ def app(value: App) -> Document:
         "name": value.key.name,
         "engine": value.key.dialect,
         "project": value.project,
+        "labels": value.labels,
         "health": _health(value.health),
         "sync": {"status": value.sync.value, "revision": value.revision, "outOfSync": value.out_of_sync},
         "source": {

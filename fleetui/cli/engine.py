@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 import click
 
@@ -14,13 +15,14 @@ from fleetui.cli.connect import Connection
 from fleetui.cli.options import Scope
 from fleetui.cli.report import say
 from fleetui.cli.service import serve_until_stopped
+from fleetui.engine.application import GROUP, KIND
 from fleetui.engine.clock import SystemClock
 from fleetui.engine.controller import Engine
 from fleetui.engine.lease import EngineLease
 from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
 from fleetui.fleet.store import LiveStore
 from fleetui.model.errors import ClusterError, FleetError, OverloadedError, UnreachableError
-from fleetui.model.objects import ApiResource, Obj
+from fleetui.model.objects import ApiResource, Obj, ObjectRef
 from fleetui.ports import Cluster
 from fleetui.runtime import Runtime
 
@@ -29,13 +31,15 @@ _log = logging.getLogger(__name__)
 FIRST_RETRY = 1.0
 LAST_RETRY = 30.0
 """Seconds between two tries to begin on a hub that does not answer."""
+SETTLED_INTERVAL = 0.1
+"""Seconds between two looks at whether an engine that runs once is done."""
 SERVED_TRIES = 100
 SERVED_INTERVAL = 0.1
 """Seconds between two looks at what a server serves, after a definition was applied."""
 
 
-def run_engine(scope: Scope, *, git_interval: float) -> None:
-    """`engine run`: reconciles every chosen hub until SIGINT or SIGTERM.
+def run_engine(scope: Scope, *, git_interval: float, once: bool = False) -> None:
+    """`engine run`: reconciles every chosen hub until SIGINT or SIGTERM, or `once`: until nothing is left to do.
 
     A hub that does not answer is tried again. One that can't be used ends its own engine, the last one the command.
 
@@ -47,9 +51,10 @@ def run_engine(scope: Scope, *, git_interval: float) -> None:
     async def work() -> None:
         connection = Connection(scope, git_interval=git_interval)
         try:
-            engines = [_run_hub(connection, store) for store in connection.stores]
-            refused = await asyncio.gather(*engines)
-            raise refused[-1]
+            engines = [_run_hub(connection, store, once=once) for store in connection.stores]
+            refused = [error for error in await asyncio.gather(*engines) if error is not None]
+            if refused:
+                raise refused[-1]
         finally:
             await connection.close()
 
@@ -57,13 +62,15 @@ def run_engine(scope: Scope, *, git_interval: float) -> None:
         say("fleetui: engine stopped")
 
 
-async def _run_hub(connection: Connection, store: LiveStore) -> FleetError:
-    """Reconciles one hub for as long as it can be used; returns why it can't be any more."""
+async def _run_hub(connection: Connection, store: LiveStore, *, once: bool) -> FleetError | None:
+    """Reconciles one hub for as long as it can be used; returns why it can't be any more, None where it is done."""
     delay = FIRST_RETRY
     while True:
         engine = Engine(store, connection.repositories, clock=SystemClock(), others=connection.stores)
         try:
-            await EngineLease(store.api, SystemClock()).guard(engine.run)
+            run = partial(_until_settled, engine, store) if once else engine.run
+            await EngineLease(store.api, SystemClock()).guard(run)
+            return None
         except (UnreachableError, OverloadedError) as error:
             _log.warning("%s; next try in %.0f s", error, delay)
             await asyncio.sleep(delay)
@@ -71,6 +78,31 @@ async def _run_hub(connection: Connection, store: LiveStore) -> FleetError:
         except FleetError as error:
             _log.error("%s", error)
             return error
+
+
+async def _until_settled(engine: Engine, store: LiveStore) -> None:
+    """Runs an engine until every Application has been looked at and no operation is in progress."""
+    running = asyncio.create_task(engine.run(), name=f"engine {store.api.name}")
+    settling = asyncio.create_task(_settled(engine, store), name=f"settling {store.api.name}")
+    try:
+        await asyncio.wait({running, settling}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (running, settling):
+            if task.done():
+                task.result()
+    finally:
+        for task in (running, settling):
+            task.cancel()
+        await asyncio.gather(running, settling, return_exceptions=True)
+
+
+async def _settled(engine: Engine, store: LiveStore) -> None:
+    resource = (await store.api.discover()).by_kind(GROUP, KIND)
+    while True:
+        await asyncio.sleep(SETTLED_INTERVAL)
+        if resource is None or not store.knows(ObjectRef(GROUP, KIND, "", "")) or not engine.idle:
+            continue
+        if not any("operation" in obj.decode() for obj in store.of_kind(GROUP, KIND)):
+            return
 
 
 def hub_manifests() -> list[Obj]:

@@ -16,8 +16,9 @@ from fleetui.cli.output import emit, emit_rows
 from fleetui.cli.report import say
 from fleetui.cli.waiting import loaded
 from fleetui.fleet.find import find_app
+from fleetui.model import selectors
 from fleetui.model.app import App, AppKey
-from fleetui.model.errors import ClusterError, ExitCode
+from fleetui.model.errors import ClusterError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from fleetui.fleet.fleet import LiveFleet
@@ -47,11 +48,19 @@ def _tell_problems(fleet: LiveFleet) -> ExitCode:
     return ExitCode.FAILED if fleet.problems else ExitCode.OK
 
 
-def show_apps(scope: Scope, output: str, *, watch: bool) -> int:
-    """`get apps`."""
+def show_apps(scope: Scope, output: str, *, selector: str, watch: bool) -> int:
+    """`get apps`.
+
+    Raises:
+        UsageError: `selector` is no label selector.
+    """
+    try:
+        labelled = selectors.parse(selector)
+    except ValueError as error:
+        raise UsageError(f"-l {selector}: {error}", "write it like team=shop,tier!=test") from error
 
     def chosen(app: App) -> bool:
-        return not scope.namespace or app.key.namespace == scope.namespace
+        return (not scope.namespace or app.key.namespace == scope.namespace) and labelled(app.labels)
 
     async def work(fleet: LiveFleet) -> int:
         await loaded(fleet)

@@ -125,6 +125,7 @@ class App(msgspec.Struct, frozen=True):
 
     key: AppKey
     uid: str = ""
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     project: str = ""
     source: Source = Source()
     destination: Destination = Destination()

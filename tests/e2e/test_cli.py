@@ -91,6 +91,11 @@ def test_get_apps_prints_a_table_names_and_one_namespace(settled: Run) -> None:
     table = settled("get", "apps", "--context", "prod-eu-1").stdout.splitlines()
     assert table[0].split() == ["CONTEXT", "NAMESPACE", "NAME", "HEALTH", "SYNC", "REVISION", "ENGINE", "AGE"]
     assert "application.argoproj.io/payments-service" in settled("get", "apps", "-o", "name").stdout.splitlines()
+    labelled = settled("get", "apps", "--all-contexts", "-l", "team=payments", "-o", "name").stdout.splitlines()
+    assert set(labelled) == {"application.argoproj.io/payments"}
+    wrong = settled("get", "apps", "-l", "team in")
+    assert wrong.returncode == 2
+    assert "unable to parse requirement" in wrong.stderr
     empty = settled("get", "apps", "-n", "nowhere")
     assert (empty.returncode, empty.stdout) == (0, "")
     assert empty.stderr == "No applications found.\n"
@@ -203,7 +208,7 @@ def test_a_cluster_that_never_answers_is_told_and_ends_the_command(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = f"https://127.0.0.1:{silent.getsockname()[1]}"
         kubeconfig.write_text(CONTEXT.replace("https://127.0.0.1:1", server))
-        code = show_apps(Scope(kubeconfig=kubeconfig, contexts=("somewhere",)), "table", watch=False)
+        code = show_apps(Scope(kubeconfig=kubeconfig, contexts=("somewhere",)), "table", selector="", watch=False)
     out, err = capfd.readouterr()
     assert (code, out) == (1, "")
     connecting, silence, *end = err.splitlines()
