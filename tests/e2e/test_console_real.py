@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -22,7 +23,11 @@ def environment(home: Path) -> dict[str, str]:
     return settings() | {key: str(value) for key, value in names.items()}
 
 
-def console(plane: ControlPlane, home: Path, **size: int) -> Terminal:
+class Served(Protocol):
+    def kubeconfig(self) -> Path: ...
+
+
+def console(plane: Served, home: Path, **size: int) -> Terminal:
     command = [sys.executable, "-m", "fleetui", "--kubeconfig", str(plane.kubeconfig())]
     return Terminal(command, environment=environment(home), **size)
 

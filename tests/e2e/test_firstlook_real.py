@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.server import ControlPlane
+from tests.e2e.recorder import Recorder
 from tests.e2e.test_console_real import console, environment
 from tests.waiting import wait_until
 
@@ -34,12 +34,11 @@ def app(control_plane: ControlPlane, unique: str, tmp_path: Path) -> str:
     return unique
 
 
-def lists(plane: ControlPlane) -> int:
-    """LIST requests of Applications that the API server has answered."""
-    text = plane.kubectl("get", "--raw", "/metrics").stdout
-    wanted = ('group="argoproj.io"', 'resource="applications"', 'verb="LIST"')
-    counters = re.findall(r"^apiserver_request_total\{([^}]*)\} (\d+)$", text, re.MULTILINE)
-    return sum(int(count) for labels, count in counters if all(each in labels for each in wanted))
+def lists(recorder: Recorder) -> int:
+    """LIST requests of Applications. Counted between the console and the server: its own controllers list them too."""
+    return sum(
+        call.about("applications") and call.method == "GET" and "watch" not in call.query for call in recorder.calls
+    )
 
 
 def session(leader: int) -> list[str]:
@@ -58,11 +57,13 @@ def session(leader: int) -> list[str]:
 def test_the_first_page_is_asked_for_once_and_the_other_process_goes(
     control_plane: ControlPlane, app: str, tmp_path: Path
 ) -> None:
-    before = lists(control_plane)
-    with console(control_plane, tmp_path, columns=120, rows=40) as terminal:
+    with (
+        Recorder(control_plane.kubeconfig(), tmp_path) as recorder,
+        console(recorder, tmp_path, columns=120, rows=40) as terminal,
+    ):
         terminal.wait_for(lambda text: app in text and "live" in text)
         wait_until(lambda: len(session(terminal.pid)) == 1, 10, "the console is alone in its session")
-        assert lists(control_plane) - before == 1
+        assert lists(recorder) == 1
         terminal.send("q")
         terminal.wait_for("quit")
         terminal.send("\r")
