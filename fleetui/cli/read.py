@@ -60,7 +60,7 @@ def show_apps(scope: Scope, output: str, *, selector: str, watch: bool) -> int:
         raise UsageError(f"-l {selector}: {error}", "write it like team=shop,tier!=test") from error
 
     def chosen(app: App) -> bool:
-        return (not scope.namespace or app.key.namespace == scope.namespace) and labelled(app.labels)
+        return labelled(app.labels)
 
     async def work(fleet: LiveFleet) -> int:
         await loaded(fleet)

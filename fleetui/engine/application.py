@@ -29,7 +29,6 @@ DELETION_APPROVED = PREFIX + "deletion-approved"
 SKIP_RECONCILE = PREFIX + "skip-reconcile"
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 IN_CLUSTER = "https://kubernetes.default.svc"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 FIELD_MANAGER = "argocd-controller"
 """Under which managed objects are applied, so that an application can be handed to Argo CD and back."""

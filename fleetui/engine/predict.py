@@ -16,10 +16,10 @@ import msgspec
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import IgnoreRule, ignore
-from fleetui.diff.normalize import normalize
+from fleetui.diff.normalize import LAST_APPLIED, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
-from fleetui.engine.application import FIELD_MANAGER, LAST_APPLIED, annotation, mapping, text
+from fleetui.engine.application import FIELD_MANAGER, annotation, mapping, text
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.model.errors import NotFoundError, StatusError

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import IgnoreRule, rules_of
 from fleetui.diff.mask import mask
+from fleetui.diff.normalize import LAST_APPLIED
 from fleetui.diff.objects import object_diff
 from fleetui.diff.predicted import merge
-from fleetui.engine.application import FIELD_MANAGER, LAST_APPLIED, annotation, mapping
+from fleetui.engine.application import FIELD_MANAGER, annotation, mapping
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.engine.hooks import hook_types

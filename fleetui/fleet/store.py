@@ -11,14 +11,13 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from fleetui.engine.application import TRACKING_ID
 from fleetui.fleet.subscription import Once, enlist
 from fleetui.model.errors import ClusterError
 from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
 from fleetui.ports import Cluster, LiveListener, Subscription
 
 _log = logging.getLogger(__name__)
-
-TRACKING_ID = "argocd.argoproj.io/tracking-id"
 
 _FeedKey = tuple[str, str, str]
 """Group, kind and namespace; the version is left out, so that takers of two versions share one watch."""

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from fleetui.fleet.store import TRACKING_ID, LiveStore
+from fleetui.engine.application import TRACKING_ID
+from fleetui.fleet.store import LiveStore
 from fleetui.fleet.tree import Facts, GroupKind, build, child_kinds, facts_of, members
 from fleetui.fleet.views import Tree
 from fleetui.model.app import App
