@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from backends.kube.context import ContextConfig, Impersonation, Pem, shown
-from fleetui.model.errors import UnauthorizedError
+from fleetui.model.errors import RefusedError, UnauthorizedError
 from fleetui.model.text import one_line
 
 if TYPE_CHECKING:
@@ -63,6 +63,20 @@ class Credentials:
             if self._login is None or self._clock() >= self._expires:
                 self._login, self._expires = await self._obtain()
             return self._login
+
+    async def renew(self) -> None:
+        """Gets a new login now, because the operator asks for it.
+
+        Raises:
+            RefusedError: the kubeconfig names nothing that could give another one.
+            UnauthorizedError: no login could be had.
+        """
+        config = self._config
+        if not (config.token_file or _by_plugin(config)):
+            who = config.user or config.name
+            raise RefusedError(f"the kubeconfig gives {who} a fixed login, which fleetui can't renew", "edit it there")
+        self._login = self._failure = None
+        await self.login()
 
     def refused(self, login: Login) -> bool:
         """Told that the server answered 401 to `login`; True where another try may get another one."""

@@ -194,6 +194,10 @@ class Transport:
                 answer.connection.transport.abort()
             answer.close()
 
+    async def login(self) -> None:
+        """Logs in anew, as `backends.kube.credentials.Credentials.renew` does."""
+        await self._credentials.renew()
+
     async def close(self) -> None:
         """Closes all connections; a request in progress fails."""
         session, self._session = self._session, None

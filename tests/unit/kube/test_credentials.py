@@ -13,7 +13,7 @@ import pytest
 from backends.kube import credentials
 from backends.kube.context import ContextConfig, ExecPlugin, Impersonation
 from backends.kube.credentials import Credentials, impersonation_headers
-from fleetui.model.errors import UnauthorizedError
+from fleetui.model.errors import RefusedError, UnauthorizedError
 from fleetui.model.times import format_time
 
 V1 = "client.authentication.k8s.io/v1"
@@ -89,6 +89,18 @@ async def test_a_token_file_without_a_token_is_an_error(tmp_path: Path, content:
     with pytest.raises(UnauthorizedError, match=problem) as caught:
         await Credentials(context(token_file=file)).login()
     assert caught.value.cluster == "prod"
+
+
+async def test_a_renewed_login_is_another_one_and_a_fixed_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("one")
+    own = Credentials(context(token_file=file))
+    await own.login()
+    file.write_text("two")
+    await own.renew()
+    assert (await own.login()).authorization == "Bearer two"
+    with pytest.raises(RefusedError, match="gives jane a fixed login, which fleetui can't renew"):
+        await Credentials(context(token="t")).renew()
 
 
 def test_impersonation_headers_are_client_gos() -> None:
