@@ -234,6 +234,9 @@ class KubeCluster:
         return self._transport
 
     async def _probe(self) -> None:
+        if self._context.problem:
+            # Nothing to find out: the kubeconfig stays as it was read.
+            await asyncio.Event().wait()
         try:
             await (await self._open()).probe(_PROBE, timeout=_PROBE_TIMEOUT)
         except OverloadedError as error:

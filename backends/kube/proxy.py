@@ -11,6 +11,9 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+"""What a proxy's URL may begin with. kubectl knows socks5h in ``HTTPS_PROXY`` alone; either resolves names at the
+proxy (Go net/http/transport.go)."""
 _PORTS = {"http": 80, "https": 443}
 
 

@@ -200,6 +200,10 @@ class Transport:
 
     async def close(self) -> None:
         """Closes all connections; a request in progress fails."""
+        await self._credentials.close()
+        await self._drop()
+
+    async def _drop(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -275,7 +279,7 @@ class Transport:
         async with self._opening:
             if self._session is None or self._session_key != key:
                 context = await asyncio.to_thread(ssl_context, self._config, cert=login.cert, key=login.key)
-                await self.close()
+                await self._drop()
                 self._session, self._session_key = self._new_session(context), key
             return self._session
 

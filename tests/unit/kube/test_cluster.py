@@ -438,3 +438,15 @@ async def test_a_login_that_the_operator_renews_is_tried_at_once(tmp_path: Path)
 def test_a_server_whose_certificate_is_not_checked_is_known_by_it() -> None:
     assert KubeCluster(context("https://x", insecure=True)).status.insecure
     assert not KubeCluster(context("https://x")).status.insecure
+
+
+async def test_a_context_that_can_t_be_used_is_a_state_and_costs_nothing() -> None:
+    unusable = context("", problem="~/.kube/config: user jane: exec: command is missing")
+    async with closing(KubeCluster(unusable)) as cluster:
+        sink = Sink()
+        cluster.watch(CONFIG_MAPS, sink)
+        await await_until(lambda: cluster.status.state is ClusterState.UNREACHABLE, 5, "unreachable")
+        assert cluster.status.message == "~/.kube/config: user jane: exec: command is missing"
+        with pytest.raises(UnreachableError, match="user jane: exec: command is missing"):
+            await cluster.get(CONFIG_MAPS, "a", "x")
+        assert cluster.requests == {}
