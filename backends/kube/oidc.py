@@ -15,13 +15,11 @@ import asyncio
 import base64
 import binascii
 import json
-import os
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.kube.context import ContextConfig, shown
+from backends.kube.context import ContextConfig
 from backends.kube.kubeconfig import saved_auth_provider
 from backends.kube.logins import Credential, NoLoginError
 from fleetui.model.text import one_line
@@ -52,14 +50,16 @@ async def oidc_login(config: ContextConfig, *, now: float) -> Credential:
         raise NoLoginError(
             "its OIDC token has ended, and there is no refresh-token; log in with kubectl's login plugin"
         )
-    assert config.source is not None
-    await asyncio.to_thread(_insist_on_saving, config.source)
-    renewed = await _renewed(settings)
-    from backends.kube.oidc_file import save
+    from backends.kube.oidc_file import insist, save
 
+    assert config.source is not None
+    await asyncio.to_thread(insist, config.source)
+    renewed = await _renewed(settings)
+    found = Credential(token=renewed["id-token"], expires=_ends(renewed["id-token"]) - _EARLY)
     await asyncio.to_thread(save, config.source, config.user, old=settings, new=renewed)
-    token = renewed["id-token"]
-    return Credential(token=token, expires=_ends(token) - _EARLY)
+    if found.expires is not None and found.expires <= now:
+        raise NoLoginError("the new OIDC token has ended already; is this machine's clock right?")
+    return found
 
 
 def _saved(config: ContextConfig) -> Settings:
@@ -76,13 +76,6 @@ def _ends(token: str) -> float:
         return float(ends)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NoLoginError("its OIDC id-token is no JWT with a time at which it ends") from error
-
-
-def _insist_on_saving(file: Path) -> None:
-    """Refuses before a refresh token is used up that could not be replaced."""
-    target = file.resolve()
-    if not (os.access(target, os.W_OK) and os.access(target.parent, os.W_OK)):
-        raise NoLoginError(f"its OIDC token has ended, and a new one could not be saved in {shown(file)}")
 
 
 async def _renewed(settings: Settings) -> Settings:

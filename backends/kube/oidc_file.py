@@ -1,12 +1,13 @@
 """New OIDC tokens written into the kubeconfig that they came from.
 
-Owns: `save`. Called by `backends.kube.oidc` in a worker thread. kubectl writes the file anew from what it has read
-(client-go 0.37 tools/clientcmd/config.go, `ModifyConfig`) under a lock file, which is taken here too. Only the two
-values are touched here: comments, order and every other byte stay.
+Owns: `insist` and `save`. Called by `backends.kube.oidc` in a worker thread. kubectl writes the file anew from what it
+has read (client-go 0.37 tools/clientcmd/config.go, `ModifyConfig`) under a lock file, which is taken here too. Only the
+two values are touched here: comments, order and every other byte stay.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -23,6 +24,23 @@ from backends.kube.logins import NoLoginError
 _LOCK_TRIES = 20
 _LOCK_PAUSE = 0.1
 """Seconds between two tries to have the file to ourselves."""
+
+
+def insist(file: Path) -> None:
+    """Returns where new tokens can be saved: a refresh token must not be used up that could not be replaced.
+
+    Raises:
+        NoLoginError: the file can't be written, or somebody else is writing it.
+    """
+    target = file.resolve()
+    try:
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        with _alone(target):
+            pass
+    except OSError as error:
+        reason = f"a new one could not be saved in {shown(file)}: {error.strerror}"
+        raise NoLoginError(f"its OIDC token has ended, and {reason}") from error
 
 
 def save(file: Path, user: str, *, old: Mapping[str, str], new: Mapping[str, str]) -> None:
