@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -83,6 +82,10 @@ def saved(file: Path) -> dict[str, str]:
     return found
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @asynccontextmanager
 async def logging_in(file: Path) -> AsyncIterator[Credentials]:
     config: ContextConfig = load([file]).context()
@@ -105,7 +108,7 @@ async def test_a_token_that_has_ended_is_renewed_and_saved(tmp_path: Path) -> No
     assert (saved(file)["id-token"], saved(file)["refresh-token"]) == (NEW, "r2")
     assert file.read_text().startswith("# mine\n")
     assert file.stat().st_mode & 0o777 == 0o640
-    assert os.listdir(tmp_path) == ["config"]
+    assert names(tmp_path) == ["config"]
 
 
 async def test_a_client_without_a_secret_names_itself(tmp_path: Path) -> None:
