@@ -141,6 +141,7 @@ class Transport:
         content_type: str = JSON,
         accept: str = JSON,
         verb: str = "",
+        urgent: bool = False,
     ) -> bytes:
         """The body of a successful answer.
 
@@ -150,6 +151,7 @@ class Transport:
         Args:
             path: percent-encoded where that is needed.
             verb: what the request counts as; default: by its method.
+            urgent: a person waits for it: it goes before the others.
         """
         headers = {"Accept": accept} | ({"Content-Type": content_type} if body else {})
         verb = verb or _VERBS.get(method, method)
