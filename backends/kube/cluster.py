@@ -38,6 +38,9 @@ _PROBE = "/readyz"
 """Says ok only when everything in the server is up; /version answers while custom resources are still 404."""
 _PROBE_TIMEOUT = 5.0
 """Seconds for the whole answer; more would leave a server that hangs unnoticed for longer."""
+_URGENT_DEADLINE = 35.0
+"""Seconds that a person waits for a request that is no list, further tries included: one more than kube-apiserver
+gives a write (apiserver 1.37, pkg/endpoints/handlers/rest.go), which can then say itself what it waited for."""
 _APPLY = "application/apply-patch+yaml"
 """The media type of server-side apply; JSON is YAML."""
 
@@ -256,7 +259,14 @@ class KubeCluster:
         data = b"" if body is None else msgspec.json.encode(body)
         try:
             answer = await transport.request(
-                method, path, query=query, body=data, content_type=content_type, verb=verb, urgent=self._is_urgent
+                method,
+                path,
+                query=query,
+                body=data,
+                content_type=content_type,
+                verb=verb,
+                urgent=self._is_urgent,
+                deadline=_URGENT_DEADLINE if self._is_urgent and verb != "LIST" else None,
             )
         except ClusterError as error:
             self._link.failed(error)
