@@ -69,6 +69,12 @@ class Cluster(Protocol):
     @property
     def status(self) -> ClusterStatus: ...
 
+    @property
+    def urgent(self) -> Cluster:
+        """The same server, for what a person waits for: its requests go before background work (watches' lists,
+        discovery, the engine)."""
+        ...
+
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription: ...
 
     async def discover(self, *, refresh: bool = False) -> Discovery:

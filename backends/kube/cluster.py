@@ -13,7 +13,7 @@ import dataclasses
 import importlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 import msgspec
@@ -38,6 +38,9 @@ _PROBE = "/readyz"
 """Says ok only when everything in the server is up; /version answers while custom resources are still 404."""
 _PROBE_TIMEOUT = 5.0
 """Seconds for the whole answer; more would leave a server that hangs unnoticed for longer."""
+_URGENT_DEADLINE = 35.0
+"""Seconds that a person waits for a request that is no list, further tries included: one more than kube-apiserver
+gives a write (apiserver 1.37, pkg/endpoints/handlers/rest.go), which can then say itself what it waited for."""
 _APPLY = "application/apply-patch+yaml"
 """The media type of server-side apply; JSON is YAML."""
 
@@ -45,12 +48,16 @@ _APPLY = "application/apply-patch+yaml"
 class KubeCluster:
     """One API server.
 
+    Its requests are background work; those of its view `urgent` go before them.
+
     Args:
         context: how it is reached, and as whom.
         name: under which the fleet knows it; default: the context's.
         protected: whether actions on it want its name typed.
         first_look: where the first page of a list may have been asked for already.
     """
+
+    _is_urgent: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -87,6 +94,10 @@ class KubeCluster:
     @property
     def status(self) -> ClusterStatus:
         return self._link.status
+
+    @property
+    def urgent(self) -> KubeCluster:
+        return _UrgentCluster(self)
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
@@ -247,7 +258,16 @@ class KubeCluster:
         transport = await self._open()
         data = b"" if body is None else msgspec.json.encode(body)
         try:
-            answer = await transport.request(method, path, query=query, body=data, content_type=content_type, verb=verb)
+            answer = await transport.request(
+                method,
+                path,
+                query=query,
+                body=data,
+                content_type=content_type,
+                verb=verb,
+                urgent=self._is_urgent,
+                deadline=_URGENT_DEADLINE if self._is_urgent and verb != "LIST" else None,
+            )
         except ClusterError as error:
             self._link.failed(error)
             raise
@@ -316,6 +336,16 @@ class KubeCluster:
 
     def _unreadable(self, what: str) -> StatusError:
         return StatusError(f"{self.server} does not answer {what} as a Kubernetes API server does", cluster=self._name)
+
+
+class _UrgentCluster(KubeCluster):
+    """A view of a cluster: it is the same in everything but what its requests give way to."""
+
+    _is_urgent = True
+
+    def __init__(self, cluster: KubeCluster) -> None:
+        # The very same state, so that a connection, a watch or a discovery of one is the other's too.
+        self.__dict__ = cluster.__dict__
 
 
 class _Watch:

@@ -80,6 +80,10 @@ class FakeCluster:
         self.answer: Callable[[str, str, Any], Obj] = lambda verb, name, body: body if isinstance(body, dict) else {}
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
 
+    @property
+    def urgent(self) -> FakeCluster:
+        return self
+
     def watch_of(self, kind: str, namespace: str = "") -> FakeWatch:
         """The newest open watch of a kind."""
         return next(

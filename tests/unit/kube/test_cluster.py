@@ -190,6 +190,22 @@ async def test_an_answer_that_is_no_object_is_an_error() -> None:
                 await cluster.get(ROLES, "a")
 
 
+async def test_what_is_urgent_is_the_same_cluster_with_a_deadline() -> None:
+    async with scripted(body(ANSWER), body(ANSWER), page([], "7"), body(ANSWER)) as (cluster, script):
+        urgent = cluster.urgent
+        await urgent.get(CONFIG_MAPS, "a", "x")
+        await cluster.get(CONFIG_MAPS, "a", "x")
+        await urgent.list(CONFIG_MAPS)
+        await urgent.urgent.apply(CONFIG_MAPS, OBJ, field_manager="fleetui")
+        assert urgent.status is cluster.status
+        assert cluster.requests == {"GET": 2, "LIST": 1, "PATCH": 1}
+        assert urgent.requests is cluster.requests
+        assert len(script.peers) == 1
+        # Whoever closes one closes the other.
+        await urgent.close()
+    assert ["timeout" in asked.query for asked in script.asked] == [True, False, False, True]
+
+
 async def test_errors_name_the_cluster_as_the_fleet_does() -> None:
     script = Script([status(409, "Conflict", "the object has been modified")])
     async with serving(script) as url:
