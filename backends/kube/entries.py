@@ -16,7 +16,7 @@ from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from backends.kube.context import ContextConfig, ExecPlugin, Fields, Impersonation, InteractiveMode
-from backends.kube.proxy import PROXY_SCHEMES
+from backends.kube.proxy import proxy_problem
 from fleetui.model.text import one_line
 
 _EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
@@ -123,19 +123,9 @@ def _server(cluster: Fields) -> str:
 
 def _proxy_url(cluster: Fields) -> str:
     text = cluster.text("proxy-url").strip()
-    if not text:
-        return ""
-    try:
-        url = urlsplit(text)
-        fine = bool(url.hostname) and (url.port is None or url.port > 0)
-    except ValueError:
-        fine = False
-    if fine and url.scheme in PROXY_SCHEMES:
-        return text
-    if fine and url.scheme:
-        known = ", ".join(PROXY_SCHEMES)
-        raise cluster.wrong("proxy-url", f"asks for a proxy of the kind {url.scheme}", f"supported: {known}")
-    raise cluster.wrong("proxy-url", "is no URL such as http://proxy.example.com:3128")
+    if text and (problem := proxy_problem(text)):
+        raise cluster.wrong("proxy-url", problem)
+    return text
 
 
 def _impersonation(user: Fields) -> Impersonation | None:

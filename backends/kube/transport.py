@@ -26,10 +26,10 @@ from yarl import URL
 from backends.kube.context import ContextConfig, Pem
 from backends.kube.credentials import Credentials, Login
 from backends.kube.errors import from_answer, from_exception, was_lost
-from backends.kube.proxy import proxy_for
+from backends.kube.proxy import proxy_for, proxy_problem
 from backends.kube.tls import ssl_context
 from fleetui import __version__
-from fleetui.model.errors import ClusterError, OverloadedError, UnauthorizedError
+from fleetui.model.errors import ClusterError, OverloadedError, UnauthorizedError, UnreachableError
 
 JSON = "application/json"
 
@@ -125,7 +125,8 @@ class Transport:
         self.requests = requests
         """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
         self._credentials = Credentials(config)
-        self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env) or None
+        self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env)
+        self._by_socks = self._proxy.startswith("socks")
         self._slots = asyncio.Semaphore(_PARALLEL)
         self._opening = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
@@ -153,7 +154,7 @@ class Transport:
         """
         headers = {"Accept": accept} | ({"Content-Type": content_type} if body else {})
         verb = verb or _VERBS.get(method, method)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_ANSWER_TIMEOUT)
+        timeout = _timeout(_ANSWER_TIMEOUT)
         request = _Request(method, path, verb=verb, headers=headers, timeout=timeout, query=query, body=body)
         attempt = 0
         while True:
@@ -183,7 +184,7 @@ class Transport:
         Raises:
             ClusterError: it was not accepted.
         """
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=idle)
+        timeout = _timeout(idle)
         request = _Request("GET", path, verb="WATCH", headers={"Accept": JSON}, timeout=timeout, query=query)
         answer = await self._answer(request)
         try:
@@ -257,7 +258,7 @@ class Transport:
                 data=request.body or None,
                 headers=headers,
                 timeout=request.timeout,
-                proxy=self._proxy,
+                proxy=None if self._by_socks else self._proxy or None,
                 server_hostname=self._config.tls_server_name or None,
                 # A login is for this server alone.
                 allow_redirects=False,
@@ -276,6 +277,9 @@ class Transport:
         key = tuple(map(_fingerprint, (login.cert, login.key, self._config.ca)))
         if self._session is not None and self._session_key == key:
             return self._session
+        if self._proxy and (problem := proxy_problem(self._proxy)):
+            what = f"the environment's proxy for {self._config.server} {problem}"
+            raise UnreachableError(what, cluster=self._config.name)
         async with self._opening:
             if self._session is None or self._session_key != key:
                 context = await asyncio.to_thread(ssl_context, self._config, cert=login.cert, key=login.key)
@@ -284,12 +288,7 @@ class Transport:
             return self._session
 
     def _new_session(self, context: Any) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            ssl=True if context is None else context,
-            limit=0,
-            keepalive_timeout=_IDLE_CONNECTION,
-            socket_factory=_kept_alive,
-        )
+        connector = self._new_connector(ssl=True if context is None else context, keepalive_timeout=_IDLE_CONNECTION)
         headers: CIMultiDict[str] = CIMultiDict(
             {
                 "User-Agent": f"fleetui/{__version__} ({platform.system().lower()}/{platform.machine()})",
@@ -302,6 +301,13 @@ class Transport:
         return aiohttp.ClientSession(
             connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_READ_BUFFER
         )
+
+    def _new_connector(self, **settings: Any) -> aiohttp.TCPConnector:
+        if not self._by_socks:
+            return aiohttp.TCPConnector(limit=0, socket_factory=_kept_alive, **settings)
+        from backends.kube.socks import SocksConnector
+
+        return SocksConnector(self._proxy, prepare=_keep_alive, limit=0, **settings)
 
 
 def retry_delay(method: str, error: ClusterError, *, attempt: int, chance: float) -> float | None:
@@ -323,6 +329,12 @@ def retry_delay(method: str, error: ClusterError, *, attempt: int, chance: float
     return delay if read and was_lost(error) else None
 
 
+def _timeout(idle: float) -> aiohttp.ClientTimeout:
+    """`idle` seconds without a byte; `connect` counts a proxy in, which may take a connection and say nothing."""
+    connect = _CONNECT_TIMEOUT
+    return aiohttp.ClientTimeout(total=None, connect=2 * connect, sock_connect=connect, sock_read=idle)
+
+
 def _fingerprint(pem: Pem) -> object:
     if not isinstance(pem, Path):
         return pem
@@ -334,11 +346,15 @@ def _fingerprint(pem: Pem) -> object:
 
 
 def _kept_alive(address: Any) -> socket.socket:
-    """A socket that notices within half a minute that the other side has gone without a word (a VPN that dropped)."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
+    _keep_alive(made)
+    return made
+
+
+def _keep_alive(made: socket.socket) -> None:
+    """Lets a socket notice within half a minute that the other side has gone without a word (a VPN that dropped)."""
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
         if hasattr(socket, name):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made

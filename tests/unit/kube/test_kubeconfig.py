@@ -178,7 +178,7 @@ OIDC = {"idp-issuer-url": "https://idp", "client-id": "kubernetes", "id-token": 
         ),
         (
             {"cluster": {"proxy-url": "socks4://p:1080"}},
-            "asks for a proxy of the kind socks4 (supported: http, https, socks5, socks5h)",
+            "asks for a proxy of the kind socks4; supported are http, https, socks5, socks5h",
         ),
         ({"cluster": {"proxy-url": "p"}}, "cluster c: proxy-url is no URL such as http://proxy.example.com:3128"),
         ({"user": {"tokenFile": "gone"}}, "user u: tokenFile /gone can't be read: No such file or directory"),
