@@ -77,6 +77,17 @@ class Cluster(Protocol):
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription: ...
 
+    async def login(self) -> None:
+        """Logs in anew because the operator asks for it; what waits for the server goes on at once.
+
+        A login that needs a terminal takes that of this process: the caller sees to it that nobody else uses it.
+
+        Raises:
+            RefusedError: another login is going on, or this cluster's has nothing that could be renewed.
+            UnauthorizedError: no login could be had.
+        """
+        ...
+
     async def discover(self, *, refresh: bool = False) -> Discovery:
         """What the server serves; cached, asked again with `refresh`."""
         ...

@@ -69,7 +69,9 @@ class KubeCluster:
     ) -> None:
         self._name = ClusterName(name or context.name)
         self._context = dataclasses.replace(context, name=self._name)
-        self._link = Link(self._name, server=context.server, protected=protected, probe=self._probe)
+        self._link = Link(
+            self._name, server=context.server, protected=protected, insecure=context.insecure, probe=self._probe
+        )
         self._first_look = first_look
         self._transport: Transport | None = None
         self._discovery: Discovery | None = None
@@ -101,6 +103,10 @@ class KubeCluster:
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
+
+    async def login(self) -> None:
+        await (await self._open()).login()
+        self._link.renewed()
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
         known = self._discovery
@@ -239,6 +245,9 @@ class KubeCluster:
         return self._transport
 
     async def _probe(self) -> None:
+        if self._context.problem:
+            # Nothing to find out: the kubeconfig stays as it was read.
+            await asyncio.Event().wait()
         try:
             await (await self._open()).probe(_PROBE, timeout=_PROBE_TIMEOUT)
         except OverloadedError as error:

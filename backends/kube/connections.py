@@ -38,12 +38,16 @@ class Connections:
         config: how the server is reached.
         headers: which every request carries; a name may have several values.
         limit: connections at a time; nobody waits for one, because fewer are asked for.
+        socks: the URL of a SOCKS5 proxy that they all go through; empty for none.
     """
 
-    def __init__(self, config: ContextConfig, *, headers: Mapping[str, Sequence[str]], limit: int) -> None:
+    def __init__(
+        self, config: ContextConfig, *, headers: Mapping[str, Sequence[str]], limit: int, socks: str = ""
+    ) -> None:
         self._config = config
         self._headers = headers
         self._limit = limit
+        self._socks = socks
         self._opening = asyncio.Lock()
         self._line: Line | None = None
         self._retired: set[Line] = set()
@@ -99,11 +103,8 @@ class Connections:
             await old.session.close()
 
     def _new_session(self, context: Any) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            ssl=True if context is None else context,
-            limit=self._limit,
-            keepalive_timeout=_IDLE_CONNECTION,
-            socket_factory=_kept_alive,
+        connector = self._new_connector(
+            ssl=True if context is None else context, limit=self._limit, keepalive_timeout=_IDLE_CONNECTION
         )
         connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment]
         headers: CIMultiDict[str] = CIMultiDict(
@@ -119,6 +120,13 @@ class Connections:
             read_bufsize=_READ_BUFFER,
             middlewares=(_once,),
         )
+
+    def _new_connector(self, **settings: Any) -> aiohttp.TCPConnector:
+        if not self._socks:
+            return aiohttp.TCPConnector(socket_factory=_kept_alive, **settings)
+        from backends.kube.socks import SocksConnector
+
+        return SocksConnector(self._socks, prepare=_keep_alive, **settings)
 
 
 class Line:
@@ -187,11 +195,15 @@ def _fingerprint(pem: Pem) -> object:
 
 
 def _kept_alive(address: Any) -> socket.socket:
-    """A socket that notices within half a minute that the other side has gone without a word (a VPN that dropped)."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
+    _keep_alive(made)
+    return made
+
+
+def _keep_alive(made: socket.socket) -> None:
+    """Lets a socket notice within half a minute that the other side has gone without a word (a VPN that dropped)."""
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
         if hasattr(socket, name):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from backends.kube.proxy import ProxyRefusedError
 from fleetui.model.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -182,6 +183,8 @@ def _words(error: Exception, server: str) -> tuple[str, str]:
     from aiohttp.http_exceptions import ContentEncodingError
 
     if isinstance(error, aiohttp.ClientProxyConnectionError):
+        if isinstance(error.os_error, ProxyRefusedError):
+            return f"the proxy {error.host}:{error.port} does not connect to {server}: {_reason(error)}", ""
         return f"the proxy {error.host}:{error.port} for {server} can't be reached: {_reason(error)}", ""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy for {server} answers {error.status} {one_line(error.message)}", ""
@@ -216,7 +219,9 @@ def _not_connected(error: Exception, server: str) -> tuple[str, str]:
 def _distrust(error: aiohttp.ClientConnectorCertificateError, server: str) -> tuple[str, str]:
     cause = error.certificate_error
     code = getattr(cause, "verify_code", 0)
-    what = f"the certificate of {server}"
+    url = urlsplit(server)
+    of_server = (error.host, error.port) == (url.hostname, url.port or 443)
+    what = f"the certificate of {server if of_server else f'the proxy {error.host}:{error.port}'}"
     # X509_V_ERR codes of OpenSSL: x509_vfy.h.
     if code == 10:
         return f"{what} has expired", ""

@@ -103,6 +103,7 @@ class Link:
         *,
         server: str,
         protected: bool = False,
+        insecure: bool = False,
         probe: Callable[[], Awaitable[None]],
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -111,7 +112,12 @@ class Link:
         self._clock = clock
         self._sleep = sleep
         self._status = ClusterStatus(
-            name=name, state=ClusterState.CONNECTING, since=clock(), server=server, protected=protected
+            name=name,
+            state=ClusterState.CONNECTING,
+            since=clock(),
+            server=server,
+            protected=protected,
+            insecure=insecure,
         )
         self._listeners: list[Listener] = []
         self._watches: dict[Watcher, Exception | None] = {}
@@ -169,6 +175,13 @@ class Link:
         elif isinstance(error, StatusError) and not isinstance(error, OverloadedError) and self._open.is_set():
             self._connected = True
         self._show()
+
+    def renewed(self) -> None:
+        """There is a new login: a server that is not answering is asked now, whenever its next probe was due."""
+        if self._probing is not None:
+            self._probing.cancel()
+            self._probing = None
+            self._suspect()
 
     def forget(self, watcher: Watcher) -> None:
         """A watch was closed."""

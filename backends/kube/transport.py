@@ -29,10 +29,10 @@ from backends.kube.connections import Connections, Interrupted, Line
 from backends.kube.context import ContextConfig
 from backends.kube.credentials import Credentials, Login
 from backends.kube.errors import from_answer, from_exception, not_kubernetes, too_late
-from backends.kube.proxy import proxy_for
+from backends.kube.proxy import proxy_for, proxy_problem
 from backends.kube.retry import pause_after, retry_delay
 from backends.kube.throttle import SLOTS, Throttle
-from fleetui.model.errors import ClusterError, UnauthorizedError
+from fleetui.model.errors import ClusterError, UnauthorizedError, UnreachableError
 
 JSON = "application/json"
 
@@ -94,14 +94,17 @@ class Transport:
         self.requests = requests
         """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
         self._credentials = Credentials(config)
-        self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env) or None
+        self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env)
+        self._by_socks = self._proxy.startswith("socks")
         # kube-apiserver compresses what is longer than 128 KiB, and no watch (apiserver 1.37, writers.go).
         self._encoding = "gzip" if config.compression else "identity"
         self._throttle = throttle or Throttle()
         self._watches = asyncio.Semaphore(_WATCHES)
         # The probe is the one request outside both bounds.
         limit = SLOTS + _WATCHES + 1
-        self._connections = Connections(config, headers=self._credentials.fixed_headers, limit=limit)
+        self._connections = Connections(
+            config, headers=self._credentials.fixed_headers, limit=limit, socks=self._proxy if self._by_socks else ""
+        )
 
     async def request(
         self,
@@ -173,8 +176,13 @@ class Transport:
             async with self._answer(request) as answer:
                 yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
 
+    async def login(self) -> None:
+        """Logs in anew, as `backends.kube.credentials.Credentials.renew` does."""
+        await self._credentials.renew()
+
     async def close(self) -> None:
         """Closes all connections; a request in progress fails."""
+        await self._credentials.close()
         await self._connections.close()
 
     # --- how often --------------------------------------------------------------------------------------------------
@@ -259,6 +267,9 @@ class Transport:
         return await self._ask(request, renewed)
 
     async def _ask(self, request: _Request, login: Login) -> tuple[Line, aiohttp.ClientResponse]:
+        if self._proxy and (problem := proxy_problem(self._proxy)):
+            what = f"the environment's proxy for {self._config.server} {problem}"
+            raise UnreachableError(what, cluster=self._config.name)
         line = await self._connections.take(login)
         try:
             self.requests[request.verb] += 1
@@ -288,7 +299,7 @@ class Transport:
                 data=_sendable(request.body),
                 headers=headers,
                 timeout=request.timeout,
-                proxy=self._proxy,
+                proxy=None if self._by_socks else self._proxy or None,
                 server_hostname=self._config.tls_server_name or None,
                 # A login is for this server alone.
                 allow_redirects=False,
@@ -322,7 +333,9 @@ def _sendable(body: bytes) -> bytes | BytesIO | None:
 
 
 def _timeout(*, read: float, total: float | None = None) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=total, connect=_CONNECT_TIMEOUT, sock_read=read)
+    """`read` seconds without a byte; `connect` counts a proxy in, which may take a connection and say nothing."""
+    connect = _CONNECT_TIMEOUT
+    return aiohttp.ClientTimeout(total=total, connect=2 * connect, sock_connect=connect, sock_read=read)
 
 
 def _is_past(until: float | None, delay: float) -> bool:

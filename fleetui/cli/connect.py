@@ -80,7 +80,10 @@ class Connection:
         self.stores: tuple[LiveStore, ...] = tuple(
             LiveStore(
                 KubeCluster(
-                    kubeconfig.context(name), name=name, protected=settings.protects(name), first_look=first_look
+                    kubeconfig.context_or_problem(name),
+                    name=name,
+                    protected=settings.protects(name),
+                    first_look=first_look,
                 )
             )
             for name in names

@@ -150,6 +150,12 @@ class LiveFleet:
         listener(self._as_of_now(ChangeSet(apps=dict(self._apps), clusters=dict(self._clusters))))
         return subscription
 
+    async def login(self, cluster: ClusterName) -> None:
+        store = self._stores.get(cluster)
+        if store is None:
+            raise MissingError(f"the fleet has no cluster {cluster}")
+        await store.api.login()
+
     async def loaded(self) -> None:
         if self._loading():
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

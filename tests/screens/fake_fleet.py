@@ -112,6 +112,7 @@ class FakeFleet:
         self.manifests: dict[ObjectRef, Obj | Exception] = {}
         self.plans: dict[ActionKind, Plan | Exception] = {}
         self.outcome: Outcome | Exception | None = None
+        self.logins: dict[ClusterName, Exception] = {}
         self.executed: list[Action] = []
         self.planned: list[Action] = []
         self.asked: list[str] = []
@@ -173,6 +174,9 @@ class FakeFleet:
         )
         for listener in list(self._listeners):
             self._loop.call_soon_threadsafe(listener, change)
+
+    async def login(self, cluster: ClusterName) -> None:
+        await self._answer("login", self.logins.get(cluster))
 
     async def loaded(self) -> None:
         return None

@@ -76,6 +76,7 @@ class FakeCluster:
         self.objects: dict[ObjectRef, Obj] = {}
         self.writes: list[tuple[str, str, Any]] = []
         self.discoveries = 0
+        self.logins = 0
         self.away: Exception | None = None
         self.answer: Callable[[str, str, Any], Obj] = lambda verb, name, body: body if isinstance(body, dict) else {}
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
@@ -98,6 +99,9 @@ class FakeCluster:
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         self._status_listeners.append(listener)
         return Closing(lambda: self._status_listeners.remove(listener))
+
+    async def login(self) -> None:
+        self.logins += 1
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
         self.discoveries += 1
