@@ -30,7 +30,7 @@ from fleetui import __version__
 
 if TYPE_CHECKING:
     from backends.kube.context import ContextConfig, Pem
-    from backends.kube.informer import Source, Stream
+    from backends.kube.reading import Source, Stream
 
 MOST = 8
 """Contexts that are looked at; who has more is not waiting for one of them."""
@@ -42,10 +42,12 @@ PAGE = 100
 """Objects asked for: more than a screen shows, and a fifth of the work of a page as informers ask for it. The next page
 follows from its continue token, whatever its limit."""
 LIMIT = 500
-"""Of the request that the page stands for: `backends.kube.informer.PAGE`."""
+"""Of the request that the page stands for: `backends.kube.reading.PAGE`."""
 HEAD = struct.Struct(">HBQ")
 FAILED, PLAIN, GZIP = 0, 1, 2
 """As in `backends.kube.firstlook_child`, which would bring the network with it."""
+JSON = "application/json"
+"""The only form in which a page is asked for."""
 _GZIP_WINDOW = 31
 _CHILD = Path(__file__).with_name("firstlook_child.py")
 
@@ -198,16 +200,16 @@ class LookingSource:
         self._transport = transport
         self._counted = counted
 
-    async def request(self, method: str, path: str, *, query: dict[str, str], verb: str) -> bytes:
-        page = await self._look.page(self._context, path, query)
+    async def request(self, method: str, path: str, *, query: dict[str, str], accept: str, verb: str) -> bytes:
+        page = await self._look.page(self._context, path, query) if accept == JSON else None
         if page is not None:
             self._counted()
             return page
-        return await (await self._transport()).request(method, path, query=query, verb=verb)
+        return await (await self._transport()).request(method, path, query=query, accept=accept, verb=verb)
 
     @asynccontextmanager
-    async def stream(self, path: str, *, query: dict[str, str], idle: float) -> AsyncIterator[Stream]:
-        async with (await self._transport()).stream(path, query=query, idle=idle) as stream:
+    async def stream(self, path: str, *, query: dict[str, str], idle: float, accept: str) -> AsyncIterator[Stream]:
+        async with (await self._transport()).stream(path, query=query, idle=idle, accept=accept) as stream:
             yield stream
 
 
@@ -250,7 +252,7 @@ def _target(context: ContextConfig, path: str) -> dict[str, Any]:
     headers = {
         "Host": url.netloc,
         "Connection": "close",
-        "Accept": "application/json",
+        "Accept": JSON,
         "Accept-Encoding": "gzip" if context.compression else "identity",
         "User-Agent": f"fleetui/{__version__}",
     }

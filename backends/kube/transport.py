@@ -177,14 +177,14 @@ class Transport:
         await self._send(_Request("GET", path, verb=_PROBE, headers={"Accept": "*/*"}, timeout=limit))
 
     @asynccontextmanager
-    async def stream(self, path: str, *, query: Query, idle: float) -> AsyncIterator[Stream]:
+    async def stream(self, path: str, *, query: Query, idle: float, accept: str = JSON) -> AsyncIterator[Stream]:
         """A watch that the server has accepted; `idle` seconds without a byte end it.
 
         Raises:
             ClusterError: it was not accepted.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=idle)
-        request = _Request("GET", path, verb="WATCH", headers={"Accept": JSON}, timeout=timeout, query=query)
+        request = _Request("GET", path, verb="WATCH", headers={"Accept": accept}, timeout=timeout, query=query)
         answer = await self._answer(request)
         try:
             yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
