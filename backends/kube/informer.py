@@ -19,6 +19,7 @@ from typing import Protocol
 from backends.kube.backoff import Backoff
 from backends.kube.reading import PAGE, Reader, Stream
 from backends.kube.selection import Query
+from backends.kube.streaming import Streaming
 from backends.kube.turns import turn
 from fleetui.model.errors import (
     ClusterError,
@@ -63,7 +64,7 @@ class Informer:
 
     Args:
         name: what it is about, for the log.
-        streams: whether the server is one that can stream a list (KEP-3157); asked before each list.
+        streaming: whether a list is to be streamed (KEP-3157); asked before each.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Informer:
         *,
         name: str,
         monitor: Monitor,
-        streams: Callable[[], bool] = lambda: False,
+        streaming: Streaming,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -81,7 +82,7 @@ class Informer:
         self._sink = sink
         self._monitor = monitor
         self._name = name
-        self._streams = streams
+        self._streaming = streaming
         self._sleep = sleep
         self._clock = clock
         self._backoff = Backoff()
@@ -91,6 +92,7 @@ class Informer:
         """What a list must not be older than; empty: the newest, as etcd has it."""
         self._broken_streams = 0
         self._initial = False
+        self._began = 0.0
         self._whole = False
 
     async def run(self) -> None:
@@ -117,7 +119,7 @@ class Informer:
                 await self._sleep(self._backoff.pause(None))
 
     async def _list_and_watch(self) -> bool:
-        if not self._version and self._streams() and self._broken_streams < _STREAMS:
+        if not self._version and self._streaming.pays and self._broken_streams < _STREAMS:
             try:
                 return await self._watch(self._initial_query(), initial=True)
             except (GoneError, OverloadedError):
@@ -203,8 +205,8 @@ class Informer:
         Raises:
             ClusterError: the watch was not accepted, or the server ended it with an ERROR event.
         """
-        began, told = self._clock(), False
-        self._initial = initial
+        told = False
+        self._began, self._initial = self._clock(), initial
         query = query | {"timeoutSeconds": str(random.randint(*_WATCH_SECONDS))}
         try:
             async with self._reader.stream(query, idle=_IDLE) as stream:
@@ -225,7 +227,7 @@ class Informer:
         if self._initial:
             self._broken_streams += 1
             return False
-        if self._clock() - began >= _SHORT:
+        if self._clock() - self._began >= _SHORT:
             self._backoff.reset()
             return True
         return told
@@ -280,6 +282,7 @@ class Informer:
         if self._initial and ends_initial:
             self._initial = False
             self._broken_streams = 0
+            self._streaming.took(self._clock() - self._began)
             self._reached(version)
             self._sink.listed()
         else:

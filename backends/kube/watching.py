@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from backends.kube.link import Link
 from backends.kube.paths import Paths
 from backends.kube.selection import Selection
+from backends.kube.streaming import Streaming
 from fleetui.model.errors import InvalidError
 from fleetui.model.objects import ApiResource
 from fleetui.ports import Subscription, WatchSink
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from backends.kube.firstlook import FirstLook
     from backends.kube.reading import Source
     from backends.kube.transport import Transport
-
-_STREAMING = (1, 34)
-"""From this version on a list is streamed unless it has been switched off (the gate WatchList: on in 1.32, off again in
-1.33, on for good from 1.34; apiserver v0.37 pkg/features/kube_features.go)."""
 
 
 class Watches:
@@ -53,6 +50,7 @@ class Watches:
         self._link = link
         self._first_look = first_look
         self._requests = requests
+        self._streaming = Streaming(lambda: link.status.version)
         self._running: set[_Watch] = set()
 
     def start(self, resource: ApiResource, sink: WatchSink, selection: Selection) -> Subscription:
@@ -85,7 +83,7 @@ class Watches:
             sink,
             name=f"{self._name}: {resource.full_name}",
             monitor=self._link,
-            streams=self._streams,
+            streaming=self._streaming,
         )
         try:
             await informer.run()
@@ -105,17 +103,6 @@ class Watches:
         if self._first_look.looks_at(self._name):
             self._link.asked()
         return LookingSource(self._first_look, self._name, self._open, counted=lambda: self._requests.update(["LIST"]))
-
-    def _streams(self) -> bool:
-        """Whether the server is known to stream lists; before discovery nothing is known."""
-        return version_of(self._link.status.version) >= _STREAMING
-
-
-def version_of(text: str) -> tuple[int, int]:
-    """``v1.37.2-gke.1`` -> ``(1, 37)``; of what is no version, ``(0, 0)``."""
-    major, _, rest = text.removeprefix("v").partition(".")
-    minor = rest.partition(".")[0]
-    return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else (0, 0)
 
 
 class _Watch:
