@@ -38,7 +38,8 @@ _WATCH_SECONDS = (300, 600)
 """How long the server is asked to keep a watch, at random, so that watches do not all end at once."""
 _IDLE = 200.0
 """Seconds without a byte after which a watch counts as dead. Where nothing happens, kube-apiserver 1.37 sends the
-first bookmark after 120 seconds and one each minute from then on."""
+first bookmark after 120 seconds and one each minute from then on. But asked for a version that it has not come to, as
+after etcd was restored, it says nothing at all until it gets there: who hears nothing from the start lists again."""
 _INITIAL_IDLE = 10.0
 """Seconds without a byte after which a streaming list that has not ended is taken for one of a server that does not
 know how (an aggregated one, say): it would go on for ever. client-go begins to warn then."""
@@ -91,7 +92,7 @@ class Informer:
         self._seen = ""
         """What a list must not be older than; empty: the newest, as etcd has it."""
         self._broken_streams = 0
-        self._initial = False
+        self._initial = self._told = False
         self._began = 0.0
         self._whole = False
 
@@ -205,8 +206,7 @@ class Informer:
         Raises:
             ClusterError: the watch was not accepted, or the server ended it with an ERROR event.
         """
-        told = False
-        self._began, self._initial = self._clock(), initial
+        self._began, self._initial, self._told = self._clock(), initial, False
         query = query | {"timeoutSeconds": str(random.randint(*_WATCH_SECONDS))}
         try:
             async with self._reader.stream(query, idle=_IDLE) as stream:
@@ -217,7 +217,7 @@ class Informer:
                     await self._take(lines)
                     self._monitor.succeeded(self)
                     self._backoff.reset()
-                    told = True
+                    self._told = True
         except GoneError as error:
             # Not only too old: a server of another life has not come as far yet, and what it has is older.
             self._version = ""
@@ -230,7 +230,7 @@ class Informer:
         if self._clock() - self._began >= _SHORT:
             self._backoff.reset()
             return True
-        return told
+        return self._told
 
     async def _next(self, stream: Stream) -> list[bytes]:
         try:
@@ -242,6 +242,8 @@ class Informer:
         except UnreachableError as error:
             # A cut is no failure yet: whether the server still answers shows when the watch is asked for again.
             _log.info("%s: the watch was cut: %s", self._name, error)
+            if isinstance(error.__cause__, TimeoutError) and not self._told:
+                self._version = ""
             return []
 
     async def _take(self, lines: list[bytes]) -> None:

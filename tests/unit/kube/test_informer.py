@@ -445,6 +445,14 @@ async def test_a_silent_watch_is_asked_for_again(monkeypatch: pytest.MonkeyPatch
         assert it.sink.errors == []
 
 
+async def test_a_watch_that_says_nothing_from_the_start_means_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.kube.informer._IDLE", 0.05)
+    async with watched(page([], "10"), hanging(), TOO_LARGE, page([], "5"), watch()) as it:
+        await it.cycles(3)
+        assert [asked.query.get("resourceVersion") for asked in it.script.asked] == [None, "10", "10", None, "5"]
+        assert it.sink.errors == []
+
+
 @pytest.mark.parametrize(
     "refusal",
     [
