@@ -13,6 +13,7 @@ import dataclasses
 import importlib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,6 +23,7 @@ from backends.kube.context import ContextConfig
 from backends.kube.link import Link
 from backends.kube.paths import Paths, written
 from backends.kube.selection import Selection
+from backends.kube.served import ServedKinds, noticing
 from backends.kube.watching import Watches
 from fleetui.model.errors import ClusterError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
@@ -29,6 +31,7 @@ from fleetui.model.status import ClusterStatus
 from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
 
 if TYPE_CHECKING:
+    from backends.kube.discovery_cache import DiscoveryCache
     from backends.kube.firstlook import FirstLook
     from backends.kube.transport import Transport
     from fleetui.ports import Cluster
@@ -50,6 +53,7 @@ class KubeCluster:
         name: under which the fleet knows it; default: the context's.
         protected: whether actions on it want its name typed.
         first_look: where the first page of a list may have been asked for already.
+        cache: the folder in which what servers serve is kept; None: it is kept in memory alone.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class KubeCluster:
         name: str = "",
         protected: bool = False,
         first_look: FirstLook | None = None,
+        cache: Path | None = None,
     ) -> None:
         self._name = ClusterName(name or context.name)
         self._context = dataclasses.replace(context, name=self._name)
@@ -66,8 +71,9 @@ class KubeCluster:
         self._paths = Paths(self._name)
         self._first_look = first_look
         self._transport: Transport | None = None
-        self._discovery: Discovery | None = None
-        self._discovering = asyncio.Lock()
+        self._served = ServedKinds(
+            self._name, open_transport=self._open, link=self._link, cache=_kept_in(cache, self._context)
+        )
         self.requests: Counter[str] = Counter()
         """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
         self._watches = Watches(
@@ -95,25 +101,7 @@ class KubeCluster:
         return self._link.on_status(listener)
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
-        known = self._discovery
-        async with self._discovering:
-            # Whoever waited for the lock takes what was found meanwhile.
-            if self._discovery is None or (refresh and self._discovery is known):
-                self._discovery = await self._discover()
-            return self._discovery
-
-    async def _discover(self) -> Discovery:
-        transport = await self._open()
-        from backends.kube.discovery import discover
-
-        try:
-            found = await discover(transport, cluster=self._name)
-        except ClusterError as error:
-            self._link.failed(error)
-            raise
-        self._link.succeeded()
-        self._link.served(found.version)
-        return found
+        return await self._served.discover(refresh=refresh)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -147,6 +135,7 @@ class KubeCluster:
         fields: str = "",
         metadata_only: bool = False,
     ) -> Subscription:
+        sink = noticing(resource, sink, self._served.age)
         return self._watches.start(resource, sink, Selection(namespace, labels, fields, metadata_only))
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -270,6 +259,20 @@ class KubeCluster:
 
     def _unreadable(self, what: str) -> StatusError:
         return StatusError(f"{self.server} does not answer {what} as a Kubernetes API server does", cluster=self._name)
+
+
+def _kept_in(folder: Path | None, context: ContextConfig) -> Callable[[], DiscoveryCache] | None:
+    """The place of what this server serves; the same URL may lead to another cluster tomorrow (a tunnel, kind)."""
+    if folder is None:
+        return None
+
+    def place() -> DiscoveryCache:
+        from backends.kube.discovery_cache import DiscoveryCache
+
+        way = (context.server, context.tls_server_name, context.proxy_url, context.ca)
+        return DiscoveryCache(folder, identity=repr(way))
+
+    return place
 
 
 def _write_query(field_manager: str, *, dry_run: bool) -> dict[str, str]:

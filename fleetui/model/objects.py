@@ -192,11 +192,26 @@ class Discovery:
         return self._exact.get((group, version, str(obj.get("kind", ""))))
 
     def find(self, word: str) -> list[ApiResource]:
-        """What a person may mean by `word`: plural, singular, short name or kind, with ``.group`` or without."""
-        name, _, group = word.lower().partition(".")
-        return [
-            resource
-            for resource in self._preferred.values()
-            if (not group or resource.group == group)
-            and name in {resource.plural, resource.singular, resource.kind.lower(), *resource.short_names}
-        ]
+        """What a person may mean by `word`, the likeliest first; more than one is for the person to choose from.
+
+        As kubectl has it (apimachinery v0.37 pkg/api/meta/restmapper.go, client-go v0.37 restmapper/shortcut.go):
+        ``NAME``, ``NAME.GROUP`` or ``NAME.VERSION.GROUP``, where NAME is plural, singular, kind or short name, in any
+        case; the beginning of a group will do where no group is called just so; a whole name goes before a short one.
+        """
+        name, _, rest = word.lower().partition(".")
+        version, dot, group = rest.partition(".")
+        if dot:
+            exact = [resource for resource in self._all if (resource.version, resource.group) == (version, group)]
+            if found := _called(name, exact):
+                return found
+        served = self._preferred.values()
+        if not rest:
+            return _called(name, served)
+        inside = _called(name, [resource for resource in served if resource.group == rest])
+        return inside or _called(name, [resource for resource in served if resource.group.startswith(rest)])
+
+
+def _called(name: str, resources: Iterable[ApiResource]) -> list[ApiResource]:
+    resources = tuple(resources)
+    whole = [found for found in resources if name in (found.plural, found.singular, found.kind.lower())]
+    return whole or [found for found in resources if name in found.short_names]
