@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -221,6 +222,27 @@ async def test_takers_share_a_watch_that_ends_with_the_last(plane: Plane, unique
         assert not store.of_kind("", "ConfigMap")
         assert cluster.requests == {"CREATE": 2, "LIST": 1, "WATCH": 1}
         store.close()
+
+
+async def test_a_new_start_downloads_no_discovery(plane: Plane, tmp_path: Path) -> None:
+    config = load([plane.kubeconfig()]).context()
+    folder, found = tmp_path / "discovery", []
+    for _ in range(2):
+        cluster = KubeCluster(config, cache=folder)
+        found.append(await cluster.discover())
+        assert cluster.requests == {"DISCOVER": 3}
+        assert cluster.status.version == found[0].version
+        await cluster.close()
+    assert list(found[0]) == list(found[1])
+    assert found[1].by_kind("apps", "Deployment") is not None
+    (kept,) = folder.iterdir()
+    # What comes from the file and not from the server: the tags still hold, so nothing else can have been sent.
+    kept.write_bytes(kept.read_bytes().replace(b'"deployments"', b'"from-the-file"'))
+    cluster = KubeCluster(config, cache=folder)
+    deployment = (await cluster.discover()).by_kind("apps", "Deployment")
+    assert deployment is not None
+    assert deployment.plural == "from-the-file"
+    await cluster.close()
 
 
 @pytest.mark.real
