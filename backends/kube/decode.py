@@ -98,9 +98,14 @@ def stored_metadata(resource: ApiResource, raw: msgspec.Raw) -> StoredObject:
 
 
 def _stored(resource: ApiResource, meta: Meta, text: bytes, *, whole: bool) -> StoredObject:
-    # Thousands of objects share a namespace: one string will do.
+    # Thousands of objects share a namespace, or a kind of owner: one string will do.
     namespace = sys.intern(meta.namespace)
     msgspec.structs.force_setattr(meta, "namespace", namespace)
+    for owner in meta.owner_references or ():
+        msgspec.structs.force_setattr(owner, "api_version", sys.intern(owner.api_version))
+        msgspec.structs.force_setattr(owner, "kind", sys.intern(owner.kind))
+    if meta.finalizers:
+        msgspec.structs.force_setattr(meta, "finalizers", tuple(map(sys.intern, meta.finalizers)))
     annotations = meta.annotations or {}
     for key in [key for key, value in annotations.items() if len(value) > LONG]:
         del annotations[key]

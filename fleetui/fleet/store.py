@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from fleetui.engine.application import TRACKING_ID
 from fleetui.fleet.feed import Feed, FeedKey
+from fleetui.fleet.index import Index
 from fleetui.fleet.subscription import Once, enlist
 from fleetui.model.errors import ClusterError
 from fleetui.model.objects import ApiResource, ObjectRef, StoredObject, is_older
@@ -36,8 +37,8 @@ class LiveStore:
         self._feeds: dict[FeedKey, Feed] = {}
         self._feeds_of: dict[tuple[str, str], list[Feed]] = {}
         self._kinds: dict[tuple[str, str], dict[ObjectRef, StoredObject]] = {}
-        self._tracked: dict[str, set[ObjectRef]] = {}
-        self._owned: dict[str, set[ObjectRef]] = {}
+        self._tracked = Index()
+        self._owned = Index()
         self._listeners: list[LiveListener] = []
         self._watch_listeners: list[WatchListener] = []
 
@@ -97,10 +98,10 @@ class LiveStore:
         return tuple(self._kinds.get((group, kind), {}).values())
 
     def tracked(self, tracking_app: str) -> Iterable[StoredObject]:
-        return self._resolve(self._tracked.get(tracking_app, ()))
+        return self._resolve(self._tracked.get(tracking_app))
 
     def owned(self, uid: str) -> Iterable[StoredObject]:
-        return self._resolve(self._owned.get(uid, ()))
+        return self._resolve(self._owned.get(uid))
 
     def subscribe(self, listener: LiveListener) -> Subscription:
         """Calls `listener` once for each object that changed or went, after the store has it."""
@@ -214,25 +215,21 @@ class LiveStore:
             del self._kinds[known.ref.group_kind]
 
     def _index(self, obj: StoredObject) -> None:
-        for index, key in self._index_keys(obj):
-            index.setdefault(key, set()).add(obj.ref)
+        for index, word in self._words(obj):
+            index.add(word, obj.ref)
 
     def _unindex(self, obj: StoredObject) -> None:
-        for index, key in self._index_keys(obj):
-            refs = index.get(key)
-            if refs is not None:
-                refs.discard(obj.ref)
-                if not refs:
-                    del index[key]
+        for index, word in self._words(obj):
+            index.discard(word, obj.ref)
 
-    def _index_keys(self, obj: StoredObject) -> list[tuple[dict[str, set[ObjectRef]], str]]:
-        keys = [(self._owned, owner.uid) for owner in obj.meta.owner_references or () if owner.uid]
+    def _words(self, obj: StoredObject) -> list[tuple[Index, str]]:
+        words = [(self._owned, owner.uid) for owner in obj.meta.owner_references or () if owner.uid]
         tracking = (obj.meta.annotations or {}).get(TRACKING_ID, "")
         app, colon, _ = tracking.partition(":")
-        return [*keys, (self._tracked, app)] if colon else keys
+        return [*words, (self._tracked, app)] if colon else words
 
     def _resolve(self, refs: Iterable[ObjectRef]) -> tuple[StoredObject, ...]:
-        found = (self.get(ref) for ref in tuple(refs))
+        found = map(self.get, refs)
         return tuple(obj for obj in found if obj is not None)
 
     def _tell(self, obj: StoredObject, *, deleted: bool) -> None:

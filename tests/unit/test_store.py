@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import msgspec
 import pytest
 
+from backends.kube import decode
 from fleetui.fleet.store import LiveStore
 from fleetui.model.errors import ClusterError, ForbiddenError
-from fleetui.model.objects import StoredObject
+from fleetui.model.objects import ApiResource, StoredObject
 from fleetui.ports import Subscription
 from tests.unit.fakes import CONFIG_MAP, NAMESPACE, FakeCluster, config_map, manifest, stored
 
@@ -320,3 +322,46 @@ def test_another_object_under_the_same_name_is_a_delete_and_an_add(cluster: Fake
     watch.lists(config_map("a", uid="new", resourceVersion="7"))
     assert told == [("former", True), ("new", False)]
     assert [obj.uid for obj in store.of_kind("", "ConfigMap")] == ["new"]
+
+
+# --- what it costs ------------------------------------------------------------------------------------------------
+
+
+def test_held_objects_are_nothing_to_the_collector(cluster: FakeCluster, store: LiveStore) -> None:
+    resource = ApiResource("", "v1", "Pod", "pods", namespaced=True)
+    store.want(resource)
+    gc.collect()
+    before = len(gc.get_objects())
+    cluster.watches[0].lists(*(decode.stored(resource, pod(number)) for number in range(1000)))
+    # The first collection finds out that the tuples hold nothing that could lead back to them.
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50
+    assert len(names(store.of_kind("", "Pod"))) == 1000
+    assert names(store.owned("owner-7")) == names(store.tracked("app-7")) == {"pod-7"}
+
+
+def test_what_many_objects_share_is_held_once() -> None:
+    resource = ApiResource("", "v1", "Pod", "pods", namespaced=True)
+    one, other = (decode.stored(resource, pod(number)) for number in (1, 2))
+    assert one.ref.namespace is other.ref.namespace is one.meta.namespace
+    (mine,), (theirs,) = one.meta.owner_references or (), other.meta.owner_references or ()
+    assert mine.kind is theirs.kind
+    assert mine.api_version is theirs.api_version
+    assert one.meta.finalizers is not None
+    assert other.meta.finalizers is not None
+    assert one.meta.finalizers[0] is other.meta.finalizers[0]
+
+
+def pod(number: int) -> msgspec.Raw:
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": f"owner-{number}"}
+    metadata = {
+        "name": f"pod-{number}",
+        "namespace": "team",
+        "uid": f"uid-{number}",
+        "resourceVersion": str(number),
+        "labels": {"app": f"app-{number}"},
+        "annotations": {"argocd.argoproj.io/tracking-id": f"app-{number}:/Pod:team/pod-{number}"},
+        "ownerReferences": [owner],
+        "finalizers": ["example.com/keep"],
+    }
+    return msgspec.Raw(msgspec.json.encode({"metadata": metadata, "spec": {"nodeName": "n"}}))
