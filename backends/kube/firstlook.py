@@ -123,15 +123,20 @@ class FirstLook:
         """The answer to this request, once; None where there is none, and none in time."""
         if (path, dict(query)) != self._asked or (waiting := self._pages.pop(context, None)) is None:
             return None
-        if not waiting.there.is_set():
+        if not waiting.there.done():
             import asyncio
 
-            if not await asyncio.to_thread(waiting.there.wait, max(0.0, self._deadline - self._clock())):
+            # Without a thread: there are few, and servers that hang may be many.
+            coming = asyncio.shield(asyncio.wrap_future(waiting.there))
+            try:
+                await asyncio.wait_for(coming, max(0.0, self._deadline - self._clock()))
+            except TimeoutError:
                 self._process.kill()
                 return None
-        if waiting.body is not None:
+        body = waiting.there.result()
+        if body is not None:
             self._served_at = self._clock()
-        return waiting.body
+        return body
 
     async def breathe(self) -> None:
         """Returns when the rows of a page that was just handed out have had their time to be painted."""
@@ -153,7 +158,7 @@ class FirstLook:
         try:
             while (answer := _answer(self._process.stdout)) is not None:
                 number, body = answer
-                self._numbered[number].came(body)
+                self._numbered[number].there.set_result(body)
         except Exception:  # whatever came is not what the other process sends: as good as nothing
             self._process.kill()
         finally:
@@ -162,19 +167,19 @@ class FirstLook:
                 with suppress(OSError):
                     stream.close()
             for page in self._numbered:
-                page.there.set()
+                if not page.there.done():
+                    page.there.set_result(None)
 
 
 class _Page:
     """One answer: none yet, or, once it is `there`, its body; None where it is none to use."""
 
     def __init__(self) -> None:
-        self.there = threading.Event()
-        self.body: bytes | None = None
+        from concurrent.futures import Future  # not before the other process is at work
 
-    def came(self, body: bytes | None) -> None:
-        self.body = body
-        self.there.set()
+        self.there: Future[bytes | None] = Future()
+        # Running, it can't be cancelled by who does not wait any longer.
+        self.there.set_running_or_notify_cancel()
 
 
 class LookingSource:

@@ -28,6 +28,7 @@ from backends.kube.credentials import Credentials, Login
 from backends.kube.errors import from_answer, from_exception, was_lost
 from backends.kube.etag import Tag
 from backends.kube.proxy import proxy_for
+from backends.kube.resolver import Resolver
 from backends.kube.tls import ssl_context
 from fleetui import __version__
 from fleetui.model.errors import ClusterError, OverloadedError, UnauthorizedError
@@ -287,6 +288,7 @@ class Transport:
             limit=0,
             keepalive_timeout=_IDLE_CONNECTION,
             socket_factory=_kept_alive,
+            resolver=Resolver(),
         )
         headers: CIMultiDict[str] = CIMultiDict(
             {
