@@ -23,6 +23,7 @@ from multidict import CIMultiDict
 
 from backends.kube.context import ContextConfig, Pem
 from backends.kube.credentials import Login
+from backends.kube.resolver import Resolver
 from backends.kube.tls import ssl_context
 from fleetui import __version__
 
@@ -123,7 +124,7 @@ class Connections:
 
     def _new_connector(self, **settings: Any) -> aiohttp.TCPConnector:
         if not self._socks:
-            return aiohttp.TCPConnector(socket_factory=_kept_alive, **settings)
+            return aiohttp.TCPConnector(socket_factory=_kept_alive, resolver=Resolver(), **settings)
         from backends.kube.socks import SocksConnector
 
         return SocksConnector(self._socks, prepare=_keep_alive, **settings)

@@ -29,6 +29,7 @@ from backends.kube.connections import Connections, Interrupted, Line
 from backends.kube.context import ContextConfig
 from backends.kube.credentials import Credentials, Login
 from backends.kube.errors import from_answer, from_exception, not_kubernetes, too_late
+from backends.kube.etag import Tag
 from backends.kube.proxy import proxy_for, proxy_problem
 from backends.kube.retry import pause_after, retry_delay
 from backends.kube.throttle import SLOTS, Throttle
@@ -58,6 +59,7 @@ class _Request:
     timeout: aiohttp.ClientTimeout
     query: Query = field(default_factory=dict)
     body: bytes = b""
+    tag: Tag | None = None
     waits_for: str = "its turn"
     """What it waits for now, in words; a request that is too late says so."""
     sent: bool = False
@@ -118,6 +120,7 @@ class Transport:
         verb: str = "",
         urgent: bool = False,
         deadline: float | None = None,
+        tag: Tag | None = None,
     ) -> bytes:
         """The body of a successful answer.
 
@@ -129,16 +132,17 @@ class Transport:
             urgent: a person waits for it: it goes before the others.
             deadline: seconds for all of it, waiting and further tries included; the server is told of it too. None:
                 its turn is waited for, and each try has a minute (a list: as long as bytes come).
+            tag: of what is at hand: where that is still the answer, an empty body comes, and the tag says so.
 
         Raises:
             ClusterError: no answer, none in time, or one that is no success.
         """
         verb = verb or _VERBS.get(method, method)
-        headers = {"Accept": accept, "Accept-Encoding": self._encoding}
+        headers = {"Accept": accept, "Accept-Encoding": self._encoding} | (tag.headers if tag else {})
         if body:
             headers["Content-Type"] = content_type
         timeout = _timeout(read=_ANSWER_TIMEOUT, total=None if verb == "LIST" else _ANSWER_TIMEOUT)
-        request = _Request(method, path, verb, headers, timeout, query or {}, body)
+        request = _Request(method, path, verb, headers, timeout, query or {}, body, tag)
         if deadline is None:
             return await self._persist(request, urgent=urgent, until=None)
         until = asyncio.get_running_loop().time() + deadline
@@ -160,14 +164,14 @@ class Transport:
         await self._send(_Request("GET", path, _PROBE, headers, aiohttp.ClientTimeout(total=timeout)))
 
     @asynccontextmanager
-    async def stream(self, path: str, *, query: Query, idle: float) -> AsyncIterator[Stream]:
+    async def stream(self, path: str, *, query: Query, idle: float, accept: str = JSON) -> AsyncIterator[Stream]:
         """A watch that the server has accepted; `idle` seconds without a byte end it.
 
         Raises:
             ClusterError: it was not accepted.
         """
         # Uncompressed: a proxy that compresses holds events back until it has enough of them.
-        headers = {"Accept": JSON, "Accept-Encoding": "identity"}
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
         request = _Request("GET", path, "WATCH", headers, _timeout(read=idle), query)
         async with self._watches:
             # It waits for its turn and then leaves: open watches take no place from requests.
@@ -278,7 +282,10 @@ class Transport:
                 self._asked()
             request.waits_for, request.sent = "an answer", True
             answer = await self._exchange(line.session, request, login=login)
-            await self._insist(answer, request)
+            if request.tag is not None:
+                request.tag.answered(answer.status, answer.headers)
+            if request.tag is None or not request.tag.unchanged:
+                await self._insist(answer, request)
             if told:
                 self._answered()
             return line, answer
