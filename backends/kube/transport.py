@@ -26,7 +26,9 @@ from yarl import URL
 from backends.kube.context import ContextConfig, Pem
 from backends.kube.credentials import Credentials, Login
 from backends.kube.errors import from_answer, from_exception, was_lost
+from backends.kube.etag import Tag
 from backends.kube.proxy import proxy_for
+from backends.kube.resolver import Resolver
 from backends.kube.tls import ssl_context
 from fleetui import __version__
 from fleetui.model.errors import ClusterError, OverloadedError, UnauthorizedError
@@ -59,6 +61,7 @@ class _Request:
     timeout: aiohttp.ClientTimeout
     query: Query | None = None
     body: bytes = b""
+    tag: Tag | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -141,6 +144,7 @@ class Transport:
         content_type: str = JSON,
         accept: str = JSON,
         verb: str = "",
+        tag: Tag | None = None,
     ) -> bytes:
         """The body of a successful answer.
 
@@ -150,11 +154,12 @@ class Transport:
         Args:
             path: percent-encoded where that is needed.
             verb: what the request counts as; default: by its method.
+            tag: of what is at hand: where that is still the answer, an empty body comes, and the tag says so.
         """
-        headers = {"Accept": accept} | ({"Content-Type": content_type} if body else {})
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if body else {}) | (tag.headers if tag else {})
         verb = verb or _VERBS.get(method, method)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_ANSWER_TIMEOUT)
-        request = _Request(method, path, verb=verb, headers=headers, timeout=timeout, query=query, body=body)
+        request = _Request(method, path, verb=verb, headers=headers, timeout=timeout, query=query, body=body, tag=tag)
         attempt = 0
         while True:
             try:
@@ -177,14 +182,14 @@ class Transport:
         await self._send(_Request("GET", path, verb=_PROBE, headers={"Accept": "*/*"}, timeout=limit))
 
     @asynccontextmanager
-    async def stream(self, path: str, *, query: Query, idle: float) -> AsyncIterator[Stream]:
+    async def stream(self, path: str, *, query: Query, idle: float, accept: str = JSON) -> AsyncIterator[Stream]:
         """A watch that the server has accepted; `idle` seconds without a byte end it.
 
         Raises:
             ClusterError: it was not accepted.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=idle)
-        request = _Request("GET", path, verb="WATCH", headers={"Accept": JSON}, timeout=timeout, query=query)
+        request = _Request("GET", path, verb="WATCH", headers={"Accept": accept}, timeout=timeout, query=query)
         answer = await self._answer(request)
         try:
             yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
@@ -227,7 +232,9 @@ class Transport:
         if told:
             self._asked()
         answer = await self._exchange(session, request, login=login)
-        if answer.status < 300:
+        if request.tag is not None:
+            request.tag.answered(answer.status, answer.headers)
+        if answer.status < 300 or (request.tag is not None and request.tag.unchanged):
             if told:
                 self._answered()
             return answer
@@ -281,6 +288,7 @@ class Transport:
             limit=0,
             keepalive_timeout=_IDLE_CONNECTION,
             socket_factory=_kept_alive,
+            resolver=Resolver(),
         )
         headers: CIMultiDict[str] = CIMultiDict(
             {

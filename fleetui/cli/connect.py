@@ -74,13 +74,18 @@ class Connection:
         from fleetui.config import Paths, load_settings
         from fleetui.fleet.store import LiveStore
 
-        settings = load_settings(Paths.of(os.environ).settings_file)
+        paths = Paths.of(os.environ)
+        settings = load_settings(paths.settings_file)
         kubeconfig, names = chosen_contexts(scope)
         self.scope = scope
         self.stores: tuple[LiveStore, ...] = tuple(
             LiveStore(
                 KubeCluster(
-                    kubeconfig.context(name), name=name, protected=settings.protects(name), first_look=first_look
+                    kubeconfig.context(name),
+                    name=name,
+                    protected=settings.protects(name),
+                    first_look=first_look,
+                    cache=paths.discovery_folder,
                 )
             )
             for name in names

@@ -32,7 +32,6 @@ from tests.unit.kube.scripted import (
     status,
     whole,
 )
-from tests.unit.kube.test_discovery import DEPLOYMENTS, VERSION, aggregated
 from tests.unit.kube.test_informer import Sink
 from tests.waiting import await_until
 
@@ -199,26 +198,6 @@ async def test_errors_name_the_cluster_as_the_fleet_does() -> None:
         await cluster.close()
     assert caught.value.cluster == "hub-eu"
     assert (cluster.status.name, cluster.status.protected, cluster.status.server) == ("hub-eu", True, url)
-
-
-async def test_discovery_is_asked_once_until_it_is_wanted_fresh() -> None:
-    answers: dict[str, Any] = {
-        "/api": aggregated(),
-        "/apis": aggregated(("apps", [{"version": "v1", "resources": [DEPLOYMENTS]}])),
-        "/version": VERSION,
-    }
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        return web.json_response(answers[request.path])
-
-    async with serving(answer) as url:
-        cluster = KubeCluster(context(url))
-        first = await cluster.discover()
-        assert await cluster.discover() is first
-        assert cluster.status.version == "v1.37.2"
-        assert await cluster.discover(refresh=True) is not first
-        assert cluster.requests == {"DISCOVER": 6}
-        await cluster.close()
 
 
 # --- watches and state --------------------------------------------------------------------------------------------
