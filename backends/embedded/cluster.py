@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from backends.embedded.access import Access
+from backends.embedded.faults import FaultPlan, JumpingClock
 from backends.embedded.server import EmbeddedServer
 from backends.embedded.store import ObjectStore
 
@@ -22,6 +23,7 @@ class EmbeddedCluster:
     Args:
         clock: seconds since the epoch.
         anonymous, allow: as for `EmbeddedServer`.
+        seed: of its faults.
     """
 
     def __init__(
@@ -32,13 +34,22 @@ class EmbeddedCluster:
         clock: Callable[[], float] = time.time,
         anonymous: bool = True,
         allow: Callable[[Access], bool] | None = None,
+        seed: int = 0,
     ) -> None:
         self.name = name
         self.token = secrets.token_hex(16)
         self.tokens = {self.token: ADMIN}
-        self.store = ObjectStore(clock)
+        self.clock = JumpingClock(clock)
+        self.faults = FaultPlan(seed, jump=self.clock.jump)
+        self.store = ObjectStore(self.clock)
         self.server = EmbeddedServer(
-            self.store, name=name, tokens=self.tokens, port=port, anonymous=anonymous, allow=allow
+            self.store,
+            name=name,
+            tokens=self.tokens,
+            port=port,
+            anonymous=anonymous,
+            allow=allow,
+            faults=self.faults,
         )
 
     @property
