@@ -93,6 +93,9 @@ class KubeCluster:
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
 
+    def retry(self) -> None:
+        self._link.renewed()
+
     async def login(self) -> None:
         await (await self._open()).login()
         self._link.renewed()

@@ -177,7 +177,7 @@ class Link:
         self._show()
 
     def renewed(self) -> None:
-        """There is a new login: a server that is not answering is asked now, whenever its next probe was due."""
+        """A new login, or a person who asks: a server that is not answering is probed now, whenever it was due."""
         if self._probing is not None:
             self._probing.cancel()
             self._probing = None

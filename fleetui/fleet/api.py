@@ -44,6 +44,14 @@ class Fleet(Protocol):
         """
         ...
 
+    async def retry(self, cluster: ClusterName) -> None:
+        """Asks a cluster that does not answer now, and looks again at what may be seen of it.
+
+        Raises:
+            MissingError: the fleet has no such cluster.
+        """
+        ...
+
     async def loaded(self) -> None:
         """Returns when every cluster has either listed its applications or failed to."""
         ...

@@ -15,6 +15,14 @@ from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import ClusterStatus, Health, SyncStatus
 
 
+class Narrowed(msgspec.Struct, frozen=True):
+    """That of a cluster some namespaces alone are shown, because the user may not look into the others: which ones
+    (none, where nothing may be seen), and what is missing, in a sentence."""
+
+    namespaces: tuple[str, ...]
+    refusal: str
+
+
 class ChangeSet(msgspec.Struct, frozen=True):
     """All that changed since the last one, merged: at most ten a second are published.
 
@@ -29,6 +37,8 @@ class ChangeSet(msgspec.Struct, frozen=True):
     """Clusters whose applications have not been listed yet (the whole set, as of now)."""
     problems: dict[ClusterName, str] = msgspec.field(default_factory=dict)
     """Why a cluster that answers shows no applications: forbidden, or the kind is not served (as of now)."""
+    narrowed: dict[ClusterName, Narrowed] = msgspec.field(default_factory=dict)
+    """The clusters of which not all that was asked for may be seen (the whole map, as of now)."""
 
 
 class TreeNode(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from fleetui.fleet.views import (
     AppDiff,
     ChangeSet,
     HistoryRow,
+    Narrowed,
     Outcome,
     Plan,
     PlanEntry,
@@ -106,12 +107,14 @@ class FakeFleet:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.loading: frozenset[ClusterName] = frozenset()
         self.problems: dict[ClusterName, str] = {}
+        self.narrowed: dict[ClusterName, Narrowed] = {}
         self.trees: dict[AppKey, Tree | Exception] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
         self.manifests: dict[ObjectRef, Obj | Exception] = {}
         self.plans: dict[ActionKind, Plan | Exception] = {}
         self.outcome: Outcome | Exception | None = None
+        self.retried: list[ClusterName] = []
         self.logins: dict[ClusterName, Exception] = {}
         self.executed: list[Action] = []
         self.planned: list[Action] = []
@@ -143,7 +146,11 @@ class FakeFleet:
         self._listeners.append(listener)
         listener(
             ChangeSet(
-                apps=dict(self._apps), clusters=dict(self._clusters), loading=self.loading, problems=self.problems
+                apps=dict(self._apps),
+                clusters=dict(self._clusters),
+                loading=self.loading,
+                problems=self.problems,
+                narrowed=self.narrowed,
             )
         )
 
@@ -171,12 +178,16 @@ class FakeFleet:
             trees=frozenset(trees),
             loading=self.loading,
             problems=dict(self.problems),
+            narrowed=dict(self.narrowed),
         )
         for listener in list(self._listeners):
             self._loop.call_soon_threadsafe(listener, change)
 
     async def login(self, cluster: ClusterName) -> None:
         await self._answer("login", self.logins.get(cluster))
+
+    async def retry(self, cluster: ClusterName) -> None:
+        self.retried.append(await self._answer("retry", cluster))
 
     async def loaded(self) -> None:
         return None

@@ -154,6 +154,8 @@ async def test_forbidden_is_not_empty() -> None:
     async with running(FakeCluster("hub")) as run:
         refused = ForbiddenError("applications.argoproj.io is forbidden: ann may not list", code=403)
         run.clusters[0].watch_of("Application").sink.failed(refused)
+        # The reviews are not answered here, so that the watch goes on trying.
+        await run.until(lambda: run.fleet.problems == {"hub": f"hub: {refused}"}, "the refusal")
         assert run.told().problems == {"hub": str(refused)}
         run.lists(application())
         assert run.told().problems == {}
