@@ -116,6 +116,7 @@ def _node(node: TreeNode) -> Document:
         "info": node.info,
         "hook": node.hook,
         "requiresPruning": node.requires_pruning,
+        "forbidden": node.forbidden,
         "createdAt": _time(node.created_at),
     }
 
@@ -126,6 +127,7 @@ def diff(value: AppDiff) -> Document:
         "app": str(value.key),
         "revision": value.revision,
         "commit": _commit(value.commit),
+        "notes": list(value.notes),
         "objects": [
             {
                 **ref(one.ref),

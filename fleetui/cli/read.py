@@ -43,6 +43,10 @@ async def loaded_app(fleet: LiveFleet, text: str, scope: Scope) -> AppKey:
 
 
 def _tell_problems(fleet: LiveFleet) -> ExitCode:
+    """Says on stderr what is not shown, and why: of a cluster some namespaces alone is no failure, nothing is one."""
+    for name, narrowed in fleet.narrowed.items():
+        if narrowed.namespaces:
+            say(f"fleetui: {name}: {narrowed.words}: {narrowed.refusal}")
     for problem in fleet.problems.values():
         say(f"fleetui: {problem}")
     return ExitCode.FAILED if fleet.problems else ExitCode.OK
@@ -151,6 +155,8 @@ def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
             emit(tables.diff(found))
         else:
             emit(documents.diff(found), output)
+        for note in found.notes:
+            say(f"fleetui: {note}")
         return ExitCode.DIFFERS if any(one.differs for one in found.objects) else ExitCode.OK
 
     return with_fleet(scope_of(scope, text), work)

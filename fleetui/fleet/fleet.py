@@ -193,10 +193,15 @@ class LiveFleet:
 
         if isinstance(place, str):
             return without_cluster(app, place)
+
+        def watching(touched: Callable[[], None]) -> TreeWatch:
+            return TreeWatch(place, touched, permissions=self._permissions, clock=self._clock)
+
         kept = self._trees.get(key)
         if kept is not None:
-            return await kept.watch(place, lambda: self._tree_touched(key)).tree(app, tracking=_tracking(key))
-        watch = TreeWatch(place, lambda: None)
+            watch = kept.watch(place, lambda: watching(lambda: self._tree_touched(key)))
+            return await watch.tree(app, tracking=_tracking(key))
+        watch = watching(lambda: None)
         try:
             return await watch.tree(app, tracking=_tracking(key))
         finally:

@@ -36,12 +36,11 @@ class KeptTree:
 
         return Once(release)
 
-    def watch(self, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
+    def watch(self, place: LiveStore, make: Callable[[], TreeWatch]) -> TreeWatch:
+        """The watch of the tree on `place`, made if there is none."""
         if self._watch is None or self._watch.store is not place:
-            from fleetui.fleet.trees import TreeWatch
-
             self.drop()
-            self._watch = TreeWatch(place, touched)
+            self._watch = make()
         return self._watch
 
     def drop(self) -> None:

@@ -22,6 +22,11 @@ class Narrowed(msgspec.Struct, frozen=True):
     namespaces: tuple[str, ...]
     refusal: str
 
+    @property
+    def words(self) -> str:
+        """``namespace team-a only``, in whole."""
+        return f"namespace{'' if len(self.namespaces) == 1 else 's'} {', '.join(self.namespaces)} only"
+
 
 class ChangeSet(msgspec.Struct, frozen=True):
     """All that changed since the last one, merged: at most ten a second are published.
@@ -45,7 +50,8 @@ class TreeNode(msgspec.Struct, frozen=True):
     """One object of an application's tree.
 
     `depth` counts from 0, the application itself. `sync` and `changes` are None and 0 for what Git does not list.
-    `info` is the short text behind the name: ``0/3``, ``ImagePullBackOff, 12 restarts``, ``2 endpoints``.
+    `info` is the short text behind the name: ``0/3``, ``ImagePullBackOff, 12 restarts``, ``2 endpoints``. Whether an
+    object is there that the user may not see is not known: it is `forbidden`, and its health what its engine says.
     """
 
     ref: ObjectRef
@@ -57,6 +63,7 @@ class TreeNode(msgspec.Struct, frozen=True):
     info: str = ""
     hook: bool = False
     requires_pruning: bool = False
+    forbidden: bool = False
     children: int = 0
     created_at: float | None = None
 

@@ -265,7 +265,7 @@ async def test_a_tree_that_nobody_watches_leaves_nothing_behind() -> None:
         assert [watch.open for watch in hub.watches] == [True, False]
 
 
-async def test_a_kind_that_may_not_be_listed_is_unknown_and_said() -> None:
+async def test_a_kind_that_may_not_be_listed_is_forbidden_and_said() -> None:
     hub = FakeCluster("hub")
     async with running(hub) as run:
         run.lists(application())
@@ -275,7 +275,8 @@ async def test_a_kind_that_may_not_be_listed_is_unknown_and_said() -> None:
         tree = await asking
         assert tree.nodes[1].health is not None
         assert tree.nodes[1].health.status is HealthStatus.UNKNOWN
-        assert tree.problem == "hub: configmaps is forbidden"
+        assert (tree.nodes[1].forbidden, tree.nodes[1].info) == (True, "forbidden")
+        assert tree.problem.startswith("hub: you may not list or watch configmaps in namespace payments-prod (see ")
 
 
 async def test_a_tree_in_a_cluster_that_is_away_comes_at_once_and_says_so() -> None:
