@@ -20,6 +20,7 @@ import msgspec
 
 from backends.kube import decode
 from backends.kube.context import ContextConfig
+from backends.kube.latency import RoundTrips
 from backends.kube.link import Link
 from fleetui.model.errors import ClusterError, InvalidError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
@@ -65,6 +66,7 @@ class KubeCluster:
         self._link = Link(
             self._name, server=context.server, protected=protected, insecure=context.insecure, probe=self._probe
         )
+        self._trips = RoundTrips()
         self._first_look = first_look
         self._transport: Transport | None = None
         self._discovery: Discovery | None = None
@@ -232,9 +234,18 @@ class KubeCluster:
             module = await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
             if self._transport is None:
                 self._transport = module.Transport(
-                    self._context, requests=self.requests, asked=self._link.asked, answered=self._link.answered
+                    self._context, requests=self.requests, asked=self._asked, answered=self._answered
                 )
         return self._transport
+
+    def _asked(self) -> None:
+        self._trips.asked()
+        self._link.asked()
+
+    def _answered(self) -> None:
+        self._link.answered()
+        if (latency := self._trips.answered()) is not None:
+            self._link.timed(latency)
 
     async def _probe(self) -> None:
         try:

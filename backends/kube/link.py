@@ -192,6 +192,10 @@ class Link:
         """The server's version became known."""
         self._publish(msgspec.structs.replace(self._status, version=version))
 
+    def timed(self, latency: float) -> None:
+        """How many seconds the server takes to answer became known."""
+        self._publish(msgspec.structs.replace(self._status, latency=latency))
+
     async def close(self) -> None:
         """Ends the probe and the waiting for a first answer."""
         tasks = (self._probing, self._patience)

@@ -114,13 +114,13 @@ def show_clusters(scope: Scope, output: str) -> int:
     async def work(fleet: LiveFleet) -> int:
         await loaded(fleet)
         await fleet.versions()
-        counts = tables.count_by_hub(fleet.apps.values())
+        counts, narrowed = tables.count_by_hub(fleet.apps.values()), fleet.narrowed
         emit_rows(
             sorted(fleet.clusters.values(), key=lambda status: status.name),
             output,
-            document=lambda status: documents.cluster(status, counts.get(status.name, 0)),
+            document=lambda status: documents.cluster(status, counts.get(status.name, 0), narrowed.get(status.name)),
             name=lambda status: status.name,
-            table=tables.clusters(counts, now=time.time()),
+            table=tables.clusters(counts, narrowed, now=time.time()),
             empty="No clusters.",
         )
         return ExitCode.OK
