@@ -232,6 +232,12 @@ class AppsScreen(FleetScreen):
         if picture.problems:
             told = [f"{name}: {problem}" for name, problem in sorted(picture.problems.items())]
             return [line for text in told for line in wrap(text, room, 4)]
+        if picture.narrowed:
+            seen = [f"{name}: {part.words}: {part.refusal}" for name, part in sorted(picture.narrowed.items())]
+            return [
+                *wrap(f"No applications on {names}", room, 2),
+                *(line for text in seen for line in wrap(text, room, 4)),
+            ]
         silent = [f"{s.name} is {s.state.value}: {s.message}" for s in picture.clusters.values() if s.message]
         where = [line for text in silent for line in wrap(text, room, 3)]
         return [*wrap(f"No applications on {names}", room, 2), f"Looked for {LOOKED_FOR} in every namespace", *where]

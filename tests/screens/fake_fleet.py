@@ -343,3 +343,29 @@ def small_fleet(**more: Any) -> FakeFleet:
     fleet.histories[what] = payments_history()
     fleet.plans[ActionKind.SYNC] = sync_plan()
     return fleet
+
+
+def wide_fleet(**more: Any) -> FakeFleet:
+    """Clusters in every state that a person may meet."""
+    bad = {"health": HealthStatus.DEGRADED, "sync": SyncStatus.OUT_OF_SYNC}
+    refused = Narrowed(("team-a",), "you may not list applications.argoproj.io in all namespaces (see kubectl)")
+    fleet = FakeFleet(
+        *(app(f"app-{number:03}") for number in range(20)),
+        app("payments", **bad),  # type: ignore[arg-type]
+        app("checkout", health=HealthStatus.PROGRESSING),
+        app("telemetry", "edge-07", health=HealthStatus.UNKNOWN),
+        app("till", "shared"),
+        clusters=(
+            status("prod-eu-1", protected=True, latency=0.031, server="https://prod-eu-1.example.com:6443"),
+            status("prod-eu-2", latency=0.0002, insecure=True, server="https://10.20.0.4:6443"),
+            status("edge-07", ClusterState.STALE, since=190, message="watch closed by the server; reconnecting in 8 s"),
+            status("old-lab", ClusterState.UNREACHABLE, since=7300, message="https://old-lab refuses connections"),
+            status("stage-1", ClusterState.UNAUTHORIZED, since=70, message="the API server refuses the login"),
+            status("shared", latency=0.12),
+            status("new-1", ClusterState.CONNECTING, since=2),
+        ),
+        **more,
+    )
+    fleet.narrowed = {ClusterName("shared"): refused}
+    fleet.loading = frozenset({ClusterName("new-1")})
+    return fleet
