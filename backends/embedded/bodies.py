@@ -161,10 +161,11 @@ def check_namespace(obj: Obj, target: Target) -> None:
 
 
 def check_name(obj: Obj, target: Target) -> None:
-    """Refuses another name than the path's; fills it in."""
-    meta = obj["metadata"]
-    given = meta.setdefault("name", target.name) or target.name
-    meta["name"] = given
+    """Refuses another name than the path's, or none."""
+    given = obj["metadata"].get("name")
+    if not given:
+        why = "name must be provided"
+        raise bad_request(f"the name of the object ({target.name} based on URL) was undeterminable: {why}")
     if given != target.name:
         message = f"the name of the object ({given}) does not match the name on the URL ({target.name})"
         raise bad_request(message)

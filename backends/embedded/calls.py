@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from backends.embedded.access import NOBODY, User
 from backends.embedded.errors import (
     ApiError,
     Cause,
@@ -33,7 +34,7 @@ class Call(msgspec.Struct, frozen=True):
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
-    user: str = "system:anonymous"
+    user: User = NOBODY
 
     def flag(self, name: str) -> bool:
         """Whether a boolean parameter is set."""

@@ -122,7 +122,8 @@ def conflict(group: str, plural: str, name: str, *, why: str = MODIFIED) -> ApiE
 def forbidden(group: str, plural: str, name: str, *, why: str, causes: Sequence[Cause] = ()) -> ApiError:
     """403 of an admission rule."""
     resource = full_name(group, plural)
-    message = f'{resource} "{name}" is forbidden: {why}' if name else f"{resource} is forbidden: {why}"
+    named = f'{resource} "{name}" is ' if name else f"{resource} is " if resource else ""
+    message = f"{named}forbidden: {why}"
     return ApiError(403, "Forbidden", message, causes=causes, details=_details(group, plural, name))
 
 

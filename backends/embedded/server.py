@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from backends.embedded import errors
-from backends.embedded.access import Access
+from backends.embedded.access import NOBODY, User
 from backends.embedded.bodies import LIMIT
 from backends.embedded.calls import Call, Reply, error_reply
 from backends.embedded.errors import ApiError
 from backends.embedded.handlers import Api
+from backends.embedded.impersonation import impersonated
 from backends.embedded.store import ObjectStore
 from backends.embedded.watches import Watch
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from aiohttp.web_server import Server
 
 Intercept = Callable[["BaseRequest"], Awaitable["StreamResponse | None"]]
-ANONYMOUS = "system:anonymous"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOG = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class EmbeddedServer:
         port: 0 for any free one; it is kept over `stop` and `start`.
         anonymous: whether requests without a token are answered. They are by default, since kubectl sends no token over
             plain HTTP; a wrong token is refused always.
-        allow: whether a user may do something; None: everybody may do everything.
+        stranger: who such requests come from.
     """
 
     def __init__(
@@ -52,17 +52,18 @@ class EmbeddedServer:
         store: ObjectStore,
         *,
         name: str,
-        tokens: Mapping[str, str] | None = None,
+        tokens: Mapping[str, User] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         anonymous: bool = True,
-        allow: Callable[[Access], bool] | None = None,
+        stranger: User = NOBODY,
     ) -> None:
         self.store = store
         self.name = name
         self.tokens = tokens if tokens is not None else {}
         self.anonymous = anonymous
-        self.api = Api(store, address=lambda: f"{self.host}:{self.port}", allow=allow)
+        self.stranger = stranger
+        self.api = Api(store, address=lambda: f"{self.host}:{self.port}", tokens=self.tokens)
         self.host = host
         self.port = port
         self.intercept: Intercept | None = None
@@ -129,7 +130,8 @@ class EmbeddedServer:
     async def _call(self, request: BaseRequest) -> Call:
         from aiohttp.web import HTTPRequestEntityTooLarge
 
-        user = self._user(request)
+        headers = [(name.lower(), value) for name, value in request.headers.items()]
+        user = impersonated(self._user(request), headers, self.api.authorizer)
         body = b""
         if request.can_read_body:
             try:
@@ -141,12 +143,12 @@ class EmbeddedServer:
             method=request.method,
             path=unquote(request.rel_url.raw_path),
             query={key: request.query[key] for key in request.query},
-            headers={key.lower(): value for key, value in request.headers.items()},
+            headers=dict(headers),
             body=body,
             user=user,
         )
 
-    def _user(self, request: BaseRequest) -> str:
+    def _user(self, request: BaseRequest) -> User:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             user = self.tokens.get(token.strip())
@@ -155,7 +157,7 @@ class EmbeddedServer:
             return user
         if not self.anonymous or self._from_a_browser(request):
             raise errors.unauthorized()
-        return ANONYMOUS
+        return self.stranger
 
     def _from_a_browser(self, request: BaseRequest) -> bool:
         """Whether a web page may be behind the request: it can reach loopback, by its own name or by a rebound one."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from backends.embedded import apply, errors, managed, strategy
 from backends.embedded.addresses import Addresses
+from backends.embedded.aggregation import Aggregation
 from backends.embedded.bootstrap import bootstrap
 from backends.embedded.crds import Definitions
 from backends.embedded.deletion import DeleteOptions, Deletion, delete
@@ -45,6 +46,9 @@ class ObjectStore:
         self.storage.subscribe(Definitions(self).on_event)
         self.storage.subscribe(Collector(self).on_event)
         bootstrap(self)
+        aggregation = Aggregation(self)
+        self.storage.subscribe(aggregation.on_event)
+        aggregation.settle()
 
     # --- reading
 

@@ -35,6 +35,7 @@ class Request(msgspec.Struct, frozen=True):
         force: an apply takes fields from their owners.
         warnings: what goes into Warning headers is added here.
         unfit: how an object is refused that can't be decoded: a patch is refused in other words than a body.
+        guard: looks at the new object and the old one (None for a create) before anything else does, and may refuse.
     """
 
     manager: str
@@ -44,6 +45,7 @@ class Request(msgspec.Struct, frozen=True):
     force: bool = False
     warnings: list[str] = []
     unfit: Callable[[Obj, str], ApiError] = decoding.refusal
+    guard: Callable[[Obj, Obj | None], None] | None = None
 
 
 class Writing:
@@ -133,6 +135,8 @@ class Writing:
         """
         meta = new["metadata"]
         self._admit(resource, new)
+        if request.guard is not None:
+            request.guard(new, None)
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = strategy.generate_name(meta["generateName"])
         strategy.prepare_create(resource, new, now=self.now, uid=str(uuid.uuid4()))
@@ -153,6 +157,8 @@ class Writing:
         Raises:
             ApiError: 422 Invalid.
         """
+        if request.guard is not None:
+            request.guard(new, old)
         strategy.prepare_update(resource, new, old, subresource=request.subresource)
         if resource.group_kind == SERVICE and not request.subresource:
             self._addresses.fill(new, old)
