@@ -80,6 +80,14 @@ class Cluster(Protocol):
         """Asks a server that does not answer now, and not when its next turn comes."""
         ...
 
+    async def greet(self) -> None:
+        """Makes one small request, so that it is known how long the server takes (`ClusterStatus.latency`).
+
+        Raises:
+            ClusterError: it was not answered.
+        """
+        ...
+
     async def login(self) -> None:
         """Logs in anew because the operator asks for it; what waits for the server goes on at once.
 

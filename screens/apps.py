@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from screens import actions
-from screens.base import FleetScreen
+from screens.base import TALL, FleetScreen
 from screens.causes import CauseFollower
 from screens.cells import Line, Span, wrap
 from screens.status import summary, trouble
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from fleetui.model.app import App, AppKey
     from fleetui.model.status import HealthStatus
 
-TALL = 40
-"""The height from which the line that says why may take four lines, so that a long error is whole."""
 LOOKED_FOR = "applications.argoproj.io"
 
 

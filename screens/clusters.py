@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from screens import actions, cluster_rows
-from screens.base import FleetScreen
+from screens.base import TALL, FleetScreen
 from screens.cells import Span, wrap
 from screens.status import summary
 from screens.widgets.lines import Bar, BarLine
@@ -60,6 +60,7 @@ class ClustersScreen(FleetScreen):
         self.query_one("#status").display = False  # the table says all of it
         self._census.take(self.host.picture.apps.values(), self.host.picture)
         self._arrange(now=True)
+        self.ask(lambda fleet: fleet.greet(), lambda _: None, doing="timing the clusters")
 
     def picture_changed(self, change: ChangeSet) -> None:
         picture = self.host.picture
@@ -113,7 +114,7 @@ class ClustersScreen(FleetScreen):
         picture = self.host.picture
         text = cluster_rows.why(status, picture, self.host.now())
         role = "warning" if cluster_rows.needs_human(status, picture) else ""
-        most = 4 if self.size.height >= 40 else 3
+        most = 4 if self.size.height >= TALL else 3
         lines = wrap(text, self.size.width - 3, most, ellipsis=self.host.glyphs.ellipsis)
         return [BarLine((Span(f" {line}", role),)) for line in lines]
 

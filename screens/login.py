@@ -42,10 +42,10 @@ async def _log_in(app: App[None], cluster: ClusterName) -> None:
         if failure and out is not None:
             _say(out, f"\nfleetui: {failure}\nPress any key to go back.")
             await any_key(sys.__stdin__.fileno() if sys.__stdin__ is not None else 0)
-    if failure:
-        host.tell(failure, error=True)
-    else:
+    if not failure:
         host.tell(f"Logged in to {cluster}")
+    elif out is None:
+        host.tell(failure, error=True)
 
 
 def _say(out: TextIO | None, text: str) -> None:

@@ -95,6 +95,9 @@ class KubeCluster:
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
 
+    async def greet(self) -> None:
+        await self._call("GET", "/version")
+
     def retry(self) -> None:
         self._link.renewed()
 

@@ -16,7 +16,8 @@ SAMPLES = 5
 ENOUGH = 3
 """Samples before anything is said."""
 SELDOM = 30.0
-"""Seconds between two words at least."""
+"""Seconds until it is said that a server has become slower. That it is quicker than was said is said at once: while the
+console itself is busy, at its start, every server seems slow."""
 NEWS = 0.25
 """The part of what was said last by which it must differ."""
 
@@ -46,10 +47,13 @@ class RoundTrips:
         self._sent.set(None)
         self._samples.append(now - sent)
         quickest = min(self._samples)
-        if len(self._samples) < ENOUGH or now - self._told_at < SELDOM or not self._is_news(quickest):
+        if len(self._samples) < ENOUGH or not self._is_news(quickest, now):
             return None
         self._told, self._told_at = quickest, now
         return quickest
 
-    def _is_news(self, quickest: float) -> bool:
-        return self._told is None or abs(quickest - self._told) > max(0.001, self._told * NEWS)
+    def _is_news(self, quickest: float, now: float) -> bool:
+        if self._told is None:
+            return True
+        step = max(0.001, self._told * NEWS)
+        return quickest < self._told - step or (quickest > self._told + step and now - self._told_at >= SELDOM)

@@ -69,7 +69,7 @@ def clusters(
     def row(status: ClusterStatus) -> list[str]:
         since, count = _age(status.since, now), str(counts.get(status.name, 0))
         part = narrowed.get(status.name)
-        server = f"{status.server} (insecure: its certificate is not checked)" if status.insecure else status.server
+        server = f"{status.server} (insecure)" if status.insecure else status.server
         message = status.message or (part.words if part is not None else "")
         return [status.name, status.state.value, since, count, status.version, latency(status), server, message]
 

@@ -52,6 +52,11 @@ class Fleet(Protocol):
         """
         ...
 
+    async def greet(self) -> None:
+        """Makes one small request to each cluster that answers, so that its latency is known; none of them is awaited
+        that does not."""
+        ...
+
     async def loaded(self) -> None:
         """Returns when every cluster has either listed its applications or failed to."""
         ...

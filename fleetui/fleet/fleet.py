@@ -27,10 +27,10 @@ from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
-from fleetui.model.errors import FleetError, MissingError
+from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Dialect, Repositories, Subscription
+from fleetui.ports import Cluster, Dialect, Repositories, Subscription
 
 if TYPE_CHECKING:
     from fleetui.fleet.audit import Audit
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 SEEN_WITHIN = 3.0
 """Seconds that `execute` waits, at most, until the watch has brought what it wrote."""
+GREETED_WITHIN = 2.0
+"""Seconds that a greeted cluster has to answer before the next one's turn comes."""
 
 
 class LiveFleet:
@@ -151,8 +153,12 @@ class LiveFleet:
 
     async def versions(self) -> None:
         """Returns when every cluster that answers has said its version (`ClusterStatus.version`)."""
-        live = [store.api for store in self._stores.values() if store.api.status.state is ClusterState.LIVE]
-        await asyncio.gather(*(api.discover() for api in live), return_exceptions=True)
+        await asyncio.gather(*(api.discover() for api in self._live()), return_exceptions=True)
+
+    async def greet(self) -> None:
+        for api in self._live():  # one after the other: side by side they would wait for each other here
+            with suppress(ClusterError, TimeoutError):
+                await asyncio.wait_for(api.greet(), GREETED_WITHIN)
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
@@ -314,6 +320,10 @@ class LiveFleet:
         if store is None:
             raise MissingError(f"the fleet has no cluster {cluster}")
         return store
+
+    def _live(self) -> list[Cluster]:
+        """The clusters that answer."""
+        return [store.api for store in self._stores.values() if store.api.status.state is ClusterState.LIVE]
 
     def _look_again(self, store: LiveStore) -> None:
         self._permissions.forget(store.api.name)

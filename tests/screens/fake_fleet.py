@@ -186,6 +186,9 @@ class FakeFleet:
     async def login(self, cluster: ClusterName) -> None:
         await self._answer("login", self.logins.get(cluster))
 
+    async def greet(self) -> None:
+        self.asked.append("greet")
+
     async def retry(self, cluster: ClusterName) -> None:
         self.retried.append(await self._answer("retry", cluster))
 

@@ -79,6 +79,7 @@ class FakeCluster:
         self.discoveries = 0
         self.logins = 0
         self.retries = 0
+        self.greetings = 0
         self.away: Exception | None = None
         self.answer: Callable[[str, str, Any], Obj] = lambda verb, name, body: body if isinstance(body, dict) else {}
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
@@ -97,6 +98,9 @@ class FakeCluster:
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         self._status_listeners.append(listener)
         return Closing(lambda: self._status_listeners.remove(listener))
+
+    async def greet(self) -> None:
+        self.greetings += 1
 
     def retry(self) -> None:
         self.retries += 1

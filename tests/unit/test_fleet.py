@@ -150,6 +150,19 @@ async def test_rows_stay_when_their_cluster_goes() -> None:
         assert set(run.fleet.apps) == {run.key()}
 
 
+async def test_those_who_answer_are_greeted_and_one_that_does_not_holds_nobody_up() -> None:
+    first, away, last = FakeCluster("first"), FakeCluster("away"), FakeCluster("last")
+    away.becomes(ClusterState.UNREACHABLE, "gone")
+
+    async def failing() -> None:
+        raise UnreachableError("gone this very moment")
+
+    first.greet = failing  # type: ignore[method-assign]
+    async with running(first, away, last) as run:
+        await run.fleet.greet()
+        assert (away.greetings, last.greetings) == (0, 1)
+
+
 async def test_forbidden_is_not_empty() -> None:
     async with running(FakeCluster("hub")) as run:
         refused = ForbiddenError("applications.argoproj.io is forbidden: ann may not list", code=403)

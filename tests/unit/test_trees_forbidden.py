@@ -97,6 +97,14 @@ async def test_the_command_line_and_its_json_say_so() -> None:
         assert tables.tree(tree).splitlines()[-1].split() == ["Secret", "credentials", "shop", "Unknown", "forbidden"]
 
 
+async def test_the_cause_of_trouble_may_lie_in_what_may_not_be_read() -> None:
+    async with looking(GuardedCluster(), *MANAGED[:2]) as found:
+        tree = await found.tree()
+        assert cause_of(tree) == "2 of its objects may not be read, and what is behind it may lie there."
+        one = Tree(tree.key, tree.nodes[:2])
+        assert cause_of(one).startswith("ConfigMap settings may not be read, and")
+
+
 async def test_endpoints_that_may_not_be_read_are_not_none() -> None:
     cluster = GuardedCluster(("shop", "services"))
     web = stored(manifest("Service", "web", namespace="shop", spec={"type": "ClusterIP"}))

@@ -29,16 +29,21 @@ def test_it_is_told_once_there_are_enough_and_the_quickest_counts() -> None:
     assert ENOUGH == 3
 
 
-def test_what_is_about_the_same_is_never_told_again_and_the_rest_seldom() -> None:
+def test_what_is_about_the_same_is_never_told_again() -> None:
     server = Server()
     server.takes(0.03, 0.03, 0.03)
     assert server.takes(*[0.035] * 2000) == []
+    assert server.takes(*[0.028] * 2000) == []
+
+
+def test_that_it_is_slower_is_told_seldom_and_that_it_is_quicker_at_once() -> None:
+    server = Server()
+    assert server.takes(0.2, 0.2, 0.2, 0.03) == [0.2, 0.03]
     assert server.takes(*[0.3] * 4) == []
-    assert server.takes(0.3) == [0.3]
-    server.now += SELDOM / 2
-    assert server.takes(0.01) == []
-    server.now += SELDOM
+    assert server.takes(*[0.3] * 100) == [0.3]
     assert server.takes(0.01) == [0.01]
+    server.now += SELDOM
+    assert server.takes(*[0.5] * 5) == [0.5]
 
 
 def test_requests_at_the_same_time_are_told_apart() -> None:
