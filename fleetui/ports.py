@@ -67,6 +67,11 @@ class Cluster(Protocol):
         ...
 
     @property
+    def namespace(self) -> str:
+        """Where the user works who names no namespace: that of the context."""
+        ...
+
+    @property
     def status(self) -> ClusterStatus: ...
 
     @property
@@ -76,6 +81,18 @@ class Cluster(Protocol):
         ...
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription: ...
+
+    def retry(self) -> None:
+        """Asks a server that does not answer now, and not when its next turn comes."""
+        ...
+
+    async def greet(self) -> None:
+        """Makes one small request, so that it is known how long the server takes (`ClusterStatus.latency`).
+
+        Raises:
+            ClusterError: it was not answered.
+        """
+        ...
 
     async def login(self) -> None:
         """Logs in anew because the operator asks for it; what waits for the server goes on at once.

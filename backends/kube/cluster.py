@@ -20,6 +20,7 @@ import msgspec
 
 from backends.kube import decode
 from backends.kube.context import ContextConfig
+from backends.kube.latency import RoundTrips
 from backends.kube.link import Link
 from backends.kube.paths import Paths, written
 from backends.kube.selection import Selection
@@ -78,6 +79,7 @@ class KubeCluster:
             self._name, server=context.server, protected=protected, insecure=context.insecure, probe=self._probe
         )
         self._paths = Paths(self._name)
+        self._trips = RoundTrips()
         self._first_look = first_look
         self._transport: Transport | None = None
         self._served = ServedKinds(
@@ -112,6 +114,12 @@ class KubeCluster:
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
+
+    async def greet(self) -> None:
+        await self._call("GET", "/version")
+
+    def retry(self) -> None:
+        self._link.renewed()
 
     async def login(self) -> None:
         await (await self._open()).login()
@@ -237,9 +245,18 @@ class KubeCluster:
             module = await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
             if self._transport is None:
                 self._transport = module.Transport(
-                    self._context, requests=self.requests, asked=self._link.asked, answered=self._link.answered
+                    self._context, requests=self.requests, asked=self._asked, answered=self._answered
                 )
         return self._transport
+
+    def _asked(self) -> None:
+        self._trips.asked()
+        self._link.asked()
+
+    def _answered(self) -> None:
+        self._link.answered()
+        if (latency := self._trips.answered()) is not None:
+            self._link.timed(latency)
 
     async def _probe(self) -> None:
         if self._context.problem:

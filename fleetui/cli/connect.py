@@ -78,6 +78,7 @@ class Connection:
         settings = load_settings(paths.settings_file)
         kubeconfig, names = chosen_contexts(scope)
         self.scope = scope
+        self._named = settings.namespaces
         self.stores: tuple[LiveStore, ...] = tuple(
             LiveStore(
                 KubeCluster(
@@ -107,6 +108,7 @@ class Connection:
             self.repositories,
             read_only=self.scope.read_only,
             namespaces=(self.scope.namespace,),
+            named=self._named,
             protects=protects,
         )
 

@@ -90,6 +90,7 @@ class Dispatcher:
         try:
             return await api.patch(resource, key.name, key.namespace, body, kind=kind, field_manager=FIELD_MANAGER)
         except ForbiddenError as error:
+            self._permissions.forget(api.name)  # whatever it said before
             raise RefusedError(str(error)) from error
         except InvalidError as error:
             # A JSON patch whose test fails is answered with 422, and with no word on which part failed.

@@ -72,6 +72,7 @@ class FakeCluster:
     def __init__(self, name: str = "hub", *, server: str = "https://hub.example:6443") -> None:
         self.name = ClusterName(name)
         self.server = server
+        self.namespace = "default"
         self.status = ClusterStatus(name=self.name, state=ClusterState.LIVE, since=0.0, server=server)
         self.served = Discovery(SERVED, version="v1.37.2")
         self.watches: list[FakeWatch] = []
@@ -79,6 +80,8 @@ class FakeCluster:
         self.writes: list[tuple[str, str, Any]] = []
         self.discoveries = 0
         self.logins = 0
+        self.retries = 0
+        self.greetings = 0
         self.away: Exception | None = None
         self.answer: Callable[[str, str, Any], Obj] = lambda verb, name, body: body if isinstance(body, dict) else {}
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
@@ -101,6 +104,12 @@ class FakeCluster:
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         self._status_listeners.append(listener)
         return Closing(lambda: self._status_listeners.remove(listener))
+
+    async def greet(self) -> None:
+        self.greetings += 1
+
+    def retry(self) -> None:
+        self.retries += 1
 
     async def login(self) -> None:
         self.logins += 1
