@@ -177,7 +177,7 @@ class Link:
         self._show()
 
     def renewed(self) -> None:
-        """There is a new login: a server that is not answering is asked now, whenever its next probe was due."""
+        """A new login, or a person who asks: a server that is not answering is probed now, whenever it was due."""
         if self._probing is not None:
             self._probing.cancel()
             self._probing = None
@@ -191,6 +191,10 @@ class Link:
     def served(self, version: str) -> None:
         """The server's version became known."""
         self._publish(msgspec.structs.replace(self._status, version=version))
+
+    def timed(self, latency: float) -> None:
+        """How many seconds the server takes to answer became known."""
+        self._publish(msgspec.structs.replace(self._status, latency=latency))
 
     async def close(self) -> None:
         """Ends the probe and the waiting for a first answer."""

@@ -44,6 +44,19 @@ class Fleet(Protocol):
         """
         ...
 
+    async def retry(self, cluster: ClusterName) -> None:
+        """Asks a cluster that does not answer now, and looks again at what may be seen of it.
+
+        Raises:
+            MissingError: the fleet has no such cluster.
+        """
+        ...
+
+    async def greet(self) -> None:
+        """Makes one small request to each cluster that answers, so that its latency is known; none of them is awaited
+        that does not."""
+        ...
+
     async def loaded(self) -> None:
         """Returns when every cluster has either listed its applications or failed to."""
         ...

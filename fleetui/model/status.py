@@ -75,7 +75,8 @@ class ClusterStatus(msgspec.Struct, frozen=True):
 
     `since` is when `state` began, in seconds since the epoch; `message` says why it is not live, in one sentence.
     `stale` means: was live before, its last known rows stay on the screen. `insecure`: the server's certificate is not
-    checked (``insecure-skip-tls-verify``).
+    checked (``insecure-skip-tls-verify``). `latency` is how many seconds it takes to answer a small request; None where
+    that is not known. It is told seldom, and is no measurement.
     """
 
     name: ClusterName
@@ -86,3 +87,4 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     version: str = ""
     protected: bool = False
     insecure: bool = False
+    latency: float | None = None
