@@ -245,7 +245,11 @@ class KubeCluster:
             module = await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
             if self._transport is None:
                 self._transport = module.Transport(
-                    self._context, requests=self.requests, asked=self._asked, answered=self._answered
+                    self._context,
+                    requests=self.requests,
+                    asked=self._asked,
+                    answered=self._answered,
+                    slow=self._link.slow,
                 )
         return self._transport
 

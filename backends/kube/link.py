@@ -183,6 +183,11 @@ class Link:
             self._probing = None
             self._suspect()
 
+    def slow(self, why: str) -> None:
+        """Something that a request needs first keeps it waiting, in words; while connecting nobody else tells."""
+        if self._status.state is ClusterState.CONNECTING:
+            self._publish(msgspec.structs.replace(self._status, message=why))
+
     def forget(self, watcher: Watcher) -> None:
         """A watch was closed."""
         self._watches.pop(watcher, None)

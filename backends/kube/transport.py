@@ -77,6 +77,7 @@ class Transport:
         env: where proxies are named; None: that of the process.
         asked: called when a request is sent; by then there is a login, which may have taken a plugin its time.
         answered: called when the head of a successful answer came. Neither is called for a probe.
+        slow: told when a login has been waited for for a while.
         throttle: whose turn it is to ask.
     """
 
@@ -88,6 +89,7 @@ class Transport:
         env: Mapping[str, str] | None = None,
         asked: Callable[[], object] = lambda: None,
         answered: Callable[[], object] = lambda: None,
+        slow: Callable[[str], object] = lambda _: None,
         throttle: Throttle | None = None,
     ) -> None:
         self._config = config
@@ -95,7 +97,7 @@ class Transport:
         self._answered = answered
         self.requests = requests
         """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
-        self._credentials = Credentials(config)
+        self._credentials = Credentials(config, slow=slow)
         self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env)
         self._by_socks = self._proxy.startswith("socks")
         # kube-apiserver compresses what is longer than 128 KiB, and no watch (apiserver 1.37, writers.go).

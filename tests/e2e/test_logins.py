@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backends.embedded.cluster import EmbeddedCluster
-from backends.kube import execplugin
+from backends.kube import credentials, execplugin
 from backends.kube.cluster import KubeCluster
 from backends.kube.context import ContextConfig
 from backends.kube.kubeconfig import load
@@ -112,17 +112,20 @@ async def test_a_login_that_ends_for_good_is_told_and_comes_back_with_another(tm
 async def test_a_plugin_that_hangs_is_its_clusters_state_and_nobody_elses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execplugin, "TIMEOUT", 1.0)
+    monkeypatch.setattr(execplugin, "TIMEOUT", 2.0)
+    monkeypatch.setattr(credentials, "_PATIENCE", 0.1)
     hangs = plugin(tmp_path, "import time; time.sleep(600)")
     async with embedded("one") as one, embedded("two") as two:
         good = ContextConfig("good", two.url, token=two.token)
         async with connected(ContextConfig("bad", one.url, user="jane", exec=hangs)) as (bad, nothing):
             async with connected(good) as (fine, seen):
                 await await_until(lambda: seen.complete, 10, "listed")
-                assert bad.status.state is not ClusterState.LIVE
+                slow = "the plugin kubelogin has not given a login for 0.1 s"
+                await await_until(lambda: bad.status.message == slow, 10, "told that it is slow")
+                assert bad.status.state is ClusterState.CONNECTING
                 assert fine.status.state is ClusterState.LIVE
             await await_until(lambda: bad.status.state is ClusterState.UNAUTHORIZED, 20, "told")
-            message = "no login for jane: the plugin kubelogin did not end within 1 s"
+            message = "no login for jane: the plugin kubelogin did not end within 2 s"
             assert bad.status.message.startswith(message)
             assert not nothing.complete
             assert "LIST" not in bad.requests
