@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from backends.kube.context import ExecPlugin
+from backends.kube.kuberc import refusal
 from backends.kube.logins import Credential, NoLoginError
 from fleetui.model.text import one_line
 from fleetui.model.times import parse_time
@@ -44,8 +45,11 @@ async def run_plugin(plugin: ExecPlugin, *, at_terminal: bool, timeout: float, n
         now: seconds since the epoch.
 
     Raises:
-        NoLoginError: it needs a terminal and may not have one, failed, hung, or gave nothing that can be used.
+        NoLoginError: kubectl's preferences forbid it, it needs a terminal and may not have one, failed, hung, or gave
+            nothing that can be used.
     """
+    if problem := await asyncio.to_thread(refusal, plugin.command, os.environ):
+        raise NoLoginError(f"{plugin} {problem}")
     interactive = _is_interactive(plugin, at_terminal=at_terminal)
     spec: dict[str, Any] = {"interactive": interactive}
     if plugin.cluster is not None:
