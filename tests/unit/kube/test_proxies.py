@@ -32,7 +32,7 @@ async def through(
     async with serving(script, tls=server_tls()) as url, proxy.up(scheme, tls) as at:
         port = urlsplit(url).port or 0
         address = f"{scheme}://{login}{at}"
-        given = {"server": f"https://{HOST}:{port}", "ca": PEM / "ca.crt"} | settings
+        given: dict[str, Any] = {"server": f"https://{HOST}:{port}", "ca": PEM / "ca.crt"} | settings
         given |= {"proxy_url": address} if by == "proxy-url" else {}
         env = {"HTTPS_PROXY": address} if by == "HTTPS_PROXY" else {}
         transport = Transport(context(**given), requests=Counter(), env=env)
@@ -64,7 +64,7 @@ async def test_a_proxys_login_is_taken_from_its_url(scheme: str) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_the_servers_certificate_is_for_the_name_that_the_context_gives(scheme: str) -> None:
     proxy = Proxy()
-    there = {"ca": PEM / "ca.crt", "tls_server_name": HOST}
+    there: dict[str, Any] = {"ca": PEM / "ca.crt", "tls_server_name": HOST}
     async with through(proxy, scheme, **there) as (transport, _, port):
         transport._config = context(f"https://elsewhere.internal:{port}", **there)
         await transport.request("GET", "/api")
