@@ -16,6 +16,7 @@ from backends.embedded.errors import PageNotFoundError, wrong_method
 from backends.embedded.registry import SERVER_VERSION, Registry
 
 _HEALTH = frozenset({"healthz", "livez", "readyz"})
+_CHECKS = ("ping", "log", "etcd", "informer-sync", "shutdown", "poststarthook")
 
 
 class Documents:
@@ -54,7 +55,7 @@ class Documents:
                 return _json({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2",
                                         "/openapi/v3", "/readyz",
                                         "/version"]})  # fmt: skip
-            case [word, *_] if word in _HEALTH:
+            case [word, *check] if word in _HEALTH and (not check or check[0] in _CHECKS):
                 return Reply(200, b"ok", "text/plain; charset=utf-8")
             case ["version"]:
                 return _json(_version())

@@ -104,9 +104,9 @@ def wrong_method() -> ApiError:
     )
 
 
-def already_exists(group: str, plural: str, name: str) -> ApiError:
-    """409 of a create."""
-    message = f'{full_name(group, plural)} "{name}" already exists'
+def already_exists(group: str, plural: str, name: str, *, leaving: bool = False) -> ApiError:
+    """409 of a create; `leaving`: what has the name is being deleted."""
+    message = f'{"object is being deleted: " if leaving else ""}{full_name(group, plural)} "{name}" already exists'
     return ApiError(409, "AlreadyExists", message, details=_details(group, plural, name))
 
 

@@ -153,6 +153,7 @@ class Api:
     # --- reading
 
     def _get(self, call: Call, target: Target) -> Reply:
+        lists.version_of(call)
         record = self.store.record(self._stored(target.resource), target.namespace, target.name)
         return self._one(call, target.resource, record)
 
@@ -162,7 +163,8 @@ class Api:
         return Reply(200, body, form.content_type)
 
     def _list(self, call: Call, target: Target) -> Reply:
-        form = _form(call)
+        form = _form(call, many=True)
+        lists.check_options(call, watching=False)
         wanted = lists.selection(call, target.resource, target.namespace)
         table = self.store.table(self._stored(target.resource))
         records, meta = lists.page(call, table, wanted, version=self.store.storage.version)
@@ -170,6 +172,7 @@ class Api:
         return Reply(200, body, form.content_type)
 
     def _watch(self, call: Call, target: Target) -> Watch:
+        lists.check_options(call, watching=True)
         return Watch(
             call,
             resource=target.resource,
@@ -230,15 +233,21 @@ class Api:
             raise call.bad_option("fieldManager", text, reason="FieldValueRequired")
         config = bodies.parse(call)
         if not isinstance(config, dict):
-            raise errors.bad_request("error decoding patch: json: cannot unmarshal into map[string]interface {}")
+            raise errors.bad_request(
+                f"error decoding patch: error unmarshaling JSON: while decoding {_no_object(config)}"
+            )
         if config.get("apiVersion") != target.resource.api_version or config.get("kind") != target.resource.kind:
             group, version = split_api_version(str(config.get("apiVersion", "")))
             given = f"{group}/{version}, Kind={config.get('kind', '')}"
             raise errors.bad_request(f"invalid object type: {given}")
         request = self._request(call, target.subresource)
         resource = self._stored(target.resource)
-        if not target.subresource and self.store.find(resource, target.namespace, target.name) is None:
+        absent = not target.subresource and self.store.find(resource, target.namespace, target.name) is None
+        if absent:
             self.authorizer.authorize(_access(call, "create"))
+        if absent and (uid := (config.get("metadata") or {}).get("uid")):
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise errors.conflict(resource.group, resource.plural, target.name, why=why)
         apply.check_config(type_of(resource), config)
         bodies.check_namespace(config, target)
         bodies.check_name(config, target)
@@ -336,8 +345,9 @@ def _access(call: Call, verb: str = "") -> Access:
     return msgspec.structs.replace(access, verb=verb) if verb else access
 
 
-def _form(call: Call) -> representations.Form:
-    return representations.negotiate(call.headers.get("accept", ""), include=call.query.get("includeObject", ""))
+def _form(call: Call, *, many: bool = False) -> representations.Form:
+    include = call.query.get("includeObject", "")
+    return representations.negotiate(call.headers.get("accept", ""), include=include, many=many)
 
 
 def _request(call: Call, subresource: str = "") -> Request:
@@ -345,6 +355,9 @@ def _request(call: Call, subresource: str = "") -> Request:
     if validation not in ("Strict", "Warn", "Ignore"):
         text = f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
         raise call.bad_option("fieldValidation", text)
+    if len(call.query.get("fieldManager", "").encode()) > 128:
+        text = "Too long: may not be more than 128 bytes"
+        raise call.bad_option("fieldManager", text, reason="FieldValueTooLong")
     return Request(
         call.manager,
         dry_run=call.dry_run,
@@ -367,11 +380,17 @@ def _patched(resource: ResourceType | None, kind: str, live: Obj, *, body: Any) 
     if kind == JSON_PATCH:
         return patches.json_patch(live, body)
     if not isinstance(body, dict):
-        raise errors.bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]any")
+        raise errors.bad_request(f"error decoding patch: {_no_object(body)[6:]}")
     if kind == STRATEGIC and resource is not None:
         return patches.strategic_merge_patch(type_of(resource), live, body)
     merged: Obj = patches.merge_patch(live, body)
     return merged
+
+
+def _no_object(value: Any) -> str:
+    """Go's words for a value that is none."""
+    given = "array" if isinstance(value, list) else {str: "string", bool: "bool"}.get(type(value), "number")
+    return f"JSON: json: cannot unmarshal {given} into Go value of type map[string]interface {{}}"
 
 
 def _check_identity(new: Obj, target: Target) -> None:
@@ -383,7 +402,7 @@ def _check_identity(new: Obj, target: Target) -> None:
 
 def _json_unfit(new: Obj, why: str) -> ApiError:
     """422 of a patch that makes an object that can't be decoded."""
-    shown = msgspec.json.encode(new).decode()
+    shown = msgspec.json.encode({key: new[key] for key in sorted(new)}).decode()
     return errors.invalid("", "", "", causes=[errors.field_invalid("patch", shown, why)])
 
 

@@ -104,8 +104,10 @@ class Writing:
             request.warnings.extend(f'unknown field "{path}"' for path in unknown)
         return decoded
 
-    def check_preconditions(self, resource: ResourceType, new: Obj, old: Obj) -> None:
+    def check_preconditions(self, resource: ResourceType, new: Obj, old: Obj, *, whole: bool) -> None:
         """Refuses an update that was made for another object, or for another state of it.
+
+        A `whole` object was sent, whose uid says for which; a patch that makes another uid is only wrong.
 
         Raises:
             ApiError: 409 Conflict, or 422 where the version is missing and must not be.
@@ -116,6 +118,9 @@ class Writing:
             cause = errors.field_invalid("metadata.resourceVersion", 0, "must be specified for an update")
             # Here the real server names the resource where it names the kind otherwise.
             raise errors.invalid(resource.group, resource.plural, was["name"], causes=[cause])
+        if not whole and meta.get("uid") and meta["uid"] != was["uid"]:
+            cause = errors.field_invalid("metadata.uid", meta["uid"], "field is immutable")
+            raise errors.invalid(resource.group, resource.kind, was["name"], causes=[cause])
         if meta.get("uid") and meta["uid"] != was["uid"]:
             key = "/".join(filter(None, ("/registry", resource.plural, was.get("namespace"), was["name"])))
             why = (
@@ -134,6 +139,7 @@ class Writing:
             ApiError: 404 or 403 for its namespace, 422 Invalid, 409 AlreadyExists.
         """
         meta = new["metadata"]
+        given = str(meta.get("resourceVersion") or "")
         self._admit(resource, new)
         if request.guard is not None:
             request.guard(new, None)
@@ -145,8 +151,11 @@ class Writing:
             raise errors.invalid(resource.group, resource.kind, meta.get("name", ""), causes=causes)
         if resource.group_kind == SERVICE:
             self._addresses.fill(new, None)
-        if key_of(meta.get("namespace", ""), meta["name"]) in table.records:
-            raise errors.already_exists(resource.group, resource.plural, meta["name"])
+        if given not in ("", "0"):
+            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+        there = table.records.get(key_of(meta.get("namespace", ""), meta["name"]))
+        if there is not None:
+            raise errors.already_exists(resource.group, resource.plural, meta["name"], leaving=there.terminating)
         return self._put(table, resource, new, request=request)
 
     def update(self, table: Table, resource: ResourceType, old: Obj, *, new: Obj, request: Request) -> Obj:

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_OWN = {"uid", "resourceVersion", "creationTimestamp", "time", "clusterIP", "clusterIPs"}
+_OWN = {"uid", "resourceVersion", "creationTimestamp", "time", "clusterIP", "clusterIPs", "continue", "serverAddress"}
+_THEIRS = {"storageVersionHash"}
+"""What the real server alone says, and nobody reads."""
 
 
 def plain(value: Any) -> Any:
     """The value without what is each server's own: uids, versions, times, addresses."""
     if isinstance(value, dict):
-        return {key: type(child).__name__ if key in _OWN else plain(child) for key, child in value.items()}
+        kept = {key: child for key, child in value.items() if key not in _THEIRS}
+        return {key: type(child).__name__ if key in _OWN else plain(child) for key, child in kept.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
     return _UID.sub("UID", value) if isinstance(value, str) else value

@@ -1,15 +1,17 @@
 """Distils Kubernetes' published API description into what the embedded servers need.
 
-Owns: the making of ``kubernetes.json``, ``protobuf.json``, ``roles.json`` and ``prose.json.gz``, beside this file. Run
-by hand when the version that the embedded servers speak is raised: ``python -m backends.embedded.data.generate
-KUBERNETES STAGING``, with the folder of the sources and the one that holds ``api``, ``apimachinery`` and the other
-modules (``staging/src/k8s.io``, or a folder of Go's module cache). Never imported by the program.
+Owns: the making of ``kubernetes.json``, ``protobuf.json``, ``roles.json``, ``columns.json`` and ``prose.json.gz``,
+beside this file. Run by hand when the version that the embedded servers speak is raised: ``python -m
+backends.embedded.data.generate KUBERNETES STAGING``, with the folder of the sources and the one that holds ``api``,
+``apimachinery`` and the other modules (``staging/src/k8s.io``, or a folder of Go's module cache). Never imported by the
+program.
 
 From ``api/discovery/aggregated_v2.json`` and ``api/openapi-spec/v3/*.json`` it keeps the resources of the groups below
 and the schemas they reach, without descriptions. From the Go types it adds to each property how Go writes it, which
 OpenAPI does not say (`gotypes`). ``protobuf.json`` has the fields' numbers, for the clients that send protobuf.
-``roles.json`` has the roles that every cluster begins with, as the sources' own test data list them. The descriptions
-go into ``prose.json.gz``, because they are larger than all the rest and only ``kubectl explain`` reads them.
+``roles.json`` has the roles that every cluster begins with, as the sources' own test data list them; ``columns.json``
+what ``kubectl get``'s printers say of their columns. The descriptions of fields go into
+``prose.json.gz``, because they are larger than all the rest and only ``kubectl explain`` reads them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from backends.embedded.data.gotypes import annotate, go_structs, protobuf_numbers
+from backends.embedded.data.gotypes import annotate, go_structs, printed_columns, protobuf_numbers
 
 GROUP_VERSIONS = (
     ("", "v1"),
@@ -84,6 +86,13 @@ def main(sources: Path, staging: Path) -> None:
     _write_numbers(protobuf_numbers(staging), sorted(wanted))
     prose = json.dumps({name: _prose(told[name]) for name in sorted(wanted)}, separators=(",", ":"))
     Path(__file__).with_name("prose.json.gz").write_bytes(gzip.compress(prose.encode(), mtime=0))
+    printers = sources / "pkg" / "printers" / "internalversion" / "printers.go"
+    kinds = {resource["kind"] for resource in groups} | {"ObjectMeta"}
+    columns = printed_columns(
+        printers.read_text(encoding="utf-8"), {n.split(".", 5)[-1]: _prose(told[n]) for n in told}
+    )
+    kept = ",\n".join(f"{json.dumps(kind)}:{_compact(columns[kind])}" for kind in sorted(kinds & columns.keys()))
+    Path(__file__).with_name("columns.json").write_text(f"{{\n{kept}\n}}\n", encoding="utf-8")
     policy = sources / "plugin" / "pkg" / "auth" / "authorizer" / "rbac" / "bootstrappolicy" / "testdata"
     roles = ",\n".join(_compact(role) for role in _roles(policy))
     Path(__file__).with_name("roles.json").write_text(f"[\n{roles}\n]\n", encoding="utf-8")
