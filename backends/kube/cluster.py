@@ -11,6 +11,7 @@ import asyncio
 import builtins
 import dataclasses
 import importlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -242,9 +243,12 @@ class KubeCluster:
             if self._first_look is not None:
                 await self._first_look.breathe()
             # 0.1 s of imports that must hold neither the first frame nor the loop.
-            module = await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
+            if "backends.kube.transport" not in sys.modules:
+                await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
+            from backends.kube.transport import Transport
+
             if self._transport is None:
-                self._transport = module.Transport(
+                self._transport = Transport(
                     self._context,
                     requests=self.requests,
                     asked=self._asked,

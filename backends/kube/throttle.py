@@ -62,6 +62,14 @@ class Schedule(Generic[Ticket]):
         if again:
             queue.move_to_end(ticket, last=False)
 
+    def slip_in(self, now: float, *, urgent: bool) -> bool:
+        """Whether a caller has a place at once, because nobody waits before it."""
+        if self._urgent or (not urgent and self._background):
+            return False
+        admitted = self._free > 0 if urgent else self._may_begin(now)
+        self._free -= admitted
+        return admitted
+
     def withdraw(self, ticket: Ticket) -> bool:
         """Leaves the queue; False where it is not waiting, because it was admitted."""
         for queue in (self._urgent, self._background):
@@ -86,7 +94,7 @@ class Schedule(Generic[Ticket]):
         admitted: list[Ticket] = []
         while self._urgent and self._free:
             admitted.append(self._take(self._urgent))
-        while self._background and self._free > self._reserved and now >= self._paused_until and self._spend(now):
+        while self._background and self._may_begin(now):
             admitted.append(self._take(self._background))
         return admitted
 
@@ -101,7 +109,10 @@ class Schedule(Generic[Ticket]):
         self._free -= 1
         return queue.popitem(last=False)[0]
 
-    def _spend(self, now: float) -> bool:
+    def _may_begin(self, now: float) -> bool:
+        """Whether one more may begin in the background, which costs a token."""
+        if self._free <= self._reserved or now < self._paused_until:
+            return False
         self._count(now)
         if self._tokens < _ENOUGH:
             return False
@@ -139,11 +150,11 @@ class Throttle:
 
     async def enter(self, *, urgent: bool, again: bool = False) -> None:
         """Returns when it is the caller's turn; `leave` must follow. Cancelled, it has taken nothing."""
+        if self._schedule.slip_in(self._loop.time(), urgent=urgent):
+            return
         ticket: asyncio.Future[None] = self._loop.create_future()
         self._schedule.join(ticket, urgent=urgent, again=again)
-        self._admit()
-        if ticket.done():
-            return
+        self._set_timer()
         try:
             await ticket
         except asyncio.CancelledError:
@@ -155,7 +166,8 @@ class Throttle:
 
     def leave(self) -> None:
         self._schedule.release()
-        self._admit()
+        if self._schedule.waiting:
+            self._admit()
 
     def pause(self, seconds: float) -> None:
         """Background work waits; what is in flight goes on."""

@@ -36,17 +36,22 @@ async def loaded_app(fleet: LiveFleet, text: str, scope: Scope) -> AppKey:
     try:
         return find_app(fleet.apps, text, namespace=scope.namespace)
     except Exception:
+        _tell_narrowed(fleet)
         problems = fleet.problems
         if problems:
             raise ClusterError("; ".join(problems.values())) from None
         raise
 
 
-def _tell_problems(fleet: LiveFleet) -> ExitCode:
-    """Says on stderr what is not shown, and why: of a cluster some namespaces alone is no failure, nothing is one."""
+def _tell_narrowed(fleet: LiveFleet) -> None:
+    """Says on stderr of which clusters some namespaces alone are shown, and why; that is no failure."""
     for name, narrowed in fleet.narrowed.items():
         if narrowed.namespaces:
             say(f"fleetui: {name}: {narrowed.words}: {narrowed.refusal}")
+
+
+def _tell_problems(fleet: LiveFleet) -> ExitCode:
+    _tell_narrowed(fleet)
     for problem in fleet.problems.values():
         say(f"fleetui: {problem}")
     return ExitCode.FAILED if fleet.problems else ExitCode.OK

@@ -28,7 +28,7 @@ def missing(denied: Sequence[Attributes]) -> tuple[str, str]:
     resources = list(dict.fromkeys(each.full_name for each in here))
     where = f" in namespace {first.namespace}" if first.namespace else " in all namespaces"
     flag = f"-n {first.namespace}" if first.namespace else "-A"
-    role = f"Role in {first.namespace}" if first.namespace else "ClusterRole"
+    role = f"Role in {first.namespace}" if first.namespace else "ClusterRole, or a Role for one namespace,"
     elsewhere = len({each.namespace for each in denied}) - 1
     more = f" and in {elsewhere} more" if elsewhere else ""
     return (

@@ -21,7 +21,7 @@ class GuardedCluster(FakeCluster):
     """A cluster on which its user may read what is in `grants`, and nothing else.
 
     `reviews` has each review that was asked for: ``rules shop``, ``list secrets shop``. With `incomplete` the server
-    can't list its rules; with `mute` it answers no review at all.
+    can't list its rules; with `mute` it answers no review at all. `verbs` are what reading is allowed to be.
     """
 
     def __init__(self, *grants: Grant, name: str = "hub", namespaces: Iterable[str] = ()) -> None:
@@ -32,6 +32,7 @@ class GuardedCluster(FakeCluster):
         self.lists = 0
         self.incomplete = False
         self.mute = False
+        self.verbs = {"get", "list", "watch"}
         self.answer = self._review
 
     def refuse(self, kind: str, namespace: str = "") -> None:
@@ -52,6 +53,8 @@ class GuardedCluster(FakeCluster):
         return [manifest("Namespace", each, namespace="") for each in self.namespaces]
 
     def allows(self, asked: Attributes) -> bool:
+        if asked.verb not in self.verbs:
+            return asked.verb == "patch"
         granted = {"", asked.namespace}
         return any(namespace in granted and resource == asked.resource for namespace, resource in self.grants)
 
@@ -72,8 +75,7 @@ class GuardedCluster(FakeCluster):
         mine = sorted(resource for where, resource in self.grants if where in {"", namespace})
         groups = {resource.plural: resource.group for resource in SERVED}
         rules = [
-            {"verbs": ["get", "list", "watch"], "apiGroups": [groups.get(each, "")], "resources": [each]}
-            for each in mine
+            {"verbs": sorted(self.verbs), "apiGroups": [groups.get(each, "")], "resources": [each]} for each in mine
         ]
         status: Obj = {"incomplete": self.incomplete, "nonResourceRules": [], "resourceRules": rules}
         return {"status": status | ({"resourceRules": []} if self.incomplete else {})}

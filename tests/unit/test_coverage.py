@@ -5,6 +5,7 @@ from __future__ import annotations
 from fleetui.fleet.appwatch import RECHECK
 from fleetui.fleet.reach import MOST
 from fleetui.fleet.views import Action, ActionKind
+from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState
 from tests.unit.fakes import APPLICATION, manifest, stored
@@ -44,7 +45,7 @@ async def test_who_may_read_one_namespace_gets_that_namespace() -> None:
         assert change.narrowed[HUB].refusal == (
             'applications.argoproj.io is forbidden: User "ann" cannot list resource "applications" at the cluster scope'
             " (see kubectl auth can-i list applications.argoproj.io -A;"
-            " a ClusterRole with get, list, watch on applications.argoproj.io gives it)"
+            " a ClusterRole, or a Role for one namespace, with get, list, watch on applications.argoproj.io gives it)"
         )
         assert run.fleet.clusters[HUB].state is ClusterState.LIVE
         assert sorted(cluster.reviews) == ["list applications", "rules default", "watch applications"]
@@ -143,6 +144,16 @@ async def test_a_namespace_that_was_asked_for_and_may_not_be_seen() -> None:
         await watched(run, cluster, "team-a")
         assert run.fleet.narrowed[HUB].namespaces == ("team-a",)
         assert "-n team-b" in run.fleet.narrowed[HUB].refusal
+
+
+async def test_to_list_without_to_watch_is_not_enough_and_the_missing_verb_is_named() -> None:
+    cluster = hub("default")
+    cluster.verbs.discard("watch")
+    async with running(cluster, namespaces=("default",)) as run:
+        cluster.watch_of("Application", "default").sink.failed(ForbiddenError("no watch", cluster="hub", code=403))
+        await run.fleet.loaded()
+        assert cluster.watched() == []
+        assert "kubectl auth can-i watch applications.argoproj.io -n default" in run.fleet.problems[HUB]
 
 
 async def test_a_server_that_answers_no_review_is_asked_for_the_objects_themselves() -> None:

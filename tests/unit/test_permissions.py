@@ -135,7 +135,8 @@ def test_what_is_missing_is_said_with_how_to_look_and_what_would_help() -> None:
     assert missing(many)[0] == "you may not list or watch secrets, pods in namespace shop and in 1 more"
     assert missing([attributes("list", SECRET)]) == (
         "you may not list secrets in all namespaces",
-        "see kubectl auth can-i list secrets -A; a ClusterRole with get, list, watch on secrets gives it",
+        "see kubectl auth can-i list secrets -A; "
+        "a ClusterRole, or a Role for one namespace, with get, list, watch on secrets gives it",
     )
     kinds = [attributes("list", resource(f"Kind{number}"), "shop") for number in range(6)]
     assert "kind0s, kind1s, kind2s, kind3s and 2 more kinds in" in missing(kinds)[0]

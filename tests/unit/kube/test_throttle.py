@@ -70,6 +70,26 @@ def test_one_that_tries_again_goes_before_those_that_came_after_it() -> None:
     assert plan.admit(0.0) == ["a", "b", "c"]
 
 
+def test_with_nobody_before_it_a_caller_has_its_place_at_once() -> None:
+    plan = schedule(slots=2, burst=1)
+    assert plan.slip_in(0.0, urgent=False)
+    assert not plan.slip_in(0.0, urgent=False)
+    assert plan.slip_in(0.0, urgent=True)
+    assert not plan.slip_in(0.0, urgent=True)
+    filled(plan, "a", urgent="X")
+    plan.release()
+    plan.release()
+    # Not before those that wait.
+    assert not plan.slip_in(9.0, urgent=True)
+    assert not plan.slip_in(9.0, urgent=False)
+    assert plan.admit(9.0) == ["X"]
+    plan.pause(20.0)
+    plan.release()
+    assert plan.withdraw("a")
+    assert not plan.slip_in(10.0, urgent=False)
+    assert plan.slip_in(20.0, urgent=False)
+
+
 def test_one_that_goes_away_holds_nobody_up() -> None:
     plan = filled(schedule(slots=2), "a", "b", "c")
     assert plan.admit(0.0) == ["a"]

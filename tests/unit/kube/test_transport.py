@@ -214,6 +214,18 @@ async def test_a_request_carries_login_identity_and_agent() -> None:
     assert asked.headers["user-agent"].startswith("fleetui/")
 
 
+@pytest.mark.parametrize(("compression", "encoding"), [(True, "gzip"), (False, "identity")])
+async def test_everything_but_a_watch_may_come_compressed_unless_the_kubeconfig_says_no(
+    compression: bool, encoding: str
+) -> None:
+    async with scripted(body({}), body({}), watch(b"a\n"), compression=compression) as (transport, script):
+        await transport.request("GET", "/x", verb="LIST")
+        await transport.request("PATCH", "/x", body=b"{}")
+        async with transport.stream("/x", query={}, idle=5):
+            pass
+    assert [asked.headers["accept-encoding"] for asked in script.asked] == [encoding, encoding, "identity"]
+
+
 async def test_a_name_is_not_normalised_and_a_path_of_the_server_is_kept() -> None:
     script = Script([body({})])
     async with serving(script) as url, connected(context(f"{url}/k8s/c-1")) as transport:

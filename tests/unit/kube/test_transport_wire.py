@@ -220,6 +220,24 @@ async def test_requests_one_after_the_other_share_one_connection(secure: bool) -
     assert (len(wire.requests), wire.connections) == (500, 1)
 
 
+async def test_a_connection_that_the_server_has_ended_is_not_used_for_a_write() -> None:
+    async with on_wire(then_reset(FINE), FINE) as (transport, wire):
+        await transport.request("GET", "/x")
+        await alone(wire)
+        await await_until(lambda: not _kept(transport), PATIENCE, "the end is noticed")
+        assert await transport.request("POST", "/x", body=b"{}") == b"{}"
+    assert wire.connections == 2
+
+
+def _kept(transport: Transport) -> int:
+    """Connections that are kept for the next request and still stand."""
+    line = transport._connections._line
+    assert line is not None
+    assert line.session.connector is not None
+    kept = line.session.connector._conns.values()
+    return sum(connection.is_connected() for connections in kept for connection, _ in connections)
+
+
 @pytest.mark.parametrize(("urgent", "most"), [(False, 24), (True, 32)])
 async def test_requests_at_once_share_as_many_connections_as_have_a_place(urgent: bool, most: int) -> None:
     async with on_wire(*[FINE] * 500) as (transport, wire):
