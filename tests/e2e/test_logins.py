@@ -25,7 +25,8 @@ from tests.e2e.story import settings
 from tests.e2e.test_kube_cluster import CONFIG_MAPS, Names, config_map
 from tests.terminal import Terminal
 from tests.unit.kube.plugin import plugin, runs
-from tests.waiting import await_until
+from tests.unit.kube.test_plugins import is_running
+from tests.waiting import await_until, wait_until
 
 ADMIN = "kubernetes-admin"
 
@@ -204,6 +205,29 @@ def test_fleetui_login_lends_the_plugin_its_terminal(embedded_plane: EmbeddedPla
         terminal.send(f"{given.token}\r")
         terminal.wait_for(f"logged in to hub ({given.server}) as {ADMIN}")
         assert terminal.exit_status() == 0
+
+
+def test_fleetui_login_ends_with_its_plugin_when_the_operator_gives_up(
+    embedded_plane: EmbeddedPlane, tmp_path: Path
+) -> None:
+    given = load([embedded_plane.kubeconfig()]).context()
+    code = f"""
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+with open({str(tmp_path / "pid")!r}, "w") as file: print(os.getpid(), file=file)
+print("Password:", end=" ", file=sys.stderr, flush=True)
+input()
+"""
+    asks = plugin(tmp_path, code)
+    exec_plugin = {"command": asks.command, "apiVersion": asks.api_version, "interactiveMode": "Always"}
+    file = kubeconfig(tmp_path, given.server, exec=exec_plugin)
+    command = [sys.executable, "-m", "fleetui", "login", "--kubeconfig", str(file)]
+    with Terminal(command, columns=100, environment=settings() | {"HOME": str(tmp_path)}) as terminal:
+        terminal.wait_for("Password:")
+        terminal.send("\x03")
+        assert terminal.exit_status() == 130
+        assert "Traceback" not in terminal.text
+    wait_until(lambda: not is_running(int((tmp_path / "pid").read_text())), 5, "the plugin is gone too")
 
 
 def test_fleetui_login_says_why_there_is_none(embedded_plane: EmbeddedPlane, tmp_path: Path) -> None:
