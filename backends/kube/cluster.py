@@ -77,7 +77,12 @@ class KubeCluster:
         self._name = ClusterName(name or context.name)
         self._context = dataclasses.replace(context, name=self._name)
         self._link = Link(
-            self._name, server=context.server, protected=protected, insecure=context.insecure, probe=self._probe
+            self._name,
+            server=context.server,
+            protected=protected,
+            insecure=context.insecure,
+            problem=context.problem,
+            probe=self._probe,
         )
         self._paths = Paths(self._name)
         self._trips = RoundTrips()

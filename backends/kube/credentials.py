@@ -76,8 +76,7 @@ class Credentials:
             UnauthorizedError: the token file can't be read, or the plugin or provider gave none.
             UnreachableError: the context can't be used at all.
         """
-        if self._config.problem:
-            raise UnreachableError(self._config.problem, cluster=self._config.name)
+        self._insist_on_usable()
         if _is_given(self._config):
             return await self._from_provider()
         if self._login is not None and self._clock() < self._ends:
@@ -93,7 +92,9 @@ class Credentials:
         Raises:
             RefusedError: the kubeconfig names nothing that could give another one, or another login is going on.
             UnauthorizedError: no login could be had.
+            UnreachableError: the context can't be used at all.
         """
+        self._insist_on_usable()
         config = self._config
         if _is_given(config):
             try:
@@ -119,6 +120,10 @@ class Credentials:
         taken, self._shared = self._shared, None
         if taken is not None:
             await taken.release()
+
+    def _insist_on_usable(self) -> None:
+        if self._config.problem:
+            raise UnreachableError(self._config.problem, cluster=self._config.name)
 
     async def _from_kubeconfig(self) -> tuple[Login, float]:
         config = self._config

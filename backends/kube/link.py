@@ -95,7 +95,12 @@ def probe_delay(attempt: int, error: Exception, *, chance: float) -> float:
 
 
 class Link:
-    """The state of one cluster. All methods are called on the engine's loop."""
+    """The state of one cluster. All methods are called on the engine's loop.
+
+    Args:
+        problem: why nobody will ever reach it; empty where that is to be seen.
+        probe: asks the server whether it is there.
+    """
 
     def __init__(
         self,
@@ -104,6 +109,7 @@ class Link:
         server: str,
         protected: bool = False,
         insecure: bool = False,
+        problem: str = "",
         probe: Callable[[], Awaitable[None]],
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -113,8 +119,9 @@ class Link:
         self._sleep = sleep
         self._status = ClusterStatus(
             name=name,
-            state=ClusterState.CONNECTING,
+            state=ClusterState.UNREACHABLE if problem else ClusterState.CONNECTING,
             since=clock(),
+            message=problem,
             server=server,
             protected=protected,
             insecure=insecure,

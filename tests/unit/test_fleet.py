@@ -364,3 +364,12 @@ async def test_an_application_that_is_not_there_is_missing() -> None:
         ):
             with pytest.raises(MissingError, match="there is no application hub/argocd/payments"):
                 await question
+
+
+async def test_a_login_is_the_named_clusters_alone() -> None:
+    one, two = FakeCluster("one"), FakeCluster("two")
+    async with running(one, two) as fleet:
+        await fleet.fleet.login(ClusterName("two"))
+        assert (one.logins, two.logins) == (0, 1)
+        with pytest.raises(MissingError, match="the fleet has no cluster three"):
+            await fleet.fleet.login(ClusterName("three"))
