@@ -21,10 +21,11 @@ import msgspec
 
 from backends.kube import decode
 from backends.kube.context import ContextConfig
+from backends.kube.definitions import Definitions
 from backends.kube.link import Link
 from backends.kube.paths import Paths, written
 from backends.kube.selection import Selection
-from backends.kube.served import ServedKinds, noticing
+from backends.kube.served import ServedKinds
 from backends.kube.watching import Watches
 from fleetui.model.errors import ClusterError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
@@ -80,6 +81,7 @@ class KubeCluster:
         self._watches = Watches(
             self._name, open_transport=self._open, link=self._link, first_look=first_look, requests=self.requests
         )
+        self._definitions = Definitions(self._watches, changed=self._served.age)
 
     @property
     def name(self) -> ClusterName:
@@ -102,7 +104,9 @@ class KubeCluster:
         return self._link.on_status(listener)
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
-        return await self._served.discover(refresh=refresh)
+        found = await self._served.discover(refresh=refresh)
+        self._definitions.known(found)
+        return found
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -136,7 +140,7 @@ class KubeCluster:
         fields: str = "",
         metadata_only: bool = False,
     ) -> Subscription:
-        sink = noticing(resource, sink, self._served.age)
+        sink = self._definitions.watched(resource, sink)
         return self._watches.start(resource, sink, Selection(namespace, labels, fields, metadata_only))
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -205,6 +209,7 @@ class KubeCluster:
 
     async def close(self) -> None:
         """Ends every watch and closes every connection."""
+        self._definitions.close()
         await self._watches.close()
         await self._link.close()
         transport, self._transport = self._transport, None

@@ -57,9 +57,13 @@ class Watches:
     def start(self, resource: ApiResource, sink: WatchSink, selection: Selection) -> Subscription:
         """Watches until the subscription is closed."""
         work = self._inform(resource, sink, selection)
-        watch = _Watch(self._running, work=work, name=f"watch {self._name} {resource.full_name}")
+        watch = _Watch(self._running, resource, work=work, name=f"watch {self._name} {resource.full_name}")
         self._running.add(watch)
         return watch
+
+    def has(self, group_kind: tuple[str, str]) -> bool:
+        """Whether a kind is watched, by whoever wants it."""
+        return any(watch.resource.group_kind == group_kind for watch in self._running)
 
     async def close(self) -> None:
         """Ends every watch, and returns when all have ended."""
@@ -111,7 +115,10 @@ class Watches:
 class _Watch:
     """One watch and its task; a `Subscription`."""
 
-    def __init__(self, running: set[_Watch], *, work: Coroutine[None, None, None], name: str) -> None:
+    def __init__(
+        self, running: set[_Watch], resource: ApiResource, *, work: Coroutine[None, None, None], name: str
+    ) -> None:
+        self.resource = resource
         self._running = running
         self.task = asyncio.get_running_loop().create_task(work, name=name)
 
