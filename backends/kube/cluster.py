@@ -27,7 +27,7 @@ from backends.kube.paths import Paths, written
 from backends.kube.selection import Selection
 from backends.kube.served import ServedKinds
 from backends.kube.watching import Watches
-from fleetui.model.errors import ClusterError, OverloadedError, StatusError
+from fleetui.model.errors import ClusterError, GoneError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
 from fleetui.model.status import ClusterStatus
 from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
@@ -117,7 +117,14 @@ class KubeCluster:
         self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
     ) -> builtins.list[Obj]:
         path = self._paths.every(resource, namespace)
-        query = {"limit": _PAGE} | Selection(labels=labels, fields=fields).query
+        query = Selection(labels=labels, fields=fields).query
+        try:
+            return await self._pages(resource, path, query | {"limit": _PAGE})
+        except GoneError:
+            # The list took longer than its continue token lasts: then in one page (client-go v0.37 tools/pager).
+            return await self._pages(resource, path, query)
+
+    async def _pages(self, resource: ApiResource, path: str, query: dict[str, str]) -> builtins.list[Obj]:
         found: builtins.list[Obj] = []
         while True:
             body = await self._call("GET", path, query=query, verb="LIST")

@@ -51,7 +51,7 @@ class Watches:
         self._link = link
         self._first_look = first_look
         self._requests = requests
-        self._streaming = Streaming(lambda: link.status.version)
+        self._streaming = Streaming(self._version)
         self._running: set[_Watch] = set()
 
     def start(self, resource: ApiResource, sink: WatchSink, selection: Selection) -> Subscription:
@@ -96,6 +96,11 @@ class Watches:
             await informer.run()
         finally:
             self._link.forget(informer)
+
+    def _version(self) -> str:
+        """The server's; of no interest while the page of a first look is to be had, which is no stream."""
+        looked_at = self._first_look is not None and self._first_look.looks_at(self._name)
+        return "" if looked_at else self._link.status.version
 
     def _path(self, resource: ApiResource, selection: Selection) -> str:
         if resource.verbs and "watch" not in resource.verbs:
