@@ -32,8 +32,9 @@ Validation = Literal["Strict", "Warn", "Ignore"]
 class WatchSink(Protocol):
     """What an informer tells; called on the engine's loop, never concurrently, and must not block.
 
-    The order is: `listing`, any number of `upsert`, `listed`, then `upsert` and `remove` as the watch goes on; a
-    relist (410, reconnection) begins with `listing` again, and what did not come by `listed` is gone.
+    The order is: `listing`, any number of `upsert` (and of `remove`, where objects go while the list is streamed),
+    `listed`, then `upsert` and `remove` as the watch goes on; a relist (410, reconnection) begins with `listing` again,
+    also where the one before it broke off, and what did not come by `listed` is gone.
     """
 
     def listing(self) -> None: ...

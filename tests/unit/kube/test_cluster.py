@@ -174,6 +174,16 @@ async def test_a_name_can_not_lead_elsewhere(call: Call, problem: str) -> None:
         assert script.asked == []
 
 
+async def test_a_list_whose_token_expires_is_read_in_one_page() -> None:
+    first, whole_list = page([config_map("a", "1")], "10", next="m"), page([config_map("b", "2")], "20")
+    async with scripted(first, status(410, "Expired"), whole_list) as (cluster, script):
+        found = await cluster.list(CONFIG_MAPS, fields="metadata.name!=x")
+    assert [obj["metadata"]["name"] for obj in found] == ["b"]
+    selected = {"fieldSelector": "metadata.name!=x"}
+    limited = selected | {"limit": "500"}
+    assert [asked.query for asked in script.asked] == [limited, limited | {"continue": "m"}, selected]
+
+
 async def test_a_list_is_read_in_pages_and_has_kinds() -> None:
     pages = page([config_map("a", "1")], "10", next="m"), page([config_map("b", "2")], "10")
     async with scripted(*pages) as (cluster, script):
