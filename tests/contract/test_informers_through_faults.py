@@ -19,6 +19,7 @@ import pytest
 from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.faults import Kind
 from backends.kube import informer, link, reading, transport
+from backends.kube.backoff import Backoff
 from backends.kube.cluster import KubeCluster
 from backends.kube.context import ContextConfig
 from fleetui.fleet.store import LiveStore
@@ -52,7 +53,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return hurried
 
-    monkeypatch.setattr(informer.Backoff, "pause", hurry(informer.Backoff.pause))
+    monkeypatch.setattr(Backoff, "pause", hurry(Backoff.pause))
     monkeypatch.setattr(link, "probe_delay", hurry(link.probe_delay))
     monkeypatch.setattr(transport, "retry_delay", hurry(transport.retry_delay))
     for module in (informer, reading):

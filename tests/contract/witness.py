@@ -35,11 +35,9 @@ class Witness:
         self.faults: list[str] = []
         self.changes = self.deletions = 0
         self._exists = exists
-        self.history = {}
         self._told: dict[ObjectRef, _Told] = {}
 
     def __call__(self, obj: StoredObject, *, deleted: bool) -> None:
-        self.history.setdefault(obj.ref, []).append((obj.uid[:4], obj.meta.resource_version, deleted))
         last = self._told.get(obj.ref)
         now = _Told(obj.uid, int(obj.meta.resource_version), present=not deleted)
         self._told[obj.ref] = now
@@ -68,7 +66,7 @@ class Witness:
             self._fault("told as deleted and still exists", obj)
 
     def _fault(self, what: str, obj: StoredObject) -> None:
-        self.faults.append(f"{obj.ref} {obj.uid} at {obj.meta.resource_version} was {what}; {self.history[obj.ref]}")
+        self.faults.append(f"{obj.ref} {obj.uid} at {obj.meta.resource_version} was {what}")
 
 
 class Holder:
