@@ -67,9 +67,43 @@ class Cluster(Protocol):
         ...
 
     @property
+    def namespace(self) -> str:
+        """Where the user works who names no namespace: that of the context."""
+        ...
+
+    @property
     def status(self) -> ClusterStatus: ...
 
+    @property
+    def urgent(self) -> Cluster:
+        """The same server, for what a person waits for: its requests go before background work (watches' lists,
+        discovery, the engine)."""
+        ...
+
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription: ...
+
+    def retry(self) -> None:
+        """Asks a server that does not answer now, and not when its next turn comes."""
+        ...
+
+    async def greet(self) -> None:
+        """Makes one small request, so that it is known how long the server takes (`ClusterStatus.latency`).
+
+        Raises:
+            ClusterError: it was not answered.
+        """
+        ...
+
+    async def login(self) -> None:
+        """Logs in anew because the operator asks for it; what waits for the server goes on at once.
+
+        A login that needs a terminal takes that of this process: the caller sees to it that nobody else uses it.
+
+        Raises:
+            RefusedError: another login is going on, or this cluster's has nothing that could be renewed.
+            UnauthorizedError: no login could be had.
+        """
+        ...
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
         """What the server serves; cached, asked again with `refresh`."""

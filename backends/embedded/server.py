@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from backends.embedded import errors
-from backends.embedded.access import Access
+from backends.embedded.access import NOBODY, User
 from backends.embedded.bodies import LIMIT
 from backends.embedded.calls import Call, Reply, error_reply
 from backends.embedded.errors import ApiError
 from backends.embedded.faults import FaultPlan, Subject, subject_of
 from backends.embedded.handlers import Api
+from backends.embedded.impersonation import impersonated
 from backends.embedded.passage import Passage
 from backends.embedded.store import ObjectStore
 from backends.embedded.watches import Watch
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from aiohttp.web import BaseRequest, Response, StreamResponse
     from aiohttp.web_server import Server
 
-ANONYMOUS = "system:anonymous"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOG = logging.getLogger(__name__)
 _ACCEPTED = 3
@@ -46,7 +46,7 @@ class EmbeddedServer:
         port: 0 for any free one; it is kept over `stop` and `start`.
         anonymous: whether requests without a token are answered. They are by default, since kubectl sends no token over
             plain HTTP; a wrong token is refused always.
-        allow: whether a user may do something; None: everybody may do everything.
+        stranger: who such requests come from.
         faults: what goes wrong.
     """
 
@@ -55,11 +55,11 @@ class EmbeddedServer:
         store: ObjectStore,
         *,
         name: str,
-        tokens: Mapping[str, str] | None = None,
+        tokens: Mapping[str, User] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         anonymous: bool = True,
-        allow: Callable[[Access], bool] | None = None,
+        stranger: User = NOBODY,
         faults: FaultPlan | None = None,
     ) -> None:
         self.store = store
@@ -67,7 +67,8 @@ class EmbeddedServer:
         self.faults = faults or FaultPlan()
         self.tokens = tokens if tokens is not None else {}
         self.anonymous = anonymous
-        self.api = Api(store, address=lambda: f"{self.host}:{self.port}", allow=allow)
+        self.stranger = stranger
+        self.api = Api(store, address=lambda: f"{self.host}:{self.port}", tokens=self.tokens)
         self.host = host
         self.port = port
         self._web: Server | None = None
@@ -142,7 +143,8 @@ class EmbeddedServer:
     async def _call(self, request: BaseRequest) -> Call:
         from aiohttp.web import HTTPRequestEntityTooLarge
 
-        user = self._user(request)
+        headers = [(name.lower(), value) for name, value in request.headers.items()]
+        user = impersonated(self._user(request), headers, self.api.authorizer)
         body = b""
         if request.can_read_body:
             try:
@@ -154,12 +156,12 @@ class EmbeddedServer:
             method=request.method,
             path=unquote(request.rel_url.raw_path),
             query={key: request.query[key] for key in request.query},
-            headers={key.lower(): value for key, value in request.headers.items()},
+            headers=dict(headers),
             body=body,
             user=user,
         )
 
-    def _user(self, request: BaseRequest) -> str:
+    def _user(self, request: BaseRequest) -> User:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             user = self.tokens.get(token.strip())
@@ -168,7 +170,7 @@ class EmbeddedServer:
             return user
         if not self.anonymous or self._from_a_browser(request):
             raise errors.unauthorized()
-        return ANONYMOUS
+        return self.stranger
 
     def _from_a_browser(self, request: BaseRequest) -> bool:
         """Whether a web page may be behind the request: it can reach loopback, by its own name or by a rebound one."""

@@ -11,15 +11,17 @@ import asyncio
 import builtins
 import dataclasses
 import importlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from backends.kube import decode
 from backends.kube.context import ContextConfig
+from backends.kube.latency import RoundTrips
 from backends.kube.link import Link
 from backends.kube.paths import Paths, written
 from backends.kube.selection import Selection
@@ -41,12 +43,17 @@ _PROBE = "/readyz"
 """Says ok only when everything in the server is up; /version answers while custom resources are still 404."""
 _PROBE_TIMEOUT = 5.0
 """Seconds for the whole answer; more would leave a server that hangs unnoticed for longer."""
+_URGENT_DEADLINE = 35.0
+"""Seconds that a person waits for a request that is no list, further tries included: one more than kube-apiserver
+gives a write (apiserver 1.37, pkg/endpoints/handlers/rest.go), which can then say itself what it waited for."""
 _APPLY = "application/apply-patch+yaml"
 """The media type of server-side apply; JSON is YAML."""
 
 
 class KubeCluster:
     """One API server.
+
+    Its requests are background work; those of its view `urgent` go before them.
 
     Args:
         context: how it is reached, and as whom.
@@ -55,6 +62,8 @@ class KubeCluster:
         first_look: where the first page of a list may have been asked for already.
         cache: the folder in which what servers serve is kept; None: it is kept in memory alone.
     """
+
+    _is_urgent: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -67,8 +76,11 @@ class KubeCluster:
     ) -> None:
         self._name = ClusterName(name or context.name)
         self._context = dataclasses.replace(context, name=self._name)
-        self._link = Link(self._name, server=context.server, protected=protected, probe=self._probe)
+        self._link = Link(
+            self._name, server=context.server, protected=protected, insecure=context.insecure, probe=self._probe
+        )
         self._paths = Paths(self._name)
+        self._trips = RoundTrips()
         self._first_look = first_look
         self._transport: Transport | None = None
         self._served = ServedKinds(
@@ -97,8 +109,22 @@ class KubeCluster:
     def status(self) -> ClusterStatus:
         return self._link.status
 
+    @property
+    def urgent(self) -> KubeCluster:
+        return _UrgentCluster(self)
+
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
+
+    async def greet(self) -> None:
+        await self._call("GET", "/version")
+
+    def retry(self) -> None:
+        self._link.renewed()
+
+    async def login(self) -> None:
+        await (await self._open()).login()
+        self._link.renewed()
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
         return await self._served.discover(refresh=refresh)
@@ -217,14 +243,29 @@ class KubeCluster:
             if self._first_look is not None:
                 await self._first_look.breathe()
             # 0.1 s of imports that must hold neither the first frame nor the loop.
-            module = await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
+            if "backends.kube.transport" not in sys.modules:
+                await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
+            from backends.kube.transport import Transport
+
             if self._transport is None:
-                self._transport = module.Transport(
-                    self._context, requests=self.requests, asked=self._link.asked, answered=self._link.answered
+                self._transport = Transport(
+                    self._context, requests=self.requests, asked=self._asked, answered=self._answered
                 )
         return self._transport
 
+    def _asked(self) -> None:
+        self._trips.asked()
+        self._link.asked()
+
+    def _answered(self) -> None:
+        self._link.answered()
+        if (latency := self._trips.answered()) is not None:
+            self._link.timed(latency)
+
     async def _probe(self) -> None:
+        if self._context.problem:
+            # Nothing to find out: the kubeconfig stays as it was read.
+            await asyncio.Event().wait()
         try:
             await (await self._open()).probe(_PROBE, timeout=_PROBE_TIMEOUT)
         except OverloadedError as error:
@@ -244,7 +285,16 @@ class KubeCluster:
         transport = await self._open()
         data = b"" if body is None else msgspec.json.encode(body)
         try:
-            answer = await transport.request(method, path, query=query, body=data, content_type=content_type, verb=verb)
+            answer = await transport.request(
+                method,
+                path,
+                query=query,
+                body=data,
+                content_type=content_type,
+                verb=verb,
+                urgent=self._is_urgent,
+                deadline=_URGENT_DEADLINE if self._is_urgent and verb != "LIST" else None,
+            )
         except ClusterError as error:
             self._link.failed(error)
             raise
@@ -259,6 +309,16 @@ class KubeCluster:
 
     def _unreadable(self, what: str) -> StatusError:
         return StatusError(f"{self.server} does not answer {what} as a Kubernetes API server does", cluster=self._name)
+
+
+class _UrgentCluster(KubeCluster):
+    """A view of a cluster: it is the same in everything but what its requests give way to."""
+
+    _is_urgent = True
+
+    def __init__(self, cluster: KubeCluster) -> None:
+        # The very same state, so that a connection, a watch or a discovery of one is the other's too.
+        self.__dict__ = cluster.__dict__
 
 
 def _kept_in(folder: Path | None, context: ContextConfig) -> Callable[[], DiscoveryCache] | None:

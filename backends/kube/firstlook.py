@@ -231,7 +231,14 @@ def _answer(file: IO[bytes]) -> tuple[int, bytes | None] | None:
 
 
 def _is_plain(context: ContextConfig, env: Mapping[str, str]) -> bool:
-    if context.exec or context.auth_provider or context.impersonate or context.username or context.proxy_url:
+    if (
+        context.problem
+        or context.exec
+        or context.auth_provider
+        or context.impersonate
+        or context.username
+        or context.proxy_url
+    ):
         return False
     if not (_lends(context.client_cert) and _lends(context.client_key)):
         return False

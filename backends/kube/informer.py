@@ -16,11 +16,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import msgspec
+
 from backends.kube.backoff import Backoff
 from backends.kube.reading import PAGE, Reader, Stream
 from backends.kube.selection import Query
 from backends.kube.streaming import Streaming
-from backends.kube.turns import turn
+from backends.kube.turns import decoding
 from fleetui.model.errors import (
     ClusterError,
     GoneError,
@@ -181,15 +183,18 @@ class Informer:
 
     async def _page(self, query: Query) -> tuple[str, str]:
         body = await self._reader.body(query)
-        async with turn():
+        async with decoding():
             page = self._reader.page(body)
-        for items in page.slices:
-            async with turn():
-                objects = self._reader.objects(items)
-                self._monitor.succeeded(self)
-                self._sink.upsert(objects)
-        self._monitor.succeeded(self)
+            self._monitor.succeeded(self)
+            self._objects(page.slices[:1])
+        for more in page.slices[1:]:
+            async with decoding():
+                self._objects([more])
         return page.next, page.version
+
+    def _objects(self, slices: list[list[msgspec.Raw]]) -> None:
+        for items in slices:
+            self._sink.upsert(self._reader.objects(items))
 
     # --- watch --------------------------------------------------------------------------------------------------
 
@@ -248,7 +253,7 @@ class Informer:
 
     async def _take(self, lines: list[bytes]) -> None:
         for start in range(0, len(lines), PAGE):
-            async with turn():
+            async with decoding():
                 self._events(lines[start : start + PAGE])
 
     def _events(self, lines: list[bytes]) -> None:

@@ -15,6 +15,7 @@ from backends.kube.link import Link
 from backends.kube.paths import Paths
 from backends.kube.selection import Selection
 from backends.kube.streaming import Streaming
+from backends.kube.turns import starting
 from fleetui.model.errors import InvalidError
 from fleetui.model.objects import ApiResource
 from fleetui.ports import Subscription, WatchSink
@@ -75,6 +76,8 @@ class Watches:
         except InvalidError as error:
             sink.failed(error)
             return
+        async with starting():
+            pass
         from backends.kube.informer import Informer
         from backends.kube.reading import Reader
 

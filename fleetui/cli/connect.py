@@ -78,10 +78,11 @@ class Connection:
         settings = load_settings(paths.settings_file)
         kubeconfig, names = chosen_contexts(scope)
         self.scope = scope
+        self._named = settings.namespaces
         self.stores: tuple[LiveStore, ...] = tuple(
             LiveStore(
                 KubeCluster(
-                    kubeconfig.context(name),
+                    kubeconfig.context_or_problem(name),
                     name=name,
                     protected=settings.protects(name),
                     first_look=first_look,
@@ -107,6 +108,7 @@ class Connection:
             self.repositories,
             read_only=self.scope.read_only,
             namespaces=(self.scope.namespace,),
+            named=self._named,
             protects=protects,
         )
 

@@ -72,15 +72,23 @@ class FakeCluster:
     def __init__(self, name: str = "hub", *, server: str = "https://hub.example:6443") -> None:
         self.name = ClusterName(name)
         self.server = server
+        self.namespace = "default"
         self.status = ClusterStatus(name=self.name, state=ClusterState.LIVE, since=0.0, server=server)
         self.served = Discovery(SERVED, version="v1.37.2")
         self.watches: list[FakeWatch] = []
         self.objects: dict[ObjectRef, Obj] = {}
         self.writes: list[tuple[str, str, Any]] = []
         self.discoveries = 0
+        self.logins = 0
+        self.retries = 0
+        self.greetings = 0
         self.away: Exception | None = None
         self.answer: Callable[[str, str, Any], Obj] = lambda verb, name, body: body if isinstance(body, dict) else {}
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
+
+    @property
+    def urgent(self) -> FakeCluster:
+        return self
 
     def watch_of(self, kind: str, namespace: str = "") -> FakeWatch:
         """The newest open watch of a kind."""
@@ -96,6 +104,15 @@ class FakeCluster:
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         self._status_listeners.append(listener)
         return Closing(lambda: self._status_listeners.remove(listener))
+
+    async def greet(self) -> None:
+        self.greetings += 1
+
+    def retry(self) -> None:
+        self.retries += 1
+
+    async def login(self) -> None:
+        self.logins += 1
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
         self.discoveries += 1
