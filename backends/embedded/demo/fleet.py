@@ -50,6 +50,9 @@ class DemoFleet:
     ) -> None:
         self.plan = planting.plan(clusters=clusters, apps=apps, seed=seed)
         self.kubeconfig = folder / "kubeconfig"
+        self.viewers = folder / "kubeconfig-viewers"
+        """As `kubeconfig`, and with a second context for each cluster: in a file of its own, or whoever asks for all
+        contexts would see each cluster twice."""
         self.repositories: dict[str, DemoRepository] = {}
         self.host = EmbeddedHost(EmbeddedCluster(name) for name in self.plan.clusters)
         self._folder = folder
@@ -76,7 +79,8 @@ class DemoFleet:
         hubs = planting.hubs(self.plan, self.repositories)
         self.host.start()
         try:
-            self.host.kubeconfig(self.kubeconfig, viewers=True)
+            self.host.kubeconfig(self.kubeconfig)
+            self.host.kubeconfig(self.viewers, viewers=True)
             self.host.call(self._furnish(hubs))
         except BaseException:
             self.stop()
