@@ -62,6 +62,8 @@ class Picture:
         for key in change.removed:
             self.apps.pop(key, None)
         self.apps.update(change.apps)
+        for cluster in change.gone:
+            self.clusters.pop(cluster, None)
         self.clusters.update(change.clusters)
         for name, status in change.clusters.items():
             self._places.setdefault(name, len(self._places))

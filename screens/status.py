@@ -23,7 +23,10 @@ _FIRST = {
     ClusterState.STALE: 3,
     ClusterState.CONNECTING: 4,
     ClusterState.LIVE: 6,
+    ClusterState.REGISTERED: 7,
 }
+
+_FINE = {ClusterState.LIVE, ClusterState.CONNECTING, ClusterState.REGISTERED}
 
 
 def clusters_line(host: Host, width: int) -> Line:
@@ -57,7 +60,7 @@ def _cluster(host: Host, status: ClusterStatus) -> Line:
         word = "loading"
     if status.state is ClusterState.STALE:
         word = f"{glyphs.stale} {word} {age(host.now() - status.since)}"
-    elif status.state not in {ClusterState.LIVE, ClusterState.CONNECTING}:
+    elif status.state not in _FINE:
         word = f"{glyphs.degraded} {word} {age(host.now() - status.since)}"
     return (name, *lock, Span(f" {word} ", role))
 
@@ -89,9 +92,11 @@ def summary(host: Host) -> Line:
         return (Span(f"{len(states) - len(picture.loading)} of {len(states)} clusters", "info"),)
     live, stale = states.count(ClusterState.LIVE), states.count(ClusterState.STALE)
     connecting = states.count(ClusterState.CONNECTING)
-    bad = len(states) - live - stale - connecting
+    registered = states.count(ClusterState.REGISTERED)
+    bad = len(states) - live - stale - connecting - registered
     spans = [Span(f"{len(states)} cluster{'' if len(states) == 1 else 's'}: {live} live", "muted")]
     spans += [Span(f" {stale} {glyphs.stale}", "warning")] if stale else []
     spans += [Span(f" {bad} {glyphs.degraded}", "error")] if bad else []
     spans += [Span(f" {connecting} connecting", "info")] if connecting else []
+    spans += [Span(f" {registered} registered", "muted")] if registered else []
     return tuple(spans)

@@ -97,6 +97,8 @@ def cluster(value: ClusterStatus, apps: int) -> Document:
         "server": value.server,
         "version": value.version,
         "protected": value.protected,
+        "from": value.origin,
+        "aliases": list(value.aliases),
         "apps": apps,
     }
 

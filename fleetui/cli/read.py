@@ -104,11 +104,12 @@ async def _follow(fleet: LiveFleet, output: str, chosen: tables.Keep) -> None:
         subscription.close()
 
 
-def show_clusters(scope: Scope, output: str) -> int:
-    """`get clusters`."""
+def show_clusters(scope: Scope, output: str, *, check: bool) -> int:
+    """`get clusters`; with `check`, the registered ones are connected to too."""
 
     async def work(fleet: LiveFleet) -> int:
         await loaded(fleet)
+        await fleet.registered(check=check)
         await fleet.versions()
         counts = tables.count_by_hub(fleet.apps.values())
         emit_rows(

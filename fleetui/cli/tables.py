@@ -61,11 +61,12 @@ def count_by_hub(everything: Iterable[App]) -> Mapping[str, int]:
 
 def clusters(counts: Mapping[str, int], *, now: float) -> Callable[[Sequence[ClusterStatus]], str]:
     """`get clusters`."""
-    titles = ("NAME", "STATE", "SINCE", "APPS", "VERSION", "SERVER", "MESSAGE")
+    titles = ("NAME", "STATE", "SINCE", "APPS", "VERSION", "FROM", "ALIASES", "SERVER", "MESSAGE")
 
     def row(status: ClusterStatus) -> list[str]:
         since, count = _age(status.since, now), str(counts.get(status.name, 0))
-        return [status.name, status.state.value, since, count, status.version, status.server, status.message]
+        known = [status.version, status.origin, ", ".join(status.aliases)]
+        return [status.name, status.state.value, since, count, *known, status.server, status.message]
 
     return lambda rows: aligned(titles, [row(status) for status in rows])
 

@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.tracking import instance_name
 from fleetui.fleet.appwatch import AppWatch
 from fleetui.fleet.changes import Publisher
+from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.history import Commits, history_of
+from fleetui.fleet.kept import Kept
 from fleetui.fleet.places import place_of
+from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
-from fleetui.fleet.subscription import Once
 from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, MissingError
@@ -37,17 +40,14 @@ if TYPE_CHECKING:
     from fleetui.fleet.differ import Differ
     from fleetui.fleet.dispatch import Dispatcher
     from fleetui.fleet.planner import Planner
-    from fleetui.fleet.trees import TreeWatch
-
-SEEN_WITHIN = 3.0
-"""Seconds that `execute` waits, at most, until the watch has brought what it wrote."""
 
 
 class LiveFleet:
     """Every chosen cluster as one fleet.
 
     Args:
-        clusters: each may be a hub, a place where applications run, or both.
+        clusters: each may be a hub, a place where applications run, or both; with what they register where they come as
+            `Clusters`, which then stay open.
         dialects: how applications are written down.
         repositories: where their desired state lies.
         audit: where actions are recorded; by default the file in the user's state folder.
@@ -59,7 +59,7 @@ class LiveFleet:
 
     def __init__(
         self,
-        clusters: Sequence[LiveStore],
+        clusters: Sequence[LiveStore] | Clusters,
         dialects: Sequence[Dialect],
         repositories: Repositories,
         *,
@@ -73,7 +73,9 @@ class LiveFleet:
         self._clock = clock
         self._audit = audit
         self._read_only = read_only
-        self._stores = {store.api.name: store for store in clusters}
+        self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
+        self._owns_directory = self._directory is not clusters
+        self._stores = self._directory.chosen
         self._dialects = {dialect.app_kind: dialect for dialect in dialects}
         self._by_name = {dialect.name: dialect for dialect in dialects}
         self._namespaces = tuple(namespaces)
@@ -82,15 +84,15 @@ class LiveFleet:
         self._protects = protects
         self._publisher = Publisher(clock, stamp=self._as_of_now)
         self._apps: dict[AppKey, App] = {}
-        self._clusters = {name: self._shown(store.api.status) for name, store in self._stores.items()}
+        self._clusters = {name: self._shown(status) for name, status in self._directory.statuses.items()}
         self._watches = [
             AppWatch(store, dialect, namespaces=self._namespaces, clock=clock, changed=self._loading_changed)
-            for store in clusters
+            for store in self._stores.values()
             for dialect in dialects
         ]
-        self._trees: dict[AppKey, _Kept] = {}
+        self._trees: dict[AppKey, Kept] = {}
         self._loaded_waiters: list[asyncio.Future[None]] = []
-        self._seen_waiters: list[tuple[AppKey, str, asyncio.Future[None]]] = []
+        self._seen = Seen()
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -100,8 +102,14 @@ class LiveFleet:
         """Begins to watch; returns at once."""
         for store in self._stores.values():
             self._subscriptions.append(store.subscribe(self._listener(store.api.name)))
-            self._subscriptions.append(store.api.on_status(self._status_changed))
-            self._status_changed(store.api.status)
+        self._directory.start()
+        self._subscriptions += [
+            self._directory.on_status(self._status_changed),
+            self._directory.on_gone(self._cluster_gone),
+            self._directory.subscribe(self._places_changed),
+        ]
+        for status in self._directory.statuses.values():
+            self._status_changed(status)
         for watch in self._watches:
             watch.start()
 
@@ -119,6 +127,8 @@ class LiveFleet:
             subscription.close()
         self._subscriptions.clear()
         self._publisher.close()
+        if self._owns_directory:
+            await self._directory.close()
 
     # --- the picture ------------------------------------------------------------------------------------------------
 
@@ -137,13 +147,19 @@ class LiveFleet:
     @property
     def problems(self) -> dict[ClusterName, str]:
         """Why a cluster shows no applications or old ones, in a sentence that begins with its name."""
-        away = {name: status.message for name, status in self._clusters.items() if _is_away(status)}
+        chosen = {name: status for name, status in self._clusters.items() if name in self._stores}
+        away = {name: status.message for name, status in chosen.items() if _is_away(status)}
         return {name: f"{name}: {problem}" for name, problem in (away | self._problems()).items()}
 
     async def versions(self) -> None:
         """Returns when every cluster that answers has said its version (`ClusterStatus.version`)."""
-        live = [store.api for store in self._stores.values() if store.api.status.state is ClusterState.LIVE]
-        await asyncio.gather(*(api.discover() for api in live), return_exceptions=True)
+        await self._directory.versions()
+
+    async def registered(self, *, check: bool = False) -> None:
+        """Returns when it is known which clusters the hubs have registered, with `check` also how these are."""
+        await asyncio.gather(*map(self._directory.ready, self._hubs()))
+        if check:
+            await self._directory.check()
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
@@ -159,7 +175,7 @@ class LiveFleet:
     # --- questions --------------------------------------------------------------------------------------------------
 
     def watch_tree(self, key: AppKey) -> Subscription:
-        kept = self._trees.setdefault(key, _Kept())
+        kept = self._trees.setdefault(key, Kept())
         if kept.is_free and key in self._apps:
             # Begun here, so that its objects are on their way before anybody asks for the tree.
             task = asyncio.get_running_loop().create_task(self._begin_tree(key), name=f"tree of {key}")
@@ -169,7 +185,7 @@ class LiveFleet:
 
     async def tree(self, key: AppKey) -> Tree:
         app = self._app(key)
-        place = place_of(app, self._stores)
+        place = await self._place(app)
         from fleetui.fleet.trees import TreeWatch, without_cluster
 
         if isinstance(place, str):
@@ -184,23 +200,28 @@ class LiveFleet:
             watch.close()
 
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
-        return await self._differ.diff(self._subject(key), ref, revision=revision)
+        return await self._differ.diff(await self._subject(key), ref, revision=revision)
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await history_of(self._app(key), self._commits)
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
-        return await self._differ.manifest(self._subject(key), ref)
+        return await self._differ.manifest(await self._subject(key), ref)
 
     async def plan(self, action: Action) -> Plan:
-        return await self._planner.plan(action, self._subject(action.app))
+        return await self._planner.plan(action, await self._subject(action.app))
 
     async def execute(self, action: Action) -> Outcome:
-        subject = self._subject(action.app)
+        subject = await self._subject(action.app)
         outcome, written = await self._dispatcher.execute(
             action, subject.app, api=subject.hub.api, dialect=subject.dialect, resource=await subject.app_resource()
         )
-        await self._seen(action.app, str((written.get("metadata") or {}).get("resourceVersion", "")))
+        known = subject.hub.get(subject.ref)
+        await self._seen.until(
+            action.app,
+            str((written.get("metadata") or {}).get("resourceVersion", "")),
+            known=known.meta.resource_version if known is not None else "",
+        )
         return outcome
 
     # --- what clusters tell -----------------------------------------------------------------------------------------
@@ -216,7 +237,7 @@ class LiveFleet:
             self._app_gone(dialect.key(hub, obj))
         else:
             self._app_changed(dialect.app(hub, obj))
-            self._wake_seen(dialect.key(hub, obj), obj.meta.resource_version)
+            self._seen.tell(dialect.key(hub, obj), obj.meta.resource_version)
 
     def _app_changed(self, app: App) -> None:
         if self._apps.get(app.key) == app:
@@ -230,11 +251,21 @@ class LiveFleet:
 
     def _status_changed(self, status: ClusterStatus) -> None:
         shown = self._shown(status)
-        if self._clusters[shown.name] != shown:
+        if self._clusters.get(shown.name) != shown:
             self._clusters[shown.name] = shown
             self._publisher.publish(ChangeSet(clusters={shown.name: shown}))
 
+    def _cluster_gone(self, name: ClusterName) -> None:
+        if self._clusters.pop(name, None) is not None:
+            self._publisher.publish(ChangeSet(gone=frozenset({name})))
+
+    def _places_changed(self) -> None:
+        # Whoever looks at a tree asks again, and gets it from where it is reached now.
+        self._publisher.publish(ChangeSet(trees=frozenset(self._trees)))
+
     def _loading_changed(self) -> None:
+        for hub in self._hubs():
+            self._directory.look_at(hub)
         self._publisher.publish(ChangeSet())
         if not self._loading():
             waiters, self._loaded_waiters = self._loaded_waiters, []
@@ -276,19 +307,26 @@ class LiveFleet:
             raise MissingError(f"there is no application {key}")
         return app
 
-    def _subject(self, key: AppKey) -> Subject:
+    async def _subject(self, key: AppKey) -> Subject:
         app = self._app(key)
-        return Subject(app, hub=self._stores[key.hub], dialect=self._by_name[key.dialect], place=self._place(app))
+        place = await self._place(app)
+        return Subject(app, hub=self._stores[key.hub], dialect=self._by_name[key.dialect], place=place)
 
-    def _place(self, app: App) -> LiveStore | str:
-        return place_of(app, self._stores)
+    async def _place(self, app: App) -> LiveStore | str:
+        if not _is_the_hub(app):
+            await self._directory.ready(app.key.hub)
+        return place_of(app, self._directory)
+
+    def _hubs(self) -> list[ClusterName]:
+        """The clusters that have listed applications."""
+        return [watch.store.api.name for watch in self._watches if watch.listed]
 
     def _shown(self, status: ClusterStatus) -> ClusterStatus:
         protected = status.protected or self._protects(status.name)
         return msgspec.structs.replace(status, protected=protected)
 
     def _is_protected(self, cluster: ClusterName) -> bool:
-        return self._clusters[cluster].protected
+        return self._protects(cluster) or self._directory.is_protected(cluster)
 
     def _watched(self, key: AppKey) -> frozenset[AppKey]:
         return frozenset({key}) if key in self._trees else frozenset()
@@ -297,7 +335,7 @@ class LiveFleet:
         with suppress(FleetError):  # whoever asks for the tree hears of it
             await self.tree(key)
 
-    def _drop_tree(self, key: AppKey, kept: _Kept) -> None:
+    def _drop_tree(self, key: AppKey, kept: Kept) -> None:
         if kept.is_free and self._trees.get(key) is kept:
             del self._trees[key]
             kept.drop()
@@ -319,23 +357,6 @@ class LiveFleet:
     def _as_of_now(self, change: ChangeSet) -> ChangeSet:
         return msgspec.structs.replace(change, loading=self._loading(), problems=self._problems())
 
-    async def _seen(self, key: AppKey, version: str) -> None:
-        """Returns when the picture shows what was written (or something newer), so that whoever follows the operation
-        never takes the former one for it; or soon, where the watch does not come."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._seen_waiters.append((key, version, waiter))
-        ref = ObjectRef(*self._by_name[key.dialect].app_kind, key.namespace, key.name)
-        known = self._stores[key.hub].get(ref)
-        if known is not None:
-            self._wake_seen(key, known.meta.resource_version)
-        await asyncio.wait({waiter}, timeout=SEEN_WITHIN)
-        self._seen_waiters = [waiting for waiting in self._seen_waiters if waiting[2] is not waiter]
-
-    def _wake_seen(self, key: AppKey, version: str) -> None:
-        for waiting, wanted, waiter in self._seen_waiters:
-            if waiting == key and not waiter.done() and _is_at_least(version, wanted):
-                waiter.set_result(None)
-
 
 class _Listener:
     """Adds the cluster's name to what its store tells."""
@@ -348,38 +369,9 @@ class _Listener:
         self._told(self._hub, obj, deleted)
 
 
-class _Kept:
-    """A tree that somebody looks at: its watch, made when it is first asked for."""
-
-    def __init__(self) -> None:
-        self._takers = 0
-        self._watch: TreeWatch | None = None
-
-    @property
-    def is_free(self) -> bool:
-        return self._takers == 0
-
-    def taken(self, freed: Callable[[], None]) -> Subscription:
-        self._takers += 1
-
-        def release() -> None:
-            self._takers -= 1
-            freed()
-
-        return Once(release)
-
-    def watch(self, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
-        if self._watch is None or self._watch.store is not place:
-            from fleetui.fleet.trees import TreeWatch
-
-            self.drop()
-            self._watch = TreeWatch(place, touched)
-        return self._watch
-
-    def drop(self) -> None:
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.close()
+def _is_the_hub(app: App) -> bool:
+    """Whether the destination is the hub whatever it has registered."""
+    return app.destination.server.rstrip("/") == IN_CLUSTER and not app.destination.name
 
 
 def _tracking(key: AppKey) -> str:
@@ -388,10 +380,3 @@ def _tracking(key: AppKey) -> str:
 
 def _is_away(status: ClusterStatus) -> bool:
     return status.state not in {ClusterState.LIVE, ClusterState.CONNECTING} and bool(status.message)
-
-
-def _is_at_least(version: str, wanted: str) -> bool:
-    """Whether one resourceVersion is as new as another of the same object (KEP-5504: they are comparable integers)."""
-    if version.isdigit() and wanted.isdigit():
-        return int(version) >= int(wanted)
-    return version == wanted

@@ -62,6 +62,8 @@ class OperationPhase(StrEnum):
 
 
 class ClusterState(StrEnum):
+    REGISTERED = "registered"
+    """Known from a hub, and not connected to, because nobody needs it now: no failure."""
     CONNECTING = "connecting"
     LIVE = "live"
     STALE = "stale"
@@ -84,3 +86,7 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     server: str = ""
     version: str = ""
     protected: bool = False
+    origin: str = "kubeconfig"
+    """Where it is known from: ``kubeconfig``, or ``hub NAME``."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the same cluster: contexts that lead to it, names that hubs registered it under."""

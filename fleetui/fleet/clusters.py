@@ -1,0 +1,343 @@
+"""The clusters of a fleet: those that were chosen, and those that their hubs register.
+
+Owns: `Clusters`, the `fleetui.ports.Directory` of the engine and the console. It knows each API server once, however
+many ways lead to it, and finds the one that a destination names. Made in the composition root, shared by all engines
+and the console of a process; everything runs on their loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from fleetui.engine.application import IN_CLUSTER
+from fleetui.engine.clock import Clock, SystemClock
+from fleetui.engine.lookup import by_server, no_such_name, no_such_server, server_of
+from fleetui.fleet.registered import Claim, Registered, close_store
+from fleetui.fleet.registrations import Registrations
+from fleetui.fleet.store import LiveStore
+from fleetui.fleet.subscription import enlist
+from fleetui.model.errors import ClusterError
+from fleetui.model.objects import ApiResource, ClusterName
+from fleetui.model.servers import ServerIdentity
+from fleetui.model.status import ClusterState, ClusterStatus
+from fleetui.ports import Cluster, Registrar, Registration, Site, Subscription
+
+NAMESPACE = ApiResource(group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False)
+AT_ONCE = 20
+"""Clusters that are asked side by side when all are."""
+PATIENCE = 15.0
+"""Seconds that each of them is given."""
+
+
+class Clusters:
+    """Every cluster that a fleet knows of.
+
+    Args:
+        chosen: the clusters that were asked for by name; each may be a hub.
+        registrar: reads what hubs register; None: nothing.
+        clock: the time.
+        identities: of the servers of the chosen ones, where more is known of them than the URL.
+        aliases: further names of the chosen ones.
+    """
+
+    def __init__(
+        self,
+        chosen: Sequence[LiveStore],
+        registrar: Registrar | None = None,
+        *,
+        clock: Clock | None = None,
+        identities: Mapping[ClusterName, ServerIdentity] | None = None,
+        aliases: Mapping[ClusterName, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.chosen = {store.api.name: store for store in chosen}
+        self._registrar = registrar
+        self._clock = clock or SystemClock()
+        of_url = {name: ServerIdentity.of(store.api.server) for name, store in self.chosen.items()}
+        self._identities = {**of_url, **(identities or {})}
+        self._given_aliases = aliases or {}
+        self._hubs: dict[ClusterName, Registrations] = {}
+        self._registered: list[Registered] = []
+        self._places: dict[str, LiveStore | Registered] = {}
+        self._aliases: dict[ClusterName, tuple[str, ...]] = {}
+        self._uids: dict[ClusterName, str] = {}
+        self._told: dict[ClusterName, ClusterStatus] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._status_listeners: list[Callable[[ClusterStatus], None]] = []
+        self._gone_listeners: list[Callable[[ClusterName], None]] = []
+        self._subscriptions: list[Subscription] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._identifying = asyncio.Lock()
+        self._meaning: tuple[object, ...] = ()
+
+    # --- life -------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins to tell how the clusters are; harmless when it has begun."""
+        if not self._subscriptions:
+            for store in self.chosen.values():
+                self._told[store.api.name] = self._shown(store.api.status)
+                self._subscriptions.append(store.api.on_status(lambda status: self._tell(self._shown(status))))
+
+    async def close(self) -> None:
+        """Ends every watch of what hubs register and the connections to what they did; the chosen stay open."""
+        for subscription in self._subscriptions:
+            subscription.close()
+        for hub in self._hubs.values():
+            hub.close()
+        for place in self._registered:
+            place.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- how they are -----------------------------------------------------------------------------------------------
+
+    @property
+    def statuses(self) -> dict[ClusterName, ClusterStatus]:
+        """How each cluster is, the chosen ones first."""
+        chosen = [self._shown(store.api.status) for store in self.chosen.values()]
+        registered = [place.status for place in self._registered if self._twin(place) is None]
+        return {status.name: status for status in (*chosen, *registered)}
+
+    def is_protected(self, name: ClusterName) -> bool:
+        """Whether actions on a cluster want its name typed, also where it is shown under another one."""
+        of_place = {place.name: place for place in self._registered}
+        if name in of_place:
+            twin = self._twin(of_place[name])
+            return of_place[name].status.protected or (twin is not None and self.is_protected(twin))
+        return name in self.chosen and self.chosen[name].api.status.protected
+
+    def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
+        """Calls `listener` with each new status."""
+        return enlist(self._status_listeners, listener)
+
+    def on_gone(self, listener: Callable[[ClusterName], None]) -> Subscription:
+        """Calls `listener` with the name of a cluster that is not registered any more."""
+        return enlist(self._gone_listeners, listener)
+
+    async def check(self) -> None:
+        """Connects to every registered cluster; returns when each has answered or failed to."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(place: Registered) -> None:
+            async with gate:
+                await asyncio.wait_for(place.open().api.discover(), PATIENCE)
+
+        await asyncio.gather(*map(ask, self._registered), return_exceptions=True)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def versions(self) -> None:
+        """Returns when every cluster that is connected to has said its version."""
+        stores = [*self.chosen.values(), *(store for place in self._registered if (store := place.live))]
+        live = [store.api for store in stores if store.api.status.state is ClusterState.LIVE]
+        await asyncio.gather(*(api.discover() for api in live), return_exceptions=True)
+
+    # --- fleetui.ports.Directory ------------------------------------------------------------------------------------
+
+    def look_at(self, hub: ClusterName) -> None:
+        """Begins to watch what a hub registers; harmless when it has begun."""
+        if self._registrar is not None and hub not in self._hubs:
+            api = self.chosen[hub].api
+            self._hubs[hub] = Registrations(api, self._registrar, self._registrations_changed)
+            self._hubs[hub].start()
+
+    async def ready(self, hub: ClusterName) -> None:
+        """Returns when it is known which clusters the hub has registered, or that this can't be known."""
+        self.look_at(hub)
+        if hub in self._hubs:
+            await self._hubs[hub].ready()
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Calls `listener` whenever another cluster may be found than before."""
+        return enlist(self._listeners, listener)
+
+    def find(self, hub: ClusterName, *, server: str, name: str) -> Site:
+        """The cluster that a destination of the hub's Applications names: first what the hub has registered, as Argo CD
+        finds it, then the chosen ones by context or URL.
+
+        Raises:
+            MissingError: there is none, or several; the message is Argo CD's.
+        """
+        store, found = self._find(hub, server=server, name=name)
+        return Site(store, found.namespaces, found.cluster_resources) if found is not None else Site(store)
+
+    def _find(self, hub: ClusterName, *, server: str, name: str) -> tuple[LiveStore, Registration | None]:
+        registered = self._hubs[hub].all if hub in self._hubs else ()
+        asked = server_of(server, name, registered)
+        found = by_server(asked, registered)
+        if found is not None:
+            return self._store_of(hub, found), found
+        if asked == IN_CLUSTER:
+            return self.chosen[hub], None
+        chosen = self._chosen_by_url(hub, asked) if asked else self.chosen.get(ClusterName(name))
+        if chosen is not None:
+            return chosen, None
+        raise no_such_server(server) if asked else no_such_name(name)
+
+    def store(self, hub: ClusterName, *, server: str, name: str) -> LiveStore:
+        """As `find`, without what of it may be touched."""
+        return self._find(hub, server=server, name=name)[0]
+
+    def _chosen_by_url(self, hub: ClusterName, url: str) -> LiveStore | None:
+        wanted = ServerIdentity.of(url).url
+        names = (hub, *self.chosen)
+        return next((self.chosen[name] for name in names if self._identities[name].url == wanted), None)
+
+    def _store_of(self, hub: ClusterName, found: Registration) -> LiveStore:
+        if found.server == IN_CLUSTER:
+            return self.chosen[hub]
+        place = self._places[_key(hub, found)]
+        return place.open() if isinstance(place, Registered) else place
+
+    # --- what hubs register -----------------------------------------------------------------------------------------
+
+    def _registrations_changed(self) -> None:
+        before = {place.name: place for place in self._registered}
+        changed = self._sort()
+        now = {place.name: place for place in self._registered}
+        for name in before.keys() - now.keys():
+            before[name].close()
+            self._gone(name)
+        for place in self._registered:
+            self._place_told(place)
+        for store in self.chosen.values():
+            self._tell(self._shown(store.api.status))
+        if changed or before.keys() != now.keys():
+            for listener in tuple(self._listeners):
+                listener()
+
+    def _sort(self) -> bool:
+        """Gives every registration its place, one for each server; returns whether any is found in another way now."""
+        claims = [(hub, each) for hub in self.chosen for each in (self._hubs[hub].all if hub in self._hubs else ())]
+        places: dict[str, LiveStore | Registered] = {}
+        of_place: dict[Registered, list[Claim]] = {}
+        aliases: dict[ClusterName, list[str]] = {name: list(self._given_aliases.get(name, ())) for name in self.chosen}
+        for hub, each in claims:
+            chosen = hub if each.server == IN_CLUSTER else self._chosen_as(hub, each.identity)
+            if chosen is not None:
+                places[_key(hub, each)] = self.chosen[chosen]
+                aliases[chosen].append(each.name)
+                continue
+            place = self._place_for(each, hub, of_place)
+            of_place.setdefault(place, []).append((hub, each))
+            places[_key(hub, each)] = place
+        moved = [place.claim(found) for place, found in of_place.items()]
+        found_otherwise = any(moved) or places != self._places or self._meaning != _meaning(claims)
+        self._meaning = _meaning(claims)
+        self._places, self._registered = places, list(of_place)
+        self._aliases = {
+            name: tuple(dict.fromkeys(alias for alias in names if alias and alias != name))
+            for name, names in aliases.items()
+        }
+        return found_otherwise
+
+    def _chosen_as(self, hub: ClusterName, identity: ServerIdentity) -> ClusterName | None:
+        names = (hub, *self.chosen)
+        return next((name for name in names if self._identities[name].same(identity)), None)
+
+    def _place_for(self, each: Registration, hub: ClusterName, taken: Mapping[Registered, object]) -> Registered:
+        """The place of a registration: one of this round, one that was there, or a new one."""
+        assert self._registrar is not None
+        for place in (*taken, *self._registered):
+            if place.identity.same(each.identity):
+                return place
+        return Registered(
+            self._name_for(each, hub, taken),
+            each.identity,
+            self._registrar,
+            self._clock,
+            told=self._place_told,
+            closing=lambda store: self._begin(close_store(store)),
+        )
+
+    def _name_for(self, each: Registration, hub: ClusterName, taken: Mapping[Registered, object]) -> ClusterName:
+        """The name that the hub gives it, with the hub's where another cluster has it."""
+        used = {*self.chosen, *(place.name for place in (*taken, *self._registered))}
+        plain = each.name or each.server.partition("://")[2] or each.source
+        names = (plain, f"{hub}/{plain}", f"{hub}/{plain} ({each.source})")
+        return ClusterName(next((name for name in names if name not in used), names[-1]))
+
+    # --- telling ----------------------------------------------------------------------------------------------------
+
+    def _place_told(self, place: Registered) -> None:
+        if self._twin(place) is None:
+            self._tell(place.status)
+        if place.live is not None and place.name not in self._uids:
+            self._uids[place.name] = ""
+            self._begin(self._identify(place))
+
+    def _shown(self, status: ClusterStatus) -> ClusterStatus:
+        """The status of a chosen cluster, with what is known of it besides."""
+        aliases = self._aliases.get(status.name, tuple(self._given_aliases.get(status.name, ())))
+        twins = tuple(place.name for place in self._registered if self._twin(place) == status.name)
+        hub = self._hubs.get(status.name)
+        problem = hub.problem if hub is not None and status.state is ClusterState.LIVE else ""
+        return msgspec.structs.replace(
+            status, aliases=tuple(dict.fromkeys((*aliases, *twins))), message=status.message or problem
+        )
+
+    def _tell(self, status: ClusterStatus) -> None:
+        if self._told.get(status.name) != status:
+            self._told[status.name] = status
+            for listener in tuple(self._status_listeners):
+                listener(status)
+
+    def _gone(self, name: ClusterName) -> None:
+        self._told.pop(name, None)
+        self._uids.pop(name, None)
+        for listener in tuple(self._gone_listeners):
+            listener(name)
+
+    # --- one server under two URLs ----------------------------------------------------------------------------------
+
+    def _twin(self, place: Registered) -> ClusterName | None:
+        """The chosen cluster that says it is the same one under another URL.
+
+        It is shown as one then, and no more: what is synced by the way that a hub registered goes on that way, because
+        a server says itself who it is.
+        """
+        uid = self._uids.get(place.name)
+        return next((name for name in self.chosen if uid and self._uids.get(name) == uid), None)
+
+    async def _identify(self, place: Registered) -> None:
+        async with self._identifying:
+            store = place.live
+            live = [each.api for each in self.chosen.values() if each.api.status.state is ClusterState.LIVE]
+            asked = [api for api in live if api.name not in self._uids]
+            asked += [store.api] if store is not None else []
+            for api, uid in zip(asked, await asyncio.gather(*map(_uid_of, asked)), strict=True):
+                self._uids[api.name] = uid
+        twin = self._twin(place)
+        if twin is not None and place in self._registered:
+            uid = self._uids[place.name]
+            self._gone(place.name)
+            self._uids[place.name] = uid
+            self._tell(self._shown(self.chosen[twin].api.status))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="clusters")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _key(hub: ClusterName, each: Registration) -> str:
+    return f"{hub}\n{each.source}"
+
+
+def _meaning(claims: Sequence[Claim]) -> tuple[object, ...]:
+    """What of the registrations decides which cluster a destination finds."""
+    return tuple(
+        (hub, each.source, each.name, each.server, each.namespaces, each.cluster_resources) for hub, each in claims
+    )
+
+
+async def _uid_of(api: Cluster) -> str:
+    """What a cluster is known by from inside: the uid of its kube-system; empty where that may not be read."""
+    try:
+        found = await api.get(NAMESPACE, "kube-system")
+    except ClusterError:
+        return ""
+    return str((found.get("metadata") or {}).get("uid") or "")
