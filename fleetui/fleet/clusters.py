@@ -265,7 +265,7 @@ class Clusters:
     def _place_told(self, place: Registered) -> None:
         if self._twin(place) is None:
             self._tell(place.status)
-        if place.live is not None and place.name not in self._uids:
+        if place.live is not None and place.whole and place.name not in self._uids:
             self._uids[place.name] = ""
             self._begin(self._identify(place))
 

@@ -83,6 +83,11 @@ class Registered:
         return next((each for _, each in self.claims if not each.problem), self.claims[0][1])
 
     @property
+    def whole(self) -> bool:
+        """Whether more may be asked of it than what is in some namespaces."""
+        return all(each.cluster_resources for _, each in self.claims)
+
+    @property
     def live(self) -> LiveStore | None:
         """The cluster, where it is connected to."""
         store = self._store
