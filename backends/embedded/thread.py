@@ -108,14 +108,16 @@ class EmbeddedHost:
 
         return self.call(work())
 
-    def kubeconfig(self, path: Path) -> Path:
+    def kubeconfig(self, path: Path, *, contexts: Iterable[str] | None = None) -> Path:
         """Writes a kubeconfig with a context for each cluster, the first one current, for its owner alone.
 
-        Returns `path`.
+        Returns `path`. `contexts` names the clusters that get one; None: all.
         """
+        wanted = set(self._clusters if contexts is None else contexts)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(kubeconfig_text(self._clusters.values()), encoding="utf-8")
+        chosen = [cluster for name, cluster in self._clusters.items() if name in wanted]
+        path.write_text(kubeconfig_text(chosen), encoding="utf-8")
         return path
 
     def _cluster(self, name: str) -> EmbeddedCluster:

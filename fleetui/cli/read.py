@@ -111,7 +111,7 @@ def show_clusters(scope: Scope, output: str, *, check: bool) -> int:
         await loaded(fleet)
         await fleet.registered(check=check)
         await fleet.versions()
-        counts = tables.count_by_hub(fleet.apps.values())
+        counts = tables.count_apps(fleet.apps.values(), fleet.clusters.values())
         emit_rows(
             sorted(fleet.clusters.values(), key=lambda status: status.name),
             output,

@@ -54,9 +54,17 @@ def why(app: App) -> str:
     return app.health.message
 
 
-def count_by_hub(everything: Iterable[App]) -> Mapping[str, int]:
-    """How many applications each hub has."""
-    return Counter(app.key.hub for app in everything)
+def count_apps(everything: Iterable[App], clusters: Iterable[ClusterStatus]) -> Mapping[str, int]:
+    """How many applications each hub has, and how many run on each cluster that hubs have registered."""
+    names: dict[str, str] = {}
+    for status in clusters:
+        if not status.origin.startswith("kubeconfig"):
+            names |= dict.fromkeys((status.name, *status.aliases, status.server), status.name)
+    counts: Counter[str] = Counter()
+    for app in everything:
+        where = names.get(app.destination.name or app.destination.server.rstrip("/"))
+        counts.update([app.key.hub, *([where] if where else [])])
+    return counts
 
 
 def clusters(counts: Mapping[str, int], *, now: float) -> Callable[[Sequence[ClusterStatus]], str]:

@@ -63,6 +63,7 @@ class Clusters:
         self._registered: list[Registered] = []
         self._places: dict[str, LiveStore | Registered] = {}
         self._aliases: dict[ClusterName, tuple[str, ...]] = {}
+        self._origins: dict[ClusterName, str] = {}
         self._uids: dict[ClusterName, str] = {}
         self._told: dict[ClusterName, ClusterStatus] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -215,11 +216,13 @@ class Clusters:
         places: dict[str, LiveStore | Registered] = {}
         of_place: dict[Registered, list[Claim]] = {}
         aliases: dict[ClusterName, list[str]] = {name: list(self._given_aliases.get(name, ())) for name in self.chosen}
+        origins: dict[ClusterName, list[str]] = {name: ["kubeconfig"] for name in self.chosen}
         for hub, each in claims:
             chosen = hub if each.server == IN_CLUSTER else self._chosen_as(hub, each.identity)
             if chosen is not None:
                 places[_key(hub, each)] = self.chosen[chosen]
                 aliases[chosen].append(each.name)
+                origins[chosen] += [f"hub {hub}"] if hub != chosen else []
                 continue
             place = self._place_for(each, hub, of_place)
             of_place.setdefault(place, []).append((hub, each))
@@ -228,6 +231,7 @@ class Clusters:
         found_otherwise = any(moved) or places != self._places or self._meaning != _meaning(claims)
         self._meaning = _meaning(claims)
         self._places, self._registered = places, list(of_place)
+        self._origins = {name: ", ".join(dict.fromkeys(each)) for name, each in origins.items()}
         self._aliases = {
             name: tuple(dict.fromkeys(alias for alias in names if alias and alias != name))
             for name, names in aliases.items()
@@ -276,7 +280,10 @@ class Clusters:
         hub = self._hubs.get(status.name)
         problem = hub.problem if hub is not None and status.state is ClusterState.LIVE else ""
         return msgspec.structs.replace(
-            status, aliases=tuple(dict.fromkeys((*aliases, *twins))), message=status.message or problem
+            status,
+            aliases=tuple(dict.fromkeys((*aliases, *twins))),
+            origin=self._origins.get(status.name, status.origin),
+            message=status.message or problem,
         )
 
     def _tell(self, status: ClusterStatus) -> None:

@@ -87,6 +87,6 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     version: str = ""
     protected: bool = False
     origin: str = "kubeconfig"
-    """Where it is known from: ``kubeconfig``, or ``hub NAME``."""
+    """Where it is known from: ``kubeconfig``, ``hub NAME``, or several of them with commas between."""
     aliases: tuple[str, ...] = ()
     """Other names of the same cluster: contexts that lead to it, names that hubs registered it under."""

@@ -177,7 +177,8 @@ async def test_a_server_that_has_a_context_is_that_context() -> None:
         run.lists(secret("prod-2", server="https://SECOND.example:443/"))
         assert run.found(name="prod-2") is run.clusters.chosen[SECOND]
         assert set(run.shown) == {"hub", "second"}
-        assert run.clusters.statuses[SECOND].aliases == ("prod-2",)
+        status = run.clusters.statuses[SECOND]
+        assert (status.aliases, status.origin) == (("prod-2",), "kubeconfig, hub hub")
         assert run.registrar.made == []
 
 
