@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from backends.hub_access import connect
 from backends.hub_plugins import refusal
 from backends.kube.context import ContextConfig, Fields, build
 from backends.kube.identity import identity_of
@@ -82,16 +83,8 @@ class ClusterSecrets:
         return msgspec.structs.replace(found, identity=identity_of(context), access=context)
 
     def connect(self, registration: Registration, name: ClusterName) -> Cluster:
-        """The cluster; see `fleetui.ports.Registrar`."""
-        protected = self._protects(name)
-        if not isinstance(registration.access, ContextConfig):
-            from backends.kube.unusable import UnusableCluster
-
-            problem = registration.problem or f"{registration.source} says nothing to connect with"
-            return UnusableCluster(name, problem, server=registration.server, protected=protected)
-        from backends.kube.cluster import KubeCluster
-
-        return KubeCluster(registration.access, name=name, protected=protected)
+        """See `fleetui.ports.Connector`."""
+        return connect(registration, name, protected=self._protects(name))
 
     def _context(self, source: str, server: str, text: str) -> ContextConfig:
         config = _config(source, text)

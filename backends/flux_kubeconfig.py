@@ -1,10 +1,10 @@
 """The kubeconfig by which a Flux object reaches another cluster.
 
-Owns: `secret_reference` (`spec.kubeConfig` of a Kustomization or a HelmRelease) and `context_of` (the kubeconfig in
-that Secret). Pure. Rules: fluxcd/pkg runtime v0.122, client/impersonator.go (`kubeConfigSecret`) and
-client/kubeconfig.go (`ValidateKubeConfig`, `KubeConfig`): everything inline, no program, and certificates are always
-checked. Flux runs a program only under `--insecure-kubeconfig-exec`; here the operator's settings must name it, because
-it would run on this machine.
+Owns: `FluxKubeconfigs`, with `secret_reference` (`spec.kubeConfig` of a Kustomization or a HelmRelease) and
+`context_of` (the kubeconfig in that Secret). Made by the command line; reading is pure. Rules: fluxcd/pkg runtime
+v0.122, client/impersonator.go (`kubeConfigSecret`) and client/kubeconfig.go (`ValidateKubeConfig`, `KubeConfig`):
+everything inline, no program, and certificates are always checked. Flux runs a program only under
+`--insecure-kubeconfig-exec`; here the operator's settings must name it, because it would run on this machine.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import yaml
 
+from backends.hub_access import connect
 from backends.hub_plugins import SETTING, refusal
 from backends.kube.context import ContextConfig, Fields, build, type_name
+from backends.kube.identity import identity_of
 from fleetui.model.errors import UsageError
-from fleetui.model.objects import Obj
+from fleetui.model.objects import ClusterName, Obj, StoredObject
+from fleetui.model.servers import ServerIdentity
 from fleetui.model.text import one_line
+from fleetui.ports import Cluster, Reference, Registration
 
 DEFAULT_KEYS = ("value", "value.yaml")
 _LONGEST = 1 << 20
@@ -30,27 +35,59 @@ _LONGEST = 1 << 20
 _FILES = {"cluster": ("certificate-authority",), "user": ("tokenFile", "client-certificate", "client-key")}
 
 
-class SecretReference(NamedTuple):
-    """A Secret of the Flux object's own namespace; without a `key`, Flux's defaults hold."""
+class FluxKubeconfigs:
+    """The `fleetui.ports.Referrer` of Flux.
 
-    namespace: str
-    name: str
-    key: str = ""
+    Args:
+        consented: programs that a kubeconfig may have run here (`hub_exec_plugins`).
+        protects: which clusters want their name typed before a change.
+    """
+
+    kinds = (("kustomize.toolkit.fluxcd.io", "Kustomization"), ("helm.toolkit.fluxcd.io", "HelmRelease"))
+
+    def __init__(self, *, consented: Collection[str] = (), protects: Callable[[str], bool] = lambda _: False) -> None:
+        self._consented = consented
+        self._protects = protects
+
+    def reference(self, obj: StoredObject) -> Reference | None:
+        """See `secret_reference`."""
+        return secret_reference(obj.decode())
+
+    def read(self, reference: Reference, secret: Obj | None, *, problem: str = "") -> Registration:
+        """The cluster behind a kubeconfig, known by its Secret's name; where it can't be used, `problem` says why."""
+        source = one_line(f"Secret {reference.namespace}/{reference.name}")
+        found = Registration(
+            source=f"{source} {reference.key}".rstrip(),
+            by="flux",
+            name=one_line(reference.name),
+            server="",
+            identity=ServerIdentity(f"{source} {reference.key}"),
+            problem=f"{source}: {problem}" if problem else "",
+        )
+        if secret is None:
+            return found
+        try:
+            context = context_of(secret, reference, consented=self._consented)
+        except UsageError as error:
+            return msgspec.structs.replace(found, problem=str(error))
+        return msgspec.structs.replace(found, server=context.server, identity=identity_of(context), access=context)
+
+    def connect(self, registration: Registration, name: ClusterName) -> Cluster:
+        """See `fleetui.ports.Connector`."""
+        return connect(registration, name, protected=self._protects(name))
 
 
-def secret_reference(obj: Mapping[str, Any]) -> SecretReference | None:
+def secret_reference(obj: Mapping[str, Any]) -> Reference | None:
     """Which Secret says where a Flux object is applied; None where that is its own cluster, or said otherwise."""
     spec, metadata = obj.get("spec"), obj.get("metadata")
     given = spec.get("kubeConfig") if isinstance(spec, Mapping) else None
     reference = given.get("secretRef") if isinstance(given, Mapping) else None
     if not isinstance(reference, Mapping) or not isinstance(metadata, Mapping) or not reference.get("name"):
         return None
-    return SecretReference(
-        str(metadata.get("namespace") or ""), str(reference["name"]), str(reference.get("key") or "")
-    )
+    return Reference(str(metadata.get("namespace") or ""), str(reference["name"]), str(reference.get("key") or ""))
 
 
-def context_of(secret: Obj, reference: SecretReference, *, consented: Collection[str] = ()) -> ContextConfig:
+def context_of(secret: Obj, reference: Reference, *, consented: Collection[str] = ()) -> ContextConfig:
     """The current context of the kubeconfig in a Secret.
 
     Args:

@@ -219,6 +219,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     """That object, as ``Secret argocd/edge``."""
+    by: str = "hub"
+    """Who reads it: ``hub`` for Argo CD, else the controller's name."""
     name: str
     """Empty where it has none."""
     server: str
@@ -231,7 +233,41 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """How, for `Registrar.connect` alone; it is equal to another where nothing changed."""
 
 
-class Registrar(Protocol):
+class Reference(NamedTuple):
+    """A kubeconfig in a Secret; without a `key`, the defaults of who refers to it hold."""
+
+    namespace: str
+    name: str
+    key: str = ""
+
+
+class Connector(Protocol):
+    """Connects to what was registered."""
+
+    def connect(self, registration: Registration, name: ClusterName) -> Cluster:
+        """The cluster, under the name that the fleet knows it by. Connects to nothing yet, and never fails: what can't
+        be used is a cluster that says why."""
+        ...
+
+
+class Referrer(Connector, Protocol):
+    """Reads the kubeconfigs to which objects of a hub refer."""
+
+    @property
+    def kinds(self) -> tuple[tuple[str, str], ...]:
+        """Group and kind of these objects."""
+        ...
+
+    def reference(self, obj: StoredObject) -> Reference | None:
+        """The kubeconfig that an object refers to; None where it refers to none."""
+        ...
+
+    def read(self, reference: Reference, secret: Obj | None, *, problem: str = "") -> Registration:
+        """The cluster behind a kubeconfig; `problem` says why there is no Secret."""
+        ...
+
+
+class Registrar(Connector, Protocol):
     """Reads the objects by which hubs register clusters."""
 
     @property
@@ -248,11 +284,6 @@ class Registrar(Protocol):
         ...
 
     def read(self, obj: StoredObject) -> Registration: ...
-
-    def connect(self, registration: Registration, name: ClusterName) -> Cluster:
-        """The cluster, under the name that the fleet knows it by. Connects to nothing yet, and never fails: what can't
-        be used is a cluster that says why."""
-        ...
 
 
 class Repository(Protocol):

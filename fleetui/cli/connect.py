@@ -88,6 +88,7 @@ class Connection:
 
     def __init__(self, scope: Scope, *, git_interval: float = 60.0, first_look: FirstLook | None = None) -> None:
         from backends.argocd_clusters import ClusterSecrets
+        from backends.flux_kubeconfig import FluxKubeconfigs
         from backends.kube.cluster import KubeCluster
         from backends.kube.identity import identity_of
         from fleetui.config import Paths, load_settings
@@ -112,6 +113,7 @@ class Connection:
         self.clusters = Clusters(
             self.stores,
             ClusterSecrets(settings.argocd_namespaces, consented=settings.hub_exec_plugins, protects=settings.protects),
+            FluxKubeconfigs(consented=settings.hub_exec_plugins, protects=settings.protects),
             identities={ClusterName(context.name): identity_of(context) for context in contexts},
             aliases={ClusterName(name): others for name, others in leaders.items()},
         )

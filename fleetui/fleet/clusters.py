@@ -8,7 +8,7 @@ and the console of a process; everything runs on their loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,21 +16,23 @@ import msgspec
 from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.lookup import by_server, no_such_name, no_such_server, server_of
-from fleetui.fleet.registered import Claim, Registered, close_store
+from fleetui.fleet.references import References
+from fleetui.fleet.registered import Claim, Registered, close_store, origin
 from fleetui.fleet.registrations import Registrations
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subscription import enlist
-from fleetui.model.errors import ClusterError
-from fleetui.model.objects import ApiResource, ClusterName
+from fleetui.fleet.twins import Twins
+from fleetui.model.objects import ClusterName
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Cluster, Registrar, Registration, Site, Subscription
+from fleetui.ports import Referrer, Registrar, Registration, Site, Subscription
 
-NAMESPACE = ApiResource(group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False)
 AT_ONCE = 20
 """Clusters that are asked side by side when all are."""
 PATIENCE = 15.0
 """Seconds that each of them is given."""
+_DOUBTFUL = {ClusterState.UNAUTHORIZED, ClusterState.UNREACHABLE, ClusterState.STALE}
+"""What a cluster is called whose login or address may have been changed meanwhile."""
 
 
 class Clusters:
@@ -39,6 +41,7 @@ class Clusters:
     Args:
         chosen: the clusters that were asked for by name; each may be a hub.
         registrar: reads what hubs register; None: nothing.
+        referrer: reads which clusters objects of hubs refer to; None: none.
         clock: the time.
         identities: of the servers of the chosen ones, where more is known of them than the URL.
         aliases: further names of the chosen ones.
@@ -48,6 +51,7 @@ class Clusters:
         self,
         chosen: Sequence[LiveStore],
         registrar: Registrar | None = None,
+        referrer: Referrer | None = None,
         *,
         clock: Clock | None = None,
         identities: Mapping[ClusterName, ServerIdentity] | None = None,
@@ -55,23 +59,24 @@ class Clusters:
     ) -> None:
         self.chosen = {store.api.name: store for store in chosen}
         self._registrar = registrar
+        self._referrer = referrer
         self._clock = clock or SystemClock()
         of_url = {name: ServerIdentity.of(store.api.server) for name, store in self.chosen.items()}
         self._identities = {**of_url, **(identities or {})}
         self._given_aliases = aliases or {}
         self._hubs: dict[ClusterName, Registrations] = {}
+        self._references: dict[ClusterName, References] = {}
         self._registered: list[Registered] = []
         self._places: dict[str, LiveStore | Registered] = {}
         self._aliases: dict[ClusterName, tuple[str, ...]] = {}
         self._origins: dict[ClusterName, str] = {}
-        self._uids: dict[ClusterName, str] = {}
+        self._twins = Twins(self.chosen)
         self._told: dict[ClusterName, ClusterStatus] = {}
         self._listeners: list[Callable[[], None]] = []
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
         self._gone_listeners: list[Callable[[ClusterName], None]] = []
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._identifying = asyncio.Lock()
         self._meaning: tuple[object, ...] = ()
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -91,6 +96,7 @@ class Clusters:
             hub.close()
         for place in self._registered:
             place.close()
+        await asyncio.gather(*(references.close() for references in self._references.values()))
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- how they are -----------------------------------------------------------------------------------------------
@@ -99,14 +105,14 @@ class Clusters:
     def statuses(self) -> dict[ClusterName, ClusterStatus]:
         """How each cluster is, the chosen ones first."""
         chosen = [self._shown(store.api.status) for store in self.chosen.values()]
-        registered = [place.status for place in self._registered if self._twin(place) is None]
+        registered = [place.status for place in self._registered if self._twins.of(place.name) is None]
         return {status.name: status for status in (*chosen, *registered)}
 
     def is_protected(self, name: ClusterName) -> bool:
         """Whether actions on a cluster want its name typed, also where it is shown under another one."""
         of_place = {place.name: place for place in self._registered}
         if name in of_place:
-            twin = self._twin(of_place[name])
+            twin = self._twins.of(name)
             return of_place[name].status.protected or (twin is not None and self.is_protected(twin))
         return name in self.chosen and self.chosen[name].api.status.protected
 
@@ -117,6 +123,18 @@ class Clusters:
     def on_gone(self, listener: Callable[[ClusterName], None]) -> Subscription:
         """Calls `listener` with the name of a cluster that is not registered any more."""
         return enlist(self._gone_listeners, listener)
+
+    async def referred(self) -> None:
+        """Returns when it is known to which clusters objects of the chosen ones refer, as far as they answer."""
+        if self._referrer is None:
+            return
+        begun = []
+        for name, store in self.chosen.items():
+            if store.api.status.state is ClusterState.LIVE and name not in self._references:
+                self._references[name] = References(store.api, self._referrer, self._registrations_changed)
+                begun.append(self._references[name].start())
+        await asyncio.gather(*begun)
+        await asyncio.gather(*(references.ready() for references in self._references.values()))
 
     async def check(self) -> None:
         """Connects to every registered cluster; returns when each has answered or failed to."""
@@ -210,9 +228,14 @@ class Clusters:
             for listener in tuple(self._listeners):
                 listener()
 
+    def _claims(self) -> Iterator[Claim]:
+        for hub in self.chosen:
+            for source in (self._hubs.get(hub), self._references.get(hub)):
+                yield from ((hub, each) for each in (source.all if source is not None else ()))
+
     def _sort(self) -> bool:
         """Gives every registration its place, one for each server; returns whether any is found in another way now."""
-        claims = [(hub, each) for hub in self.chosen for each in (self._hubs[hub].all if hub in self._hubs else ())]
+        claims = list(self._claims())
         places: dict[str, LiveStore | Registered] = {}
         of_place: dict[Registered, list[Claim]] = {}
         aliases: dict[ClusterName, list[str]] = {name: list(self._given_aliases.get(name, ())) for name in self.chosen}
@@ -222,7 +245,7 @@ class Clusters:
             if chosen is not None:
                 places[_key(hub, each)] = self.chosen[chosen]
                 aliases[chosen].append(each.name)
-                origins[chosen] += [f"hub {hub}"] if hub != chosen else []
+                origins[chosen] += [origin((hub, each))] if hub != chosen else []
                 continue
             place = self._place_for(each, hub, of_place)
             of_place.setdefault(place, []).append((hub, each))
@@ -244,14 +267,15 @@ class Clusters:
 
     def _place_for(self, each: Registration, hub: ClusterName, taken: Mapping[Registered, object]) -> Registered:
         """The place of a registration: one of this round, one that was there, or a new one."""
-        assert self._registrar is not None
         for place in (*taken, *self._registered):
             if place.identity.same(each.identity):
                 return place
+        connector = self._registrar if each.by == "hub" else self._referrer
+        assert connector is not None, "nobody else registers anything"
         return Registered(
             self._name_for(each, hub, taken),
             each.identity,
-            self._registrar,
+            connector,
             self._clock,
             told=self._place_told,
             closing=lambda store: self._begin(close_store(store)),
@@ -267,16 +291,20 @@ class Clusters:
     # --- telling ----------------------------------------------------------------------------------------------------
 
     def _place_told(self, place: Registered) -> None:
-        if self._twin(place) is None:
-            self._tell(place.status)
-        if place.live is not None and place.whole and place.name not in self._uids:
-            self._uids[place.name] = ""
+        status, before = place.status, self._told.get(place.name)
+        if status.state in _DOUBTFUL and before is not None and before.state is not status.state:
+            for hub, each in place.claims:
+                if each.by != "hub":
+                    self._references[hub].read_again(each)
+        if self._twins.of(place.name) is None:
+            self._tell(status)
+        if place.live is not None and place.whole and self._twins.is_new(place.name):
             self._begin(self._identify(place))
 
     def _shown(self, status: ClusterStatus) -> ClusterStatus:
         """The status of a chosen cluster, with what is known of it besides."""
         aliases = self._aliases.get(status.name, tuple(self._given_aliases.get(status.name, ())))
-        twins = tuple(place.name for place in self._registered if self._twin(place) == status.name)
+        twins = tuple(place.name for place in self._registered if self._twins.of(place.name) == status.name)
         hub = self._hubs.get(status.name)
         problem = hub.problem if hub is not None and status.state is ClusterState.LIVE else ""
         return msgspec.structs.replace(
@@ -293,35 +321,19 @@ class Clusters:
                 listener(status)
 
     def _gone(self, name: ClusterName) -> None:
+        self._twins.forget(name)
+        self._tell_gone(name)
+
+    def _tell_gone(self, name: ClusterName) -> None:
         self._told.pop(name, None)
-        self._uids.pop(name, None)
         for listener in tuple(self._gone_listeners):
             listener(name)
 
-    # --- one server under two URLs ----------------------------------------------------------------------------------
-
-    def _twin(self, place: Registered) -> ClusterName | None:
-        """The chosen cluster that says it is the same one under another URL.
-
-        It is shown as one then, and no more: what is synced by the way that a hub registered goes on that way, because
-        a server says itself who it is.
-        """
-        uid = self._uids.get(place.name)
-        return next((name for name in self.chosen if uid and self._uids.get(name) == uid), None)
-
     async def _identify(self, place: Registered) -> None:
-        async with self._identifying:
-            store = place.live
-            live = [each.api for each in self.chosen.values() if each.api.status.state is ClusterState.LIVE]
-            asked = [api for api in live if api.name not in self._uids]
-            asked += [store.api] if store is not None else []
-            for api, uid in zip(asked, await asyncio.gather(*map(_uid_of, asked)), strict=True):
-                self._uids[api.name] = uid
-        twin = self._twin(place)
+        await self._twins.ask(place)
+        twin = self._twins.of(place.name)
         if twin is not None and place in self._registered:
-            uid = self._uids[place.name]
-            self._gone(place.name)
-            self._uids[place.name] = uid
+            self._tell_gone(place.name)
             self._tell(self._shown(self.chosen[twin].api.status))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -331,7 +343,7 @@ class Clusters:
 
 
 def _key(hub: ClusterName, each: Registration) -> str:
-    return f"{hub}\n{each.source}"
+    return f"{each.by} {hub}\n{each.source}"
 
 
 def _meaning(claims: Sequence[Claim]) -> tuple[object, ...]:
@@ -339,12 +351,3 @@ def _meaning(claims: Sequence[Claim]) -> tuple[object, ...]:
     return tuple(
         (hub, each.source, each.name, each.server, each.namespaces, each.cluster_resources) for hub, each in claims
     )
-
-
-async def _uid_of(api: Cluster) -> str:
-    """What a cluster is known by from inside: the uid of its kube-system; empty where that may not be read."""
-    try:
-        found = await api.get(NAMESPACE, "kube-system")
-    except ClusterError:
-        return ""
-    return str((found.get("metadata") or {}).get("uid") or "")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,8 @@ from fleetui.fleet.places import place_of
 from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
+from fleetui.fleet.tools import Tools
+from fleetui.fleet.unique import Unique
 from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, MissingError
@@ -37,9 +38,6 @@ from fleetui.ports import Dialect, Repositories, Subscription
 
 if TYPE_CHECKING:
     from fleetui.fleet.audit import Audit
-    from fleetui.fleet.differ import Differ
-    from fleetui.fleet.dispatch import Dispatcher
-    from fleetui.fleet.planner import Planner
 
 
 class LiveFleet:
@@ -70,17 +68,16 @@ class LiveFleet:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        self._clock = clock
-        self._audit = audit
-        self._read_only = read_only
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
         self._stores = self._directory.chosen
         self._dialects = {dialect.app_kind: dialect for dialect in dialects}
         self._by_name = {dialect.name: dialect for dialect in dialects}
         self._namespaces = tuple(namespaces)
-        self._repositories = repositories
         self._commits = Commits(repositories)
+        self._tools = Tools(
+            repositories, self._commits, clock=clock, audit=audit, read_only=read_only, protects=self._is_protected
+        )
         self._protects = protects
         self._publisher = Publisher(clock, stamp=self._as_of_now)
         self._apps: dict[AppKey, App] = {}
@@ -93,6 +90,7 @@ class LiveFleet:
         self._trees: dict[AppKey, Kept] = {}
         self._loaded_waiters: list[asyncio.Future[None]] = []
         self._seen = Seen()
+        self._unique = Unique(self._stores)
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -134,7 +132,7 @@ class LiveFleet:
 
     @property
     def read_only(self) -> bool:
-        return self._read_only
+        return self._tools.read_only
 
     @property
     def apps(self) -> Mapping[AppKey, App]:
@@ -157,7 +155,7 @@ class LiveFleet:
 
     async def registered(self, *, check: bool = False) -> None:
         """Returns when it is known which clusters the hubs have registered, with `check` also how these are."""
-        await asyncio.gather(*map(self._directory.ready, self._hubs()))
+        await asyncio.gather(self._directory.referred(), *map(self._directory.ready, self._hubs()))
         if check:
             await self._directory.check()
 
@@ -200,20 +198,20 @@ class LiveFleet:
             watch.close()
 
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
-        return await self._differ.diff(await self._subject(key), ref, revision=revision)
+        return await self._tools.differ.diff(await self._subject(key), ref, revision=revision)
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await history_of(self._app(key), self._commits)
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
-        return await self._differ.manifest(await self._subject(key), ref)
+        return await self._tools.differ.manifest(await self._subject(key), ref)
 
     async def plan(self, action: Action) -> Plan:
-        return await self._planner.plan(action, await self._subject(action.app))
+        return await self._tools.planner.plan(action, await self._subject(action.app))
 
     async def execute(self, action: Action) -> Outcome:
         subject = await self._subject(action.app)
-        outcome, written = await self._dispatcher.execute(
+        outcome, written = await self._tools.dispatcher.execute(
             action, subject.app, api=subject.hub.api, dialect=subject.dialect, resource=await subject.app_resource()
         )
         known = subject.hub.get(subject.ref)
@@ -233,11 +231,25 @@ class LiveFleet:
         dialect = self._dialects.get(obj.ref.group_kind)
         if dialect is None or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
             return
+        key = dialect.key(hub, obj)
         if deleted:
-            self._app_gone(dialect.key(hub, obj))
-        else:
+            self._unique.drop(key, obj.uid)
+            self._app_gone(key)
+            self._show_by_another(hub, obj)
+            return
+        mine, former = self._unique.take(key, obj.uid)
+        if former is not None:
+            self._app_gone(former)
+        if mine:
             self._app_changed(dialect.app(hub, obj))
             self._seen.tell(dialect.key(hub, obj), obj.meta.resource_version)
+
+    def _show_by_another(self, hub: ClusterName, obj: StoredObject) -> None:
+        """What one context shows no more, another one of the same server may."""
+        for name, store in self._stores.items():
+            other = store.get(obj.ref) if name != hub else None
+            if other is not None and other.uid == obj.uid:
+                self._object_changed(name, other, False)
 
     def _app_changed(self, app: App) -> None:
         if self._apps.get(app.key) == app:
@@ -277,29 +289,6 @@ class LiveFleet:
         self._publisher.publish(ChangeSet(trees=frozenset({key})))
 
     # --- inside -----------------------------------------------------------------------------------------------------
-
-    # What follows takes 0.06 s to import in all: not before the first rows.
-
-    @cached_property
-    def _dispatcher(self) -> Dispatcher:
-        from fleetui.fleet.audit import default_audit
-        from fleetui.fleet.dispatch import Dispatcher
-        from fleetui.fleet.permissions import Permissions
-
-        audit = self._audit or default_audit(self._clock.now)
-        return Dispatcher(Permissions(self._clock), audit, self._clock, read_only=self._read_only)
-
-    @cached_property
-    def _differ(self) -> Differ:
-        from fleetui.fleet.differ import Differ
-
-        return Differ(self._repositories, self._commits)
-
-    @cached_property
-    def _planner(self) -> Planner:
-        from fleetui.fleet.planner import Planner
-
-        return Planner(self._differ, self._dispatcher, self._commits, protects=self._is_protected)
 
     def _app(self, key: AppKey) -> App:
         app = self._apps.get(key)

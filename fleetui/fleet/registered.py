@@ -15,7 +15,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.model.objects import ClusterName
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Registrar, Registration, Subscription
+from fleetui.ports import Connector, Registration, Subscription
 
 UNUSED = 60.0
 """Seconds after which the connection to a cluster is closed that nobody looks at: what is not watched is not live."""
@@ -30,7 +30,7 @@ class Registered:
     Args:
         name: by which the fleet knows it.
         identity: of its server.
-        registrar: who connects to it.
+        connector: who connects to it.
         told: called when `status` became another.
         closing: given what still has to be closed.
     """
@@ -39,7 +39,7 @@ class Registered:
         self,
         name: ClusterName,
         identity: ServerIdentity,
-        registrar: Registrar,
+        connector: Connector,
         clock: Clock,
         *,
         told: Callable[[Registered], None],
@@ -48,7 +48,7 @@ class Registered:
         self.name = name
         self.identity = identity
         self.claims: Sequence[Claim] = ()
-        self._registrar = registrar
+        self._connector = connector
         self._clock = clock
         self._told = told
         self._closing = closing
@@ -73,7 +73,7 @@ class Registered:
         if changed:
             self._access = access
             self._drop()
-            self._idle = self._registrar.connect(best, self.name).status
+            self._idle = self._connector.connect(best, self.name).status
             if best.problem:
                 self.open()
         return changed
@@ -97,7 +97,7 @@ class Registered:
         """The cluster, which is connected to at its first request."""
         self._used_at = self._clock.now()
         if self._store is None:
-            self._store = store = LiveStore(self._registrar.connect(self._best, self.name))
+            self._store = store = LiveStore(self._connector.connect(self._best, self.name))
             self._subscription = store.api.on_status(lambda _: self._told(self))
             self._timer = self._clock.call_later(UNUSED, self._close_unused)
         return self._store
@@ -111,9 +111,9 @@ class Registered:
             status = msgspec.structs.replace(
                 self._idle, state=ClusterState.REGISTERED, since=self._since, version=self._version
             )
-        hubs = dict.fromkeys(hub for hub, _ in self.claims)
+        origins = dict.fromkeys(origin(claim) for claim in self.claims)
         others = dict.fromkeys(each.name for _, each in self.claims if each.name not in {"", self.name})
-        return msgspec.structs.replace(status, origin=f"hub {', '.join(hubs)}", aliases=tuple(others))
+        return msgspec.structs.replace(status, origin=", ".join(origins), aliases=tuple(others))
 
     def close(self) -> None:
         """Ends the connection for good."""
@@ -145,6 +145,12 @@ class Registered:
             return
         self._drop()
         self._told(self)
+
+
+def origin(claim: Claim) -> str:
+    """From where a cluster is known, as ``hub prod-eu-1``."""
+    hub, registration = claim
+    return f"{registration.by} {hub}"
 
 
 async def close_store(store: LiveStore) -> None:

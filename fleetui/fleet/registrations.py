@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
+from fleetui.fleet.gathering import Gathering
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.ports import Cluster, Registrar, Registration, Subscription
@@ -42,7 +44,9 @@ class Registrations:
     def start(self) -> None:
         """Begins to watch; returns at once."""
         for namespace in self._registrar.namespaces:
-            sink = _Sink(self, namespace)
+            sink = Gathering(
+                settle=partial(self._settle, namespace), change=self._take, fail=partial(self._fail, namespace)
+            )
             self._watches.append(
                 self._hub.watch(self._registrar.resource, sink, namespace=namespace, labels=self._registrar.labels)
             )
@@ -77,16 +81,11 @@ class Registrations:
 
     # --- what the watches say ---------------------------------------------------------------------------------------
 
-    def settle(self, namespace: str, objects: dict[ObjectRef, StoredObject]) -> None:
-        """All objects of a namespace."""
-        gone = {ref for ref in self._known if ref.namespace == namespace} - objects.keys()
-        self._take(objects.values(), gone, settled=namespace)
+    def _settle(self, namespace: str, objects: Sequence[StoredObject]) -> None:
+        gone = {ref for ref in self._known if ref.namespace == namespace} - {obj.ref for obj in objects}
+        self._take(objects, gone, settled=namespace)
 
-    def change(self, objects: Sequence[StoredObject], gone: set[ObjectRef]) -> None:
-        """Some objects changed or went."""
-        self._take(objects, gone)
-
-    def fail(self, namespace: str, error: Exception) -> None:
+    def _fail(self, namespace: str, error: Exception) -> None:
         """The objects of a namespace can't be listed now; what is known of them stays."""
         # That the whole server does not answer is said by the cluster's state.
         before = self.problem
@@ -112,36 +111,3 @@ class Registrations:
         self._waiting.discard(namespace)
         if not self._waiting:
             self._listed.set()
-
-
-class _Sink:
-    """A `fleetui.ports.WatchSink` that gathers a listing before it is told."""
-
-    def __init__(self, owner: Registrations, namespace: str) -> None:
-        self._owner = owner
-        self._namespace = namespace
-        self._listing: dict[ObjectRef, StoredObject] | None = None
-
-    def listing(self) -> None:
-        self._listing = {}
-
-    def upsert(self, objects: Sequence[StoredObject]) -> None:
-        if self._listing is None:
-            self._owner.change(objects, set())
-        else:
-            self._listing.update((obj.ref, obj) for obj in objects)
-
-    def remove(self, obj: StoredObject) -> None:
-        if self._listing is None:
-            self._owner.change((), {obj.ref})
-        else:
-            self._listing.pop(obj.ref, None)
-
-    def listed(self) -> None:
-        found, self._listing = self._listing, None
-        if found is not None:
-            self._owner.settle(self._namespace, found)
-
-    def failed(self, error: Exception) -> None:
-        self._listing = None
-        self._owner.fail(self._namespace, error)

@@ -189,7 +189,7 @@ async def test_a_server_that_two_hubs_register_is_one_cluster_and_stays_with_the
         store = run.found(EDGE)
         assert run.found(EDGE, hub=SECOND) is store
         status = run.clusters.statuses[ClusterName("edge")]
-        assert (status.origin, status.aliases) == ("hub hub, second", ("edge-of-second",))
+        assert (status.origin, status.aliases) == ("hub hub, hub second", ("edge-of-second",))
         run.lists()
         assert run.found(EDGE, hub=SECOND) is store
         assert run.clusters.statuses[ClusterName("edge")].origin == "hub second"

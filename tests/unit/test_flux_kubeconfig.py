@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from backends.flux_kubeconfig import SecretReference, context_of, secret_reference
+from backends.flux_kubeconfig import context_of, secret_reference
 from backends.kube.context import ContextConfig
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import Obj
+from fleetui.ports import Reference
 
 PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----").decode()
-REFERENCE = SecretReference("apps", "edge-kubeconfig")
+REFERENCE = Reference("apps", "edge-kubeconfig")
 EXEC = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1", "args": ["eks", "get-token"]}
 
 
@@ -53,8 +54,8 @@ def flux(kind: str, kube_config: Any) -> Obj:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"secretRef": {"name": "edge"}}, SecretReference("apps", "edge")),
-        ({"secretRef": {"name": "edge", "key": "kubeconfig"}}, SecretReference("apps", "edge", "kubeconfig")),
+        ({"secretRef": {"name": "edge"}}, Reference("apps", "edge")),
+        ({"secretRef": {"name": "edge", "key": "kubeconfig"}}, Reference("apps", "edge", "kubeconfig")),
         ({"configMapRef": {"name": "edge"}}, None),
         ({"secretRef": {}}, None),
         ({"secretRef": "edge"}, None),
@@ -62,7 +63,7 @@ def flux(kind: str, kube_config: Any) -> Obj:
         (None, None),
     ],
 )
-def test_which_secret_an_object_names(given: Any, expected: SecretReference | None) -> None:
+def test_which_secret_an_object_names(given: Any, expected: Reference | None) -> None:
     assert secret_reference(flux("Kustomization", given)) == expected
     assert secret_reference(flux("HelmRelease", given)) == expected
     assert secret_reference({"spec": given}) is None
