@@ -99,7 +99,7 @@ class References:
             else:
                 self._of_object[obj.ref] = reference
         named = set(self._of_object.values())
-        for reference in named - self._known.keys() - self._reads.keys():
+        for reference in sorted(named - self._known.keys() - self._reads.keys()):
             self._read(reference)
         if unnamed := self._known.keys() - named:
             self._known = {reference: known for reference, known in self._known.items() if reference not in unnamed}
