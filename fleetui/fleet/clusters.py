@@ -17,8 +17,9 @@ from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.lookup import by_server, no_such_name, no_such_server, server_of
 from fleetui.fleet.references import References
-from fleetui.fleet.registered import Claim, Registered, close_store, origin
+from fleetui.fleet.registered import Claim, Registered, close_store
 from fleetui.fleet.registrations import Registrations
+from fleetui.fleet.sorting import Sorting, key_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subscription import enlist
 from fleetui.fleet.twins import Twins
@@ -67,17 +68,15 @@ class Clusters:
         self._hubs: dict[ClusterName, Registrations] = {}
         self._references: dict[ClusterName, References] = {}
         self._registered: list[Registered] = []
-        self._places: dict[str, LiveStore | Registered] = {}
-        self._aliases: dict[ClusterName, tuple[str, ...]] = {}
-        self._origins: dict[ClusterName, str] = {}
+        self._sorting = Sorting((), self._identities, (), self._made)
         self._twins = Twins(self.chosen)
         self._told: dict[ClusterName, ClusterStatus] = {}
         self._listeners: list[Callable[[], None]] = []
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
         self._gone_listeners: list[Callable[[ClusterName], None]] = []
         self._subscriptions: list[Subscription] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._meaning: tuple[object, ...] = ()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -97,7 +96,9 @@ class Clusters:
         for place in self._registered:
             place.close()
         await asyncio.gather(*(references.close() for references in self._references.values()))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for task in self._asking:
+            task.cancel()
+        await asyncio.gather(*self._asking, *self._closing, return_exceptions=True)
 
     # --- how they are -----------------------------------------------------------------------------------------------
 
@@ -145,8 +146,8 @@ class Clusters:
                 await asyncio.wait_for(place.open().api.discover(), PATIENCE)
 
         await asyncio.gather(*map(ask, self._registered), return_exceptions=True)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._asking:
+            await asyncio.wait(self._asking)
 
     async def versions(self) -> None:
         """Returns when every cluster that is connected to has said its version."""
@@ -188,7 +189,7 @@ class Clusters:
         asked = server_of(server, name, registered)
         found = by_server(asked, registered)
         if found is not None:
-            return self._store_of(hub, found), found
+            return self._store_of((hub, found)), found
         if asked == IN_CLUSTER:
             return self.chosen[hub], None
         chosen = self._chosen_by_url(hub, asked) if asked else self.chosen.get(ClusterName(name))
@@ -205,11 +206,9 @@ class Clusters:
         names = (hub, *self.chosen)
         return next((self.chosen[name] for name in names if self._identities[name].url == wanted), None)
 
-    def _store_of(self, hub: ClusterName, found: Registration) -> LiveStore:
-        if found.server == IN_CLUSTER:
-            return self.chosen[hub]
-        place = self._places[_key(hub, found)]
-        return place.open() if isinstance(place, Registered) else place
+    def _store_of(self, claim: Claim) -> LiveStore:
+        place = self._sorting.places[key_of(claim)]
+        return place.open() if isinstance(place, Registered) else self.chosen[place]
 
     # --- what hubs register -----------------------------------------------------------------------------------------
 
@@ -234,59 +233,23 @@ class Clusters:
                 yield from ((hub, each) for each in (source.all if source is not None else ()))
 
     def _sort(self) -> bool:
-        """Gives every registration its place, one for each server; returns whether any is found in another way now."""
-        claims = list(self._claims())
-        places: dict[str, LiveStore | Registered] = {}
-        of_place: dict[Registered, list[Claim]] = {}
-        aliases: dict[ClusterName, list[str]] = {name: list(self._given_aliases.get(name, ())) for name in self.chosen}
-        origins: dict[ClusterName, list[str]] = {name: ["kubeconfig"] for name in self.chosen}
-        for hub, each in claims:
-            chosen = hub if each.server == IN_CLUSTER else self._chosen_as(hub, each.identity)
-            if chosen is not None:
-                places[_key(hub, each)] = self.chosen[chosen]
-                aliases[chosen].append(each.name)
-                origins[chosen] += [origin((hub, each))] if hub != chosen else []
-                continue
-            place = self._place_for(each, hub, of_place)
-            of_place.setdefault(place, []).append((hub, each))
-            places[_key(hub, each)] = place
-        moved = [place.claim(found) for place, found in of_place.items()]
-        found_otherwise = any(moved) or places != self._places or self._meaning != _meaning(claims)
-        self._meaning = _meaning(claims)
-        self._places, self._registered = places, list(of_place)
-        self._origins = {name: ", ".join(dict.fromkeys(each)) for name, each in origins.items()}
-        self._aliases = {
-            name: tuple(dict.fromkeys(alias for alias in names if alias and alias != name))
-            for name, names in aliases.items()
-        }
-        return found_otherwise
+        """Gives every registration its place; returns whether any is found in another way now."""
+        before, self._sorting = self._sorting, Sorting(self._claims(), self._identities, self._registered, self._made)
+        moved = [place.claim(claims) for place, claims in self._sorting.of_place.items()]
+        self._registered = list(self._sorting.of_place)
+        return any(moved) or self._sorting.places != before.places or self._sorting.meaning != before.meaning
 
-    def _chosen_as(self, hub: ClusterName, identity: ServerIdentity) -> ClusterName | None:
-        names = (hub, *self.chosen)
-        return next((name for name in names if self._identities[name].same(identity)), None)
-
-    def _place_for(self, each: Registration, hub: ClusterName, taken: Mapping[Registered, object]) -> Registered:
-        """The place of a registration: one of this round, one that was there, or a new one."""
-        for place in (*taken, *self._registered):
-            if place.identity.same(each.identity):
-                return place
-        connector = self._registrar if each.by == "hub" else self._referrer
+    def _made(self, name: ClusterName, claim: Claim) -> Registered:
+        connector = self._registrar if claim[1].by == "hub" else self._referrer
         assert connector is not None, "nobody else registers anything"
         return Registered(
-            self._name_for(each, hub, taken),
-            each.identity,
+            name,
+            claim[1].identity,
             connector,
             self._clock,
             told=self._place_told,
-            closing=lambda store: self._begin(close_store(store)),
+            closing=lambda store: _begin(close_store(store), self._closing),
         )
-
-    def _name_for(self, each: Registration, hub: ClusterName, taken: Mapping[Registered, object]) -> ClusterName:
-        """The name that the hub gives it, with the hub's where another cluster has it."""
-        used = {*self.chosen, *(place.name for place in (*taken, *self._registered))}
-        plain = each.name or each.server.partition("://")[2] or each.source
-        names = (plain, f"{hub}/{plain}", f"{hub}/{plain} ({each.source})")
-        return ClusterName(next((name for name in names if name not in used), names[-1]))
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
@@ -299,18 +262,18 @@ class Clusters:
         if self._twins.of(place.name) is None:
             self._tell(status)
         if place.live is not None and place.whole and self._twins.is_new(place.name):
-            self._begin(self._identify(place))
+            _begin(self._identify(place), self._asking)
 
     def _shown(self, status: ClusterStatus) -> ClusterStatus:
         """The status of a chosen cluster, with what is known of it besides."""
-        aliases = self._aliases.get(status.name, tuple(self._given_aliases.get(status.name, ())))
+        aliases = (*self._given_aliases.get(status.name, ()), *self._sorting.aliases(status.name))
         twins = tuple(place.name for place in self._registered if self._twins.of(place.name) == status.name)
         hub = self._hubs.get(status.name)
         problem = hub.problem if hub is not None and status.state is ClusterState.LIVE else ""
         return msgspec.structs.replace(
             status,
             aliases=tuple(dict.fromkeys((*aliases, *twins))),
-            origin=self._origins.get(status.name, status.origin),
+            origin=", ".join((status.origin, *self._sorting.origins(status.name))),
             message=status.message or problem,
         )
 
@@ -336,18 +299,8 @@ class Clusters:
             self._tell_gone(place.name)
             self._tell(self._shown(self.chosen[twin].api.status))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name="clusters")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
-
-def _key(hub: ClusterName, each: Registration) -> str:
-    return f"{each.by} {hub}\n{each.source}"
-
-
-def _meaning(claims: Sequence[Claim]) -> tuple[object, ...]:
-    """What of the registrations decides which cluster a destination finds."""
-    return tuple(
-        (hub, each.source, each.name, each.server, each.namespaces, each.cluster_resources) for hub, each in claims
-    )
+def _begin(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    task = asyncio.get_running_loop().create_task(work, name="clusters")
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)

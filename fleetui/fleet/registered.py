@@ -5,7 +5,6 @@ Owns: `Registered`. Called by `fleetui.fleet.clusters`, which finds it and says 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -156,4 +155,4 @@ def origin(claim: Claim) -> str:
 async def close_store(store: LiveStore) -> None:
     """Ends all that goes on with a cluster."""
     store.close()
-    await asyncio.shield(store.api.close())
+    await store.api.close()

@@ -51,8 +51,12 @@ class ServerIdentity(msgspec.Struct, frozen=True):
         """The identity of a server of which only the URL is known."""
         return cls(normalized(url))
 
+    @property
+    def way(self) -> tuple[str, str, str]:
+        """What two identities of one server have in common."""
+        return self.url, self.proxy, self.tls_server_name
+
     def same(self, other: ServerIdentity) -> bool:
         """Whether both lead to the same server, as far as this can be told without asking."""
-        here, there = (self.url, self.proxy, self.tls_server_name), (other.url, other.proxy, other.tls_server_name)
         chooses = bool(self.plugin and other.plugin) and self.plugin[0] == other.plugin[0]
-        return here == there and not (chooses and self.plugin != other.plugin)
+        return self.way == other.way and not (chooses and self.plugin != other.plugin)
