@@ -72,6 +72,11 @@ class LiveStore:
         """Whether somebody wants the resource of just this namespace (of all, where it is empty) watched."""
         return (resource.group, resource.kind, namespace if resource.namespaced else "") in self._feeds
 
+    @property
+    def in_use(self) -> bool:
+        """Whether anybody wants anything of this cluster watched, or listens to it."""
+        return bool(self._feeds or self._listeners)
+
     def knows(self, ref: ObjectRef) -> bool:
         """Whether what `get` says of `ref` is the whole truth: a watch that covers it has been listed."""
         return any(feed.listed_once for feed in self._sisters(ref))

@@ -10,6 +10,7 @@ import pytest
 
 from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.controller import Engine
+from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
 from fleetui.model.objects import Obj
 from tests.engine.bench import Repo
@@ -27,7 +28,7 @@ class Bench:
         self.stores = [LiveStore(self.hub), LiveStore(self.edge)]
         self.repo = Repo()
         self.clock = FakeClock()
-        self.engine = Engine(self.stores[0], self.repo, clock=self.clock, others=self.stores)
+        self.engine = Engine(self.stores[0], self.repo, clock=self.clock, directory=Clusters(self.stores))
         self.worked: list[tuple[str, str]] = []
         self.wanted = [store.want(CONFIG_MAP) for store in self.stores]
 
@@ -78,6 +79,7 @@ async def test_an_application_wakes_itself(bench: Bench) -> None:
 async def test_an_object_wakes_whose_it_is_on_any_cluster(bench: Bench) -> None:
     bench.show(bench.hub, "Application", app("a"), app("b"))
     await bench.settled()
+    bench.engine._destinations.find({"server": bench.edge.server})
     bench.show(bench.hub, "ConfigMap", tracked("x", "a"), tracked("y", "nobody"))
     assert await bench.settled() == ["a"]
     bench.show(bench.edge, "ConfigMap", tracked("x", "b"))

@@ -19,16 +19,16 @@ PART = Narrowed(("team-a", "team-b"), "you may not list applications.argoproj.io
 @pytest.mark.parametrize(
     ("status", "narrowed", "row"),
     [
-        (EAST, {}, "east live 60s 3 v1.37.2 31ms https://east:6443"),
+        (EAST, {}, "east live 60s 3 v1.37.2 31ms kubeconfig https://east:6443"),
         (
             msgspec.structs.replace(EAST, latency=None, insecure=True),
             {},
-            "east live 60s 3 v1.37.2 https://east:6443 (insecure)",
+            "east live 60s 3 v1.37.2 kubeconfig https://east:6443 (insecure)",
         ),
         (
             msgspec.structs.replace(EAST, latency=0.0001),
             {EAST.name: PART},
-            "east live 60s 3 v1.37.2 1ms https://east:6443 namespaces team-a, team-b only",
+            "east live 60s 3 v1.37.2 1ms kubeconfig https://east:6443 namespaces team-a, team-b only",
         ),
     ],
 )
