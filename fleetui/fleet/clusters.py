@@ -29,7 +29,7 @@ from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.ports import Referrer, Registrar, Registration, Site, Subscription
 
-AT_ONCE = 20
+AT_ONCE = 100
 """Clusters that are asked side by side when all are."""
 PATIENCE = 15.0
 """Seconds that each of them is given."""
