@@ -18,7 +18,6 @@ from typing import Any
 import msgspec
 
 from backends.hub_access import connect
-from backends.hub_plugins import refusal
 from backends.kube.context import ContextConfig, Fields, build
 from backends.kube.identity import identity_of
 from fleetui.model.errors import UsageError
@@ -146,6 +145,8 @@ class ClusterSecrets:
     def _check_plugin(self, context: ContextConfig, config: Fields) -> None:
         if context.exec is None:
             return
+        from backends.hub_plugins import refusal
+
         problem = refusal(
             context.exec,
             server=context.server,

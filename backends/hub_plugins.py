@@ -113,6 +113,11 @@ KNOWN: Mapping[str, Helper] = {
 }
 
 _SECRET = re.compile(r"((?<!\S)--?[a-z-]*(?:secret|password|token)[a-z-]*)(=| )\S+", re.IGNORECASE)
+_ANYTHING = re.compile(
+    r"(ba|da|k|z|c|fi|tc)?sh|env|busybox|xargs|sudo|doas|su|ssh|nohup|timeout|curl|wget|docker|podman|awk|find"
+    r"|(python|perl|ruby|node|php|lua|deno|bun)[0-9.]*"
+)
+"""Programs that run others: nobody should be led to consent to them."""
 _OURS = re.compile(r"PATH|LD_.*|DYLD_.*|PYTHON.*|PERL5?.*|RUBY.*|NODE_.*|BASH_.*|ENV|IFS|HOME|XDG_.*")
 """Variables that decide which code runs: never a hub's to set."""
 
@@ -137,6 +142,8 @@ def refusal(plugin: ExecPlugin, *, server: str, proxy: str, insecure: bool, cons
         return ""
     helper = KNOWN.get(plugin.command)
     consent = f"{SETTING}: [{command}] in fleetui's settings allows it"
+    if _ANYTHING.fullmatch(plugin.command):
+        return f"{said}, which a hub may not have run here: that would be any program"
     if helper is None:
         return f"{said}, which a hub may not have run here; {consent}"
     if proxy or insecure:

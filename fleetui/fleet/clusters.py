@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -29,7 +30,7 @@ from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.ports import Referrer, Registrar, Registration, Site, Subscription
 
-AT_ONCE = 20
+AT_ONCE = 100
 """Clusters that are asked side by side when all are."""
 PATIENCE = 15.0
 """Seconds that each of them is given."""
@@ -69,7 +70,8 @@ class Clusters:
         self._hubs: dict[ClusterName, Registrations] = {}
         self._references: dict[ClusterName, References] = {}
         self._registered: list[Registered] = []
-        self._sorting = Sorting((), self._identities, (), self._made)
+        self._ways: dict[str, Registered] = {}
+        self._sorting = Sorting((), self._identities, (), partial(self._made, told=self._place_told))
         self._twins = Twins(self.chosen)
         self._told: dict[ClusterName, ClusterStatus] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -94,7 +96,7 @@ class Clusters:
             subscription.close()
         for hub in self._hubs.values():
             hub.close()
-        for place in self._registered:
+        for place in (*self._registered, *self._ways.values()):
             place.close()
         await asyncio.gather(*(references.close() for references in self._references.values()))
         for task in self._asking:
@@ -193,40 +195,60 @@ class Clusters:
         return enlist(self._listeners, listener)
 
     def find(self, hub: ClusterName, *, server: str, name: str) -> Site:
-        """The cluster that a destination of the hub's Applications names: first what the hub has registered, as Argo CD
-        finds it, then the chosen ones by context or URL.
+        """The cluster into which a destination of the hub's Applications syncs, and the hub's own way to it.
+
+        Argo CD's rule and nothing beyond: a hub's text must not open what only the operator's contexts open. So a
+        context that the hub has not registered is not found, and where it has, it is reached with the hub's login.
 
         Raises:
             MissingError: there is none, or several; the message is Argo CD's.
         """
-        store, found = self._find(hub, server=server, name=name)
-        return Site(store, found.namespaces, found.cluster_resources) if found is not None else Site(store)
-
-    def _find(self, hub: ClusterName, *, server: str, name: str) -> tuple[LiveStore, Registration | None]:
-        registered = self._hubs[hub].all if hub in self._hubs else ()
-        asked = server_of(server, name, registered)
-        found = by_server(asked, registered)
+        asked, found = self._look_up(hub, server=server, name=name)
         if found is not None:
-            return self._store_of((hub, found)), found
-        if asked == IN_CLUSTER:
-            return self.chosen[hub], None
-        chosen = self._chosen_by_url(hub, asked) if asked else self.chosen.get(ClusterName(name))
-        if chosen is not None:
-            return chosen, None
+            return Site(self._way_to((hub, found)), found.namespaces, found.cluster_resources)
+        if asked == IN_CLUSTER or name == hub or self._identities[hub].url == ServerIdentity.of(asked).url:
+            return Site(self.chosen[hub])
         raise no_such_server(server) if asked else no_such_name(name)
 
     def store(self, hub: ClusterName, *, server: str, name: str) -> LiveStore:
-        """As `find`, without what of it may be touched."""
-        return self._find(hub, server=server, name=name)[0]
+        """The cluster where the operator looks at what a destination names: by a context where one leads there, else by
+        what the hub has registered.
+
+        Raises:
+            MissingError: as for `find`.
+        """
+        asked, found = self._look_up(hub, server=server, name=name)
+        if found is not None:
+            place = self._sorting.places[key_of((hub, found))]
+            return place.open() if isinstance(place, Registered) else self.chosen[place]
+        chosen = self._chosen_by_url(hub, asked) if asked else self.chosen.get(ClusterName(name))
+        if chosen is not None:
+            return chosen
+        raise no_such_server(server) if asked else no_such_name(name)
+
+    def _look_up(self, hub: ClusterName, *, server: str, name: str) -> tuple[str, Registration | None]:
+        registered = self._hubs[hub].all if hub in self._hubs else ()
+        asked = server_of(server, name, registered)
+        return asked, by_server(asked, registered)
 
     def _chosen_by_url(self, hub: ClusterName, url: str) -> LiveStore | None:
+        if url == IN_CLUSTER:
+            return self.chosen[hub]
         wanted = ServerIdentity.of(url).url
         names = (hub, *self.chosen)
         return next((self.chosen[name] for name in names if self._identities[name].url == wanted), None)
 
-    def _store_of(self, claim: Claim) -> LiveStore:
-        place = self._sorting.places[key_of(claim)]
-        return place.open() if isinstance(place, Registered) else self.chosen[place]
+    def _way_to(self, claim: Claim) -> LiveStore:
+        key = key_of(claim)
+        place = self._sorting.places[key]
+        if isinstance(place, Registered):
+            return place.open()
+        if place == claim[0]:
+            return self.chosen[place]
+        if key not in self._ways:
+            self._ways[key] = self._made(place, claim, told=lambda _: None)
+            self._ways[key].claim([claim])
+        return self._ways[key].open()
 
     # --- what hubs register -----------------------------------------------------------------------------------------
 
@@ -252,12 +274,21 @@ class Clusters:
 
     def _sort(self) -> bool:
         """Gives every registration its place; returns whether any is found in another way now."""
-        before, self._sorting = self._sorting, Sorting(self._claims(), self._identities, self._registered, self._made)
+        make = partial(self._made, told=self._place_told)
+        before, self._sorting = self._sorting, Sorting(self._claims(), self._identities, self._registered, make)
         moved = [place.claim(claims) for place, claims in self._sorting.of_place.items()]
+        moved += self._renewed_ways()
         self._registered = list(self._sorting.of_place)
         return any(moved) or self._sorting.places != before.places or self._sorting.meaning != before.meaning
 
-    def _made(self, name: ClusterName, claim: Claim) -> Registered:
+    def _renewed_ways(self) -> list[bool]:
+        """Brings the hubs' own ways to chosen clusters up to date; says for each whether it is another one now."""
+        claims = {key_of(claim): claim for claim in self._sorting.claims}
+        for key in [key for key in self._ways if not isinstance(self._sorting.places.get(key), str)]:
+            self._ways.pop(key).close()
+        return [way.claim([claims[key]]) for key, way in self._ways.items()]
+
+    def _made(self, name: ClusterName, claim: Claim, *, told: Callable[[Registered], None]) -> Registered:
         connector = self._registrar if claim[1].by == "hub" else self._referrer
         assert connector is not None, "nobody else registers anything"
         return Registered(
@@ -265,7 +296,7 @@ class Clusters:
             claim[1].identity,
             connector,
             self._clock,
-            told=self._place_told,
+            told=told,
             closing=lambda store: _begin(close_store(store), self._closing),
         )
 

@@ -36,6 +36,8 @@ class Registrations:
         self._registrar = registrar
         self._changed = changed
         self._known: dict[ObjectRef, Registration] = {}
+        self.all: Sequence[Registration] = ()
+        """What it registers, in the order of the objects' names."""
         self._problems: dict[str, str] = {}
         self._waiting = set(registrar.namespaces)
         self._listed = asyncio.Event()
@@ -61,11 +63,6 @@ class Registrations:
     @property
     def hub(self) -> ClusterName:
         return self._hub.name
-
-    @property
-    def all(self) -> Sequence[Registration]:
-        """In the order of the objects' names."""
-        return [self._known[ref] for ref in sorted(self._known)]
 
     @property
     def problem(self) -> str:
@@ -105,6 +102,7 @@ class Registrations:
             self._problems.pop(settled, None)
             self._have(settled)
         if (self._known, self.problem) != before:
+            self.all = tuple(self._known[ref] for ref in sorted(self._known))
             self._changed()
 
     def _have(self, namespace: str) -> None:

