@@ -6,6 +6,7 @@ Owns: `Api`, from a `Call` to a `Reply` or a `Watch`. No HTTP here: `server` doe
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,6 +43,8 @@ Obj = dict[str, Any]
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+LARGE = 128 * 1024
+"""Bytes from which on an answer is compressed for who takes that."""
 
 _RETURNS_OBJECT = frozenset(
     {
@@ -100,13 +103,15 @@ class Api:
         self.authorizer.authorize(_access(call))
         document = self._documents.find(call)
         if document is not None:
-            return document
+            return _packed(document, call)
         target = find_target(self.store.resources, call.path)
         answer = self._answer(call, target)
         warning = _DEPRECATED.get(target.resource.group_kind)
-        if warning and isinstance(answer, Reply):
-            return msgspec.structs.replace(answer, warnings=(warning, *answer.warnings))
-        return answer
+        if not isinstance(answer, Reply):
+            return answer
+        if warning:
+            answer = msgspec.structs.replace(answer, warnings=(warning, *answer.warnings))
+        return _packed(answer, call)
 
     def _answer(self, call: Call, target: Target) -> Reply | Watch:
         if target.subresource:
@@ -337,6 +342,14 @@ class Api:
             return resource
         stored = self.store.resources.by_kind(*conversion.CORE_EVENTS)
         return stored or resource
+
+
+def _packed(reply: Reply, call: Call) -> Reply:
+    """The answer compressed, where it is large and the client takes that (responsewriters/writers.go)."""
+    if call.method != "GET" or len(reply.body) <= LARGE or "gzip" not in call.headers.get("accept-encoding", ""):
+        return reply
+    headers = reply.headers | {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return msgspec.structs.replace(reply, body=gzip.compress(reply.body, 1, mtime=0), headers=headers)
 
 
 def _access(call: Call, verb: str = "") -> Access:
