@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 
 from backends.hub_access import connect
-from backends.kube.context import ContextConfig, Fields, build
+from backends.kube.context import ContextConfig, Fields
+from backends.kube.entries import build
 from backends.kube.identity import identity_of
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ApiResource, ClusterName, StoredObject

@@ -21,7 +21,8 @@ import yaml
 
 from backends.hub_access import connect
 from backends.hub_plugins import SETTING, refusal
-from backends.kube.context import ContextConfig, Fields, build, type_name
+from backends.kube.context import ContextConfig, Fields, type_name
+from backends.kube.entries import build
 from backends.kube.identity import identity_of
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ClusterName, Obj, StoredObject

@@ -50,6 +50,11 @@ class Paths:
         return self.state / "audit.jsonl"
 
     @property
+    def discovery_folder(self) -> Path:
+        """Where what API servers serve is kept."""
+        return self.cache / "discovery"
+
+    @property
     def log_file(self) -> Path:
         return self.state / "fleetui.log"
 

@@ -77,6 +77,12 @@ class Cluster(Protocol):
     @property
     def status(self) -> ClusterStatus: ...
 
+    @property
+    def urgent(self) -> Cluster:
+        """The same server, for what a person waits for: its requests go before background work (watches' lists,
+        discovery, the engine)."""
+        ...
+
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription: ...
 
     def retry(self) -> None:
@@ -108,7 +114,16 @@ class Cluster(Protocol):
 
     async def get(self, resource: ApiResource, name: str, namespace: str = "") -> Obj: ...
 
-    async def list(self, resource: ApiResource, namespace: str = "", *, labels: str = "") -> list[Obj]: ...
+    async def list(
+        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> list[Obj]:
+        """The objects of a resource, of all namespaces where `namespace` is empty.
+
+        Args:
+            labels: a label selector, such as ``app in (a,b)``.
+            fields: a field selector, such as ``metadata.name=a``.
+        """
+        ...
 
     async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj: ...
 
@@ -162,8 +177,23 @@ class Cluster(Protocol):
         dry_run: bool = False,
     ) -> None: ...
 
-    def watch(self, resource: ApiResource, sink: WatchSink, *, namespace: str = "", labels: str = "") -> Subscription:
-        """Lists in pages, then watches, for ever, until the subscription is closed."""
+    def watch(
+        self,
+        resource: ApiResource,
+        sink: WatchSink,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+    ) -> Subscription:
+        """Lists, then watches, for ever, until the subscription is closed.
+
+        Args:
+            labels: a label selector; as for `list`, and so is `fields`.
+            metadata_only: asks for `apiVersion`, `kind` and `metadata` alone: objects that are counted, named or
+                owned, but not looked into, cost a tenth.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -182,8 +212,20 @@ class LiveCluster(Protocol):
     @property
     def api(self) -> Cluster: ...
 
-    def want(self, resource: ApiResource, namespace: str = "") -> Subscription:
-        """Keeps the resource watched (all namespaces where `namespace` is empty) until every taker has closed."""
+    def want(
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+    ) -> Subscription:
+        """Keeps the resource watched (all namespaces where `namespace` is empty) until every taker has closed.
+
+        The other arguments are those of `Cluster.watch`. With selectors, only what they select is there; with
+        `metadata_only` an object may come as its metadata alone, and whole where another taker wants it whole.
+        """
         ...
 
     async def listed(self, resource: ApiResource, namespace: str = "") -> None:

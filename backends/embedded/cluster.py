@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from backends.embedded.access import AUTHENTICATED, MASTERS, User
+from backends.embedded.faults import FaultPlan, JumpingClock
 from backends.embedded.server import EmbeddedServer
 from backends.embedded.store import ObjectStore
 
@@ -23,17 +24,32 @@ class EmbeddedCluster:
     Args:
         clock: seconds since the epoch.
         anonymous: whether requests without a token are answered, as the administrator's.
+        seed: of its faults.
     """
 
     def __init__(
-        self, name: str, *, port: int = 0, clock: Callable[[], float] = time.time, anonymous: bool = True
+        self,
+        name: str,
+        *,
+        port: int = 0,
+        clock: Callable[[], float] = time.time,
+        anonymous: bool = True,
+        seed: int = 0,
     ) -> None:
         self.name = name
         self.token, self.viewer_token = secrets.token_hex(16), secrets.token_hex(16)
         self.tokens = {self.token: ADMIN, self.viewer_token: VIEWER}
-        self.store = ObjectStore(clock)
+        self.clock = JumpingClock(clock)
+        self.faults = FaultPlan(seed, jump=self.clock.jump)
+        self.store = ObjectStore(self.clock)
         self.server = EmbeddedServer(
-            self.store, name=name, tokens=self.tokens, port=port, anonymous=anonymous, stranger=ADMIN
+            self.store,
+            name=name,
+            tokens=self.tokens,
+            port=port,
+            anonymous=anonymous,
+            stranger=ADMIN,
+            faults=self.faults,
         )
 
     @property

@@ -5,6 +5,7 @@ Owns: the answers to paths that name no resource, cached until the registry chan
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +48,7 @@ class Documents:
         found = self._cache.get(key)
         if found is None:
             found = self._cache[key] = self._make(parts, form)
-        return found
+        return _unless_known(found, call)
 
     def _make(self, parts: list[str], form: str) -> Reply:
         match parts:
@@ -83,6 +84,17 @@ class Documents:
             case ["openapi", "v3", "apis", group, version]:
                 return _json(openapi.document(self._registry, group, version))
         raise PageNotFoundError
+
+
+def _unless_known(reply: Reply, call: Call) -> Reply:
+    """Aggregated discovery with its ETag, or 304 where that is the one at hand (discovery/aggregated/etag.go)."""
+    if reply.content_type != discovery.AGGREGATED:
+        return reply
+    tag = f'"{hashlib.sha512(reply.body).hexdigest().upper()}"'
+    headers = {"ETag": tag, "Vary": "Accept", "Cache-Control": "public"}
+    if call.headers.get("if-none-match") == tag:
+        return Reply(304, b"", reply.content_type, headers=headers)
+    return msgspec.structs.replace(reply, headers=headers)
 
 
 def _form(accept: str) -> str:

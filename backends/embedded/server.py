@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -17,16 +18,17 @@ from backends.embedded.access import NOBODY, User
 from backends.embedded.bodies import LIMIT
 from backends.embedded.calls import Call, Reply, error_reply
 from backends.embedded.errors import ApiError
+from backends.embedded.faults import FaultPlan, Subject, subject_of
 from backends.embedded.handlers import Api
 from backends.embedded.impersonation import impersonated
+from backends.embedded.passage import Passage
 from backends.embedded.store import ObjectStore
 from backends.embedded.watches import Watch
 
 if TYPE_CHECKING:
-    from aiohttp.web import BaseRequest, StreamResponse
+    from aiohttp.web import BaseRequest, Response, StreamResponse
     from aiohttp.web_server import Server
 
-Intercept = Callable[["BaseRequest"], Awaitable["StreamResponse | None"]]
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOG = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class EmbeddedServer:
         anonymous: whether requests without a token are answered. They are by default, since kubectl sends no token over
             plain HTTP; a wrong token is refused always.
         stranger: who such requests come from.
+        faults: what goes wrong.
     """
 
     def __init__(
@@ -57,17 +60,17 @@ class EmbeddedServer:
         port: int = 0,
         anonymous: bool = True,
         stranger: User = NOBODY,
+        faults: FaultPlan | None = None,
     ) -> None:
         self.store = store
         self.name = name
+        self.faults = faults or FaultPlan()
         self.tokens = tokens if tokens is not None else {}
         self.anonymous = anonymous
         self.stranger = stranger
         self.api = Api(store, address=lambda: f"{self.host}:{self.port}", tokens=self.tokens)
         self.host = host
         self.port = port
-        self.intercept: Intercept | None = None
-        """Called before each request is answered; what it returns is the answer, unless it is None. For faults."""
         self._web: Server | None = None
         self._listener: asyncio.Server | None = None
 
@@ -112,20 +115,24 @@ class EmbeddedServer:
         await listener.wait_closed()
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
-        if self.intercept is not None:
-            instead = await self.intercept(request)
-            if instead is not None:
-                return instead
+        passage = Passage(self.faults, request, lambda: self._subject(request))
         try:
-            answer = self.api.handle(await self._call(request))
+            answer = await passage.admit() or self.api.handle(await self._call(request))
         except ApiError as error:
             answer = error_reply(error)
+        except (ConnectionResetError, ConnectionAbortedError):
+            return _response(Reply(500, b""))  # nobody is there to read it
         except Exception as error:
             _LOG.exception("%s: %s %s failed", self.name, request.method, request.rel_url)
             answer = error_reply(errors.internal(f"{type(error).__name__}: {error}"))
         if isinstance(answer, Watch):
-            return await _stream(request, answer)
-        return _response(answer)
+            return await _stream(request, answer, passage)
+        return await passage.send(_response(answer))
+
+    def _subject(self, request: BaseRequest) -> Subject:
+        path = unquote(request.rel_url.raw_path)
+        watch = request.query.get("watch", "false").lower() in ("true", "1", "")
+        return subject_of(self.store.resources, request.method, path, watch=watch)
 
     async def _call(self, request: BaseRequest) -> Call:
         from aiohttp.web import HTTPRequestEntityTooLarge
@@ -165,7 +172,7 @@ class EmbeddedServer:
         return "Origin" in request.headers or host not in (self.host, *_LOOPBACK)
 
 
-def _response(reply: Reply) -> StreamResponse:
+def _response(reply: Reply) -> Response:
     from aiohttp.web import Response
 
     response = Response(status=reply.status, body=reply.body)
@@ -179,7 +186,7 @@ def _response(reply: Reply) -> StreamResponse:
     return response
 
 
-async def _stream(request: BaseRequest, watch: Watch) -> StreamResponse:
+async def _stream(request: BaseRequest, watch: Watch, passage: Passage) -> StreamResponse:
     from aiohttp.web import StreamResponse
 
     response = StreamResponse()
@@ -188,12 +195,9 @@ async def _stream(request: BaseRequest, watch: Watch) -> StreamResponse:
     response.enable_chunked_encoding()
     try:
         await response.prepare(request)
-        chunks = watch.chunks()
-        try:
+        async with aclosing(passage.chunks(watch)) as chunks:
             async for chunk in chunks:
-                await response.write(chunk)
-        finally:
-            await chunks.aclose()
+                await passage.write(response, chunk)
         await response.write_eof()
     except (ConnectionResetError, ConnectionAbortedError):
         pass  # the client went away: that is how watches end

@@ -37,6 +37,10 @@ class UnusableCluster:
             protected=protected,
         )
 
+    @property
+    def urgent(self) -> UnusableCluster:
+        return self
+
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return _Nothing()
 
@@ -55,7 +59,9 @@ class UnusableCluster:
     async def get(self, resource: ApiResource, name: str, namespace: str = "") -> Obj:
         self._fail()
 
-    async def list(self, resource: ApiResource, namespace: str = "", *, labels: str = "") -> builtins.list[Obj]:
+    async def list(
+        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> builtins.list[Obj]:
         self._fail()
 
     async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj:
@@ -104,7 +110,16 @@ class UnusableCluster:
     ) -> None:
         self._fail()
 
-    def watch(self, resource: ApiResource, sink: WatchSink, *, namespace: str = "", labels: str = "") -> Subscription:
+    def watch(
+        self,
+        resource: ApiResource,
+        sink: WatchSink,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+    ) -> Subscription:
         sink.failed(self._error())
         return _Nothing()
 

@@ -96,16 +96,21 @@ class Connection:
         from fleetui.fleet.store import LiveStore
         from fleetui.model.objects import ClusterName
 
-        settings = load_settings(Paths.of(os.environ).settings_file)
+        paths = Paths.of(os.environ)
+        settings = load_settings(paths.settings_file)
         kubeconfig, names = chosen_contexts(scope)
-        contexts = [kubeconfig.context(name) for name in names]
+        contexts = [kubeconfig.context_or_problem(name) for name in names]
         leaders = one_way_each(contexts, current=kubeconfig.current)
         self.scope = scope
         self._named = settings.namespaces
         self.stores: tuple[LiveStore, ...] = tuple(
             LiveStore(
                 KubeCluster(
-                    context, name=context.name, protected=settings.protects(context.name), first_look=first_look
+                    context,
+                    name=context.name,
+                    protected=settings.protects(context.name),
+                    first_look=first_look,
+                    cache=paths.discovery_folder,
                 )
             )
             for context in contexts

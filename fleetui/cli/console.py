@@ -38,14 +38,14 @@ def open_console(scope: Scope) -> None:
     from fleetui.cli.connect import chosen_contexts, one_way_each
 
     kubeconfig, names = chosen_contexts(scope)
-    leaders = one_way_each(map(kubeconfig.context, names), current=kubeconfig.current)
+    leaders = one_way_each(map(kubeconfig.context_or_problem, names), current=kubeconfig.current)
     names = tuple(name for name in names if name in leaders)
     need_terminal()
     # A tenth of the start would be spent on looking for garbage among modules, of which there is none.
     gc.disable()
     from backends.kube import firstlook
 
-    look = firstlook.begin([kubeconfig.context(name) for name in names[: firstlook.MOST]], APPLICATIONS)
+    look = firstlook.begin([kubeconfig.context_or_problem(name) for name in names[: firstlook.MOST]], APPLICATIONS)
 
     async def opening() -> Opened:
         import asyncio

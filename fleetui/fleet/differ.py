@@ -161,7 +161,7 @@ class _Comparison:
         if resource is None or (marked and not _is_applied_by_engine(live)):
             return merge(target.obj, live)
         try:
-            return await self._subject.place.api.apply(
+            return await self._subject.place.api.urgent.apply(
                 resource, target.obj, field_manager=FIELD_MANAGER, force=True, dry_run=True
             )
         except ClusterError as error:
@@ -208,7 +208,7 @@ async def live_of(store: LiveStore, ref: ObjectRef, discovery: Discovery) -> Obj
     if resource is None:
         return None
     try:
-        return await store.api.get(resource, ref.name, ref.namespace)
+        return await store.api.urgent.get(resource, ref.name, ref.namespace)
     except NotFoundError:
         return None
 

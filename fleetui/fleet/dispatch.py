@@ -55,7 +55,7 @@ class Dispatcher:
             ClusterError: the API server did not do it.
         """
         try:
-            written = await self._write(action, api=api, dialect=dialect, resource=resource)
+            written = await self._write(action, api=api.urgent, dialect=dialect, resource=resource)
         except FleetError as error:
             self._record(action, app, ending=_ending(error), message=str(error))
             raise
@@ -71,7 +71,9 @@ class Dispatcher:
         if self.read_only:
             return ("this console is read-only (--read-only)",)
         key = action.app
-        may = await self._permissions.may(api, "patch", resource=resource, namespace=key.namespace, name=key.name)
+        may = await self._permissions.may(
+            api.urgent, "patch", resource=resource, namespace=key.namespace, name=key.name
+        )
         if may.allowed is not False:
             return ()
         because = f": {may.reason}" if may.reason else ""

@@ -397,7 +397,7 @@ class _Listener:
 
 async def _greet(api: Cluster) -> None:
     with suppress(ClusterError, TimeoutError):
-        await asyncio.wait_for(api.greet(), GREETED_WITHIN)
+        await asyncio.wait_for(api.urgent.greet(), GREETED_WITHIN)
 
 
 def _is_the_hub(app: App) -> bool:

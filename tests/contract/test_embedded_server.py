@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from aiohttp import web
 
 from backends.embedded.calls import Call, Reply
 from backends.embedded.cluster import EmbeddedCluster
@@ -150,21 +149,6 @@ def test_the_viewer_holds_what_he_is_given(host: EmbeddedHost, cluster: Embedded
     viewer.get(PATH).must()
     assert viewer.get(PATH.replace("configmaps", "secrets")).status == 403
     viewer.close()
-
-
-def test_faults_can_be_put_in_the_way(cluster: EmbeddedCluster, client: Client) -> None:
-    seen: list[str] = []
-
-    async def intercept(request: web.BaseRequest) -> web.StreamResponse | None:
-        seen.append(f"{request.method} {request.path}")
-        return web.Response(status=503) if request.path.endswith("/a") else None
-
-    cluster.server.intercept = intercept
-    client.post(PATH, configmap("a")).must(201)
-    assert client.get(f"{PATH}/a").status == 503
-    cluster.server.intercept = None
-    client.get(f"{PATH}/a").must()
-    assert seen == [f"POST {PATH}", f"GET {PATH}/a"]
 
 
 def test_a_kubeconfig_of_all_clusters(tmp_path: Path) -> None:

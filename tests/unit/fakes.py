@@ -51,8 +51,10 @@ def config_map(name: str, *, namespace: str = "default", **metadata: Any) -> Sto
 class FakeWatch:
     """One watch that the test feeds by hand."""
 
-    def __init__(self, resource: ApiResource, namespace: str, sink: WatchSink) -> None:
-        self.resource, self.namespace, self.sink = resource, namespace, sink
+    def __init__(
+        self, resource: ApiResource, namespace: str, sink: WatchSink, *, mode: tuple[str, str, bool] = ("", "", False)
+    ) -> None:
+        self.resource, self.namespace, self.sink, self.mode = resource, namespace, sink, mode
         self.open = True
 
     def close(self) -> None:
@@ -83,6 +85,10 @@ class FakeCluster:
         self.away: Exception | None = None
         self.answer: Callable[[str, str, Any], Obj] = lambda verb, name, body: body if isinstance(body, dict) else {}
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
+
+    @property
+    def urgent(self) -> FakeCluster:
+        return self
 
     def watch_of(self, kind: str, namespace: str = "") -> FakeWatch:
         """The newest open watch of a kind."""
@@ -120,7 +126,9 @@ class FakeCluster:
             raise NotFoundError(f"{self.name}: {ref} not found", cluster=self.name, code=404, reason="NotFound")
         return self.objects[ref]
 
-    async def list(self, resource: ApiResource, namespace: str = "", *, labels: str = "") -> list[Obj]:
+    async def list(
+        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> list[Obj]:
         return [obj for ref, obj in self.objects.items() if ref.group_kind == resource.group_kind]
 
     async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj:
@@ -169,8 +177,17 @@ class FakeCluster:
     ) -> None:
         self._write("delete", f"{namespace}/{name}", {})
 
-    def watch(self, resource: ApiResource, sink: WatchSink, *, namespace: str = "", labels: str = "") -> Subscription:
-        self.watches.append(FakeWatch(resource, namespace, sink))
+    def watch(
+        self,
+        resource: ApiResource,
+        sink: WatchSink,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+    ) -> Subscription:
+        self.watches.append(FakeWatch(resource, namespace, sink, mode=(labels, fields, metadata_only)))
         return self.watches[-1]
 
     async def close(self) -> None:

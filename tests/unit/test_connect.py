@@ -21,6 +21,7 @@ def context(name: str, server: str = "https://a.example", plugin: tuple[str, ...
         ([context("a"), context("b", "https://b.example")], "a", {"a": (), "b": ()}),
         ([context("admin"), context("reader", "https://A.example:443")], "", {"admin": ("reader",)}),
         ([context("admin"), context("reader", "https://A.example:443")], "reader", {"reader": ("admin",)}),
+        ([context("broken", ""), context("too", "")], "", {"broken": (), "too": ()}),
         ([context("a"), context("b", proxy_url="http://proxy")], "", {"a": (), "b": ()}),
         ([context("a"), context("b", tls_server_name="other")], "", {"a": (), "b": ()}),
         (
