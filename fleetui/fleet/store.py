@@ -87,6 +87,11 @@ class LiveStore:
         selector."""
         return FeedKey.of(resource, namespace) in self._feeds
 
+    @property
+    def in_use(self) -> bool:
+        """Whether anybody wants anything of this cluster watched, or listens to it."""
+        return bool(self._feeds or self._listeners)
+
     def knows(self, ref: ObjectRef) -> bool:
         """Whether what `get` says of `ref` is the whole truth: a watch that covers it has been listed."""
         return any(feed.listed_once and not feed.key.selective for feed in self._sisters(ref))
