@@ -367,7 +367,7 @@ async def test_no_connection_in_time_is_told_as_that(monkeypatch: pytest.MonkeyP
     finally:
         await transport.close()
         server.close()
-    assert str(caught.value) == f"no connection to {url} comes about (is a VPN or a proxy needed?)"
+    assert str(caught.value) == f"no connection to {url} comes about (a VPN or a proxy may be missing, or silent)"
 
 
 async def test_a_callers_own_time_limit_is_the_callers() -> None:
