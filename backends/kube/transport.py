@@ -201,12 +201,10 @@ class Transport:
                 return await self._in_turn(request, urgent=urgent, until=until, again=attempt > 0)
             except ClusterError as error:
                 delay = retry_delay(request.method, error, attempt=attempt, chance=random.random())
-                pause = pause_after(error)
-                if pause:
-                    self._throttle.pause(pause)
                 if delay is None or _is_past(until, delay):
                     raise
-            if urgent or not pause:
+                waits_itself = urgent or not pause_after(error)
+            if waits_itself:
                 request.waits_for = "the server to be asked again"
                 await asyncio.sleep(delay)
             attempt += 1
@@ -328,7 +326,9 @@ class Transport:
                 hint = "a web page came: is a proxy or a login page before it?"
                 raise not_kubernetes(name, server=self._config.server, what=str(request), hint=hint)
             body = await problem(answer)
-            raise from_answer(answer.status, answer.headers, body=body, cluster=name, what=str(request))
+            error = from_answer(answer.status, answer.headers, body=body, cluster=name, what=str(request))
+            self._throttle.pause(pause_after(error))
+            raise error
         finally:
             answer.close()
 
