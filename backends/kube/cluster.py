@@ -25,7 +25,7 @@ from fleetui.model.errors import ClusterError, InvalidError, OverloadedError, St
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
 from fleetui.model.status import ClusterStatus
 from fleetui.model.text import one_line
-from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
+from fleetui.ports import PatchType, PodStreams, Propagation, Subscription, Validation, WatchSink
 
 if TYPE_CHECKING:
     from backends.kube.firstlook import FirstLook
@@ -38,6 +38,7 @@ _PROBE = "/readyz"
 """Says ok only when everything in the server is up; /version answers while custom resources are still 404."""
 _PROBE_TIMEOUT = 5.0
 """Seconds for the whole answer; more would leave a server that hangs unnoticed for longer."""
+_POD = ApiResource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 _APPLY = "application/apply-patch+yaml"
 """The media type of server-side apply; JSON is YAML."""
 
@@ -69,7 +70,8 @@ class KubeCluster:
         self._discovering = asyncio.Lock()
         self._watches: set[_Watch] = set()
         self.requests: Counter[str] = Counter()
-        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
+        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE,
+        LOG, EXEC, ATTACH, FORWARD."""
 
     @property
     def name(self) -> ClusterName:
@@ -90,6 +92,12 @@ class KubeCluster:
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
+
+    @property
+    def pods(self) -> PodStreams:
+        from backends.kube.podstreams import KubePods
+
+        return KubePods(self._name, transport=self._open, path=self._pod, link=self._link)
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
         known = self._discovery
@@ -295,6 +303,9 @@ class KubeCluster:
             raise self._invalid(f"a {resource.kind} needs a name")
         tail = f"/{subresource}" if subresource else ""
         return f"{self._collection(resource, namespace)}/{self._segment(name, 'name')}{tail}"
+
+    def _pod(self, namespace: str, name: str, subresource: str) -> str:
+        return self._item(_POD, namespace, name, subresource=subresource)
 
     def _itself(self, resource: ApiResource, obj: Obj, *, subresource: str = "") -> str:
         return self._item(resource, _meta(obj, "namespace"), _meta(obj, "name"), subresource=subresource)

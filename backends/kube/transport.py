@@ -12,11 +12,11 @@ import platform
 import random
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -28,6 +28,7 @@ from backends.kube.credentials import Credentials, Login
 from backends.kube.errors import from_answer, from_exception, was_lost
 from backends.kube.proxy import proxy_for
 from backends.kube.tls import ssl_context
+from backends.kube.websocket import WebSocket, connect
 from fleetui import __version__
 from fleetui.model.errors import ClusterError, OverloadedError, UnauthorizedError
 
@@ -48,6 +49,7 @@ _PROBE = "PROBE"
 _VERBS = {"POST": "CREATE", "PUT": "UPDATE"}
 
 Query = Mapping[str, str]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,7 @@ class Stream:
             UnreachableError: the connection broke, or nothing came for as long as the stream may be idle.
         """
         while True:
-            try:
-                chunk = await self._content.readany()
-            except (aiohttp.ClientError, OSError) as error:
-                raise from_exception(error, cluster=self._cluster, server=self._server) from error
+            chunk = await self.piece()
             if not chunk:
                 return []
             head, *others = chunk.split(b"\n")
@@ -97,6 +96,17 @@ class Stream:
             lines = [line for line in (first, *others) if line]
             if lines:
                 return lines
+
+    async def piece(self) -> bytes:
+        """What came since the last call, at least a byte; empty when the server has ended the body.
+
+        Raises:
+            UnreachableError: as for `lines`.
+        """
+        try:
+            return await self._content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise from_exception(error, cluster=self._cluster, server=self._server) from error
 
 
 class Transport:
@@ -123,7 +133,8 @@ class Transport:
         self._asked = asked
         self._answered = answered
         self.requests = requests
-        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
+        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE,
+        LOG, EXEC, ATTACH, FORWARD."""
         self._credentials = Credentials(config)
         self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env) or None
         self._slots = asyncio.Semaphore(_PARALLEL)
@@ -177,14 +188,16 @@ class Transport:
         await self._send(_Request("GET", path, verb=_PROBE, headers={"Accept": "*/*"}, timeout=limit))
 
     @asynccontextmanager
-    async def stream(self, path: str, *, query: Query, idle: float) -> AsyncIterator[Stream]:
-        """A watch that the server has accepted; `idle` seconds without a byte end it.
+    async def stream(
+        self, path: str, *, query: Query, idle: float | None, verb: str = "WATCH", accept: str = JSON
+    ) -> AsyncIterator[Stream]:
+        """A watch (or a log) that the server has accepted; `idle` seconds without a byte end it.
 
         Raises:
             ClusterError: it was not accepted.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=idle)
-        request = _Request("GET", path, verb="WATCH", headers={"Accept": JSON}, timeout=timeout, query=query)
+        request = _Request("GET", path, verb=verb, headers={"Accept": accept}, timeout=timeout, query=query)
         answer = await self._answer(request)
         try:
             yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
@@ -193,6 +206,39 @@ class Transport:
             if answer.connection is not None and answer.connection.transport is not None:
                 answer.connection.transport.abort()
             answer.close()
+
+    @asynccontextmanager
+    async def websocket(self, path: str, *, verb: str, protocols: Sequence[str]) -> AsyncIterator[WebSocket]:
+        """A websocket that the server has accepted; leaving the context cuts it.
+
+        Args:
+            path: with its query, percent-encoded.
+            verb: what the request counts as.
+            protocols: the subprotocols, best first; `WebSocket.protocol` is the one that the server took.
+
+        Raises:
+            ClusterError: it was not accepted.
+        """
+        socket = await self._renewing(lambda login: self._upgrade(path, login, verb=verb, protocols=protocols))
+        try:
+            yield socket
+        finally:
+            await socket.cut()
+
+    async def _upgrade(self, path: str, login: Login, *, verb: str, protocols: Sequence[str]) -> WebSocket:
+        session = await self._open(login)
+        self.requests[verb] += 1
+        self._asked()
+        socket = await connect(
+            session,
+            f"{self._config.server}{path}",
+            headers={"Authorization": login.authorization} if login.authorization else {},
+            protocols=protocols,
+            proxy=self._proxy,
+            config=self._config,
+        )
+        self._answered()
+        return socket
 
     async def close(self) -> None:
         """Closes all connections; a request in progress fails."""
@@ -208,17 +254,21 @@ class Transport:
             return await self._body(answer)
 
     async def _answer(self, request: _Request) -> aiohttp.ClientResponse:
-        """An answer that is a success, its body not yet read; a login that was refused is renewed once."""
+        """An answer that is a success, its body not yet read."""
+        return await self._renewing(lambda login: self._ask(request, login))
+
+    async def _renewing(self, ask: Callable[[Login], Awaitable[_T]]) -> _T:
+        """What `ask` returns; a login that was refused is renewed once."""
         login = await self._credentials.login()
         try:
-            return await self._ask(request, login)
+            return await ask(login)
         except UnauthorizedError:
             if not self._credentials.refused(login):
                 raise
             renewed = await self._credentials.login()
             if renewed == login:
                 raise
-        return await self._ask(request, renewed)
+        return await ask(renewed)
 
     async def _ask(self, request: _Request, login: Login) -> aiohttp.ClientResponse:
         session = await self._open(login)
