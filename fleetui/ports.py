@@ -87,7 +87,10 @@ class ExecSession(Protocol):
         ...
 
     async def write(self, data: bytes) -> None:
-        """Input for the process; waits while the server takes no more."""
+        """Input for the process; waits while the server takes no more.
+
+        What a process that has ended no longer takes is dropped, here and in the next two: `read` tells of the end.
+        """
         ...
 
     async def end_input(self) -> None:

@@ -7,11 +7,12 @@ fifth adds a word for the end of the input. What the process wrote is handed on 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from fleetui.model.errors import StatusError
+from fleetui.model.errors import StatusError, UnreachableError
 from fleetui.model.text import one_line
 from fleetui.ports import Output
 
@@ -80,14 +81,20 @@ class Session:
 
     async def write(self, data: bytes) -> None:
         for at in range(0, len(data), _PIECE):
-            await self._socket.send(bytes([_INPUT]) + data[at : at + _PIECE])
+            await self._send(_INPUT, data[at : at + _PIECE])
 
     async def end_input(self) -> None:
         if self.can_end_input:
-            await self._socket.send(bytes([_CLOSE, _INPUT]))
+            await self._send(_CLOSE, bytes([_INPUT]))
 
     async def resize(self, columns: int, rows: int) -> None:
-        await self._socket.send(bytes([_RESIZE]) + msgspec.json.encode({"Width": columns, "Height": rows}))
+        await self._send(_RESIZE, msgspec.json.encode({"Width": columns, "Height": rows}))
+
+    async def _send(self, channel: int, data: bytes) -> None:
+        # A process may end before it has read its input, and the connection with it: `read` says which it was.
+        if not self._ended:
+            with suppress(UnreachableError):
+                await self._socket.send(bytes([channel]) + data)
 
 
 def exit_code(body: bytes, *, cluster: str) -> int:

@@ -181,17 +181,23 @@ func (n *node) path(id, name string) string {
 	return filepath.Join(n.folder, filepath.FromSlash(id), name)
 }
 
+// running is the folder's name of a container that runs, which alone can be entered.
 func (n *node) running(fullName, container string) (string, error) {
 	name, namespace, err := kubecontainer.ParsePodFullName(fullName)
 	if err != nil {
 		return "", err
 	}
 	pod, found := n.GetPodByName(namespace, name)
-	if !found || kubecontainer.GetContainerSpec(pod, container) == nil {
-		return "", fmt.Errorf("container not found (%q)", container)
+	if !found {
+		return "", fmt.Errorf("pod not found (%q)", fullName)
 	}
-	id := containerID(pod, container)
-	return id, os.MkdirAll(n.path(id, ""), 0o700)
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Name == container && status.State.Running != nil {
+			id := containerID(pod, container)
+			return id, os.MkdirAll(n.path(id, ""), 0o700)
+		}
+	}
+	return "", fmt.Errorf("container not found (%q)", container)
 }
 
 func (n *node) GetExec(
