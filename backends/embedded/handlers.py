@@ -1,6 +1,6 @@
 """What the API server does with a request: the verbs on resources.
 
-Owns: `Api`, from a `Call` to a `Reply` or a `Watch`. No HTTP here: `server` does that. Reads and writes through the
+Owns: `Api`, from a `Call` to an `Answer`. No HTTP here: `server` does that. Reads and writes through the
 `ObjectStore` alone. Rules: apiserver v0.37 pkg/endpoints/handlers.
 """
 
@@ -11,7 +11,18 @@ from typing import Any
 
 import msgspec
 
-from backends.embedded import apply, bodies, conversion, errors, lists, patches, representations, strategy, subresources
+from backends.embedded import (
+    apply,
+    bodies,
+    conversion,
+    errors,
+    lists,
+    patches,
+    podstreams,
+    representations,
+    strategy,
+    subresources,
+)
 from backends.embedded.access import Access, authorize
 from backends.embedded.calls import Call, Reply, Target, find_target
 from backends.embedded.documents import Documents
@@ -25,6 +36,7 @@ from backends.embedded.writing import Request
 from fleetui.model.objects import split_api_version
 
 Obj = dict[str, Any]
+Answer = Reply | Watch | podstreams.LogStream | podstreams.Upgrade
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -76,7 +88,7 @@ class Api:
         self.bookmark_every = bookmark_every
         self._documents = Documents(store.resources, address=address)
 
-    def handle(self, call: Call) -> Reply | Watch:
+    def handle(self, call: Call) -> Answer:
         """Answers a request.
 
         Raises:
@@ -92,7 +104,7 @@ class Api:
             return msgspec.structs.replace(answer, warnings=(warning, *answer.warnings))
         return answer
 
-    def _answer(self, call: Call, target: Target) -> Reply | Watch:
+    def _answer(self, call: Call, target: Target) -> Answer:
         if target.subresource:
             return self._subresource(call, target)
         if not target.name:
@@ -258,7 +270,7 @@ class Api:
 
     # --- subresources
 
-    def _subresource(self, call: Call, target: Target) -> Reply:
+    def _subresource(self, call: Call, target: Target) -> Answer:
         verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "POST": "create"}.get(call.method, "")
         declared = target.declared
         if declared is None or verb not in declared.verbs:
@@ -268,6 +280,11 @@ class Api:
             return run(call, target)
         self._permit(call, target, verb)
         resource = self._stored(target.resource)
+        if target.subresource in podstreams.SUBRESOURCES:
+            if target.subresource != "log":
+                # Whoever may only get must not run anything (AuthorizePodWebsocketUpgradeCreatePermission, 1.35).
+                self._permit(call, target, "create")
+            return podstreams.handle(self.store, call, target, resource)
         if target.subresource == "scale":
             return self._scale(call, target, resource)
         return subresources.handle(self.store, call, target, resource)

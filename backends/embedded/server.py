@@ -17,7 +17,8 @@ from backends.embedded.access import Access
 from backends.embedded.bodies import LIMIT
 from backends.embedded.calls import Call, Reply, error_reply
 from backends.embedded.errors import ApiError
-from backends.embedded.handlers import Api
+from backends.embedded.handlers import Answer, Api
+from backends.embedded.podstreams import LogStream, Upgrade
 from backends.embedded.store import ObjectStore
 from backends.embedded.watches import Watch
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Intercept = Callable[["BaseRequest"], Awaitable["StreamResponse | None"]]
 ANONYMOUS = "system:anonymous"
+WEBSOCKETS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "SPDY/3.1+portforward.k8s.io")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOG = logging.getLogger(__name__)
 
@@ -65,6 +67,8 @@ class EmbeddedServer:
         self.api = Api(store, address=lambda: f"{self.host}:{self.port}", allow=allow)
         self.host = host
         self.port = port
+        self.protocols: tuple[str, ...] = WEBSOCKETS
+        """The subprotocols of websockets; with fewer it is an older server."""
         self.intercept: Intercept | None = None
         """Called before each request is answered; what it returns is the answer, unless it is None. For faults."""
         self._web: Server | None = None
@@ -116,15 +120,25 @@ class EmbeddedServer:
             if instead is not None:
                 return instead
         try:
-            answer = self.api.handle(await self._call(request))
+            answer: Answer = self.api.handle(await self._call(request))
         except ApiError as error:
             answer = error_reply(error)
         except Exception as error:
             _LOG.exception("%s: %s %s failed", self.name, request.method, request.rel_url)
             answer = error_reply(errors.internal(f"{type(error).__name__}: {error}"))
-        if isinstance(answer, Watch):
+        if isinstance(answer, Watch | LogStream):
             return await _stream(request, answer)
+        if isinstance(answer, Upgrade):
+            return await self._upgrade(request, answer)
         return _response(answer)
+
+    async def _upgrade(self, request: BaseRequest, upgrade: Upgrade) -> StreamResponse:
+        from backends.embedded.upgrades import serve
+
+        try:
+            return await serve(request, upgrade, self.store, protocols=self.protocols)
+        except ApiError as error:
+            return _response(error_reply(error))
 
     async def _call(self, request: BaseRequest) -> Call:
         from aiohttp.web import HTTPRequestEntityTooLarge
@@ -177,7 +191,7 @@ def _response(reply: Reply) -> StreamResponse:
     return response
 
 
-async def _stream(request: BaseRequest, watch: Watch) -> StreamResponse:
+async def _stream(request: BaseRequest, watch: Watch | LogStream) -> StreamResponse:
     from aiohttp.web import StreamResponse
 
     response = StreamResponse()

@@ -72,7 +72,7 @@ def control_plane(control_plane_assets: Assets) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def node(control_plane: ControlPlane) -> Iterator[LocalNode]:
-    """A node of the control plane, for logs, commands and ports of the Pods on it; started by the first who needs it."""
+    """A node, for logs, commands and ports of the Pods on it; started by the first who needs it."""
     command = control_plane.kubelet_command
     if command is None:
         pytest.skip(f"{NEEDS}the binaries of KUBEBUILDER_ASSETS have no server for a node's Pods")

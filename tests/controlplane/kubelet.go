@@ -158,6 +158,11 @@ func logOptions(asked *v1.PodLogOptions, now time.Time) *logs.LogOptions {
 	return options
 }
 
+var waitingWords = map[string]string{
+	"ErrImagePull":     "image can't be pulled",
+	"ImagePullBackOff": "trying and failing to pull image",
+}
+
 // hasLog says why a container that was never started has no log, in the kubelet's words.
 func hasLog(pod *v1.Pod, container string) error {
 	for _, status := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
@@ -165,7 +170,11 @@ func hasLog(pod *v1.Pod, container string) error {
 			continue
 		}
 		if waiting := status.State.Waiting; waiting != nil && status.LastTerminationState.Terminated == nil {
-			return fmt.Errorf("container %q in pod %q is waiting to start: %v", container, pod.Name, waiting.Reason)
+			reason := waiting.Reason
+			if words, known := waitingWords[reason]; known {
+				reason = words
+			}
+			return fmt.Errorf("container %q in pod %q is waiting to start: %v", container, pod.Name, reason)
 		}
 		return nil
 	}
