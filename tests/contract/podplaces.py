@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -178,4 +178,5 @@ async def start_pod(
         containers = status.get("containerStatuses") or [{}]
         return not state or state in (containers[-1].get("state") or {})
 
-    await await_until(reached, 20, f"a container of Pod {name} is {state}")
+    look: Callable[[], bool | Awaitable[bool]] = reached
+    await await_until(look, 20, f"a container of Pod {name} is {state}")

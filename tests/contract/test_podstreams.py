@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from backends.kube import podstreams
 from backends.kube.cluster import KubeCluster
 from fleetui.model.errors import InvalidError, NotFoundError, StatusError
 from fleetui.ports import ByteStream, ExecSession, Output
@@ -273,8 +272,8 @@ async def test_attaching_to_the_containers_own_process(cluster: KubeCluster, pla
 async def test_an_older_server_is_spoken_to_in_v4(
     cluster: KubeCluster, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(podstreams, "PROTOCOLS", ("v4.channel.k8s.io",) if isinstance(place, RealPlace) else
-                        podstreams.PROTOCOLS)  # fmt: skip
+    if isinstance(place, RealPlace):
+        monkeypatch.setattr("backends.kube.podstreams.PROTOCOLS", ("v4.channel.k8s.io",))
     place.only_v4()
     await start_pod(cluster, place, "p")
     async with cluster.pods.exec(place.namespace, "p", ["sh", "-c", "echo out; echo err >&2; exit 5"]) as session:
@@ -336,7 +335,7 @@ async def test_a_port_on_which_nobody_listens(cluster: KubeCluster, place: Place
 
 async def test_a_port_of_an_older_server(cluster: KubeCluster, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     if isinstance(place, RealPlace):
-        monkeypatch.setattr(podstreams, "FORWARDING", ("v4.channel.k8s.io",))
+        monkeypatch.setattr("backends.kube.podstreams.FORWARDING", ("v4.channel.k8s.io",))
     place.only_v4()
     await start_pod(cluster, place, "p")
     async with cluster.pods.port_forward(place.namespace, "p", place.echo_port) as stream:

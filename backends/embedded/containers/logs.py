@@ -8,7 +8,7 @@ seconds; one that fails says why. Only the last `KEPT` lines are there, as if th
 from __future__ import annotations
 
 import zlib
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ class Log:
     def after(self, time: float, now: float) -> Iterator[Line]:
         """What was written after `time`, up to `now`."""
         lines = self.lines(now)
-        yield from lines[bisect_left(lines, time + 1e-9, key=lambda line: line.time) :]
+        yield from lines[bisect_right(lines, time, key=lambda line: line.time) :]
 
     def next_in(self, now: float) -> float:
         """Seconds until the next line."""
