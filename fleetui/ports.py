@@ -207,7 +207,16 @@ class Cluster(Protocol):
 
     async def get(self, resource: ApiResource, name: str, namespace: str = "") -> Obj: ...
 
-    async def list(self, resource: ApiResource, namespace: str = "", *, labels: str = "") -> list[Obj]: ...
+    async def list(
+        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> list[Obj]:
+        """The objects of a resource, of all namespaces where `namespace` is empty.
+
+        Args:
+            labels: a label selector, such as ``app in (a,b)``.
+            fields: a field selector, such as ``metadata.name=a``.
+        """
+        ...
 
     async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj: ...
 

@@ -125,9 +125,12 @@ class KubeCluster:
     async def get(self, resource: ApiResource, name: str, namespace: str = "") -> Obj:
         return self._obj(await self._call("GET", self._item(resource, namespace, name)))
 
-    async def list(self, resource: ApiResource, namespace: str = "", *, labels: str = "") -> builtins.list[Obj]:
+    async def list(
+        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> builtins.list[Obj]:
         path = resource.path(self._segment(namespace, "namespace"))
         query = {"limit": _PAGE} | ({"labelSelector": labels} if labels else {})
+        query |= {"fieldSelector": fields} if fields else {}
         found: builtins.list[Obj] = []
         while True:
             body = await self._call("GET", path, query=query, verb="LIST")

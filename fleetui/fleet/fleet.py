@@ -25,7 +25,7 @@ from fleetui.fleet.places import place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
-from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Outcome, Plan, Tree
+from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, ObjectEvent, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
@@ -188,6 +188,13 @@ class LiveFleet:
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await history_of(self._app(key), self._commits)
+
+    async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
+        from fleetui.fleet.events import events_of_tree
+
+        return await events_of_tree(
+            await self.tree(key), {name: store.api for name, store in self._stores.items()}, ref
+        )
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         return await self._differ.manifest(self._subject(key), ref)

@@ -44,9 +44,18 @@ class Permissions:
         self._clock = clock
         self._known: dict[tuple[str, ...], tuple[float, Permission]] = {}
 
-    async def may(self, api: Cluster, verb: str, *, resource: ApiResource, namespace: str, name: str) -> Permission:
+    async def may(
+        self,
+        api: Cluster,
+        verb: str,
+        *,
+        resource: ApiResource,
+        namespace: str,
+        name: str = "",
+        subresource: str = "",
+    ) -> Permission:
         """Whether `verb` (such as ``patch``) is allowed on one object."""
-        key = (api.name, verb, resource.full_name, namespace, name)
+        key = (api.name, verb, resource.full_name, namespace, name, subresource)
         known = self._known.get(key)
         if known is not None and 0 <= self._clock.now() - known[0] < KEPT:
             return known[1]
@@ -57,7 +66,7 @@ class Permissions:
             "verb": verb,
             "namespace": namespace,
             "name": name,
-        }
+        } | ({"subresource": subresource} if subresource else {})
         permission = await _ask(api, attributes)
         if permission.allowed is not None:
             self._known[key] = (self._clock.now(), permission)

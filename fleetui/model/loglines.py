@@ -22,6 +22,7 @@ class LogLines:
         self._longest = longest
         self._rest = bytearray()
         self._cut = False
+        self._returned = False
 
     def feed(self, piece: bytes) -> list[str]:
         """The lines that are complete by now, without their line breaks."""
@@ -38,22 +39,27 @@ class LogLines:
         return [self._line()] if self._rest or self._cut else []
 
     def _keep(self, part: bytes) -> None:
-        if b"\r" in part[:-1]:
-            # A progress bar: each carriage return starts the line anew, and the last state is what a terminal shows.
-            head, _, last = part.rstrip(b"\r").rpartition(b"\r")
-            if head or last:
-                self._rest.clear()
-                self._cut = False
-            part = last + (b"\r" if part.endswith(b"\r") else b"")
-        elif self._rest.endswith(b"\r") and part:
-            self._rest.clear()
-            self._cut = False
+        # A progress bar: what follows a carriage return starts the line anew, and its last state is what counts.
+        first, *others = part.split(b"\r")
+        self._append(first)
+        for segment in others:
+            self._returned = True
+            self._append(segment)
+
+    def _append(self, segment: bytes) -> None:
+        if not segment:
+            return
+        if self._returned:
+            self._start()
         room = self._longest - len(self._rest)
-        self._rest += part[:room]
-        self._cut = self._cut or len(part) > room
+        self._rest += segment[:room]
+        self._cut = self._cut or len(segment) > room
 
     def _line(self) -> str:
-        text = bytes(self._rest).rstrip(b"\r").decode(errors="replace")
-        cut, self._cut = self._cut, False
+        text = sanitize(bytes(self._rest).decode(errors="replace")) + (CUT if self._cut else "")
+        self._start()
+        return text
+
+    def _start(self) -> None:
         self._rest.clear()
-        return sanitize(text) + (CUT if cut else "")
+        self._cut = self._returned = False

@@ -73,14 +73,27 @@ class EmbeddedPlace:
         self.kubeconfig = self._host.kubeconfig(folder / "config")
         self._controllers = Controllers(self._cluster.store, cluster="pods", timing=Timing.immediate())
         self._host.run(self._controllers.start)
-        meta = {"name": namespace}
-        self._host.run(
-            lambda: self._cluster.store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": meta}, manager="t")
-        )
+        self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
 
     def close(self) -> None:
         self._host.run(self._controllers.stop)
         self._host.stop()
+
+    def create(self, obj: Json) -> None:
+        self._host.run(lambda: self._cluster.store.create(obj, manager="test"))
+
+    def is_running(self, pod: str) -> bool:
+        status = self._pod(pod).get("status") or {}
+        return any("running" in one["state"] for one in status.get("containerStatuses") or ())
+
+    def pod_of(self, prefix: str) -> str:
+        """The name of a Pod that begins with `prefix`."""
+        pods = self._host.run(lambda: self._cluster.store.list("", "Pod", self.namespace))
+        return next(str(pod["metadata"]["name"]) for pod in pods if pod["metadata"]["name"].startswith(prefix))
+
+    def _pod(self, name: str) -> Json:
+        found: Json = self._host.run(lambda: self._cluster.store.get("", "Pod", self.namespace, name))
+        return found
 
     def spec(self, **container: Any) -> Json:
         main = {"name": "main", "image": "registry.example.com/echo:1", "command": ["cat"], "stdin": True}

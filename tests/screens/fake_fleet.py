@@ -16,6 +16,7 @@ from fleetui.fleet.views import (
     AppDiff,
     ChangeSet,
     HistoryRow,
+    ObjectEvent,
     Outcome,
     Plan,
     PlanEntry,
@@ -109,6 +110,7 @@ class FakeFleet:
         self.trees: dict[AppKey, Tree | Exception] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
+        self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...]] = {}
         self.manifests: dict[ObjectRef, Obj | Exception] = {}
         self.plans: dict[ActionKind, Plan | Exception] = {}
         self.outcome: Outcome | Exception | None = None
@@ -191,6 +193,9 @@ class FakeFleet:
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await self._answer("history", self.histories.get(key, ()))
+
+    async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
+        return await self._answer("events", self.happened.get((key, ref), ()))
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         missing = FleetError(f"{ref} does not exist")

@@ -111,7 +111,9 @@ class FakeCluster:
             raise NotFoundError(f"{self.name}: {ref} not found", cluster=self.name, code=404, reason="NotFound")
         return self.objects[ref]
 
-    async def list(self, resource: ApiResource, namespace: str = "", *, labels: str = "") -> list[Obj]:
+    async def list(
+        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> list[Obj]:
         return [obj for ref, obj in self.objects.items() if ref.group_kind == resource.group_kind]
 
     async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj:
