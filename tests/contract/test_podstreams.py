@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from backends.kube.cluster import KubeCluster
-from fleetui.model.errors import InvalidError, NotFoundError, StatusError
+from fleetui.model.errors import ForbiddenError, InvalidError, NotFoundError, OverloadedError, StatusError
+from fleetui.model.status import ClusterState
 from fleetui.ports import ByteStream, ExecSession, Output
+from tests.contract.client import Client
 from tests.contract.podplaces import EmbeddedPlace, Place, RealPlace, connected, echoing, start_pod
+from tests.controlplane.node import LocalNode
+from tests.controlplane.server import ControlPlane
 from tests.waiting import await_until
 
 SIZE = 5_000_000
@@ -348,3 +352,63 @@ async def test_a_port_of_an_older_server(cluster: KubeCluster, place: Place, mon
     async with cluster.pods.port_forward(place.namespace, "p", 1) as stream:
         with pytest.raises(StatusError, match="connection refused"):
             await stream.read()
+
+
+# --- around them --------------------------------------------------------------------------------------------------
+
+
+def test_discovery_names_them(api: Client) -> None:
+    named = {
+        entry["name"]: (entry["kind"], entry["verbs"])
+        for entry in api.get("/api/v1").must()["resources"]
+        if entry["name"].startswith("pods/")
+    }
+    assert named["pods/log"] == ("Pod", ["get"])
+    assert named["pods/exec"] == ("PodExecOptions", ["create", "get"])
+    assert named["pods/attach"] == ("PodAttachOptions", ["create", "get"])
+    assert named["pods/portforward"] == ("PodPortForwardOptions", ["create", "get"])
+
+
+def test_what_is_no_upgrade_is_refused(api: Client, ns: str) -> None:
+    spec = {"nodeName": "nowhere", "containers": [{"name": "main", "image": "registry.example.com/web:1"}]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+    api.post(f"/api/v1/namespaces/{ns}/pods", body).must(201)
+    for method in ("PUT", "DELETE"):
+        assert api.request(method, f"/api/v1/namespaces/{ns}/pods/p/exec?command=ls&stdout=true").status == 405
+
+
+@pytest.mark.real
+async def test_who_may_only_look_reads_logs_and_runs_nothing(
+    control_plane: ControlPlane, node: LocalNode, namespace: str
+) -> None:
+    with echoing() as port:
+        place = RealPlace(control_plane, node, namespace, port)
+        async with connected(place) as admin:
+            await start_pod(admin, place, "p")
+        place.logged("p")
+        place.kubeconfig = control_plane.kubeconfig("viewer")
+        async with connected(place) as viewer:
+            assert len(await text(viewer.pods.logs(namespace, "p"))) == 10
+            words = rf'pods "p" is forbidden: User "viewer" cannot get resource "pods/exec" .* "{namespace}"'
+            with pytest.raises(ForbiddenError, match=words):
+                async with viewer.pods.exec(namespace, "p", ["ls"]):
+                    pass
+
+
+@pytest.mark.real
+async def test_a_node_that_is_away_is_told(control_plane: ControlPlane, node: LocalNode, namespace: str) -> None:
+    place = RealPlace(control_plane, node, namespace, 7)
+    async with connected(place) as cluster:
+        await start_pod(cluster, place, "p")
+        place.logged("p")
+        with node.away():
+            with pytest.raises(OverloadedError, match=r"containerLogs.*: connection refused"):
+                await text(cluster.pods.logs(namespace, "p"))
+            async with cluster.pods.exec(namespace, "p", ["ls"]) as session:
+                with pytest.raises(StatusError, match="connection refused"):
+                    await session.read()
+            with pytest.raises(OverloadedError, match="connection refused"):
+                async with cluster.pods.port_forward(namespace, "p", 7):
+                    pass
+        assert len(await text(cluster.pods.logs(namespace, "p"))) == 10
+        assert cluster.status.state is ClusterState.LIVE

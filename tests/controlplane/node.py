@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -37,8 +37,7 @@ class LocalNode:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(exist_ok=True)
-        self._server.start()
-        wait_until(self._listens, START_TIMEOUT, "the node's server listens")
+        self._start()
         with closing(self._plane.api()) as api:
             made = api.request("POST", "/api/v1/nodes", body=self._node())
             if not made.ok:
@@ -55,6 +54,19 @@ class LocalNode:
             api.request("DELETE", f"/api/v1/nodes/{self.name}")
         self._server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody listens on the node's port within a `with`."""
+        self._server.stop()
+        try:
+            yield
+        finally:
+            self._start()
+
+    def _start(self) -> None:
+        self._server.start()
+        wait_until(self._listens, START_TIMEOUT, "the node's server listens")
 
     def folder(self, namespace: str, pod: str, container: str = "main") -> Path:
         """Where a container's commands run; made where it does not exist."""

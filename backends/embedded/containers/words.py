@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t]+)|(?P<comment>\#[^\n]*)|(?P<operator>&&|\|\||[;|\n])|(?P<redirect>[12]?>&[12]|[12]?>>?|<)"""
-    r"""|(?P<word>(?:[^\s;|&<>'"\\\#]|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|(?<=\S)\#)+)"""
+    r"""|(?P<word>(?:[^\s;|&<>()'"\\\#]|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|(?<=\S)\#)+)"""
 )
 _PART = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^'"\\]+)""", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+|[?$#@*]))")
@@ -54,7 +54,7 @@ def parse(text: str) -> list[Step]:
     for match in _tokens(text):
         kind, token = match.lastgroup, match[0]
         if kind == "operator":
-            if target or (not steps[-1].pipeline[-1].words and token not in ";\n"):
+            if target or (_wants_more(steps[-1]) if token in ";\n" else not steps[-1].pipeline[-1].words):
                 raise ShellSyntaxError(f'syntax error: unexpected "{token}"')
             if token == "|":
                 steps[-1].pipeline.append(Command())
@@ -65,9 +65,14 @@ def parse(text: str) -> list[Step]:
         elif kind == "word":
             _put(steps[-1].pipeline[-1], token, target)
             target = ""
-    if target or (steps[-1].when and not steps[-1].pipeline[0].words):
+    if target or _wants_more(steps[-1]):
         raise ShellSyntaxError("syntax error: unexpected end of file")
     return [step for step in steps if step.pipeline[0].words]
+
+
+def _wants_more(step: Step) -> bool:
+    """Whether a command has to follow: behind ``&&``, ``||`` or ``|``."""
+    return bool(step.when or len(step.pipeline) > 1) and not step.pipeline[-1].words
 
 
 def _tokens(text: str) -> list[re.Match[str]]:
