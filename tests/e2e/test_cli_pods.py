@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from tests.contract.podplaces import EmbeddedPlace
+from tests.contract.podplaces import EmbeddedPlace, RealPlace, connected, echoing, start_pod
 from tests.contract.test_kubectl_pods import MANIFEST
+from tests.controlplane.node import LocalNode
+from tests.controlplane.server import ControlPlane
 from tests.e2e.story import settings
 from tests.waiting import wait_until
 
@@ -220,3 +222,36 @@ def test_a_port_on_which_nobody_listens(environment: dict[str, str], fleetui: Fl
         forward.wait()
         forward.stdout.close()
         forward.stderr.close()
+
+
+@pytest.mark.real
+async def test_all_three_on_a_real_cluster(
+    control_plane: ControlPlane, node: LocalNode, namespace: str, tmp_path: Path
+) -> None:
+    with echoing() as port:
+        place = RealPlace(control_plane, node, namespace, port)
+        async with connected(place) as cluster:
+            await start_pod(cluster, place, "p")
+        place.logged("p")
+        folders = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CONFIG_HOME": str(tmp_path)}
+        environment = settings() | folders | {"KUBECONFIG": str(place.kubeconfig)}
+
+        def run(*arguments: str, given: bytes = b"") -> tuple[int, bytes, bytes]:
+            command = [sys.executable, "-m", "fleetui", *arguments]
+            done = subprocess.run(command, input=given, capture_output=True, env=environment, timeout=60, check=False)
+            return done.returncode, done.stdout, done.stderr
+
+        assert run("logs", f"real/{namespace}/p", "--tail", "1") == (0, b"line 9\n", b"")
+        assert run("exec", f"{namespace}/p", "-i", "--", "sh", "-c", "cat; exit 6", given=b"in\n") == (6, b"in\n", b"")
+        forward = start(environment, "port-forward", "-n", namespace, "p", f":{port}", stdout=subprocess.PIPE)
+        assert forward.stdout is not None
+        try:
+            bound = int(forward.stdout.readline().split(b":")[1].split()[0])
+            with socket.create_connection(("127.0.0.1", bound), timeout=TIMEOUT) as connection:
+                connection.sendall(b"there and back")
+                connection.shutdown(socket.SHUT_WR)
+                assert connection.makefile("rb").read() == b"there and back"
+        finally:
+            forward.kill()
+            forward.wait()
+            forward.stdout.close()
