@@ -74,6 +74,8 @@ async def sh(script: str, given: bytes = b"") -> tuple[int, str, str]:
         ("read x; read y; echo $y $x", (0, "two one\n", "")),
         ("cd /etc; pwd; hostname", (0, "/etc\nweb-1\n", "")),
         ("command -v bash >/dev/null && exec sh -c 'echo in' || echo out", (0, "in\n", "")),
+        ("command -v bash >/dev/null && exec bash -c 'exit 5' || echo no", (5, "", "")),
+        ("exit 6 | cat; echo on", (0, "on\n", "")),
         ("printf '%s-%s\\n' a b # comment", (0, "a-b\n", "")),
         ("echo $KEY", (0, "<secretKeyRef>\n", "")),
         ("cat /etc/hostname; date", (0, "web-1\nThu Jan  1 00:00:00 UTC 2026\n", "")),
@@ -95,6 +97,20 @@ async def test_what_is_not_spoken_is_said(script: str) -> None:
 
 async def test_substitutions_are_refused_and_not_printed() -> None:
     assert await sh('echo "$(ls)"') == (2, "", "sh: command substitution is not spoken here\n")
+
+
+async def test_a_shell_without_a_script_reads_its_input() -> None:
+    out = bytearray()
+    given = [b"echo o", b"ne\nexit 3\necho two\n"]
+
+    async def read() -> bytes:
+        return given.pop(0) if given else b""
+
+    async def write(data: bytes) -> None:
+        out.extend(data)
+
+    machine = Machine(container(), lambda: BEGIN)
+    assert (await run(machine, ["sh"], Streams(read, write, write)), out) == (3, bytearray(b"one\n"))
 
 
 def test_a_variable_is_split_where_it_is_not_quoted() -> None:

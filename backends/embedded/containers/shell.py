@@ -128,7 +128,7 @@ class Shell:
             pipe: asyncio.Queue[bytes] = asyncio.Queue(_BACKLOG)
             tasks.append(self._piped(command, streams, pipe))
             streams = Streams(pipe.get, self._streams.out, self._streams.err, self._streams.size)
-        tasks.append(self._command(step.pipeline[-1], streams))
+        tasks.append(self._subshell(step.pipeline[-1], streams))
         return await _interruptible(_all(tasks), self._foreground)
 
     async def _piped(self, command: Command, streams: Streams, pipe: asyncio.Queue[bytes]) -> int:
@@ -137,9 +137,15 @@ class Shell:
                 await pipe.put(data)
 
         try:
-            return await self._command(command, Streams(streams.read, out, streams.err, streams.size))
+            return await self._subshell(command, Streams(streams.read, out, streams.err, streams.size))
         finally:
             await pipe.put(b"")
+
+    async def _subshell(self, command: Command, streams: Streams) -> int:
+        try:
+            return await self._command(command, streams)
+        except _ExitError as ended:
+            return ended.code
 
     async def _command(self, command: Command, streams: Streams, *, alone: bool = False) -> int:
         words = [part for word in command.words for part in expand(word, self._machine.variables)]
@@ -149,11 +155,12 @@ class Shell:
         if not words:
             return 0
         streams = _redirected(command, streams)
-        found = self._builtin(words)
-        if found is not None:
-            return found
         if words[0] == "exec" and words[1:]:
-            words = words[1:]
+            raise _ExitError(await self._program(words[1:], streams, alone=alone))
+        found = self._builtin(words)
+        return await self._program(words, streams, alone=alone) if found is None else found
+
+    async def _program(self, words: list[str], streams: Streams, *, alone: bool) -> int:
         name = name_of(words[0])
         if name in SHELLS:
             # A shell in a shell: its `exit` is its own.

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 _INTERRUPT, _END, _ERASE, _KILL = 0x03, 0x04, (0x08, 0x7F), 0x15
 _LONGEST = 4_096
 """Characters of a line, as in a kernel."""
+_WAITING = 256
+"""Lines that nobody has read; what comes then is dropped."""
 
 
 class Terminal:
@@ -23,7 +26,7 @@ class Terminal:
 
     def __init__(self, show: Callable[[bytes], Awaitable[None]]) -> None:
         self._show = show
-        self._lines: asyncio.Queue[bytes] = asyncio.Queue()
+        self._lines: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
         self._line = bytearray()
         self._foreground: asyncio.Task[int] | None = None
         self.size = (80, 24)
@@ -36,7 +39,7 @@ class Terminal:
     async def feed(self, data: bytes) -> None:
         """Keys as they come from the client; empty for the end of the input."""
         if not data:
-            self._lines.put_nowait(b"")
+            self._put(b"")
         for key in data:
             await self._press(key)
 
@@ -48,6 +51,10 @@ class Terminal:
         """Output of the process."""
         await self._show(data.replace(b"\n", b"\r\n"))
 
+    def _put(self, line: bytes) -> None:
+        with suppress(asyncio.QueueFull):
+            self._lines.put_nowait(line)
+
     async def _press(self, key: int) -> None:
         if key == _INTERRUPT:
             self._line.clear()
@@ -55,10 +62,10 @@ class Terminal:
             if self._foreground is not None:
                 self._foreground.cancel()
             else:
-                self._lines.put_nowait(b"\n")
+                self._put(b"\n")
         elif key == _END:
             line, self._line = bytes(self._line), bytearray()
-            self._lines.put_nowait(line)
+            self._put(line)
         elif key in _ERASE:
             if self._line:
                 del self._line[-1:]
@@ -69,7 +76,7 @@ class Terminal:
         elif key in (0x0A, 0x0D):
             line, self._line = bytes(self._line), bytearray()
             await self._show(b"\r\n")
-            self._lines.put_nowait(line + b"\n")
+            self._put(line + b"\n")
         elif (key >= 0x20 or key == 0x09) and len(self._line) < _LONGEST:
             self._line.append(key)
             await self._show(bytes([key]))
