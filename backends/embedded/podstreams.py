@@ -146,9 +146,11 @@ def _log_options(call: Call, pod: str, *, now: float) -> LogOptions:
         faults.append(errors.field_invalid("limitBytes", limit, "must be greater than 0"))
     if seconds is not None and call.query.get("sinceTime"):
         detail = "at most one of `sinceTime` or `sinceSeconds` may be specified"
-        faults.append(errors.field_forbidden("", detail))
+        faults.append(errors.field_forbidden("[]", detail))  # as Go prints a path without a name
     elif seconds is not None and seconds < 1:
         faults.append(errors.field_invalid("sinceSeconds", seconds, "must be greater than 0"))
+    if call.query.get("stream"):
+        faults.append(errors.field_forbidden("stream", "may not be specified"))
     if faults:
         raise errors.invalid("", "PodLogOptions", pod, causes=faults)
     since = parse_time(call.query.get("sinceTime")) or (now - seconds if seconds is not None else 0.0)

@@ -369,6 +369,29 @@ def test_discovery_names_them(api: Client) -> None:
     assert named["pods/portforward"] == ("PodPortForwardOptions", ["create", "get"])
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("tailLines=-1", "tailLines: Invalid value: -1: must be greater than or equal to 0"),
+        ("limitBytes=0", "limitBytes: Invalid value: 0: must be greater than 0"),
+        ("sinceSeconds=0", "sinceSeconds: Invalid value: 0: must be greater than 0"),
+        ("stream=Stdout", "stream: Forbidden: may not be specified"),
+        (
+            "sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z",
+            "[]: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified",
+        ),
+        (
+            "tailLines=-1&limitBytes=0",
+            "[tailLines: Invalid value: -1: must be greater than or equal to 0, "
+            "limitBytes: Invalid value: 0: must be greater than 0]",
+        ),
+    ],
+)
+def test_options_that_make_no_sense(api: Client, options: str, words: str) -> None:
+    refused = api.get(f"/api/v1/namespaces/default/pods/absent/log?{options}")
+    assert (refused.status, refused.message) == (422, f'PodLogOptions "absent" is invalid: {words}')
+
+
 def test_what_is_no_upgrade_is_refused(api: Client, ns: str) -> None:
     spec = {"nodeName": "nowhere", "containers": [{"name": "main", "image": "registry.example.com/web:1"}]}
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
