@@ -45,8 +45,7 @@ async def forwarded(socket: WebSocket, port: int, *, cluster: str) -> AsyncItera
         yield tunnel
     finally:
         pump.cancel()
-        with suppress(asyncio.CancelledError):
-            await pump
+        await asyncio.wait([pump])
 
 
 class _Tunnel:

@@ -82,8 +82,7 @@ class WebSocket:
         if connection is not None and connection.transport is not None:
             connection.transport.abort()
         self._answer.close()
-        with suppress(asyncio.CancelledError):
-            await self._pings
+        await asyncio.wait([self._pings])
 
     async def _ping(self) -> None:
         with suppress(aiohttp.ClientError, OSError, RuntimeError):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from backends.kube.cluster import KubeCluster
+from backends.kube.context import Impersonation
 from fleetui.model.errors import (
     ForbiddenError,
     InvalidError,
@@ -21,7 +23,7 @@ from fleetui.model.errors import (
 )
 from fleetui.model.status import ClusterState
 from fleetui.ports import Output
-from tests.unit.kube.scripted import Script, body, context, serving, status
+from tests.unit.kube.scripted import PEM, Script, body, context, server_tls, serving, status
 from tests.waiting import await_until
 
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
@@ -74,6 +76,17 @@ async def whole(log: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> bytes
         return b"".join([piece async for piece in pieces])
 
 
+async def ends_well(socket: web.WebSocketResponse) -> None:
+    await socket.send_bytes(SUCCESS)
+    await socket.close()
+
+
+async def code_of(cluster: KubeCluster) -> int | None:
+    async with cluster.pods.exec("shop", "web", ["ls"]) as session:
+        assert await session.read() is None
+        return session.exit_code
+
+
 async def forever(socket: web.WebSocketResponse) -> None:
     async for _ in socket:
         pass
@@ -109,6 +122,47 @@ async def test_a_login_that_is_refused_is_told_as_such() -> None:
         with pytest.raises(UnauthorizedError, match="the API server refuses the login: Unauthorized"):
             async with cluster.pods.exec("shop", "web", ["ls"]):
                 pass
+
+
+async def test_a_login_that_has_expired_is_renewed(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("old")
+    sockets = Sockets(ends_well, V5)
+    seen: list[str] = []
+
+    async def server(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.headers["Authorization"])
+        if seen[-1] == "Bearer old":
+            token.write_text("new")
+            return web.json_response({"kind": "Status", "code": 401}, status=401)
+        return await sockets(request)
+
+    async with serving(server) as url, cluster_at(url, token_file=token) as cluster:
+        assert await code_of(cluster) == 0
+    assert seen == ["Bearer old", "Bearer new"]
+
+
+async def test_a_websocket_has_the_certificates_and_the_identity_of_every_request() -> None:
+    peers: list[tuple[str, str]] = []
+    sockets = Sockets(ends_well, V5)
+
+    async def server(request: web.BaseRequest) -> web.StreamResponse:
+        subject = (request.get_extra_info("peercert") or {})["subject"]
+        peers.append(
+            (dict(pair for group in subject for pair in group)["commonName"], request.headers["Impersonate-User"])
+        )
+        return await sockets(request)
+
+    settings = {
+        "ca": PEM / "ca.crt",
+        "client_cert": PEM / "client.crt",
+        "client_key": PEM / "client.key",
+        "tls_server_name": "api.internal",
+        "impersonate": Impersonation("ann"),
+    }
+    async with serving(server, tls=server_tls(client_ca=True)) as url, cluster_at(url, **settings) as cluster:
+        assert await code_of(cluster) == 0
+    assert peers == [("unit-client", "ann")]
 
 
 async def test_a_redirection_is_not_followed_with_a_login() -> None:
