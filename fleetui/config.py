@@ -50,6 +50,11 @@ class Paths:
         return self.state / "audit.jsonl"
 
     @property
+    def discovery_folder(self) -> Path:
+        """Where what API servers serve is kept."""
+        return self.cache / "discovery"
+
+    @property
     def log_file(self) -> Path:
         return self.state / "fleetui.log"
 
@@ -60,6 +65,9 @@ class Settings:
 
     protected: tuple[str, ...] = ()
     """Globs of cluster names (``prod-*``) where an action asks for the cluster's name to be typed; none by default."""
+    namespaces: tuple[str, ...] = ()
+    """Where applications are looked for on a cluster whose user may not list those of all namespaces, besides the
+    context's own namespace."""
 
     def protects(self, cluster: str) -> bool:
         return any(fnmatch.fnmatchcase(cluster, glob) for glob in self.protected)
@@ -134,4 +142,10 @@ def _globs(path: Path, value: Any) -> tuple[str, ...]:
     raise UsageError(f"{path}: protected is a list of cluster names or globs, such as [prod-*]")
 
 
-_READERS = {"protected": _globs}
+def _namespaces(path: Path, value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(name, str) and name for name in value):
+        return tuple(value)
+    raise UsageError(f"{path}: namespaces is a list of namespaces to look into, such as [team-a, team-b]")
+
+
+_READERS = {"protected": _globs, "namespaces": _namespaces}

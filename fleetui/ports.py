@@ -192,13 +192,47 @@ class Cluster(Protocol):
         ...
 
     @property
+    def namespace(self) -> str:
+        """Where the user works who names no namespace: that of the context."""
+        ...
+
+    @property
     def status(self) -> ClusterStatus: ...
+
+    @property
+    def urgent(self) -> Cluster:
+        """The same server, for what a person waits for: its requests go before background work (watches' lists,
+        discovery, the engine)."""
+        ...
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription: ...
 
     @property
     def pods(self) -> PodStreams:
         """Logs, commands and ports of Pods."""
+        ...
+
+    def retry(self) -> None:
+        """Asks a server that does not answer now, and not when its next turn comes."""
+        ...
+
+    async def greet(self) -> None:
+        """Makes one small request, so that it is known how long the server takes (`ClusterStatus.latency`).
+
+        Raises:
+            ClusterError: it was not answered.
+        """
+        ...
+
+    async def login(self) -> None:
+        """Logs in anew because the operator asks for it; what waits for the server goes on at once.
+
+        A login that needs a terminal takes that of this process: the caller sees to it that nobody else uses it.
+
+        Raises:
+            RefusedError: another login is going on, or this cluster's has nothing that could be renewed.
+            UnauthorizedError: no login could be had.
+        """
         ...
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
@@ -270,8 +304,23 @@ class Cluster(Protocol):
         dry_run: bool = False,
     ) -> None: ...
 
-    def watch(self, resource: ApiResource, sink: WatchSink, *, namespace: str = "", labels: str = "") -> Subscription:
-        """Lists in pages, then watches, for ever, until the subscription is closed."""
+    def watch(
+        self,
+        resource: ApiResource,
+        sink: WatchSink,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+    ) -> Subscription:
+        """Lists, then watches, for ever, until the subscription is closed.
+
+        Args:
+            labels: a label selector; as for `list`, and so is `fields`.
+            metadata_only: asks for `apiVersion`, `kind` and `metadata` alone: objects that are counted, named or
+                owned, but not looked into, cost a tenth.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -290,8 +339,20 @@ class LiveCluster(Protocol):
     @property
     def api(self) -> Cluster: ...
 
-    def want(self, resource: ApiResource, namespace: str = "") -> Subscription:
-        """Keeps the resource watched (all namespaces where `namespace` is empty) until every taker has closed."""
+    def want(
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+    ) -> Subscription:
+        """Keeps the resource watched (all namespaces where `namespace` is empty) until every taker has closed.
+
+        The other arguments are those of `Cluster.watch`. With selectors, only what they select is there; with
+        `metadata_only` an object may come as its metadata alone, and whole where another taker wants it whole.
+        """
         ...
 
     async def listed(self, resource: ApiResource, namespace: str = "") -> None:

@@ -57,6 +57,7 @@ SCOPES = {
     "screen": "On each screen",
     "rows": "In each list, tree and text",
     "apps": "Applications",
+    "clusters": "Clusters",
     "view": "One application",
     "tree": "Tree",
     "pager": "Diff, YAML and help",
@@ -71,7 +72,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("everywhere.repaint", ("ctrl+l",), "repaint", "Paints the whole screen anew."),
     Action("screen.back", ("escape",), "back", "One screen back; clears the filter on the first one. Never quits."),
     Action("screen.leave", ("q",), "back", "One screen back; on the first one asks whether to quit."),
-    Action("screen.command", ("colon",), "command", "A command: :apps [filter], :help, :quit."),
+    Action("screen.command", ("colon",), "command", "A command: :apps [filter], :clusters, :help, :quit."),
     Action("screen.help", ("question_mark",), "help", "Every key that works here, and elsewhere."),
     Action("screen.copy_name", ("c",), "copy name", "Copies the name under the cursor to the clipboard (OSC 52)."),
     Action("screen.copy_command", ("C",), "copy command", "Copies the command line that shows the same."),
@@ -87,10 +88,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("rows.mark", ("space",), "mark", "Marks the row; actions then ask for each marked one."),
     Action("rows.unmark", ("u",), "unmark", "Takes all marks away."),
     Action("apps.filter", ("slash",), "filter", "Filters: a word, health:degraded,missing, sync:outofsync, cluster:x,"
-           " project:x, namespace:x, engine:x; ! before one turns it round."),
+           " project:x, namespace:x, engine:x; =x is x and nothing longer; ! before one turns it round."),
     Action("apps.order", ("o",), "order", "Orders by problem, name, cluster or age; sorts anew."),
     Action("apps.wide", ("ctrl+w",), "wide", "More columns: project, destination, path, last sync, message."),
     Action("apps.retry", ("r",), "retry", "Tries again to reach the clusters, where that failed at the start."),
+    Action("clusters.login", ("x",), "log in", "Logs in to the cluster under the cursor where its state asks for it;"
+           " the console leaves the terminal meanwhile."),
+    Action("clusters.retry", ("r",), "try again", "Asks the cluster under the cursor now, and looks again at what may"
+           " be seen of it."),
+    Action("clusters.wide", ("ctrl+w",), "wide", "One more column: the server."),
     Action("view.tree", ("t",), "tree", "The tree of its objects, each with health and sync."),
     Action("view.diff", ("d",), "diff", "What differs from Git: of the object under the cursor, or of all."),
     Action("view.history", ("h",), "history", "Its history, with commit, author and time."),

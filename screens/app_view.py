@@ -15,6 +15,7 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 
 from screens.app_base import AppViewScreen
+from screens.base import TALL
 from screens.cells import Line, Span, width_of, wrap
 from screens.glyphs import HEALTH_ROLE, PHASE_ROLE, SYNC_ROLE, Glyphs
 from screens.host import Refetch
@@ -183,12 +184,14 @@ class AppScreen(AppViewScreen):
         """The node under the cursor, whole, with its health's words; what the tree lacks comes first."""
         found, node = self._found, self._tree_node()
         width, glyphs = self.size.width - 4, self.host.glyphs
+        most = 4 if self.size.height >= TALL else 2
         said: list[BarLine] = []
         if found is not None and found.problem:
-            said += [BarLine((Span(f" {line}", "warning"),)) for line in wrap(found.problem, width, 1)]
+            lines = wrap(found.problem, width, most // 2, ellipsis=glyphs.ellipsis)
+            said += [BarLine((Span(f" {line}", "warning"),)) for line in lines]
         if node is not None:
             text = self._words(node)
-            for number, line in enumerate(wrap(text, width, 2 - len(said), ellipsis=glyphs.ellipsis)):
+            for number, line in enumerate(wrap(text, width, most - len(said), ellipsis=glyphs.ellipsis)):
                 health = node.health
                 glyph = glyphs.health(health.status) if health is not None and number == 0 else " "
                 role = HEALTH_ROLE[health.status] if health is not None else "muted"

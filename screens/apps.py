@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from screens import actions
-from screens.base import FleetScreen
+from screens.base import TALL, FleetScreen
 from screens.causes import CauseFollower
 from screens.cells import Line, Span, wrap
 from screens.status import summary, trouble
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from fleetui.model.app import App, AppKey
     from fleetui.model.status import HealthStatus
 
-TALL = 40
-"""The height from which the line that says why may take four lines, so that a long error is whole."""
 LOOKED_FOR = "applications.argoproj.io"
 
 
@@ -232,6 +230,12 @@ class AppsScreen(FleetScreen):
         if picture.problems:
             told = [f"{name}: {problem}" for name, problem in sorted(picture.problems.items())]
             return [line for text in told for line in wrap(text, room, 4)]
+        if picture.narrowed:
+            seen = [f"{name}: {part.words}: {part.refusal}" for name, part in sorted(picture.narrowed.items())]
+            return [
+                *wrap(f"No applications on {names}", room, 2),
+                *(line for text in seen for line in wrap(text, room, 4)),
+            ]
         silent = [f"{s.name} is {s.state.value}: {s.message}" for s in picture.clusters.values() if s.message]
         where = [line for text in silent for line in wrap(text, room, 3)]
         return [*wrap(f"No applications on {names}", room, 2), f"Looked for {LOOKED_FOR} in every namespace", *where]

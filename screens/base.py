@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fleetui.fleet.views import ChangeSet
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 15
+TALL = 40
+"""The height from which the line that says why may take four lines, so that a long error is whole."""
 
 
 class FleetScreen(Asking, Screen[None]):

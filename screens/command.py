@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
     from screens.host import Host
 
-COMMANDS = {"apps": "apps", "app": "apps", "applications": "apps", "help": "help", "quit": "quit", "q": "quit"}
+COMMANDS = {
+    **dict.fromkeys(("apps", "app", "applications"), "apps"),
+    **dict.fromkeys(("clusters", "cluster", "fleet", "ctx", "context", "contexts"), "clusters"),
+    "help": "help",
+    **dict.fromkeys(("quit", "q"), "quit"),
+}
 
 
 class Command(NamedTuple):
@@ -50,11 +55,25 @@ def run(screen: Screen[None], text: str | None) -> None:
         from screens.help import HelpScreen
 
         screen.app.push_screen(HelpScreen(getattr(screen, "SCOPES", ())))
+    elif command.name == "clusters":
+        _to_clusters(screen)
     elif command.name == "apps":
-        _to_apps(screen, command.words)
+        to_apps(screen, command.words)
 
 
-def _to_apps(screen: Screen[None], words: str) -> None:
+def _to_clusters(screen: Screen[None]) -> None:
+    from screens.clusters import ClustersScreen
+
+    app = screen.app
+    if not any(isinstance(each, ClustersScreen) for each in app.screen_stack):
+        app.push_screen(ClustersScreen(cast("Host", app).glyphs))
+        return
+    while not isinstance(app.screen, ClustersScreen):
+        app.pop_screen()
+
+
+def to_apps(screen: Screen[None], words: str) -> None:
+    """Shows the applications that the filter `words` lets through."""
     from screens.apps import AppsScreen
 
     app = screen.app

@@ -16,7 +16,7 @@ from fleetui.fleet.views import AppDiff
 from fleetui.model.change import Change, ObjectDiff, Path
 from fleetui.model.objects import ObjectRef
 from fleetui.model.times import age
-from screens.cells import Span, cell_len, clean, fit
+from screens.cells import Span, cell_len, clean, fit, wrap
 from screens.glyphs import Glyphs
 from screens.widgets.lines import Text
 from screens.words import commit_spans, plural, short_revision
@@ -46,8 +46,12 @@ class Shape(NamedTuple):
 
 
 def diff_lines(diff: AppDiff, cluster: str, shape: Shape) -> list[Text]:
-    """All objects of a diff, one after the other."""
-    lines: list[Text] = []
+    """How it was compared, where that is worth knowing, then all objects of a diff, one after the other."""
+    lines = [
+        Text((Span(f" {line}", "warning"),), key=(note, number))
+        for note in diff.notes
+        for number, line in enumerate(wrap(note, shape.width - 2, 3, ellipsis=shape.glyphs.ellipsis))
+    ]
     for found in diff.objects:
         lines += [Text(())] if lines else []
         lines += _object(found, diff, cluster, shape)

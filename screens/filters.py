@@ -48,7 +48,8 @@ def parse(text: str) -> Filter:
     """The filter that a person typed: words that must all hold, such as ``pay health:degraded,missing !cluster:edge``.
 
     A word without a known field is looked for in name, cluster, namespace and project. Upper and lower case are the
-    same. ``health:`` and ``sync:`` compare from the beginning, the others anywhere.
+    same. ``health:`` and ``sync:`` compare from the beginning, the others anywhere; ``cluster:=edge`` is that
+    cluster, and not edge-2.
     """
     terms = []
     for word in text.lower().split():
@@ -67,6 +68,10 @@ def _holds(term: Term, app: App, cluster: str) -> bool:
         text = _FIELDS[term.field](app, cluster).lower()
         if term.field in _EXACT_START:
             return any(text.startswith(value) for value in term.values)
-        return any(value in text for value in term.values)
+        return any(_fits(value, text) for value in term.values)
     texts = (app.key.name, cluster, app.key.hub, app.key.namespace, app.destination.namespace, app.project)
     return any(value in text.lower() for value in term.values for text in texts)
+
+
+def _fits(value: str, text: str) -> bool:
+    return text == value[1:] if value.startswith("=") and len(value) > 1 else value in text

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from threading import Lock
 
-from fleetui.fleet.views import ChangeSet
+from fleetui.fleet.views import ChangeSet, Narrowed
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName
 from fleetui.model.status import ClusterState, ClusterStatus
@@ -54,6 +54,7 @@ class Picture:
         self.clusters: dict[ClusterName, ClusterStatus] = {}
         self.loading: frozenset[ClusterName] = frozenset()
         self.problems: dict[ClusterName, str] = {}
+        self.narrowed: dict[ClusterName, Narrowed] = {}
         self._places: dict[str, int] = {name: place for place, name in enumerate(clusters)}
         self._servers: dict[str, ClusterName] = {}
 
@@ -69,6 +70,7 @@ class Picture:
                 self._servers[status.server.rstrip("/")] = name
         self.loading = change.loading
         self.problems = dict(change.problems)
+        self.narrowed = dict(change.narrowed)
 
     def place(self, cluster: str) -> int:
         """The place of a cluster among all, from 0; the same as long as the console runs."""

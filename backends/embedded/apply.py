@@ -72,7 +72,8 @@ def check_config(type_: Type, config: Obj) -> None:
     if not faults:
         return
     meta = config.get("metadata") or {}
-    group_version = config.get("apiVersion", "")
+    group_version = str(config.get("apiVersion", ""))
+    group_version = group_version if "/" in group_version else f"/{group_version}"
     what = f"{meta.get('namespace', '')}/{meta.get('name', '')}; {group_version}, Kind={config.get('kind', '')}"
     text = faults[0] if len(faults) == 1 else "\n".join(["errors:", *(f"  {fault}" for fault in faults)])
     raise ApiError(500, "", f"failed to create typed patch object ({what}): {text}")

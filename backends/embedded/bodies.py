@@ -161,10 +161,11 @@ def check_namespace(obj: Obj, target: Target) -> None:
 
 
 def check_name(obj: Obj, target: Target) -> None:
-    """Refuses another name than the path's; fills it in."""
-    meta = obj["metadata"]
-    given = meta.setdefault("name", target.name) or target.name
-    meta["name"] = given
+    """Refuses another name than the path's, or none."""
+    given = obj["metadata"].get("name")
+    if not given:
+        why = "name must be provided"
+        raise bad_request(f"the name of the object ({target.name} based on URL) was undeterminable: {why}")
     if given != target.name:
         message = f"the name of the object ({given}) does not match the name on the URL ({target.name})"
         raise bad_request(message)
@@ -189,11 +190,23 @@ def delete_options(call: Call) -> DeleteOptions:
         ApiError: 400 or 422.
     """
     body = parse(call) if call.body.strip() else {}
+    if not isinstance(body, dict):
+        raise bad_request(f"couldn't get version/kind; json parse error: {_go_kind(body)}")
+    if body.get("kind", "DeleteOptions") != "DeleteOptions":
+        scheme = 'version "meta.k8s.io/v1" in scheme "pkg/runtime/scheme.go:111"'
+        raise bad_request(f'no kind "{body["kind"]}" is registered for {scheme}')
     try:
         sent = msgspec.convert(body, _DeleteBody)
     except msgspec.ValidationError as error:
         raise bad_request(f"unable to decode DeleteOptions: {error}") from None
     propagation = sent.propagation_policy or call.query.get("propagationPolicy", "")
+    if sent.dry_run and sent.dry_run != ["All"]:
+        shown = msgspec.json.encode(sent.dry_run).decode()
+        raise call.bad_option("dryRun", f'Unsupported value: {shown}: supported values: "All"')
+    if sent.propagation_policy and sent.orphan_dependents is not None:
+        text = "orphanDependents and deletionPropagation cannot be both set"
+        message = f'Invalid value: "{sent.propagation_policy}": {text}'
+        raise call.bad_option("propagationPolicy", message, reason="FieldValueInvalid")
     orphan = sent.orphan_dependents if sent.orphan_dependents is not None else _flag(call, "orphanDependents")
     if not propagation and orphan is not None:
         propagation = "Orphan" if orphan else "Background"

@@ -1,12 +1,17 @@
 """What every cluster holds from its first moment.
 
-Owns: the namespaces, the Service of the API server itself, and the two priority classes that kube-apiserver makes at
-start (pkg/controlplane/controller/systemnamespaces, pkg/registry/scheduling/rest). Called by `store`.
+Owns: the namespaces, the Service of the API server itself, the two priority classes and the roles that kube-apiserver
+makes at start (pkg/controlplane/controller/systemnamespaces, pkg/registry/scheduling/rest, pkg/registry/rbac/rest).
+Called by `store`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from backends.embedded.store import ObjectStore
@@ -14,6 +19,12 @@ if TYPE_CHECKING:
 MANAGER = "kube-apiserver"
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
+
+
+@cache
+def _roles() -> tuple[dict[str, Any], ...]:
+    body = Path(__file__).with_name("data").joinpath("roles.json").read_bytes()
+    return tuple(msgspec.json.decode(body, type=list[dict[str, Any]]))
 
 
 def bootstrap(store: ObjectStore) -> None:
@@ -32,6 +43,8 @@ def bootstrap(store: ObjectStore) -> None:
             },
             manager=MANAGER,
         )
+    for role in _roles():
+        store.create(role, manager=MANAGER)
     store.create(
         {
             "apiVersion": "v1",

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from backends.embedded.access import NOBODY, User
 from backends.embedded.errors import (
     ApiError,
     Cause,
@@ -33,7 +34,7 @@ class Call(msgspec.Struct, frozen=True):
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
-    user: str = "system:anonymous"
+    user: User = NOBODY
 
     def flag(self, name: str) -> bool:
         """Whether a boolean parameter is set."""
@@ -129,7 +130,7 @@ def find_target(registry: Registry, path: str) -> Target:
         raise no_such_path()
     version, *steps = rest
     if not registry.serves(group, version):
-        raise PageNotFoundError
+        raise no_such_path() if registry.is_built_in(group) else PageNotFoundError
     namespace = ""
     if steps[0] == "namespaces" and len(steps) > 2 and registry.lookup(group, version, steps[2]) is not None:
         namespace, steps = steps[1], steps[2:]

@@ -121,6 +121,7 @@ def _resource(spec: Obj, version: Obj, stored: str) -> ResourceType:
         schema=schema,
         columns=tuple(version.get("additionalPrinterColumns") or (_AGE,)),
         scale_paths=declared.get("scale"),
+        selectable=tuple(field["jsonPath"].removeprefix(".") for field in version.get("selectableFields") or ()),
     )
 
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from backends.embedded import errors
 from backends.embedded.errors import Cause
 from backends.embedded.schemas import ABSENT, Type
@@ -24,7 +26,9 @@ def conform(type_: Type, obj: Obj, *, unknown: list[str]) -> Obj:
     The paths of dropped fields are added to `unknown`. The metadata is left out: `decoding` does it.
     """
     bare = {key: value for key, value in obj.items() if key != "metadata"}
-    return _map(type_, bare, path="", unknown=unknown)
+    conformed = _map(type_, bare, path="", unknown=unknown)
+    unknown.sort()
+    return conformed
 
 
 def _map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj:
@@ -60,9 +64,14 @@ def faults(type_: Type, obj: Obj) -> list[Cause]:
     found: list[Cause] = []
     for key, value in obj.items():
         field = type_.field(key)
-        if key not in ("apiVersion", "kind", "metadata") and field is not None:
+        if key not in ("apiVersion", "kind", "metadata") and field is not None and not _lacks(type_, obj, key):
             found += _faults(field, value, key)
     return [*_missing(type_, obj, ""), *found]
+
+
+def value_faults(type_: Type, value: Any) -> list[Cause]:
+    """What a schema has against a value that stands alone, such as its own default."""
+    return list(_faults(type_, value, ""))
 
 
 def status_faults(type_: Type, obj: Obj) -> list[Cause]:
@@ -91,8 +100,8 @@ def _faults(type_: Type, value: Any, path: str) -> Iterator[Cause]:
         yield from _missing(type_, value, path)
         for key, child in value.items():
             field = type_.field(key)
-            if field is not None:
-                yield from _faults(field, child, f"{path}.{key}" if type_.declares(key) else f"{path}[{key}]")
+            if field is not None and not _lacks(type_, value, key):
+                yield from _faults(field, child, f"{path}.{key}")
     elif isinstance(value, list):
         yield from _list_faults(type_, value, path)
     elif isinstance(value, str):
@@ -125,8 +134,16 @@ def _wrong_type(path: str, value: Any, schema: Mapping[str, Any]) -> Cause:
 
 def _missing(type_: Type, value: Obj, path: str) -> Iterator[Cause]:
     for name in type_.required:
-        if name not in value:
+        if _lacks(type_, value, name):
             yield errors.field_required(f"{path}.{name}" if path else name)
+
+
+def _lacks(type_: Type, value: Obj, name: str) -> bool:
+    """Whether a required field is missing; null is as good as missing where it may not be null."""
+    if name not in type_.required or value.get(name) is not None:
+        return False
+    field = type_.field(name)
+    return name not in value or field is None or not field.nullable
 
 
 def _enumerated(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[Cause]:
@@ -143,19 +160,46 @@ def _list_faults(type_: Type, items: list[Any], path: str) -> Iterator[Cause]:
         yield Cause("FieldValueInvalid", f"Invalid value: {len(items)}: {text}", path)
     if most is not None and len(items) > most:
         yield Cause("FieldValueTooMany", f"Too many: {len(items)}: must have at most {most} items", path)
+    yield from _repeated(type_.schema, items, path)
     if type_.element is not None:
         for position, item in enumerate(items):
             yield from _faults(type_.element, item, f"{path}[{position}]")
 
 
+def _repeated(schema: Mapping[str, Any], items: list[Any], path: str) -> Iterator[Cause]:
+    """The items of a set, or of a map by its keys, that are there twice (pkg/apiserver/schema/listtype)."""
+    kind, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or ()
+    seen: list[Any] = []
+    for position, item in enumerate(items):
+        if kind == "map" and isinstance(item, dict):
+            item = {key: item[key] for key in keys if key in item}
+        elif kind != "set":
+            return
+        if item in seen:
+            shown = msgspec.json.encode(item).decode()
+            yield Cause("FieldValueDuplicate", f"Duplicate value: {shown}", f"{path}[{position}]")
+        seen.append(item)
+
+
+_FORMATS = {
+    "date": re.compile(r"\d{4}-\d\d-\d\d"),
+    "date-time": re.compile(r"\d{4}-\d\d-\d\d[tT ]\d\d:\d\d:\d\d(\.\d+)?([zZ]|[+-]\d\d:\d\d)"),
+}
+
+
 def _text_faults(schema: Mapping[str, Any], value: str, path: str) -> Iterator[Cause]:
     pattern, least, most = schema.get("pattern"), schema.get("minLength"), schema.get("maxLength")
-    if pattern and not re.search(pattern, value):
-        yield errors.field_invalid(path, value, f"{path} in body should match '{pattern}'")
-    if least is not None and len(value) < least:
-        yield errors.field_invalid(path, value, f"{path} in body should be at least {least} chars long")
+    shape = _FORMATS.get(schema.get("format", ""))
+    if shape is not None and not shape.fullmatch(value):
+        text = f'{path} in body must be of type {schema["format"]}: "{value}"'
+        yield Cause("FieldValueTypeInvalid", f'Invalid value: "{value}": {text}', path)
+    # The first of these alone is told.
     if most is not None and len(value) > most:
         yield Cause("FieldValueTooLong", f"Too long: may not be more than {most} bytes", path)
+    elif least is not None and len(value) < least:
+        yield errors.field_invalid(path, value, f"{path} in body should be at least {least} chars long")
+    elif pattern and not re.search(pattern, value):
+        yield errors.field_invalid(path, value, f"{path} in body should match '{pattern}'")
 
 
 def _number_faults(schema: Mapping[str, Any], value: float, path: str) -> Iterator[Cause]:

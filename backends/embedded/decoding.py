@@ -114,7 +114,7 @@ def _plain_map(type_: Type, value: Obj, *, path: str, unknown: list[str]) -> Obj
             out[key] = _value(element, child, path=path, unknown=unknown, listed=True)
         elif element.scalar == "string":
             out[key] = ""
-    return out
+    return {key: out[key] for key in sorted(out)}  # as Go writes its maps
 
 
 def _value(type_: Type, value: Any, *, path: str, unknown: list[str], listed: bool = False) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from backends.embedded.crds import version_rank
-from backends.embedded.errors import PageNotFoundError
+from backends.embedded.errors import PageNotFoundError, no_such_path
 from backends.embedded.registry import Registry, ResourceType, Subresource
 from fleetui.model.objects import join_api_version
 
@@ -130,7 +130,7 @@ def resources_document(registry: Registry, group: str, version: str) -> Obj:
     """
     resources = groups(registry).get(group, {}).get(version)
     if not resources:
-        raise PageNotFoundError
+        raise no_such_path() if registry.is_built_in(group) else PageNotFoundError
     entries = [entry for resource in resources for entry in _flat(resource)]
     head: Obj = {"kind": "APIResourceList"} | ({"apiVersion": "v1"} if group else {})
     return head | {"groupVersion": join_api_version(group, version), "resources": entries}

@@ -104,9 +104,9 @@ def wrong_method() -> ApiError:
     )
 
 
-def already_exists(group: str, plural: str, name: str) -> ApiError:
-    """409 of a create."""
-    message = f'{full_name(group, plural)} "{name}" already exists'
+def already_exists(group: str, plural: str, name: str, *, leaving: bool = False) -> ApiError:
+    """409 of a create; `leaving`: what has the name is being deleted."""
+    message = f'{"object is being deleted: " if leaving else ""}{full_name(group, plural)} "{name}" already exists'
     return ApiError(409, "AlreadyExists", message, details=_details(group, plural, name))
 
 
@@ -122,7 +122,8 @@ def conflict(group: str, plural: str, name: str, *, why: str = MODIFIED) -> ApiE
 def forbidden(group: str, plural: str, name: str, *, why: str, causes: Sequence[Cause] = ()) -> ApiError:
     """403 of an admission rule."""
     resource = full_name(group, plural)
-    message = f'{resource} "{name}" is forbidden: {why}' if name else f"{resource} is forbidden: {why}"
+    named = f'{resource} "{name}" is ' if name else f"{resource} is " if resource else ""
+    message = f"{named}forbidden: {why}"
     return ApiError(403, "Forbidden", message, causes=causes, details=_details(group, plural, name))
 
 

@@ -6,7 +6,8 @@ Owns: `Api`, from a `Call` to an `Answer`. No HTTP here: `server` does that. Rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gzip
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,17 +17,20 @@ from backends.embedded import (
     bodies,
     conversion,
     errors,
+    escalation,
     lists,
     patches,
     podstreams,
     representations,
+    reviews,
     strategy,
     subresources,
 )
-from backends.embedded.access import Access, authorize
+from backends.embedded.access import Access, User, access_of
 from backends.embedded.calls import Call, Reply, Target, find_target
 from backends.embedded.documents import Documents
 from backends.embedded.errors import ApiError
+from backends.embedded.rbac import Authorizer
 from backends.embedded.registry import ResourceType
 from backends.embedded.schemas import type_of
 from backends.embedded.storage import Record
@@ -34,12 +38,15 @@ from backends.embedded.store import ObjectStore
 from backends.embedded.watches import Watch
 from backends.embedded.writing import Request
 from fleetui.model.objects import split_api_version
+from fleetui.model.times import format_time
 
 Obj = dict[str, Any]
 Answer = Reply | Watch | podstreams.LogStream | podstreams.Upgrade
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+LARGE = 128 * 1024
+"""Bytes from which on an answer is compressed for who takes that."""
 
 _RETURNS_OBJECT = frozenset(
     {
@@ -71,7 +78,7 @@ class Api:
     """The API over one store.
 
     Args:
-        allow: whether a user may do something; everybody may do everything where it is None.
+        tokens: bearer token -> user, for those who may have them reviewed.
         bookmark_every: seconds between the bookmarks of a watch.
     """
 
@@ -80,11 +87,12 @@ class Api:
         store: ObjectStore,
         *,
         address: Callable[[], str],
-        allow: Callable[[Access], bool] | None = None,
+        tokens: Mapping[str, User],
         bookmark_every: float = 60.0,
     ) -> None:
         self.store = store
-        self.allow = allow
+        self.authorizer = Authorizer(store)
+        self.tokens = tokens
         self.bookmark_every = bookmark_every
         self._documents = Documents(store.resources, address=address)
 
@@ -94,15 +102,18 @@ class Api:
         Raises:
             ApiError: it is refused.
         """
+        self.authorizer.authorize(_access(call))
         document = self._documents.find(call)
         if document is not None:
-            return document
+            return _packed(document, call)
         target = find_target(self.store.resources, call.path)
         answer = self._answer(call, target)
         warning = _DEPRECATED.get(target.resource.group_kind)
-        if warning and isinstance(answer, Reply):
-            return msgspec.structs.replace(answer, warnings=(warning, *answer.warnings))
-        return answer
+        if not isinstance(answer, Reply):
+            return answer
+        if warning:
+            answer = msgspec.structs.replace(answer, warnings=(warning, *answer.warnings))
+        return _packed(answer, call)
 
     def _answer(self, call: Call, target: Target) -> Answer:
         if target.subresource:
@@ -126,22 +137,30 @@ class Api:
         if target.resource.namespaced and not target.namespace and verb not in ("watch", "list"):
             raise errors.wrong_method()
         if verb == "create" and "get" not in target.resource.verbs:
-            # Everybody may ask what he may do.
-            return subresources.review(self.store, call, target, allow=self.allow)
-        self._permit(call, target, verb)
+            return self._review(call, target)
         if verb == "watch":
             return self._watch(call, target)
         runs = {"list": self._list, "create": self._create, "deletecollection": self._delete_all}
         return runs[verb](call, target)
 
-    def _permit(self, call: Call, target: Target, verb: str) -> None:
-        authorize(self.allow, Access(call.user, verb, target.resource.group, target.resource.plural,
-                                     target.namespace, target.name, target.subresource))  # fmt: skip
+    def _review(self, call: Call, target: Target) -> Reply:
+        reviewer = reviews.Reviewer(self.authorizer, self.tokens)
+        obj = bodies.object_of(call, target)
+        status = reviewer.answer(call, obj)
+        if target.resource.kind in reviews.FRESH:
+            made = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": {}}
+            if target.resource.kind == "SelfSubjectReview":
+                made["metadata"] = {"creationTimestamp": format_time(self.store.clock())}
+            else:
+                made["spec"] = {}
+            return Reply(201, msgspec.json.encode(made | {"status": status}))
+        made = self.store.review(target.resource, obj, _request(call))
+        return Reply(201, msgspec.json.encode(made | {"status": status}))
 
     # --- reading
 
     def _get(self, call: Call, target: Target) -> Reply:
-        self._permit(call, target, "get")
+        lists.version_of(call)
         record = self.store.record(self._stored(target.resource), target.namespace, target.name)
         return self._one(call, target.resource, record)
 
@@ -151,7 +170,8 @@ class Api:
         return Reply(200, body, form.content_type)
 
     def _list(self, call: Call, target: Target) -> Reply:
-        form = _form(call)
+        form = _form(call, many=True)
+        lists.check_options(call, watching=False)
         wanted = lists.selection(call, target.resource, target.namespace)
         table = self.store.table(self._stored(target.resource))
         records, meta = lists.page(call, table, wanted, version=self.store.storage.version)
@@ -159,6 +179,7 @@ class Api:
         return Reply(200, body, form.content_type)
 
     def _watch(self, call: Call, target: Target) -> Watch:
+        lists.check_options(call, watching=True)
         return Watch(
             call,
             resource=target.resource,
@@ -174,26 +195,25 @@ class Api:
 
     def _create(self, call: Call, target: Target) -> Reply:
         obj = conversion.incoming(target.resource, bodies.object_of(call, target))
-        request = _request(call)
+        request = self._request(call)
         made = self.store.insert(self._stored(target.resource), obj, request)
         return self._written(call, target.resource, made, request=request, status=201)
 
     def _put(self, call: Call, target: Target) -> Reply:
-        self._permit(call, target, "update")
         obj = bodies.object_of(call, target)
         bodies.check_name(obj, target)
         obj = conversion.incoming(target.resource, obj)
-        request = _request(call, target.subresource)
+        request = self._request(call, target.subresource)
         resource = self._stored(target.resource)
         absent = self.store.find(resource, target.namespace, target.name) is None
         if absent and resource.group_kind in strategy.CREATED_BY_PUT and not target.subresource:
+            self.authorizer.authorize(_access(call, "create"))
             made = self.store.insert(resource, obj, request)
             return self._written(call, target.resource, made, request=request, status=201)
         made = self.store.replace(resource, obj, request)
         return self._written(call, target.resource, made, request=request)
 
     def _patch(self, call: Call, target: Target) -> Reply:
-        self._permit(call, target, "patch")
         kind = _patch_kind(call, target.resource)
         if kind == APPLY:
             return self._apply(call, target)
@@ -202,7 +222,7 @@ class Api:
             raise call.bad_option("force", text, reason="FieldValueForbidden")
         body = bodies.parse(call)
         unfit = _strategic_unfit(body) if kind == STRATEGIC else _json_unfit
-        request = msgspec.structs.replace(_request(call, target.subresource), unfit=unfit)
+        request = msgspec.structs.replace(self._request(call, target.subresource), unfit=unfit)
         resource = self._stored(target.resource)
 
         def change(live: Obj) -> Obj:
@@ -220,13 +240,21 @@ class Api:
             raise call.bad_option("fieldManager", text, reason="FieldValueRequired")
         config = bodies.parse(call)
         if not isinstance(config, dict):
-            raise errors.bad_request("error decoding patch: json: cannot unmarshal into map[string]interface {}")
+            raise errors.bad_request(
+                f"error decoding patch: error unmarshaling JSON: while decoding {_no_object(config)}"
+            )
         if config.get("apiVersion") != target.resource.api_version or config.get("kind") != target.resource.kind:
             group, version = split_api_version(str(config.get("apiVersion", "")))
             given = f"{group}/{version}, Kind={config.get('kind', '')}"
             raise errors.bad_request(f"invalid object type: {given}")
-        request = _request(call, target.subresource)
+        request = self._request(call, target.subresource)
         resource = self._stored(target.resource)
+        absent = not target.subresource and self.store.find(resource, target.namespace, target.name) is None
+        if absent:
+            self.authorizer.authorize(_access(call, "create"))
+        if absent and (uid := (config.get("metadata") or {}).get("uid")):
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise errors.conflict(resource.group, resource.plural, target.name, why=why)
         apply.check_config(type_of(resource), config)
         bodies.check_namespace(config, target)
         bodies.check_name(config, target)
@@ -241,7 +269,6 @@ class Api:
     # --- deleting
 
     def _delete(self, call: Call, target: Target) -> Reply:
-        self._permit(call, target, "delete")
         resource = self._stored(target.resource)
         options = bodies.delete_options(call)
         warnings = (_JOB_WARNING,) if resource.group_kind == ("batch", "Job") and not options.propagation else ()
@@ -278,16 +305,22 @@ class Api:
         if target.subresource in ("status", "finalize", "approval"):
             run = {"get": self._get, "update": self._put, "patch": self._patch}[verb]
             return run(call, target)
-        self._permit(call, target, verb)
         resource = self._stored(target.resource)
         if target.subresource in podstreams.SUBRESOURCES:
             if target.subresource != "log":
-                # Whoever may only get must not run anything (AuthorizePodWebsocketUpgradeCreatePermission, 1.35).
-                self._permit(call, target, "create")
+                self._insist_on_create(call, target)
             return podstreams.handle(self.store, call, target, resource)
         if target.subresource == "scale":
             return self._scale(call, target, resource)
         return subresources.handle(self.store, call, target, resource)
+
+    def _insist_on_create(self, call: Call, target: Target) -> None:
+        """Whoever may only get must not run anything (AuthorizePodWebsocketUpgradeCreatePermission, 1.35); the real
+        server gives no reason."""
+        try:
+            self.authorizer.authorize(_access(call, "create"))
+        except ApiError as error:
+            raise errors.forbidden(target.resource.group, target.resource.plural, target.name, why="") from error
 
     def _scale(self, call: Call, target: Target, resource: ResourceType) -> Reply:
         record = self.store.record(resource, target.namespace, target.name)
@@ -313,6 +346,10 @@ class Api:
         )
         return Reply(200, msgspec.json.encode(subresources.scale_of(resource, made)))
 
+    def _request(self, call: Call, subresource: str = "") -> Request:
+        guard = None if subresource else escalation.guard(self.authorizer, _access(call))
+        return msgspec.structs.replace(_request(call, subresource), guard=guard)
+
     def _stored(self, resource: ResourceType) -> ResourceType:
         """The resource whose objects are read and written: another one for events.k8s.io alone."""
         if resource.group_kind != conversion.EVENTS:
@@ -321,8 +358,23 @@ class Api:
         return stored or resource
 
 
-def _form(call: Call) -> representations.Form:
-    return representations.negotiate(call.headers.get("accept", ""), include=call.query.get("includeObject", ""))
+def _packed(reply: Reply, call: Call) -> Reply:
+    """The answer compressed, where it is large and the client takes that (responsewriters/writers.go)."""
+    if call.method != "GET" or len(reply.body) <= LARGE or "gzip" not in call.headers.get("accept-encoding", ""):
+        return reply
+    headers = reply.headers | {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return msgspec.structs.replace(reply, body=gzip.compress(reply.body, 1, mtime=0), headers=headers)
+
+
+def _access(call: Call, verb: str = "") -> Access:
+    """What the call wants; or `verb`, to what it names."""
+    access = access_of(call.user, call.method, call.path, call.query)
+    return msgspec.structs.replace(access, verb=verb) if verb else access
+
+
+def _form(call: Call, *, many: bool = False) -> representations.Form:
+    include = call.query.get("includeObject", "")
+    return representations.negotiate(call.headers.get("accept", ""), include=include, many=many)
 
 
 def _request(call: Call, subresource: str = "") -> Request:
@@ -330,6 +382,9 @@ def _request(call: Call, subresource: str = "") -> Request:
     if validation not in ("Strict", "Warn", "Ignore"):
         text = f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
         raise call.bad_option("fieldValidation", text)
+    if len(call.query.get("fieldManager", "").encode()) > 128:
+        text = "Too long: may not be more than 128 bytes"
+        raise call.bad_option("fieldManager", text, reason="FieldValueTooLong")
     return Request(
         call.manager,
         dry_run=call.dry_run,
@@ -352,11 +407,17 @@ def _patched(resource: ResourceType | None, kind: str, live: Obj, *, body: Any) 
     if kind == JSON_PATCH:
         return patches.json_patch(live, body)
     if not isinstance(body, dict):
-        raise errors.bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]any")
+        raise errors.bad_request(f"error decoding patch: {_no_object(body)[6:]}")
     if kind == STRATEGIC and resource is not None:
         return patches.strategic_merge_patch(type_of(resource), live, body)
     merged: Obj = patches.merge_patch(live, body)
     return merged
+
+
+def _no_object(value: Any) -> str:
+    """Go's words for a value that is none."""
+    given = "array" if isinstance(value, list) else {str: "string", bool: "bool"}.get(type(value), "number")
+    return f"JSON: json: cannot unmarshal {given} into Go value of type map[string]interface {{}}"
 
 
 def _check_identity(new: Obj, target: Target) -> None:
@@ -368,7 +429,7 @@ def _check_identity(new: Obj, target: Target) -> None:
 
 def _json_unfit(new: Obj, why: str) -> ApiError:
     """422 of a patch that makes an object that can't be decoded."""
-    shown = msgspec.json.encode(new).decode()
+    shown = msgspec.json.encode({key: new[key] for key in sorted(new)}).decode()
     return errors.invalid("", "", "", causes=[errors.field_invalid("patch", shown, why)])
 
 

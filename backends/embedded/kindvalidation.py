@@ -7,19 +7,18 @@ Owns: validation kind by kind, as far as clients run into it. Pure functions fro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 from typing import Any
 
-from backends.embedded import errors
+from backends.embedded import definitionvalidation, errors, workloadvalidation
 from backends.embedded.errors import Cause
 from backends.embedded.registry import ResourceType
-from backends.embedded.selectors import of_label_selector
-from backends.embedded.validation import LABEL, LABEL_TEXT, label_faults, metadata_update_faults
+from backends.embedded.validation import metadata_update_faults
 
 Obj = dict[str, Any]
 Kind = tuple[str, str]
 _RBAC = "rbac.authorization.k8s.io"
-_NAME_FIELD = "metadata.name"
 
 
 def object_faults(resource: ResourceType, obj: Obj) -> list[Cause]:
@@ -46,87 +45,6 @@ def _at(obj: Obj, path: str) -> Any:
     return node
 
 
-def _workload(obj: Obj) -> Iterator[Cause]:
-    spec = obj["spec"]
-    yield from _not_negative(spec, "replicas", "minReadySeconds", "revisionHistoryLimit", path="spec")
-    selector, labels = spec.get("selector"), spec["template"]["metadata"].get("labels") or {}
-    if selector is None:
-        yield errors.field_required("spec.selector")
-        text = "`selector` does not match template `labels`"
-        yield errors.field_invalid("spec.template.metadata.labels", labels or None, text)
-    elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
-        yield errors.field_invalid("spec.selector", selector, "empty selector is invalid for deployment")
-    elif not of_label_selector(selector)(labels):
-        text = "`selector` does not match template `labels`"
-        yield errors.field_invalid("spec.template.metadata.labels", labels, text)
-    yield from label_faults(labels, "spec.template.labels")
-    claims = [claim["metadata"].get("name") for claim in spec.get("volumeClaimTemplates") or ()]
-    yield from _pod_spec(spec["template"]["spec"], "spec.template.spec", claims=claims)
-    policy = spec["template"]["spec"].get("restartPolicy")
-    if policy != "Always":
-        yield errors.field_unsupported("spec.template.spec.restartPolicy", policy, ["Always"])
-
-
-def _not_negative(obj: Obj, *keys: str, path: str) -> Iterator[Cause]:
-    for key in keys:
-        value = obj.get(key)
-        if value is not None and value < 0:
-            yield errors.field_invalid(f"{path}.{key}", value, "must be greater than or equal to 0")
-
-
-def _job(obj: Obj) -> Iterator[Cause]:
-    spec = obj["spec"]
-    yield from _not_negative(spec, "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", path="spec")
-    yield from _job_template(spec, "spec")
-
-
-def _job_template(spec: Obj, path: str) -> Iterator[Cause]:
-    yield from _pod_spec(spec["template"]["spec"], f"{path}.template.spec")
-    policy = spec["template"]["spec"].get("restartPolicy")
-    if policy == "Always":
-        yield errors.field_required(f"{path}.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
-    elif policy not in ("OnFailure", "Never"):
-        yield errors.field_unsupported(f"{path}.template.spec.restartPolicy", policy, ["OnFailure", "Never"])
-
-
-def _cron_job(obj: Obj) -> Iterator[Cause]:
-    if not obj["spec"].get("schedule"):
-        yield errors.field_required("spec.schedule")
-    yield from _job_template(obj["spec"]["jobTemplate"]["spec"], "spec.jobTemplate.spec")
-
-
-def _pod(obj: Obj) -> Iterator[Cause]:
-    return _pod_spec(obj["spec"], "spec")
-
-
-def _pod_spec(spec: Obj, path: str, *, claims: Sequence[Any] = ()) -> Iterator[Cause]:
-    """`claims` are volumes that a controller will add."""
-    if not spec.get("containers"):
-        yield errors.field_required(f"{path}.containers")
-    volumes = {*claims, *(volume.get("name") for volume in spec.get("volumes") or ())}
-    names: set[str] = set()
-    for key in ("initContainers", "containers"):
-        for position, container in enumerate(spec.get(key) or ()):
-            yield from _container(container, f"{path}.{key}[{position}]", names=names, volumes=volumes)
-
-
-def _container(container: Obj, path: str, *, names: set[str], volumes: set[Any]) -> Iterator[Cause]:
-    name = container.get("name") or ""
-    if not name:
-        yield errors.field_required(f"{path}.name")
-    elif not re.fullmatch(LABEL, name):
-        yield errors.field_invalid(f"{path}.name", name, LABEL_TEXT)
-    elif name in names:
-        yield Cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{path}.name")
-    names.add(name)
-    if not container.get("image"):
-        yield errors.field_required(f"{path}.image")
-    for position, mount in enumerate(container.get("volumeMounts") or ()):
-        if mount.get("name") not in volumes:
-            field = f"{path}.volumeMounts[{position}].name"
-            yield Cause("FieldValueNotFound", f'Not found: "{mount.get("name", "")}"', field)
-
-
 def _service(obj: Obj) -> Iterator[Cause]:
     spec = obj["spec"]
     ports = spec.get("ports") or ()
@@ -136,11 +54,70 @@ def _service(obj: Obj) -> Iterator[Cause]:
         path = f"spec.ports[{position}]"
         if len(ports) > 1 and not port.get("name"):
             yield errors.field_required(f"{path}.name")
-        if not 1 <= port.get("port", 0) <= 65535:
-            yield errors.field_invalid(f"{path}.port", port.get("port", 0), "must be between 1 and 65535, inclusive")
+        for key in ("port", "targetPort"):
+            number = port.get(key, 0)
+            if isinstance(number, int) and not 1 <= number <= 65535:
+                yield errors.field_invalid(f"{path}.{key}", number, workloadvalidation.PORT)
+    for position, address in enumerate(spec.get("clusterIPs") or filter(None, [spec.get("clusterIP")])):
+        if address != "None" and not _is_address(address):
+            text = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+            yield errors.field_invalid(f"spec.clusterIPs[{position}]", address, text)
     kinds = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
     if spec["type"] not in kinds:
         yield errors.field_unsupported("spec.type", spec["type"], kinds)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _ingress(obj: Obj) -> Iterator[Cause]:
+    spec = obj.get("spec") or {}
+    if not spec.get("rules") and not spec.get("defaultBackend"):
+        text = "either `defaultBackend` or `rules` must be specified"
+        yield errors.field_invalid("spec", spec.get("rules"), text)
+
+
+def _autoscaler(obj: Obj) -> Iterator[Cause]:
+    spec = obj["spec"]
+    least, most, target = spec.get("minReplicas", 1), spec.get("maxReplicas", 0), spec.get("scaleTargetRef") or {}
+    if most < least:
+        yield errors.field_invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`")
+    if "/" not in target.get("apiVersion", ""):
+        text = "apiVersion must specify API group"
+        yield errors.field_invalid("spec.scaleTargetRef.apiVersion", target.get("apiVersion", ""), text)
+    for key in ("kind", "name"):
+        if not target.get(key):
+            yield errors.field_required(f"spec.scaleTargetRef.{key}")
+    if not most:
+        yield errors.field_required("spec.maxReplicas")
+
+
+def _role(obj: Obj) -> Iterator[Cause]:
+    for position, rule in enumerate(obj.get("rules") or ()):
+        path, urls = f"rules[{position}]", rule.get("nonResourceURLs")
+        if urls and "namespace" in obj["metadata"]:
+            text = "namespaced rules cannot apply to non-resource URLs"
+            yield errors.field_invalid(f"{path}.nonResourceURLs", urls, text)
+        elif urls and (rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames")):
+            text = "rules cannot apply to both regular resources and non-resource URLs"
+            yield errors.field_invalid(f"{path}.nonResourceURLs", urls, text)
+        elif not urls:
+            for key, what in (("apiGroups", "api group"), ("resources", "resource")):
+                if not rule.get(key):
+                    yield errors.field_required(f"{path}.{key}", f"resource rules must supply at least one {what}")
+        if not rule.get("verbs"):
+            yield errors.field_required(f"{path}.verbs")
+
+
+def _config(obj: Obj) -> Iterator[Cause]:
+    for key in sorted({*(obj.get("data") or {})} & {*(obj.get("binaryData") or {})}):
+        yield errors.field_invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+    yield from _keys(obj)
 
 
 def _keys(obj: Obj) -> Iterator[Cause]:
@@ -169,35 +146,23 @@ def _secret(obj: Obj) -> Iterator[Cause]:
             yield errors.field_required(f"data[{key}]")
 
 
-def _definition(obj: Obj) -> Iterator[Cause]:
-    spec = obj["spec"]
-    wanted = f"{spec['names'].get('plural', '')}.{spec.get('group', '')}"
-    if obj["metadata"].get("name") != wanted:
-        text = 'must be spec.names.plural+"."+spec.group'
-        yield errors.field_invalid(_NAME_FIELD, obj["metadata"].get("name", ""), text)
-    if sum(bool(version.get("storage")) for version in spec.get("versions") or ()) != 1:
-        text = "must have exactly one version marked as storage version"
-        yield errors.field_invalid("spec.versions", spec.get("versions") or [], text)
-    if spec.get("scope") not in ("Cluster", "Namespaced"):
-        yield errors.field_unsupported("spec.scope", spec.get("scope", ""), ["Cluster", "Namespaced"])
-    for position, version in enumerate(spec.get("versions") or ()):
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            field = f"spec.versions[{position}].schema.openAPIV3Schema"
-            yield errors.field_required(field)
-
-
 _BODIES: dict[Kind, Callable[[Obj], Iterator[Cause]]] = {
-    ("", "ConfigMap"): _keys,
-    ("", "Pod"): _pod,
+    ("", "ConfigMap"): _config,
+    ("", "Pod"): workloadvalidation.pod,
+    ("", "PodTemplate"): workloadvalidation.pod_template,
     ("", "Secret"): _secret,
     ("", "Service"): _service,
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
-    ("apps", "DaemonSet"): _workload,
-    ("apps", "Deployment"): _workload,
-    ("apps", "ReplicaSet"): _workload,
-    ("apps", "StatefulSet"): _workload,
-    ("batch", "CronJob"): _cron_job,
-    ("batch", "Job"): _job,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): definitionvalidation.definition,
+    ("apps", "DaemonSet"): workloadvalidation.workload,
+    ("apps", "Deployment"): workloadvalidation.workload,
+    ("apps", "ReplicaSet"): workloadvalidation.workload,
+    ("apps", "StatefulSet"): workloadvalidation.workload,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("batch", "CronJob"): workloadvalidation.cron_job,
+    ("batch", "Job"): workloadvalidation.job,
+    ("networking.k8s.io", "Ingress"): _ingress,
+    (_RBAC, "ClusterRole"): _role,
+    (_RBAC, "Role"): _role,
 }
 
 _IMMUTABLE: dict[Kind, tuple[str, ...]] = {
@@ -212,7 +177,7 @@ _IMMUTABLE: dict[Kind, tuple[str, ...]] = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): (
         "spec.group", "spec.names.kind", "spec.names.plural", "spec.scope",
     ),
-    ("batch", "Job"): ("spec.selector", "spec.template", "spec.completionMode", "spec.podFailurePolicy"),
+    ("batch", "Job"): ("spec.selector", "spec.completionMode", "spec.podFailurePolicy"),
     ("discovery.k8s.io", "EndpointSlice"): ("addressType",),
     ("storage.k8s.io", "StorageClass"): ("provisioner", "reclaimPolicy", "volumeBindingMode"),
 }  # fmt: skip
@@ -226,13 +191,6 @@ def _update_config(new: Obj, old: Obj) -> Iterator[Cause]:
     for field in ("data", "binaryData"):
         if new.get(field, {}) != old.get(field, {}):
             yield errors.field_forbidden(field, "field is immutable when `immutable` is set")
-
-
-def _update_job(new: Obj, old: Obj) -> Iterator[Cause]:
-    if new["spec"].get("completionMode") != "Indexed" and new["spec"].get("completions") != old["spec"].get(
-        "completions"
-    ):
-        yield errors.field_invalid("spec.completions", new["spec"].get("completions"), "field is immutable")
 
 
 def _update_binding(new: Obj, old: Obj) -> Iterator[Cause]:
@@ -283,7 +241,7 @@ _UPDATES: dict[Kind, Callable[[Obj, Obj], Iterator[Cause]]] = {
     ("", "Pod"): _update_pod,
     ("", "Secret"): _update_config,
     ("", "Service"): _update_service,
-    ("batch", "Job"): _update_job,
+    ("batch", "Job"): workloadvalidation.update_job,
     (_RBAC, "ClusterRoleBinding"): _update_binding,
     (_RBAC, "RoleBinding"): _update_binding,
 }

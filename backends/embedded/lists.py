@@ -16,7 +16,7 @@ import msgspec
 
 from backends.embedded import selectors
 from backends.embedded.calls import Call
-from backends.embedded.errors import ApiError, bad_request
+from backends.embedded.errors import ApiError, Cause, bad_request, field_forbidden, invalid
 from backends.embedded.registry import ResourceType
 from backends.embedded.selectors import FieldPredicate, LabelSelector
 from backends.embedded.storage import Record, Table
@@ -27,7 +27,7 @@ _EXPIRED = (
     "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
     "deleted between the time the first chunk was returned and now may show up in the list."
 )
-_TOO_OLD = "The resourceVersion for the provided list is too old."
+_MATCH = "resourceVersionMatch"
 
 
 class _Token(msgspec.Struct):
@@ -64,7 +64,12 @@ def selection(call: Call, resource: ResourceType, namespace: str) -> Selection:
     Raises:
         ApiError: 400, a selector can't be understood.
     """
-    terms = selectors.parse_fields(call.query.get("fieldSelector", ""), group=resource.group, kind=resource.kind)
+    terms = selectors.parse_fields(
+        call.query.get("fieldSelector", ""),
+        group=resource.group,
+        kind=resource.kind,
+        selectable=resource.selectable,
+    )
     name = ""
     # Name and namespace are known without decoding; kubectl watches single objects by name.
     if terms.get("metadata.name", ("", False))[1]:
@@ -73,6 +78,46 @@ def selection(call: Call, resource: ResourceType, namespace: str) -> Selection:
         namespace = terms.pop("metadata.namespace")[0]
     labels = selectors.parse(call.query.get("labelSelector", ""))
     return Selection(namespace, name, labels, selectors.field_predicate(terms))
+
+
+def check_options(call: Call, *, watching: bool) -> None:
+    """Refuses parameters that do not go together (ValidateListOptions).
+
+    Raises:
+        ApiError: 422.
+    """
+    call.number("limit")
+    causes = list(_watch_faults(call) if watching else _list_faults(call))
+    if causes:
+        raise invalid("meta.k8s.io", "ListOptions", "", causes=causes)
+
+
+def _list_faults(call: Call) -> Iterator[Cause]:
+    match, version = call.query.get("resourceVersionMatch", ""), call.query.get("resourceVersion", "")
+    if match and not version:
+        yield field_forbidden(_MATCH, f"{_MATCH} is forbidden unless resourceVersion is provided")
+    if match and call.query.get("continue"):
+        yield field_forbidden(_MATCH, f"{_MATCH} is forbidden when continue is provided")
+    if match not in ("", "Exact", "NotOlderThan"):
+        text = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+        yield Cause("FieldValueNotSupported", text, _MATCH)
+    if match == "Exact" and version == "0":
+        yield field_forbidden(_MATCH, f'{_MATCH} "exact" is forbidden for resourceVersion "0"')
+    if "sendInitialEvents" in call.query:
+        yield field_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
+
+
+def _watch_faults(call: Call) -> Iterator[Cause]:
+    match, initial = call.query.get("resourceVersionMatch", ""), "sendInitialEvents" in call.query
+    if initial and match != "NotOlderThan":
+        yield field_forbidden(_MATCH, f"sendInitialEvents requires setting {_MATCH} to NotOlderThan")
+    if match and not initial:
+        yield field_forbidden(_MATCH, f"{_MATCH} is forbidden for watch unless sendInitialEvents is provided")
+    if match not in ("", "NotOlderThan"):
+        text = f'Unsupported value: "{match}": supported values: "NotOlderThan"'
+        yield Cause("FieldValueNotSupported", text, _MATCH)
+    if match and call.query.get("continue"):
+        yield field_forbidden(_MATCH, f"{_MATCH} is forbidden when continue is provided")
 
 
 def page(call: Call, table: Table, wanted: Selection, *, version: int) -> tuple[list[Record], dict[str, Any]]:
@@ -92,14 +137,12 @@ def page(call: Call, table: Table, wanted: Selection, *, version: int) -> tuple[
     left = 0
     for key in _from(keys, wanted.namespace, after):
         record = records[key]
-        if not wanted.takes(record):
-            continue
         if limit and len(found) == limit:
             left += 1
             if not wanted.everything:
-                break
-            continue
-        found.append(record)
+                break  # there are more keys; whether they are wanted the next page will tell
+        elif wanted.takes(record):
+            found.append(record)
     meta: dict[str, Any] = {"resourceVersion": str(version)}
     if left:
         meta["continue"] = _encode(found[-1].key, version)
@@ -122,11 +165,24 @@ def _from(keys: list[str], namespace: str, after: str) -> Iterator[str]:
         yield key
 
 
+def version_of(call: Call, *, before: str = "", code: int = 500) -> int:
+    """The resource version that is asked for, 0 where none is.
+
+    Raises:
+        ApiError: it is none.
+    """
+    text = call.query.get("resourceVersion") or "0"
+    if text.isdigit():
+        return int(text)
+    why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+    raise ApiError(code, "BadRequest" if code == 400 else "", before + why)
+
+
 def _asked_version(call: Call, present: int) -> int:
     text, match = call.query.get("resourceVersion", ""), call.query.get("resourceVersionMatch", "")
     if text in ("", "0"):
         return present
-    asked = call.number("resourceVersion")
+    asked = version_of(call, before="invalid resource version: ", code=400)
     if asked > present:
         cause = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
         message = f"Timeout: Too large resource version: {asked}, current: {present}"

@@ -51,6 +51,7 @@ class ResourceType(msgspec.Struct, frozen=True, eq=False):
     schema: dict[str, Any] | None = None
     columns: tuple[dict[str, Any], ...] = ()
     scale_paths: dict[str, str] | None = None
+    selectable: tuple[str, ...] = ()
 
     @property
     def group_kind(self) -> tuple[str, str]:
@@ -131,6 +132,10 @@ class Registry:
     def serves(self, group: str, version: str) -> bool:
         """Whether anything is served in a group and version."""
         return any(path[:2] == (group, version) for path in self._by_path)
+
+    def is_built_in(self, group: str) -> bool:
+        """Whether the group is one of Kubernetes' own."""
+        return any(not resource.custom for path, resource in self._by_path.items() if path[0] == group)
 
     def is_custom(self, group: str) -> bool:
         """Whether definitions made the group."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from backends.embedded import conversion, tables
-from backends.embedded.errors import ApiError
+from backends.embedded.errors import ApiError, bad_request
 from backends.embedded.registry import ResourceType
 from backends.embedded.storage import Obj, Record
 
@@ -37,11 +37,11 @@ class Form(msgspec.Struct, frozen=True):
         return f"{JSON};as={self.kind};g={_GROUP};v={self.version}" if self.kind else JSON
 
 
-def negotiate(accept: str, *, include: str = "") -> Form:
-    """The first form of an Accept header that can be made.
+def negotiate(accept: str, *, include: str = "", many: bool = False) -> Form:
+    """The first form of an Accept header that can be made, of a list (`many`) or of one object.
 
     Raises:
-        ApiError: 406, none can.
+        ApiError: 406, none can; 400, `include` is no word for what a table carries.
     """
     if not accept:
         return Form()
@@ -53,9 +53,21 @@ def negotiate(accept: str, *, include: str = "") -> Form:
         if "as" not in given:
             return Form()
         if given["as"] in _KINDS and given.get("g") == _GROUP and given.get("v") in ("v1", "v1beta1"):
-            return Form(given["as"], given["v"], include or "Metadata")
-    media = ", ".join((JSON, "application/yaml"))
-    raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {media}")
+            return _fitting(Form(given["as"], given["v"], include or "Metadata"), many=many)
+    media = ", ".join((JSON, "application/yaml", "application/vnd.kubernetes.protobuf"))
+    text = f"406: Not Acceptable\n\nAvailable representations: {media}"
+    raise ApiError(406, "NotAcceptable", text, details={})
+
+
+def _fitting(form: Form, *, many: bool) -> Form:
+    if form.kind == "Table" and form.include not in ("Metadata", "Object", "None"):
+        why = f"includeObject: Invalid value: \"{form.include}\": must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(f"Unable to convert to Table as requested: {why}")
+    if form.kind == "PartialObjectMetadata" and many:
+        raise ApiError(406, "NotAcceptable", f"you requested {form.kind}, but the requested object is a list")
+    if form.kind == "PartialObjectMetadataList" and not many:
+        raise ApiError(406, "NotAcceptable", f"you requested {form.kind}, but the requested object is not a list")
+    return form
 
 
 def raw_of(resource: ResourceType, record: Record) -> bytes:
@@ -100,6 +112,8 @@ def render_list(
         kind = {"kind": "PartialObjectMetadataList", "apiVersion": f"{_GROUP}/{version}"}
         return msgspec.json.encode(kind | {"metadata": meta, "items": items})
     head = {"apiVersion": resource.api_version, "kind": resource.list_name}
+    if resource.custom:
+        meta = {"continue": "", **meta}
     if not resource.custom:
         head = {"kind": resource.list_name, "apiVersion": resource.api_version}
     start = msgspec.json.encode(head | {"metadata": meta})[:-1]

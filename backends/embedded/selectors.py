@@ -66,8 +66,8 @@ _FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
 """The selectable fields beside name and namespace (pkg/apis/*/v1/conversion.go, `AddFieldLabelConversionFunc`)."""
 
 
-def parse_fields(text: str, *, group: str, kind: str) -> dict[str, tuple[str, bool]]:
-    """A ``fieldSelector`` as path -> (value, whether it must be equal).
+def parse_fields(text: str, *, group: str, kind: str, selectable: tuple[str, ...] = ()) -> dict[str, tuple[str, bool]]:
+    """A ``fieldSelector`` as path -> (value, whether it must be equal); `selectable` are a custom kind's own paths.
 
     Raises:
         ApiError: 400, `text` is no selector, or the kind has no such selectable field.
@@ -78,8 +78,8 @@ def parse_fields(text: str, *, group: str, kind: str) -> dict[str, tuple[str, bo
         if match is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
         path, operator, value = match.groups()
-        if path not in ("metadata.name", "metadata.namespace", *_FIELDS.get((group, kind), ())):
-            if (group, kind) in _FIELDS:
+        if path not in ("metadata.name", "metadata.namespace", *_FIELDS.get((group, kind), ()), *selectable):
+            if (group, kind) in _FIELDS or selectable:
                 raise bad_request(f"field label not supported: {path}")
             known = 'only "metadata.name", "metadata.namespace"'
             raise bad_request(f'"{path}" is not a known field selector: {known}')

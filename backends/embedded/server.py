@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from backends.embedded import errors
-from backends.embedded.access import Access
+from backends.embedded.access import NOBODY, User
 from backends.embedded.bodies import LIMIT
 from backends.embedded.calls import Call, Reply, error_reply
 from backends.embedded.errors import ApiError
+from backends.embedded.faults import FaultPlan, Subject, subject_of
 from backends.embedded.handlers import Answer, Api
+from backends.embedded.impersonation import impersonated
+from backends.embedded.passage import Passage
 from backends.embedded.podstreams import LogStream, Upgrade
 from backends.embedded.store import ObjectStore
 from backends.embedded.watches import Watch
 
 if TYPE_CHECKING:
-    from aiohttp.web import BaseRequest, StreamResponse
+    from aiohttp.web import BaseRequest, Response, StreamResponse
     from aiohttp.web_server import Server
 
-Intercept = Callable[["BaseRequest"], Awaitable["StreamResponse | None"]]
-ANONYMOUS = "system:anonymous"
 WEBSOCKETS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "SPDY/3.1+portforward.k8s.io")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOG = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ class EmbeddedServer:
         port: 0 for any free one; it is kept over `stop` and `start`.
         anonymous: whether requests without a token are answered. They are by default, since kubectl sends no token over
             plain HTTP; a wrong token is refused always.
-        allow: whether a user may do something; None: everybody may do everything.
+        stranger: who such requests come from.
+        faults: what goes wrong.
     """
 
     def __init__(
@@ -54,23 +57,24 @@ class EmbeddedServer:
         store: ObjectStore,
         *,
         name: str,
-        tokens: Mapping[str, str] | None = None,
+        tokens: Mapping[str, User] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         anonymous: bool = True,
-        allow: Callable[[Access], bool] | None = None,
+        stranger: User = NOBODY,
+        faults: FaultPlan | None = None,
     ) -> None:
         self.store = store
         self.name = name
+        self.faults = faults or FaultPlan()
         self.tokens = tokens if tokens is not None else {}
         self.anonymous = anonymous
-        self.api = Api(store, address=lambda: f"{self.host}:{self.port}", allow=allow)
+        self.stranger = stranger
+        self.api = Api(store, address=lambda: f"{self.host}:{self.port}", tokens=self.tokens)
         self.host = host
         self.port = port
         self.protocols: tuple[str, ...] = WEBSOCKETS
         """The subprotocols of websockets; with fewer it is an older server."""
-        self.intercept: Intercept | None = None
-        """Called before each request is answered; what it returns is the answer, unless it is None. For faults."""
         self._web: Server | None = None
         self._listener: asyncio.Server | None = None
 
@@ -115,22 +119,23 @@ class EmbeddedServer:
         await listener.wait_closed()
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
-        if self.intercept is not None:
-            instead = await self.intercept(request)
-            if instead is not None:
-                return instead
+        passage = Passage(self.faults, request, lambda: self._subject(request))
         try:
-            answer: Answer = self.api.handle(await self._call(request))
+            answer: Answer = await passage.admit() or self.api.handle(await self._call(request))
         except ApiError as error:
             answer = error_reply(error)
+        except (ConnectionResetError, ConnectionAbortedError):
+            return _response(Reply(500, b""))  # nobody is there to read it
         except Exception as error:
             _LOG.exception("%s: %s %s failed", self.name, request.method, request.rel_url)
             answer = error_reply(errors.internal(f"{type(error).__name__}: {error}"))
-        if isinstance(answer, Watch | LogStream):
-            return await _stream(request, answer)
+        if isinstance(answer, Watch):
+            return await _stream(request, answer.content_type, passage.chunks(answer), passage)
+        if isinstance(answer, LogStream):
+            return await _stream(request, answer.content_type, answer.chunks(), passage)
         if isinstance(answer, Upgrade):
             return await self._upgrade(request, answer)
-        return _response(answer)
+        return await passage.send(_response(answer))
 
     async def _upgrade(self, request: BaseRequest, upgrade: Upgrade) -> StreamResponse:
         from backends.embedded.upgrades import serve
@@ -140,10 +145,16 @@ class EmbeddedServer:
         except ApiError as error:
             return _response(error_reply(error))
 
+    def _subject(self, request: BaseRequest) -> Subject:
+        path = unquote(request.rel_url.raw_path)
+        watch = request.query.get("watch", "false").lower() in ("true", "1", "")
+        return subject_of(self.store.resources, request.method, path, watch=watch)
+
     async def _call(self, request: BaseRequest) -> Call:
         from aiohttp.web import HTTPRequestEntityTooLarge
 
-        user = self._user(request)
+        headers = [(name.lower(), value) for name, value in request.headers.items()]
+        user = impersonated(self._user(request), headers, self.api.authorizer)
         body = b""
         if request.can_read_body:
             try:
@@ -155,12 +166,12 @@ class EmbeddedServer:
             method=request.method,
             path=unquote(request.rel_url.raw_path),
             query={key: request.query[key] for key in request.query},
-            headers={key.lower(): value for key, value in request.headers.items()},
+            headers=dict(headers),
             body=body,
             user=user,
         )
 
-    def _user(self, request: BaseRequest) -> str:
+    def _user(self, request: BaseRequest) -> User:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             user = self.tokens.get(token.strip())
@@ -169,7 +180,7 @@ class EmbeddedServer:
             return user
         if not self.anonymous or self._from_a_browser(request):
             raise errors.unauthorized()
-        return ANONYMOUS
+        return self.stranger
 
     def _from_a_browser(self, request: BaseRequest) -> bool:
         """Whether a web page may be behind the request: it can reach loopback, by its own name or by a rebound one."""
@@ -177,7 +188,7 @@ class EmbeddedServer:
         return "Origin" in request.headers or host not in (self.host, *_LOOPBACK)
 
 
-def _response(reply: Reply) -> StreamResponse:
+def _response(reply: Reply) -> Response:
     from aiohttp.web import Response
 
     response = Response(status=reply.status, body=reply.body)
@@ -191,22 +202,21 @@ def _response(reply: Reply) -> StreamResponse:
     return response
 
 
-async def _stream(request: BaseRequest, watch: Watch | LogStream) -> StreamResponse:
+async def _stream(
+    request: BaseRequest, content_type: str, content: AsyncGenerator[bytes, None], passage: Passage
+) -> StreamResponse:
     from aiohttp.web import StreamResponse
 
     response = StreamResponse()
-    response.headers["Content-Type"] = watch.content_type
+    response.headers["Content-Type"] = content_type
     response.headers["Cache-Control"] = "no-cache, private"
     response.enable_chunked_encoding()
     try:
         await response.prepare(request)
-        chunks = watch.chunks()
-        try:
+        async with aclosing(content) as chunks:
             async for chunk in chunks:
-                await response.write(chunk)
-        finally:
-            await chunks.aclose()
+                await passage.write(response, chunk)
         await response.write_eof()
     except (ConnectionResetError, ConnectionAbortedError):
-        pass  # the client went away: that is how watches end
+        pass  # the client went away: that is how watches and logs end
     return response

@@ -14,6 +14,7 @@ from typing import Any
 
 from backends.embedded import apply, errors, managed, strategy
 from backends.embedded.addresses import Addresses
+from backends.embedded.aggregation import Aggregation
 from backends.embedded.bootstrap import bootstrap
 from backends.embedded.crds import Definitions
 from backends.embedded.deletion import DeleteOptions, Deletion, delete
@@ -45,6 +46,9 @@ class ObjectStore:
         self.storage.subscribe(Definitions(self).on_event)
         self.storage.subscribe(Collector(self).on_event)
         bootstrap(self)
+        aggregation = Aggregation(self)
+        self.storage.subscribe(aggregation.on_event)
+        aggregation.settle()
 
     # --- reading
 
@@ -160,7 +164,7 @@ class ObjectStore:
         """Puts `obj`, which is taken over, in the place of the object of its name."""
         meta = obj.get("metadata") or {}
         live = self.record(resource, meta.get("namespace", ""), meta.get("name", ""))
-        return self._tracked(resource, live, obj, request)
+        return self._tracked(resource, live, obj, request, whole=True)
 
     def mutate(
         self, resource: ResourceType, namespace: str, name: str, change: Callable[[Obj], Obj], *, request: Request
@@ -194,6 +198,7 @@ class ObjectStore:
         decoded = self._writing.decode(resource, new, request)
         table = self.table(resource)
         if live is None:
+            decoded["metadata"].pop("resourceVersion", None)
             return self._writing.insert(table, resource, decoded, request=request), True
         return self._writing.update(table, resource, live.decode(), new=decoded, request=request), False
 
@@ -201,9 +206,9 @@ class ObjectStore:
         """Deletes an object as `options` say, and returns what is left of it."""
         return delete(self, resource, self.record(resource, namespace, name), options)
 
-    def _tracked(self, resource: ResourceType, live: Record, new: Obj, request: Request) -> Obj:
+    def _tracked(self, resource: ResourceType, live: Record, new: Obj, request: Request, *, whole: bool = False) -> Obj:
         old = live.decode()
-        self._writing.check_preconditions(resource, new, old)
+        self._writing.check_preconditions(resource, new, old, whole=whole)
         decoded = self._writing.decode(resource, new, request)
         managed.track(
             self._writing.type_of(resource),

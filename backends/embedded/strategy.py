@@ -215,7 +215,7 @@ def _create_pod(obj: Obj) -> None:
 
 def quality_of_service(spec: Obj) -> str:
     """The QoS class of a Pod (pkg/apis/core/helper/qos/qos.go)."""
-    containers = [*spec.get("containers", ()), *spec.get("initContainers", ())]
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     resources = [container.get("resources", {}) for container in containers]
     wanted = ("cpu", "memory")
     if not any(r.get(side, {}).get(name) for r in resources for side in ("requests", "limits") for name in wanted):

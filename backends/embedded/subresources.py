@@ -1,24 +1,21 @@
-"""Subresources that are no part of an object: scale, eviction; and the reviews, which are never stored.
+"""Subresources that are no part of an object: scale, eviction.
 
 Owns: what they answer. Called by `handlers`. Rules: Kubernetes v1.37 pkg/registry/apps/*/storage (ScaleREST),
-pkg/registry/core/pod/storage/eviction.go, pkg/registry/authorization.
+pkg/registry/core/pod/storage/eviction.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from backends.embedded import bodies, errors
-from backends.embedded.access import Access
 from backends.embedded.calls import Call, Reply, Target
 from backends.embedded.deletion import DeleteOptions
 from backends.embedded.registry import ResourceType
 from backends.embedded.store import ObjectStore
 from backends.embedded.tablecells import get, selector_text
-from backends.embedded.writing import Request
 
 Obj = dict[str, Any]
 _PATHS = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
@@ -74,57 +71,3 @@ def handle(store: ObjectStore, call: Call, target: Target, resource: ResourceTyp
     store.remove(resource, target.namespace, target.name, DeleteOptions(propagation="Background", dry_run=dry_run))
     body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
     return Reply(201, msgspec.json.encode(body))
-
-
-def review(store: ObjectStore, call: Call, target: Target, *, allow: Callable[[Access], bool] | None) -> Reply:
-    """Answers a review: who am I, may I."""
-    obj = bodies.parse(call)
-    if not isinstance(obj, dict):
-        raise errors.bad_request("couldn't get version/kind")
-    bodies.check_kind(obj, target.resource)
-    status = _REVIEWS[target.resource.kind](call, obj, allow)
-    made = store.review(target.resource, obj, Request(call.manager))
-    return Reply(201, msgspec.json.encode(made | {"status": status}))
-
-
-def _access_review(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:
-    asked = get(obj, "spec", "resourceAttributes") or {}
-    access = Access(
-        get(obj, "spec", "user") or call.user,
-        asked.get("verb", ""),
-        asked.get("group", ""),
-        asked.get("resource", ""),
-        asked.get("namespace", ""),
-        asked.get("name", ""),
-        asked.get("subresource", ""),
-    )
-    return {"allowed": allow is None or allow(access)}
-
-
-def _rules_review(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:
-    verbs = ["get", "list", "watch", "create", "update", "patch", "delete"]
-    held = [verb for verb in verbs if allow is None or allow(Access(call.user, verb))]
-    rules = [{"verbs": ["*"] if held == verbs else held, "apiGroups": ["*"], "resources": ["*"]}]
-    return {
-        "incomplete": False,
-        "resourceRules": rules,
-        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-    }
-
-
-def _who_am_i(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:
-    known = "unauthenticated" if call.user == "system:anonymous" else "authenticated"
-    return {"userInfo": {"username": call.user, "groups": [f"system:{known}"]}}
-
-
-def _token_review(call: Call, obj: Obj, allow: Callable[[Access], bool] | None) -> Obj:
-    return {"authenticated": False, "error": "the embedded server reviews no tokens"}
-
-
-_REVIEWS: dict[str, Callable[[Call, Obj, Callable[[Access], bool] | None], Obj]] = {
-    "SelfSubjectAccessReview": _access_review,
-    "SelfSubjectReview": _who_am_i,
-    "SelfSubjectRulesReview": _rules_review,
-    "SubjectAccessReview": _access_review,
-    "TokenReview": _token_review,
-}

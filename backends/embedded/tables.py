@@ -8,11 +8,13 @@ pkg/registry/customresource/tableconvertor.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from backends.embedded import jsonpath
+from backends.embedded import conversion, jsonpath
 from backends.embedded.registry import ResourceType
 from backends.embedded.tablecells import Obj, since
 from backends.embedded.tablecolumns import COLUMNS, DEFAULT, NAME, Column
@@ -22,16 +24,32 @@ def table(resource: ResourceType, objects: Sequence[Obj], *, now: float, include
     """The Table object; `include` is None, Metadata or Object: what a row carries of its object."""
     columns = columns_of(resource)
     definitions = [
-        {"name": c.name, "type": c.type, "format": c.format, "description": c.description, "priority": c.priority}
+        {"name": c.name, "type": c.type, "format": c.format, "description": told, "priority": c.priority}
         for c in columns
+        for told in [c.description or _description(resource, c.name)]
     ]
     rows = [
-        {"cells": [c.cell(obj, now) for c in columns]} | _carried(obj, include, version) for obj in objects
-    ]  # fmt: skip
+        {"cells": [c.cell(stored, now) for c in columns]} | _carried(obj, include, version)
+        for obj in objects
+        for stored in [conversion.incoming(resource, obj)]  # an Event has its columns in the core group's terms
+    ]
     # Where the real server has no printer for a kind, no rows are null.
     shown = rows if rows or columns is not DEFAULT else None
     head = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": {}}
     return head | {"columnDefinitions": definitions, "rows": shown}
+
+
+@cache
+def _prose() -> dict[str, dict[str, str]]:
+    """What the printers say of their columns, by kind; ObjectMeta has what all share."""
+    body = Path(__file__).with_name("data").joinpath("columns.json").read_bytes()
+    return msgspec.json.decode(body, type=dict[str, dict[str, str]])
+
+
+def _description(resource: ResourceType, column: str) -> str:
+    own = {} if resource.custom else _prose().get(resource.kind, {})
+    shared = {"Name": "name", "Age": "creationTimestamp", "Created At": "creationTimestamp"}
+    return own.get(column) or _prose()["ObjectMeta"].get(shared.get(column, ""), "")
 
 
 def encode(body: Obj) -> bytes:
@@ -40,7 +58,7 @@ def encode(body: Obj) -> bytes:
 
 def _carried(obj: Obj, include: str, version: str) -> Obj:
     if include == "None":
-        return {}
+        return {"object": None}
     if include == "Object":
         return {"object": obj}
     partial = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}

@@ -13,7 +13,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from backends.embedded.cluster import ADMIN, EmbeddedCluster
+from backends.embedded.access import AUTHENTICATED
+from backends.embedded.cluster import ADMIN, VIEWER, EmbeddedCluster
 from fleetui.model.errors import MissingError
 from fleetui.runtime import Runtime
 
@@ -108,14 +109,14 @@ class EmbeddedHost:
 
         return self.call(work())
 
-    def kubeconfig(self, path: Path) -> Path:
+    def kubeconfig(self, path: Path, *, viewers: bool = False) -> Path:
         """Writes a kubeconfig with a context for each cluster, the first one current, for its owner alone.
 
-        Returns `path`.
+        With `viewers` there is a second context for each, whose user may do less. Returns `path`.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(kubeconfig_text(self._clusters.values()), encoding="utf-8")
+        path.write_text(kubeconfig_text(self._clusters.values(), viewers=viewers), encoding="utf-8")
         return path
 
     def _cluster(self, name: str) -> EmbeddedCluster:
@@ -125,15 +126,25 @@ class EmbeddedHost:
         return found
 
 
-def kubeconfig_text(clusters: Iterable[EmbeddedCluster]) -> str:
+def kubeconfig_text(clusters: Iterable[EmbeddedCluster], *, viewers: bool = False) -> str:
     """The kubeconfig of these clusters, as YAML that is JSON: every reader knows it."""
     found = list(clusters)
+    logins: list[tuple[EmbeddedCluster, str, str, dict[str, Any]]] = [
+        (c, c.name, f"{ADMIN.name}@{c.name}", {"token": c.token}) for c in found
+    ]
+    if viewers:
+        # kubectl sends no token over plain HTTP, but says for whom it speaks: so the viewer is one that the
+        # administrator speaks for.
+        claim = {"as": VIEWER.name, "as-groups": [group for group in VIEWER.groups if group != AUTHENTICATED]}
+        logins += [
+            (c, f"{c.name}-{VIEWER.name}", f"{VIEWER.name}@{c.name}", {"token": c.token, **claim}) for c in found
+        ]
     body = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": found[0].name if found else "",
         "clusters": [{"name": c.name, "cluster": {"server": c.url}} for c in found],
-        "contexts": [{"name": c.name, "context": {"cluster": c.name, "user": f"{ADMIN}@{c.name}"}} for c in found],
-        "users": [{"name": f"{ADMIN}@{c.name}", "user": {"token": c.token}} for c in found],
+        "contexts": [{"name": name, "context": {"cluster": c.name, "user": user}} for c, name, user, _ in logins],
+        "users": [{"name": user, "user": login} for _, _, user, login in logins],
     }
     return json.dumps(body, indent=2) + "\n"

@@ -69,9 +69,18 @@ def _shaped(field: str, name: str, *, pattern: str, text: str, most: int) -> lis
     found = []
     if len(name) > most:
         found.append(errors.field_invalid(field, name, f"must be no more than {most} characters"))
+    if pattern is LABEL:
+        return found + [errors.field_invalid(field, name, fault) for fault in label_name_faults(name)]
     if not re.fullmatch(pattern, name):
         found.append(errors.field_invalid(field, name, text))
     return found
+
+
+def label_name_faults(name: str) -> list[str]:
+    """What is wrong with a name that must be a label, its length apart (IsDNS1123Label)."""
+    if re.fullmatch(LABEL, name):
+        return []
+    return ["must not contain dots" if re.fullmatch(_SUBDOMAIN, name) else LABEL_TEXT]
 
 
 def metadata_faults(resource: ResourceType, obj: Obj) -> list[Cause]:
@@ -79,7 +88,13 @@ def metadata_faults(resource: ResourceType, obj: Obj) -> list[Cause]:
     meta = obj["metadata"]
     if not meta.get("name"):
         return [errors.field_required(_NAME_FIELD, "name or generateName is required")]
-    found = name_faults(resource, meta["name"])
+    found = []
+    if meta.get("generateName"):
+        # A dash at its end is no fault: something follows (maskTrailingDash).
+        prefix = re.sub("-$", "a", meta["generateName"])
+        faults = name_faults(resource, prefix, field="metadata.generateName")
+        found += [errors.field_invalid(f.field, meta["generateName"], f.message.split(": ", 2)[2]) for f in faults]
+    found += name_faults(resource, meta["name"])
     found += label_faults(meta.get("labels") or {}, "metadata.labels")
     found += _key_faults(meta.get("annotations") or {}, "metadata.annotations", lower=True)
     found += _finalizer_faults(meta.get("finalizers") or (), custom=resource.custom)
@@ -129,6 +144,9 @@ def _finalizer_faults(finalizers: Any, *, custom: bool) -> list[Cause]:
             faults = ["name is neither a standard finalizer name nor is it fully qualified"]
         field = "metadata.finalizers" if custom else f"metadata.finalizers[{position}]"
         found += [errors.field_invalid(field, name, fault) for fault in faults]
+    if {"orphan", "foregroundDeletion"} <= set(finalizers):
+        text = "finalizer orphan and foregroundDeletion cannot be both set"
+        found.append(errors.field_invalid("metadata.finalizers", list(finalizers), text))
     return found
 
 

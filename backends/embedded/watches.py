@@ -62,20 +62,24 @@ class Watch:
         self._overrun = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The lines, as many at a time as there are; ends with the watch."""
+        """The lines, as many at a time as there are, or none after `wake`; ends with the watch."""
         cancel = self._storage.subscribe(self._on_event, self._table)
-        self._table.ends[self] = self._news.set
+        self._table.ends[self] = self.wake
         try:
             try:
                 self._begin()
             except ApiError as error:
-                yield _line("ERROR", msgspec.json.encode(error.status()))
+                yield line("ERROR", msgspec.json.encode(error.status()))
                 return
             async for chunk in self._pump():
                 yield chunk
         finally:
             cancel()
             self._table.ends.pop(self, None)
+
+    def wake(self) -> None:
+        """Lets whoever iterates have a look, though nothing happened."""
+        self._news.set()
 
     def _begin(self) -> None:
         """Queues what is to be told before news: the present state, or the changes since a version."""
@@ -111,8 +115,7 @@ class Watch:
                 continue
             lines, self._lines = self._lines, []
             self._news.clear()
-            if lines:
-                yield b"".join(lines)
+            yield b"".join(lines)
             if self._table.dropped:
                 return
 
@@ -130,7 +133,7 @@ class Watch:
             body = render(self._resource, record, self._form, now=self._now())
         else:
             body = raw_of(self._resource, record)
-        self._lines.append(_line(type_, body))
+        self._lines.append(line(type_, body))
         self._overrun = len(self._lines) > BACKLOG
         self._news.set()
 
@@ -146,7 +149,7 @@ class Watch:
         body = {"kind": kind, "apiVersion": api_version, "metadata": meta}
         if kind == "Table":
             body |= {"columnDefinitions": [], "rows": []}
-        return _line("BOOKMARK", msgspec.json.encode(body))
+        return line("BOOKMARK", msgspec.json.encode(body))
 
 
 def _at_version(event: Event) -> Record:
@@ -156,5 +159,6 @@ def _at_version(event: Event) -> Record:
     return Record(obj, event.version)
 
 
-def _line(type_: str, body: bytes) -> bytes:
+def line(type_: str, body: bytes) -> bytes:
+    """One event, as it is told."""
     return b'{"type":"%s","object":%s}\n' % (type_.encode(), body)

@@ -35,6 +35,7 @@ class Request(msgspec.Struct, frozen=True):
         force: an apply takes fields from their owners.
         warnings: what goes into Warning headers is added here.
         unfit: how an object is refused that can't be decoded: a patch is refused in other words than a body.
+        guard: looks at the new object and the old one (None for a create) before anything else does, and may refuse.
     """
 
     manager: str
@@ -44,6 +45,7 @@ class Request(msgspec.Struct, frozen=True):
     force: bool = False
     warnings: list[str] = []
     unfit: Callable[[Obj, str], ApiError] = decoding.refusal
+    guard: Callable[[Obj, Obj | None], None] | None = None
 
 
 class Writing:
@@ -102,8 +104,10 @@ class Writing:
             request.warnings.extend(f'unknown field "{path}"' for path in unknown)
         return decoded
 
-    def check_preconditions(self, resource: ResourceType, new: Obj, old: Obj) -> None:
+    def check_preconditions(self, resource: ResourceType, new: Obj, old: Obj, *, whole: bool) -> None:
         """Refuses an update that was made for another object, or for another state of it.
+
+        A `whole` object was sent, whose uid says for which; a patch that makes another uid is only wrong.
 
         Raises:
             ApiError: 409 Conflict, or 422 where the version is missing and must not be.
@@ -114,6 +118,9 @@ class Writing:
             cause = errors.field_invalid("metadata.resourceVersion", 0, "must be specified for an update")
             # Here the real server names the resource where it names the kind otherwise.
             raise errors.invalid(resource.group, resource.plural, was["name"], causes=[cause])
+        if not whole and meta.get("uid") and meta["uid"] != was["uid"]:
+            cause = errors.field_invalid("metadata.uid", meta["uid"], "field is immutable")
+            raise errors.invalid(resource.group, resource.kind, was["name"], causes=[cause])
         if meta.get("uid") and meta["uid"] != was["uid"]:
             key = "/".join(filter(None, ("/registry", resource.plural, was.get("namespace"), was["name"])))
             why = (
@@ -132,7 +139,10 @@ class Writing:
             ApiError: 404 or 403 for its namespace, 422 Invalid, 409 AlreadyExists.
         """
         meta = new["metadata"]
+        given = str(meta.get("resourceVersion") or "")
         self._admit(resource, new)
+        if request.guard is not None:
+            request.guard(new, None)
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = strategy.generate_name(meta["generateName"])
         strategy.prepare_create(resource, new, now=self.now, uid=str(uuid.uuid4()))
@@ -141,8 +151,11 @@ class Writing:
             raise errors.invalid(resource.group, resource.kind, meta.get("name", ""), causes=causes)
         if resource.group_kind == SERVICE:
             self._addresses.fill(new, None)
-        if key_of(meta.get("namespace", ""), meta["name"]) in table.records:
-            raise errors.already_exists(resource.group, resource.plural, meta["name"])
+        if given not in ("", "0"):
+            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+        there = table.records.get(key_of(meta.get("namespace", ""), meta["name"]))
+        if there is not None:
+            raise errors.already_exists(resource.group, resource.plural, meta["name"], leaving=there.terminating)
         return self._put(table, resource, new, request=request)
 
     def update(self, table: Table, resource: ResourceType, old: Obj, *, new: Obj, request: Request) -> Obj:
@@ -153,6 +166,8 @@ class Writing:
         Raises:
             ApiError: 422 Invalid.
         """
+        if request.guard is not None:
+            request.guard(new, old)
         strategy.prepare_update(resource, new, old, subresource=request.subresource)
         if resource.group_kind == SERVICE and not request.subresource:
             self._addresses.fill(new, old)

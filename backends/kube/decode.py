@@ -8,6 +8,8 @@ have DNS names, but those of RBAC may hold any character but ``/`` and ``%``.
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 
 from fleetui.model.objects import ApiResource, Meta, Obj, ObjectRef, StoredObject
@@ -39,9 +41,19 @@ class _Head(msgspec.Struct):
     kind: str = ""
 
 
+class _Partial(msgspec.Struct):
+    metadata: msgspec.Raw
+
+
+LONG = 512
+"""Characters of an annotation that `Meta` has beside the object's text; a longer one is a document of its own, such as
+the last-applied configuration, and nobody looks for it there."""
 _PAGE = msgspec.json.Decoder(ListPage)
 _EVENT = msgspec.json.Decoder(Event)
 _HEAD = msgspec.json.Decoder(_Head)
+_PARTIAL = msgspec.json.Decoder(_Partial)
+_META = msgspec.json.Decoder(Meta)
+_INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 _OBJECT = msgspec.json.Decoder(dict)
 
 
@@ -61,9 +73,10 @@ def obj(body: bytes | msgspec.Raw) -> Obj:
     return decoded
 
 
-def resource_version(raw: msgspec.Raw) -> str:
-    """The resourceVersion of an object, such as a bookmark's."""
-    return _HEAD.decode(raw).metadata.resource_version
+def bookmark(raw: msgspec.Raw) -> tuple[str, bool]:
+    """The resourceVersion of a bookmark, and whether it ends the initial events of a streaming list (KEP-3157)."""
+    meta = _HEAD.decode(raw).metadata
+    return meta.resource_version, (meta.annotations or {}).get(_INITIAL_EVENTS_END) == "true"
 
 
 def stored(resource: ApiResource, raw: msgspec.Raw) -> StoredObject:
@@ -72,10 +85,32 @@ def stored(resource: ApiResource, raw: msgspec.Raw) -> StoredObject:
     In a list, the API server leaves out ``apiVersion`` and ``kind`` of the kinds built into it; they are put back.
     """
     head = _HEAD.decode(raw)
-    meta = head.metadata
     text = bytes(raw) if head.kind else _prefix(resource) + memoryview(raw)[1:]
-    ref = ObjectRef(resource.group, resource.kind, meta.namespace, meta.name)
-    return StoredObject(ref=ref, version=resource.version, meta=meta, raw=text)
+    return _stored(resource, head.metadata, text, whole=True)
+
+
+def stored_metadata(resource: ApiResource, raw: msgspec.Raw) -> StoredObject:
+    """An object's metadata, from a PartialObjectMetadata or from an object of a server that does not know those; it
+    gets the ``apiVersion`` and ``kind`` of the object that it stands for."""
+    metadata = _PARTIAL.decode(raw).metadata
+    text = b'%b"metadata":%b}' % (_prefix(resource), metadata)
+    return _stored(resource, _META.decode(metadata), text, whole=False)
+
+
+def _stored(resource: ApiResource, meta: Meta, text: bytes, *, whole: bool) -> StoredObject:
+    # Thousands of objects share a namespace, or a kind of owner: one string will do.
+    namespace = sys.intern(meta.namespace)
+    msgspec.structs.force_setattr(meta, "namespace", namespace)
+    for owner in meta.owner_references or ():
+        msgspec.structs.force_setattr(owner, "api_version", sys.intern(owner.api_version))
+        msgspec.structs.force_setattr(owner, "kind", sys.intern(owner.kind))
+    if meta.finalizers:
+        msgspec.structs.force_setattr(meta, "finalizers", tuple(map(sys.intern, meta.finalizers)))
+    annotations = meta.annotations or {}
+    for key in [key for key, value in annotations.items() if len(value) > LONG]:
+        del annotations[key]
+    ref = ObjectRef(resource.group, resource.kind, namespace, meta.name)
+    return StoredObject(ref=ref, version=resource.version, meta=meta, raw=text, whole=whole)
 
 
 def listed_objects(resource: ApiResource, page: ListPage) -> list[Obj]:

@@ -1,8 +1,8 @@
 """What an API server serves.
 
-Owns: `discover`. Called by `backends.kube.cluster`, which keeps the answer. Aggregated discovery (Kubernetes 1.26 and
-later) takes two requests for everything; an older server is asked for each group and version. A third request asks
-for the server's version.
+Owns: `discover` and `Served`. Called by `backends.kube.served`, which keeps the answer. Aggregated discovery (since
+Kubernetes 1.26) takes two requests for everything, and two empty answers where it is at hand and has not changed; an
+older server is asked for each group and version. A third request asks for the server's version.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from backends.kube.etag import Tag
 from fleetui.model.errors import ClusterError, StatusError, UnauthorizedError, UnreachableError
 from fleetui.model.objects import ApiResource, Discovery, join_api_version
 from fleetui.model.text import one_line
@@ -35,13 +36,37 @@ T = TypeVar("T")
 class Source(Protocol):
     """What discovery asks; `backends.kube.transport.Transport` is one."""
 
-    async def request(self, method: str, path: str, *, accept: str = ..., verb: str = ...) -> bytes: ...
+    async def request(self, method: str, path: str, *, accept: str, verb: str, tag: Tag | None) -> bytes: ...
 
 
 class _Ask(Protocol):
     """Asks for a path, and for an answer of a shape."""
 
-    async def __call__(self, path: str, shape: type[T]) -> T: ...
+    async def __call__(self, path: str, shape: type[T], tag: Tag | None = None) -> T: ...
+
+
+class Document(msgspec.Struct, frozen=True):
+    """What ``/api`` or ``/apis`` says, itself or by way of the groups that it names."""
+
+    resources: tuple[ApiResource, ...] = ()
+    failed: tuple[str, ...] = ()
+    etag: str = ""
+    """Empty where the server has no word for whether it changed."""
+
+
+class Served(msgspec.Struct, frozen=True):
+    """What a server serves, in a form to be kept."""
+
+    version: str
+    core: Document
+    groups: Document
+
+    def discovery(self) -> Discovery:
+        failed = (*self.core.failed, *self.groups.failed)
+        return Discovery((*self.core.resources, *self.groups.resources), version=self.version, failed=failed)
+
+
+_NOTHING = Served("", Document(), Document())
 
 
 # --- shapes: k8s.io/api/apidiscovery/v2 and k8s.io/apimachinery/pkg/apis/meta/v1 ----------------------------------
@@ -121,39 +146,50 @@ class _Version(msgspec.Struct, rename="camel"):
 # --- asking -------------------------------------------------------------------------------------------------------
 
 
-async def discover(source: Source, *, cluster: str = "") -> Discovery:
+async def discover(source: Source, *, cluster: str = "", known: Served | None = None) -> Served:
     """Everything that the server serves, groups and versions in its own order of preference.
 
-    A group that can't be asked, because the API service behind it is dead, is named in `Discovery.failed`.
+    A group that can't be asked, because the API service behind it is dead or it is forbidden, is named as failed, and
+    touches no other.
+
+    Args:
+        known: what it served before; what of it has not changed is not sent again.
 
     Raises:
         ClusterError: the server itself can't be asked, or does not answer as Kubernetes does.
     """
     ask = partial(_ask, source, cluster=cluster)
-    core, groups, version = await asyncio.gather(ask("/api", _Answer), ask("/apis", _Answer), _server_version(ask))
-    resources: list[ApiResource] = []
-    failed: list[str] = []
-    for answer in (core, groups):
-        if answer.items is not None:
-            resources += _aggregated(answer.items)
-            failed += _stale(answer.items)
-        else:
-            found, dead = await _plain(ask, _group_versions(answer))
-            resources += found
-            failed += dead
-    return Discovery(filter(_sane, resources), version=version, failed=map(one_line, failed))
+    before = known or _NOTHING
+    core, groups, version = await asyncio.gather(
+        _document(ask, "/api", before.core), _document(ask, "/apis", before.groups), _server_version(ask)
+    )
+    return Served(version, core, groups)
 
 
-def _sane(resource: ApiResource) -> bool:
-    """Whether a person may see the resource's names; no server of good will has others."""
-    names = (resource.group, resource.version, resource.kind, resource.plural, resource.singular)
-    return all(map(str.isprintable, (*names, *resource.short_names, *resource.categories)))
+async def _document(ask: _Ask, path: str, known: Document) -> Document:
+    tag = Tag(known.etag)
+    answer = await ask(path, _Answer, tag)
+    if tag.unchanged:
+        return known
+    if answer.items is not None:
+        resources, failed, etag = list(_aggregated(answer.items)), list(_stale(answer.items)), tag.value
+    else:
+        resources, failed = await _plain(ask, _group_versions(answer))
+        etag = ""
+    return Document(tuple(filter(sane, resources)), tuple(map(one_line, failed)), etag)
 
 
-async def _ask(source: Source, path: str, shape: type[T], *, cluster: str) -> T:
-    body = await source.request("GET", path, accept=ACCEPT, verb="DISCOVER")
+def sane(resource: ApiResource) -> bool:
+    """Whether its names may be shown to a person and be part of a path; no server of good will has others."""
+    path = (resource.group, resource.version, resource.plural)
+    names = (*path, resource.kind, resource.singular, *resource.short_names, *resource.categories)
+    return all(map(str.isprintable, names)) and not any("/" in name or ".." in name for name in path)
+
+
+async def _ask(source: Source, path: str, shape: type[T], tag: Tag | None = None, *, cluster: str) -> T:
+    body = await source.request("GET", path, accept=ACCEPT, verb="DISCOVER", tag=tag)
     try:
-        return msgspec.json.decode(body, type=shape)
+        return msgspec.json.decode(b"{}" if tag is not None and tag.unchanged else body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message = f"the answer to GET {path} is not what a Kubernetes API server sends"
         raise StatusError(message, cluster=cluster) from error

@@ -1,6 +1,6 @@
 """What went wrong, in the classes of `fleetui.model.errors`.
 
-Owns: `from_answer`, `from_status` and `from_exception`. Called by `backends.kube.transport` and
+Owns: `from_answer`, `from_status`, `from_exception` and `too_late`. Called by `backends.kube.transport` and
 `backends.kube.informer`. Pure: an answer or an exception comes in, one of our errors goes out, to be raised ``from``
 what caused it. A server's text is shown only where its shape is known, sanitised and cut.
 """
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import errno
 import ssl
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
+from backends.kube.proxy import ProxyRefusedError
 from fleetui.model.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -69,6 +73,7 @@ _BY_CODE: Mapping[int, type[StatusError]] = {
     404: NotFoundError,
     409: ConflictError,
     410: GoneError,
+    413: InvalidError,
     422: InvalidError,
 }
 
@@ -92,7 +97,7 @@ def from_answer(code: int, headers: Mapping[str, str], *, body: bytes, cluster: 
     if status is None:
         status = Status(message=_plain(code, headers, body=body, what=what))
     status.code = code
-    return from_status(status, cluster=cluster, retry_after=_seconds(headers.get("Retry-After")))
+    return from_status(status, cluster=cluster, retry_after=_retry_after(headers))
 
 
 def from_status(status: Status, *, cluster: str, retry_after: float | None = None) -> ClusterError:
@@ -100,7 +105,7 @@ def from_status(status: Status, *, cluster: str, retry_after: float | None = Non
     message = one_line(status.message)
     if len(message) > _LONGEST:
         message = f"{message[: _LONGEST - 1]}…"
-    message = message or f"HTTP {status.code} {one_line(status.reason)}"
+    message = message or f"HTTP {status.code} {one_line(status.reason)}".rstrip()
     code, reason = status.code, one_line(status.reason)
     if code == 401:
         return UnauthorizedError(f"the API server refuses the login: {message}", cluster=cluster)
@@ -117,9 +122,26 @@ def from_status(status: Status, *, cluster: str, retry_after: float | None = Non
     return _BY_CODE.get(code, StatusError)(message, cluster=cluster, code=code, reason=reason)
 
 
-def not_kubernetes(cluster: str, *, server: str, what: str) -> ClusterError:
+def not_kubernetes(cluster: str, *, server: str, what: str, hint: str = "") -> ClusterError:
     """The error for an answer that is a success and yet not what Kubernetes sends (a login page, a proxy's)."""
-    return ClusterError(f"{server} does not answer {what} as a Kubernetes API server does", cluster=cluster)
+    return ClusterError(f"{server} does not answer {what} as a Kubernetes API server does", hint, cluster=cluster)
+
+
+def too_late(
+    what: str, deadline: float, *, waited: str, sent: bool, unsure: bool, cluster: str, server: str
+) -> ClusterError:
+    """The error for a request that was given up after `deadline` seconds.
+
+    Args:
+        waited: what it was waiting for, in words.
+        sent: whether the server has it; it is to blame only then.
+        unsure: whether it may yet be carried out.
+    """
+    message = f"{server}: gave up {what} after {deadline:g} s, waiting for {waited}"
+    if not sent:
+        return OverloadedError(message, cluster=cluster, code=429)
+    hint = "whether it was carried out is not known: look before asking again" if unsure else ""
+    return UnreachableError(message, hint, cluster=cluster)
 
 
 def from_exception(error: Exception, *, cluster: str, server: str) -> ClusterError:
@@ -133,18 +155,36 @@ def from_exception(error: Exception, *, cluster: str, server: str) -> ClusterErr
 
 def was_lost(error: ClusterError) -> bool:
     """Whether the connection broke after it had been made: then a read may be asked again."""
-    import aiohttp  # only the transport asks, which has it; the informer takes the first rows in without it
+    # Only the transport asks, which has it; the informer takes the first rows in without it.
+    import aiohttp
+    from aiohttp.http_exceptions import ContentEncodingError
 
     cause = error.__cause__
-    return isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError | ConnectionResetError) or (
+    if isinstance(cause, aiohttp.ClientPayloadError):
+        return not isinstance(cause.__cause__, ContentEncodingError)
+    return isinstance(cause, aiohttp.ServerDisconnectedError | ConnectionResetError) or (
         isinstance(cause, OSError) and cause.errno in {errno.ECONNRESET, errno.EPIPE}
+    )
+
+
+def never_sent(error: ClusterError) -> bool:
+    """Whether the connection broke while it was being made: then anything may be asked again."""
+    import aiohttp
+
+    cause = error.__cause__
+    return isinstance(cause, aiohttp.ClientConnectorError) and (
+        cause.errno in {errno.ECONNRESET, errno.EPIPE}
+        or isinstance(cause.os_error, ConnectionResetError | ConnectionAbortedError)
     )
 
 
 def _words(error: Exception, server: str) -> tuple[str, str]:
     import aiohttp
+    from aiohttp.http_exceptions import ContentEncodingError
 
     if isinstance(error, aiohttp.ClientProxyConnectionError):
+        if isinstance(error.os_error, ProxyRefusedError):
+            return f"the proxy {error.host}:{error.port} does not connect to {server}: {_reason(error)}", ""
         return f"the proxy {error.host}:{error.port} for {server} can't be reached: {_reason(error)}", ""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy for {server} answers {error.status} {one_line(error.message)}", ""
@@ -154,8 +194,14 @@ def _words(error: Exception, server: str) -> tuple[str, str]:
         return f"the host name of {server} is not known", "is a VPN needed?"
     if isinstance(error, aiohttp.ClientSSLError) or _ssl_error(error) is not None:
         return _no_tls(error, server)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return f"no connection to {server} comes about", "is a VPN or a proxy needed?"
     if isinstance(error, TimeoutError):
         return f"{server} does not answer in time", ""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{server} does not answer in HTTP", "is its address right, and no proxy before it broken?"
+    if isinstance(error.__cause__, ContentEncodingError):
+        return f"{server} sends an answer that can't be decompressed", "disable-compression in the kubeconfig helps"
     if isinstance(error, aiohttp.ClientConnectorError) and error.errno != errno.ECONNRESET:
         return _not_connected(error, server)
     return f"the connection to {server} was lost", ""
@@ -173,7 +219,9 @@ def _not_connected(error: Exception, server: str) -> tuple[str, str]:
 def _distrust(error: aiohttp.ClientConnectorCertificateError, server: str) -> tuple[str, str]:
     cause = error.certificate_error
     code = getattr(cause, "verify_code", 0)
-    what = f"the certificate of {server}"
+    url = urlsplit(server)
+    of_server = (error.host, error.port) == (url.hostname, url.port or 443)
+    what = f"the certificate of {server if of_server else f'the proxy {error.host}:{error.port}'}"
     # X509_V_ERR codes of OpenSSL: x509_vfy.h.
     if code == 10:
         return f"{what} has expired", ""
@@ -219,11 +267,32 @@ def _plain(code: int, headers: Mapping[str, str], *, body: bytes, what: str) -> 
     words = HTTPStatus(code).phrase if code in HTTPStatus._value2member_map_ else ""
     text = f"{what}: HTTP {code} {words}".rstrip()
     if 300 <= code < 400:
-        return f"{text}: a redirection, which is not followed with a login"
+        return f"{text}: a redirection{_aim(headers)}, which is not followed with a login (is a login page before it?)"
     if headers.get("Content-Type", "").startswith("text/plain") and 0 < len(body) <= _PLAIN_LONGEST:
         return f"{text}: {body.decode(errors='replace')}"
     return text
 
 
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isascii() and text.isdigit() else None
+def _aim(headers: Mapping[str, str]) -> str:
+    """The host that a redirection leads to; the rest of it may be a secret."""
+    try:
+        host = one_line(urlsplit(headers.get("Location", "")).hostname or "")
+    except ValueError:
+        host = ""
+    return f" to {host[:100]}" if host else ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, from a number or from a date (RFC 9110, 10.2.3); a date is taken against the server's own clock."""
+    text = headers.get("Retry-After", "")
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    until, now = _date(text), _date(headers.get("Date", ""))
+    return None if until is None else max(0.0, until - (time.time() if now is None else now))
+
+
+def _date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -30,7 +30,7 @@ from fleetui import __version__
 
 if TYPE_CHECKING:
     from backends.kube.context import ContextConfig, Pem
-    from backends.kube.informer import Source, Stream
+    from backends.kube.reading import Source, Stream
 
 MOST = 8
 """Contexts that are looked at; who has more is not waiting for one of them."""
@@ -42,10 +42,12 @@ PAGE = 100
 """Objects asked for: more than a screen shows, and a fifth of the work of a page as informers ask for it. The next page
 follows from its continue token, whatever its limit."""
 LIMIT = 500
-"""Of the request that the page stands for: `backends.kube.informer.PAGE`."""
+"""Of the request that the page stands for: `backends.kube.reading.PAGE`."""
 HEAD = struct.Struct(">HBQ")
 FAILED, PLAIN, GZIP = 0, 1, 2
 """As in `backends.kube.firstlook_child`, which would bring the network with it."""
+JSON = "application/json"
+"""The only form in which a page is asked for."""
 _GZIP_WINDOW = 31
 _CHILD = Path(__file__).with_name("firstlook_child.py")
 
@@ -121,15 +123,20 @@ class FirstLook:
         """The answer to this request, once; None where there is none, and none in time."""
         if (path, dict(query)) != self._asked or (waiting := self._pages.pop(context, None)) is None:
             return None
-        if not waiting.there.is_set():
+        if not waiting.there.done():
             import asyncio
 
-            if not await asyncio.to_thread(waiting.there.wait, max(0.0, self._deadline - self._clock())):
+            # Without a thread: there are few, and servers that hang may be many.
+            coming = asyncio.shield(asyncio.wrap_future(waiting.there))
+            try:
+                await asyncio.wait_for(coming, max(0.0, self._deadline - self._clock()))
+            except TimeoutError:
                 self._process.kill()
                 return None
-        if waiting.body is not None:
+        body = waiting.there.result()
+        if body is not None:
             self._served_at = self._clock()
-        return waiting.body
+        return body
 
     async def breathe(self) -> None:
         """Returns when the rows of a page that was just handed out have had their time to be painted."""
@@ -151,7 +158,7 @@ class FirstLook:
         try:
             while (answer := _answer(self._process.stdout)) is not None:
                 number, body = answer
-                self._numbered[number].came(body)
+                self._numbered[number].there.set_result(body)
         except Exception:  # whatever came is not what the other process sends: as good as nothing
             self._process.kill()
         finally:
@@ -160,19 +167,19 @@ class FirstLook:
                 with suppress(OSError):
                     stream.close()
             for page in self._numbered:
-                page.there.set()
+                if not page.there.done():
+                    page.there.set_result(None)
 
 
 class _Page:
     """One answer: none yet, or, once it is `there`, its body; None where it is none to use."""
 
     def __init__(self) -> None:
-        self.there = threading.Event()
-        self.body: bytes | None = None
+        from concurrent.futures import Future  # not before the other process is at work
 
-    def came(self, body: bytes | None) -> None:
-        self.body = body
-        self.there.set()
+        self.there: Future[bytes | None] = Future()
+        # Running, it can't be cancelled by who does not wait any longer.
+        self.there.set_running_or_notify_cancel()
 
 
 class LookingSource:
@@ -198,16 +205,16 @@ class LookingSource:
         self._transport = transport
         self._counted = counted
 
-    async def request(self, method: str, path: str, *, query: dict[str, str], verb: str) -> bytes:
-        page = await self._look.page(self._context, path, query)
+    async def request(self, method: str, path: str, *, query: dict[str, str], accept: str, verb: str) -> bytes:
+        page = await self._look.page(self._context, path, query) if accept == JSON else None
         if page is not None:
             self._counted()
             return page
-        return await (await self._transport()).request(method, path, query=query, verb=verb)
+        return await (await self._transport()).request(method, path, query=query, accept=accept, verb=verb)
 
     @asynccontextmanager
-    async def stream(self, path: str, *, query: dict[str, str], idle: float) -> AsyncIterator[Stream]:
-        async with (await self._transport()).stream(path, query=query, idle=idle) as stream:
+    async def stream(self, path: str, *, query: dict[str, str], idle: float, accept: str) -> AsyncIterator[Stream]:
+        async with (await self._transport()).stream(path, query=query, idle=idle, accept=accept) as stream:
             yield stream
 
 
@@ -224,7 +231,14 @@ def _answer(file: IO[bytes]) -> tuple[int, bytes | None] | None:
 
 
 def _is_plain(context: ContextConfig, env: Mapping[str, str]) -> bool:
-    if context.exec or context.auth_provider or context.impersonate or context.username or context.proxy_url:
+    if (
+        context.problem
+        or context.exec
+        or context.auth_provider
+        or context.impersonate
+        or context.username
+        or context.proxy_url
+    ):
         return False
     if not (_lends(context.client_cert) and _lends(context.client_key)):
         return False
@@ -250,7 +264,7 @@ def _target(context: ContextConfig, path: str) -> dict[str, Any]:
     headers = {
         "Host": url.netloc,
         "Connection": "close",
-        "Accept": "application/json",
+        "Accept": JSON,
         "Accept-Encoding": "gzip" if context.compression else "identity",
         "User-Agent": f"fleetui/{__version__}",
     }

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backends.kube.context import ContextConfig, Fields, build, shown, type_name
+from backends.kube.context import ContextConfig, Fields, shown, type_name
+from backends.kube.entries import build
+from backends.kube.incluster import in_cluster
 from fleetui.model.errors import UsageError
 from fleetui.model.text import one_line
 
@@ -38,10 +40,14 @@ class Kubeconfig:
     _contexts: Mapping[str, Fields]
     _clusters: Mapping[str, Fields]
     _users: Mapping[str, Fields]
+    _inside: ContextConfig | None = None
+    """The cluster that this process runs in, where no context is chosen."""
 
     @property
     def contexts(self) -> tuple[str, ...]:
         """The contexts' names, in the order of the files."""
+        if not self._contexts and self._inside is not None:
+            return (self._inside.name,)
         return tuple(self._contexts)
 
     def context(self, name: str = "") -> ContextConfig:
@@ -53,6 +59,10 @@ class Kubeconfig:
             UsageError: no such context, no current one, an entry that it names is absent, or something in it can't be
                 used.
         """
+        inside = self._inside
+        chosen = name or self.current
+        if inside is not None and chosen not in self._contexts and chosen in {"", inside.name}:
+            return inside
         name = name or self._current_or_complain()
         context = self._contexts.get(name)
         if context is None:
@@ -62,6 +72,13 @@ class Kubeconfig:
         if context.text("user"):
             user = self._entry(self._users, context, "user")
         return build(name, context, cluster, user)
+
+    def context_or_problem(self, name: str) -> ContextConfig:
+        """The context `name`; one that can't be used costs the others nothing, and says what is wrong with it."""
+        try:
+            return self.context(name)
+        except UsageError as error:
+            return ContextConfig(name=name, server="", problem=str(error))
 
     def _entry(self, section: Mapping[str, Fields], context: Fields, kind: str) -> Fields:
         name = context.text(kind)
@@ -89,25 +106,35 @@ class Kubeconfig:
         return UsageError(f"{who} does not exist in {_files(self.files)}", hint)
 
 
-def load(paths: Sequence[Path] | None = None, env: Mapping[str, str] | None = None) -> Kubeconfig:
+def load(
+    paths: Sequence[Path] | None = None, env: Mapping[str, str] | None = None, *, root: Path = Path("/")
+) -> Kubeconfig:
     """Reads and merges kubeconfig files.
+
+    Where none is there, all are empty or none chooses a context, the cluster that this process runs in takes their
+    place, as for kubectl (client-go 0.37 tools/clientcmd/merged_client_builder.go).
 
     Args:
         paths: the files, each of which must exist; None: those of ``$KUBECONFIG`` (absent ones are passed over, as
             kubectl does), or else ``~/.kube/config``.
         env: the environment; None: that of the process.
+        root: of the file system in which a pod finds its service account.
 
     Raises:
         UsageError: no file is there, one is not a kubeconfig, or all are empty.
     """
-    files = [_expanded(path) for path in paths] if paths else _found(os.environ if env is None else env)
+    env = os.environ if env is None else env
+    inside = in_cluster(env, root)
+    try:
+        files = [_expanded(path) for path in paths] if paths else _found(env)
+    except _NoFileError:
+        if inside is None:
+            raise
+        files = []
     documents = [_read(file) for file in files]
     sections = {section: _merged(documents, section) for section in _SECTIONS}
-    if not any(sections.values()):
-        verb = "is" if len(files) == 1 else "are"
-        raise UsageError(f"{_files(files)} {verb} empty: no cluster, no context", _DEMO)
-    if not sections["contexts"]:
-        raise UsageError(f"{_files(files)} has no contexts", _DEMO)
+    if inside is None:
+        _insist_on_contexts(sections, files)
     currents = (document.text("current-context") for document in documents)
     return Kubeconfig(
         files=tuple(files),
@@ -115,7 +142,20 @@ def load(paths: Sequence[Path] | None = None, env: Mapping[str, str] | None = No
         _contexts=sections["contexts"],
         _clusters=sections["clusters"],
         _users=sections["users"],
+        _inside=inside,
     )
+
+
+class _NoFileError(UsageError):
+    """There is no kubeconfig at all."""
+
+
+def _insist_on_contexts(sections: Mapping[str, Mapping[str, Fields]], files: Sequence[Path]) -> None:
+    if not any(sections.values()):
+        verb = "is" if len(files) == 1 else "are"
+        raise UsageError(f"{_files(files)} {verb} empty: no cluster, no context", _DEMO)
+    if not sections["contexts"]:
+        raise UsageError(f"{_files(files)} has no contexts", _DEMO)
 
 
 def saved_auth_provider(config: ContextConfig) -> Mapping[str, Any] | None:
@@ -138,12 +178,12 @@ def _found(env: Mapping[str, str]) -> list[Path]:
         there = [path for path in dict.fromkeys(named) if path.exists()]
         if not there:
             verb = "which does not exist" if len(named) == 1 else "none of which exists"
-            raise UsageError(f"no kubeconfig: $KUBECONFIG names {_files(named)}, {verb}", _DEMO)
+            raise _NoFileError(f"no kubeconfig: $KUBECONFIG names {_files(named)}, {verb}", _DEMO)
         return there
     home = Path(env["HOME"]) if env.get("HOME") else Path.home()
     default = home / ".kube" / "config"
     if not default.exists():
-        raise UsageError(f"no kubeconfig: $KUBECONFIG is not set, and {shown(default)} does not exist", _DEMO)
+        raise _NoFileError(f"no kubeconfig: $KUBECONFIG is not set, and {shown(default)} does not exist", _DEMO)
     return [default]
 
 

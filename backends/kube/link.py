@@ -103,6 +103,7 @@ class Link:
         *,
         server: str,
         protected: bool = False,
+        insecure: bool = False,
         probe: Callable[[], Awaitable[None]],
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -111,7 +112,12 @@ class Link:
         self._clock = clock
         self._sleep = sleep
         self._status = ClusterStatus(
-            name=name, state=ClusterState.CONNECTING, since=clock(), server=server, protected=protected
+            name=name,
+            state=ClusterState.CONNECTING,
+            since=clock(),
+            server=server,
+            protected=protected,
+            insecure=insecure,
         )
         self._listeners: list[Listener] = []
         self._watches: dict[Watcher, Exception | None] = {}
@@ -170,6 +176,13 @@ class Link:
             self._connected = True
         self._show()
 
+    def renewed(self) -> None:
+        """A new login, or a person who asks: a server that is not answering is probed now, whenever it was due."""
+        if self._probing is not None:
+            self._probing.cancel()
+            self._probing = None
+            self._suspect()
+
     def forget(self, watcher: Watcher) -> None:
         """A watch was closed."""
         self._watches.pop(watcher, None)
@@ -178,6 +191,10 @@ class Link:
     def served(self, version: str) -> None:
         """The server's version became known."""
         self._publish(msgspec.structs.replace(self._status, version=version))
+
+    def timed(self, latency: float) -> None:
+        """How many seconds the server takes to answer became known."""
+        self._publish(msgspec.structs.replace(self._status, latency=latency))
 
     async def close(self) -> None:
         """Ends the probe and the waiting for a first answer."""

@@ -1,8 +1,9 @@
 """Which proxy a request to an API server goes through.
 
-Owns: `proxy_for`. Pure; called by `backends.kube.transport`. The rules of ``HTTPS_PROXY``, ``HTTP_PROXY`` and
-``NO_PROXY`` are Go's (golang.org/x/net/http/httpproxy), as kubectl has them: CIDR blocks count, loopback is never
-proxied. urllib's own rules know neither.
+Owns: `proxy_for`, `proxy_problem` and `ProxyRefusedError`. Pure; called by `backends.kube.transport` and
+`backends.kube.entries`. The rules of ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` are Go's
+(golang.org/x/net/http/httpproxy), as kubectl has them: CIDR blocks count, loopback is never proxied. urllib's own rules
+know neither.
 """
 
 from __future__ import annotations
@@ -11,7 +12,30 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from fleetui.model.text import one_line
+
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+"""What a proxy's URL may begin with. kubectl knows socks5h in ``HTTPS_PROXY`` alone; either resolves names at the
+proxy (Go net/http/transport.go)."""
 _PORTS = {"http": 80, "https": 443}
+
+
+class ProxyRefusedError(OSError):
+    """A proxy that was reached and does not connect to the server; the text is its reason."""
+
+
+def proxy_problem(proxy: str) -> str:
+    """Why a proxy's URL can't be used, without what may be secret in it; empty where it can."""
+    try:
+        url = urlsplit(proxy)
+        fine = bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        return "is no URL such as http://proxy.example.com:3128"
+    if not fine:
+        return "is no URL such as http://proxy.example.com:3128"
+    if url.scheme not in PROXY_SCHEMES:
+        return f"asks for a proxy of the kind {one_line(url.scheme)}; supported are {', '.join(PROXY_SCHEMES)}"
+    return ""
 
 
 def proxy_for(server: str, env: Mapping[str, str]) -> str:

@@ -1,50 +1,52 @@
 """HTTP to one API server.
 
-Owns: `Transport`, its session, its retries and its count of requests. Called by `backends.kube.cluster`, which imports
-it at the first request: with it comes aiohttp. Raises the errors of `fleetui.model.errors` alone.
+Owns: `Transport`: what a request carries, how long it may take, how often it is made, and the count of requests.
+Called by `backends.kube.cluster`, which imports it at the first request: with it comes aiohttp. Whose turn it is to
+ask is a matter of `backends.kube.throttle`, what is asked again of `backends.kube.retry`. Raises the errors of
+`fleetui.model.errors` alone.
+
+HTTP/1.1 has one connection for each request in flight, so their number bounds the pool: the places of the throttle and
+those of the watches are two bounds, each waited for in order, so that neither can starve the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import random
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from io import BytesIO
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
-from backends.kube.context import ContextConfig, Pem
+from backends.kube.bodies import Stream, problem
+from backends.kube.connections import Connections, Interrupted, Line
+from backends.kube.context import ContextConfig
 from backends.kube.credentials import Credentials, Login
-from backends.kube.errors import from_answer, from_exception, was_lost
-from backends.kube.proxy import proxy_for
-from backends.kube.tls import ssl_context
+from backends.kube.errors import from_answer, from_exception, not_kubernetes, too_late
+from backends.kube.etag import Tag
+from backends.kube.proxy import proxy_for, proxy_problem
+from backends.kube.retry import pause_after, retry_delay
+from backends.kube.throttle import SLOTS, Throttle
 from backends.kube.websocket import WebSocket, connect
-from fleetui import __version__
-from fleetui.model.errors import ClusterError, OverloadedError, UnauthorizedError
+from fleetui.model.errors import ClusterError, UnauthorizedError, UnreachableError
 
 JSON = "application/json"
 
 _CONNECT_TIMEOUT = 10.0
+"""Seconds until a connection stands: name, TCP, proxy and TLS."""
 _ANSWER_TIMEOUT = 60.0
-"""Seconds without a byte of an answer; the API server itself gives up after 60. A slow link may take longer in all."""
-_IDLE_CONNECTION = 30.0
-"""Seconds that an unused connection is kept: less than any load balancer's, so that a write never meets a dead one."""
-_PARALLEL = 32
-"""Requests at a time; watches do not count, so that they can't starve requests."""
-_ATTEMPTS = 4
-_LONGEST_WAIT = 10.0
-"""Seconds that a request waits at most before it is asked again."""
-_READ_BUFFER = 2**21
+"""Seconds without a byte of an answer, and seconds for the whole of one that is no list; the API server itself gives up
+after 60 (--request-timeout). A list over a slow link takes as long as bytes come."""
+_WATCHES = 256
+"""Watches open at a time. Each is a connection of its own; one more waits until another ends, and lags meanwhile."""
 _PROBE = "PROBE"
 _VERBS = {"POST": "CREATE", "PUT": "UPDATE"}
 
@@ -52,65 +54,26 @@ Query = Mapping[str, str]
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Request:
     method: str
     path: str
     verb: str
     headers: Mapping[str, str]
     timeout: aiohttp.ClientTimeout
-    query: Query | None = None
+    query: Query = field(default_factory=dict)
     body: bytes = b""
+    tag: Tag | None = None
+    waits_for: str = "its turn"
+    """What it waits for now, in words; a request that is too late says so."""
+    sent: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
 
-class Stream:
-    """The body of a watch, as it comes."""
-
-    def __init__(self, content: aiohttp.StreamReader, *, cluster: str, server: str) -> None:
-        self._content = content
-        self._cluster = cluster
-        self._server = server
-        self._rest: list[bytes] = []
-
-    async def lines(self) -> list[bytes]:
-        """The complete lines that came since the last call, at least one; empty when the server has ended the body.
-
-        Lines may be of any length. What follows the last line break is never handed out.
-
-        Raises:
-            UnreachableError: the connection broke, or nothing came for as long as the stream may be idle.
-        """
-        while True:
-            chunk = await self.piece()
-            if not chunk:
-                return []
-            head, *others = chunk.split(b"\n")
-            self._rest.append(head)
-            if not others:
-                continue
-            first = b"".join(self._rest)
-            self._rest = [others.pop()]
-            lines = [line for line in (first, *others) if line]
-            if lines:
-                return lines
-
-    async def piece(self) -> bytes:
-        """What came since the last call, at least a byte; empty when the server has ended the body.
-
-        Raises:
-            UnreachableError: as for `lines`.
-        """
-        try:
-            return await self._content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise from_exception(error, cluster=self._cluster, server=self._server) from error
-
-
 class Transport:
-    """One API server over HTTP. Used on one event loop; `close` it.
+    """One API server over HTTP. Made and used on one event loop; `close` it.
 
     Args:
         config: how it is reached, and as whom.
@@ -118,6 +81,7 @@ class Transport:
         env: where proxies are named; None: that of the process.
         asked: called when a request is sent; by then there is a login, which may have taken a plugin its time.
         answered: called when the head of a successful answer came. Neither is called for a probe.
+        throttle: whose turn it is to ask.
     """
 
     def __init__(
@@ -128,6 +92,7 @@ class Transport:
         env: Mapping[str, str] | None = None,
         asked: Callable[[], object] = lambda: None,
         answered: Callable[[], object] = lambda: None,
+        throttle: Throttle | None = None,
     ) -> None:
         self._config = config
         self._asked = asked
@@ -136,11 +101,18 @@ class Transport:
         """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE,
         LOG, EXEC, ATTACH, FORWARD."""
         self._credentials = Credentials(config)
-        self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env) or None
-        self._slots = asyncio.Semaphore(_PARALLEL)
-        self._opening = asyncio.Lock()
-        self._session: aiohttp.ClientSession | None = None
-        self._session_key: tuple[object, ...] = ()
+        self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env)
+        self._by_socks = self._proxy.startswith("socks")
+        # kube-apiserver compresses what is longer than 128 KiB, and no watch (apiserver 1.37, writers.go). A page
+        # of 900 KB took 8 ms either way on loopback, 14 instead of 128 ms at 100 Mbit/s, 54 instead of 820 at 10.
+        self._encoding = "gzip" if config.compression else "identity"
+        self._throttle = throttle or Throttle()
+        self._watches = asyncio.Semaphore(_WATCHES)
+        # The probe is the one request outside both bounds.
+        limit = SLOTS + _WATCHES + 1
+        self._connections = Connections(
+            config, headers=self._credentials.fixed_headers, limit=limit, socks=self._proxy if self._by_socks else ""
+        )
 
     async def request(
         self,
@@ -152,31 +124,41 @@ class Transport:
         content_type: str = JSON,
         accept: str = JSON,
         verb: str = "",
+        urgent: bool = False,
+        deadline: float | None = None,
+        tag: Tag | None = None,
     ) -> bytes:
         """The body of a successful answer.
 
-        A read is asked again a few times after a lost connection, 429 or 5xx. A write is asked again only after a 429
-        with Retry-After, which says that it was not carried out.
+        What failed is asked again as `backends.kube.retry` says. Cancelled, the request is cut off at once.
 
         Args:
             path: percent-encoded where that is needed.
             verb: what the request counts as; default: by its method.
+            urgent: a person waits for it: it goes before the others.
+            deadline: seconds for all of it, waiting and further tries included; the server is told of it too. None:
+                its turn is waited for, and each try has a minute (a list: as long as bytes come).
+            tag: of what is at hand: where that is still the answer, an empty body comes, and the tag says so.
+
+        Raises:
+            ClusterError: no answer, none in time, or one that is no success.
         """
-        headers = {"Accept": accept} | ({"Content-Type": content_type} if body else {})
         verb = verb or _VERBS.get(method, method)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_ANSWER_TIMEOUT)
-        request = _Request(method, path, verb=verb, headers=headers, timeout=timeout, query=query, body=body)
-        attempt = 0
-        while True:
-            try:
-                async with self._slots:
-                    return await self._send(request)
-            except ClusterError as error:
-                delay = retry_delay(method, error, attempt=attempt, chance=random.random())
-                if delay is None:
-                    raise
-            await asyncio.sleep(delay)
-            attempt += 1
+        headers = {"Accept": accept, "Accept-Encoding": self._encoding} | (tag.headers if tag else {})
+        if body:
+            headers["Content-Type"] = content_type
+        timeout = _timeout(read=_ANSWER_TIMEOUT, total=None if verb == "LIST" else _ANSWER_TIMEOUT)
+        request = _Request(method, path, verb, headers, timeout, query or {}, body, tag)
+        if deadline is None:
+            return await self._persist(request, urgent=urgent, until=None)
+        until = asyncio.get_running_loop().time() + deadline
+        try:
+            async with asyncio.timeout_at(until) as limit:
+                return await self._persist(request, urgent=urgent, until=until)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise self._too_late(request, deadline) from error
 
     async def probe(self, path: str, *, timeout: float) -> None:
         """Asks once, within `timeout` seconds, outside the limit of parallel requests.
@@ -184,32 +166,31 @@ class Transport:
         Raises:
             ClusterError: as `request` does.
         """
-        limit = aiohttp.ClientTimeout(total=timeout)
-        await self._send(_Request("GET", path, verb=_PROBE, headers={"Accept": "*/*"}, timeout=limit))
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        await self._send(_Request("GET", path, _PROBE, headers, aiohttp.ClientTimeout(total=timeout)))
 
     @asynccontextmanager
     async def stream(
-        self, path: str, *, query: Query, idle: float | None, verb: str = "WATCH", accept: str = JSON
+        self, path: str, *, query: Query, idle: float | None, accept: str = JSON, verb: str = "WATCH"
     ) -> AsyncIterator[Stream]:
         """A watch (or a log) that the server has accepted; `idle` seconds without a byte end it.
 
         Raises:
             ClusterError: it was not accepted.
         """
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=idle)
-        request = _Request("GET", path, verb=verb, headers={"Accept": accept}, timeout=timeout, query=query)
-        answer = await self._answer(request)
-        try:
-            yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
-        finally:
-            # Without a farewell: TLS would wait half a minute for the server's.
-            if answer.connection is not None and answer.connection.transport is not None:
-                answer.connection.transport.abort()
-            answer.close()
+        # Uncompressed: a proxy that compresses holds events back until it has enough of them.
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        request = _Request("GET", path, verb, headers, _timeout(read=idle), query)
+        async with self._watches:
+            # It waits for its turn and then leaves: open watches take no place from requests.
+            await self._throttle.enter(urgent=False)
+            self._throttle.leave()
+            async with self._answer(request) as answer:
+                yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
 
     @asynccontextmanager
     async def websocket(self, path: str, *, verb: str, protocols: Sequence[str]) -> AsyncIterator[WebSocket]:
-        """A websocket that the server has accepted; leaving the context cuts it.
+        """A websocket that the server has accepted; leaving the context cuts it. It counts among the watches.
 
         Args:
             path: with its query, percent-encoded.
@@ -219,42 +200,95 @@ class Transport:
         Raises:
             ClusterError: it was not accepted.
         """
-        socket = await self._renewing(lambda login: self._upgrade(path, login, verb=verb, protocols=protocols))
-        try:
-            yield socket
-        finally:
-            await socket.cut()
+        async with self._watches:
+            line, socket = await self._renewing(
+                lambda login: self._upgrade(path, login, verb=verb, protocols=protocols)
+            )
+            try:
+                yield socket
+            finally:
+                await socket.cut()
+                await self._connections.give_back(line)
 
-    async def _upgrade(self, path: str, login: Login, *, verb: str, protocols: Sequence[str]) -> WebSocket:
-        session = await self._open(login)
-        self.requests[verb] += 1
-        self._asked()
-        socket = await connect(
-            session,
-            f"{self._config.server}{path}",
-            headers={"Authorization": login.authorization} if login.authorization else {},
-            protocols=protocols,
-            proxy=self._proxy,
-            config=self._config,
-        )
-        self._answered()
-        return socket
+    async def login(self) -> None:
+        """Logs in anew, as `backends.kube.credentials.Credentials.renew` does."""
+        await self._credentials.renew()
 
     async def close(self) -> None:
         """Closes all connections; a request in progress fails."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-            # An aborted connection is gone two rounds of the loop later (TLS, then TCP).
-            for _ in range(2):
-                await asyncio.sleep(0)
+        await self._credentials.close()
+        await self._connections.close()
+
+    # --- how often --------------------------------------------------------------------------------------------------
+
+    async def _persist(self, request: _Request, *, urgent: bool, until: float | None) -> bytes:
+        """Makes the request until it succeeds, or fails for good."""
+        attempt = 0
+        while True:
+            try:
+                return await self._in_turn(request, urgent=urgent, until=until, again=attempt > 0)
+            except ClusterError as error:
+                delay = retry_delay(request.method, error, attempt=attempt, chance=random.random())
+                pause = pause_after(error)
+                if pause:
+                    self._throttle.pause(pause)
+                if delay is None or _is_past(until, delay):
+                    raise
+            if urgent or not pause:
+                request.waits_for = "the server to be asked again"
+                await asyncio.sleep(delay)
+            attempt += 1
+
+    async def _in_turn(self, request: _Request, *, urgent: bool, until: float | None, again: bool) -> bytes:
+        request.waits_for, request.sent = "its turn", False
+        await self._throttle.enter(urgent=urgent, again=again)
+        try:
+            if until is not None:
+                # Rounded down: a server that gives up first has the better reason to tell.
+                rest = int(until - asyncio.get_running_loop().time())
+                request.query = {**request.query, "timeout": f"{max(1, rest)}s"}
+            return await self._send(request)
+        finally:
+            self._throttle.leave()
+
+    def _too_late(self, request: _Request, deadline: float) -> ClusterError:
+        waited = request.waits_for
+        if self._throttle.is_paused and not request.sent:
+            waited = "the pause to end that the overloaded server asked for"
+        return too_late(
+            str(request),
+            deadline,
+            waited=waited,
+            sent=request.sent,
+            unsure=request.sent and request.method != "GET",
+            cluster=self._config.name,
+            server=self._config.server,
+        )
+
+    # --- once -------------------------------------------------------------------------------------------------------
 
     async def _send(self, request: _Request) -> bytes:
-        async with await self._answer(request) as answer:
-            return await self._body(answer)
+        async with self._answer(request) as answer:
+            request.waits_for = "the rest of the answer"
+            try:
+                return await answer.read()
+            except (aiohttp.ClientError, OSError) as error:
+                raise self._failed(error) from error
 
-    async def _answer(self, request: _Request) -> aiohttp.ClientResponse:
+    @asynccontextmanager
+    async def _answer(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer that is a success, its body not yet read."""
+        line, answer = await self._accepted(request)
+        try:
+            yield answer
+        finally:
+            # The connection goes back to the pool if the body was read to its end, else it is cut.
+            answer.close()
+            await self._connections.give_back(line)
+
+    async def _accepted(self, request: _Request) -> tuple[Line, aiohttp.ClientResponse]:
+        """The answer, and what it came by, to be given back."""
+        request.waits_for = "a login"
         return await self._renewing(lambda login: self._ask(request, login))
 
     async def _renewing(self, ask: Callable[[Login], Awaitable[_T]]) -> _T:
@@ -270,117 +304,110 @@ class Transport:
                 raise
         return await ask(renewed)
 
-    async def _ask(self, request: _Request, login: Login) -> aiohttp.ClientResponse:
-        session = await self._open(login)
-        self.requests[request.verb] += 1
-        told = request.verb != _PROBE
-        if told:
-            self._asked()
-        answer = await self._exchange(session, request, login=login)
-        if answer.status < 300:
+    async def _ask(self, request: _Request, login: Login) -> tuple[Line, aiohttp.ClientResponse]:
+        self._insist_on_proxy()
+        line = await self._connections.take(login)
+        try:
+            self.requests[request.verb] += 1
+            told = request.verb != _PROBE
+            if told:
+                self._asked()
+            request.waits_for, request.sent = "an answer", True
+            answer = await self._exchange(line.session, request, login=login)
+            if request.tag is not None:
+                request.tag.answered(answer.status, answer.headers)
+            if request.tag is None or not request.tag.unchanged:
+                await self._insist(answer, request)
             if told:
                 self._answered()
-            return answer
-        async with answer:
-            body = await self._body(answer)
-        name = self._config.name
-        raise from_answer(answer.status, answer.headers, body=body, cluster=name, what=str(request))
+            return line, answer
+        except BaseException:
+            await self._connections.give_back(line)
+            raise
+
+    async def _upgrade(self, path: str, login: Login, *, verb: str, protocols: Sequence[str]) -> tuple[Line, WebSocket]:
+        self._insist_on_proxy()
+        line = await self._connections.take(login)
+        try:
+            self.requests[verb] += 1
+            self._asked()
+            socket = await connect(
+                line.session,
+                f"{self._config.server}{path}",
+                headers={"Authorization": login.authorization} if login.authorization else {},
+                protocols=protocols,
+                proxy=None if self._by_socks else self._proxy or None,
+                config=self._config,
+            )
+            self._answered()
+            return line, socket
+        except BaseException:
+            await self._connections.give_back(line)
+            raise
+
+    def _insist_on_proxy(self) -> None:
+        """Raises what is wrong with the proxy that the environment names."""
+        if self._proxy and (problem := proxy_problem(self._proxy)):
+            what = f"the environment's proxy for {self._config.server} {problem}"
+            raise UnreachableError(what, cluster=self._config.name)
 
     async def _exchange(
         self, session: aiohttp.ClientSession, request: _Request, *, login: Login
     ) -> aiohttp.ClientResponse:
         # Encoded here once: yarl would normalise a name that has dots or a percent sign.
-        query = f"?{urlencode(request.query)}" if request.query else ""
+        query = _encoded(tuple(request.query.items()))
         headers = {**request.headers, **({"Authorization": login.authorization} if login.authorization else {})}
         try:
             return await session.request(
                 request.method,
                 URL(f"{self._config.server}{request.path}{query}", encoded=True),
-                data=request.body or None,
+                data=_sendable(request.body),
                 headers=headers,
                 timeout=request.timeout,
-                proxy=self._proxy,
+                proxy=None if self._by_socks else self._proxy or None,
                 server_hostname=self._config.tls_server_name or None,
                 # A login is for this server alone.
                 allow_redirects=False,
             )
+        except Interrupted as error:
+            raise self._failed(error.error) from error.error
         except (aiohttp.ClientError, OSError) as error:
-            raise from_exception(error, cluster=self._config.name, server=self._config.server) from error
+            raise self._failed(error) from error
 
-    async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
+    async def _insist(self, answer: aiohttp.ClientResponse, request: _Request) -> None:
+        """Raises what an answer says that is no success, or not Kubernetes'."""
+        name = self._config.name
+        if answer.status < 300 and answer.content_type != "text/html":
+            return
         try:
-            return await answer.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise from_exception(error, cluster=self._config.name, server=self._config.server) from error
+            if answer.status < 300:
+                hint = "a web page came: is a proxy or a login page before it?"
+                raise not_kubernetes(name, server=self._config.server, what=str(request), hint=hint)
+            body = await problem(answer)
+            raise from_answer(answer.status, answer.headers, body=body, cluster=name, what=str(request))
+        finally:
+            answer.close()
 
-    async def _open(self, login: Login) -> aiohttp.ClientSession:
-        """The session for the certificates as they are now; a new one where a file of them has changed."""
-        key = tuple(map(_fingerprint, (login.cert, login.key, self._config.ca)))
-        if self._session is not None and self._session_key == key:
-            return self._session
-        async with self._opening:
-            if self._session is None or self._session_key != key:
-                context = await asyncio.to_thread(ssl_context, self._config, cert=login.cert, key=login.key)
-                await self.close()
-                self._session, self._session_key = self._new_session(context), key
-            return self._session
-
-    def _new_session(self, context: Any) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            ssl=True if context is None else context,
-            limit=0,
-            keepalive_timeout=_IDLE_CONNECTION,
-            socket_factory=_kept_alive,
-        )
-        headers: CIMultiDict[str] = CIMultiDict(
-            {
-                "User-Agent": f"fleetui/{__version__} ({platform.system().lower()}/{platform.machine()})",
-                "Accept-Encoding": "gzip" if self._config.compression else "identity",
-            }
-        )
-        for name, values in self._credentials.fixed_headers.items():
-            for value in values:
-                headers.add(name, value)
-        return aiohttp.ClientSession(
-            connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_READ_BUFFER
-        )
+    def _failed(self, error: Exception) -> ClusterError:
+        return from_exception(error, cluster=self._config.name, server=self._config.server)
 
 
-def retry_delay(method: str, error: ClusterError, *, attempt: int, chance: float) -> float | None:
-    """Seconds until a failed request is asked again; None where it is not.
-
-    Args:
-        attempt: how many attempts were made before the one that failed.
-        chance: from 0 to 1, so that many clients do not come back at once.
-    """
-    if attempt + 1 >= _ATTEMPTS:
-        return None
-    delay = 0.2 * 2**attempt * (0.5 + chance / 2)
-    read = method == "GET"
-    if isinstance(error, OverloadedError):
-        if not read and (error.code != 429 or error.retry_after is None):
-            return None
-        delay = max(delay, error.retry_after or 0.0)
-        return delay if delay <= _LONGEST_WAIT else None
-    return delay if read and was_lost(error) else None
+@lru_cache(64)
+def _encoded(query: tuple[tuple[str, str], ...]) -> str:
+    """As the end of a URL. The writes of a sync all have the same."""
+    return f"?{urlencode(query)}" if query else ""
 
 
-def _fingerprint(pem: Pem) -> object:
-    if not isinstance(pem, Path):
-        return pem
-    try:
-        found = pem.stat()
-    except OSError:
-        return pem
-    return pem, found.st_mtime_ns, found.st_size
+def _sendable(body: bytes) -> bytes | BytesIO | None:
+    """A body as aiohttp wants it: a long one in pieces, so that it does not hold the loop."""
+    return BytesIO(body) if len(body) > 2**20 else body or None
 
 
-def _kept_alive(address: Any) -> socket.socket:
-    """A socket that notices within half a minute that the other side has gone without a word (a VPN that dropped)."""
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
-        if hasattr(socket, name):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made
+def _timeout(*, read: float | None, total: float | None = None) -> aiohttp.ClientTimeout:
+    """`read` seconds without a byte; `connect` counts a proxy in, which may take a connection and say nothing."""
+    connect = _CONNECT_TIMEOUT
+    return aiohttp.ClientTimeout(total=total, connect=2 * connect, sock_connect=connect, sock_read=read)
+
+
+def _is_past(until: float | None, delay: float) -> bool:
+    return until is not None and asyncio.get_running_loop().time() + delay >= until

@@ -14,6 +14,7 @@ from contextlib import suppress
 import aiohttp
 from yarl import URL
 
+from backends.kube.connections import Interrupted
 from backends.kube.context import ContextConfig
 from backends.kube.errors import from_answer, from_exception
 from fleetui.model.errors import UnreachableError
@@ -109,7 +110,11 @@ async def connect(
 
     async def look(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         # aiohttp would follow a redirection with the login, and drop the body of a refusal.
-        answer = await handler(request)
+        try:
+            answer = await handler(request)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            # It would ask a second time, too: what runs a command must not.
+            raise Interrupted(error) from error
         if answer.status != 101:
             raise await _refusal(answer, config)
         answers.append(answer)
@@ -134,6 +139,8 @@ async def connect(
             autoclose=False,
             timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE),
         )
+    except Interrupted as error:
+        raise from_exception(error.error, cluster=config.name, server=config.server) from error.error
     except (aiohttp.ClientError, OSError) as error:
         raise from_exception(error, cluster=config.name, server=config.server) from error
     finally:

@@ -266,6 +266,16 @@ def wait(scope: Scope, app: str, for_sync: bool, for_health: bool, timeout: floa
     return run_wait(scope, app, sync=for_sync or both, health=for_health or both, timeout=timeout)
 
 
+@cli.command()
+@scope_options
+@click.argument("context", required=False, default="")
+def login(scope: Scope, context: str) -> None:
+    """Log in with the context's credential plugin, which may ask here in the terminal."""
+    from fleetui.cli.login import run_login
+
+    run_login(scope, context)
+
+
 @cli.group()
 def engine() -> None:
     """The reconcile engine, without a console."""

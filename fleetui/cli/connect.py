@@ -74,13 +74,19 @@ class Connection:
         from fleetui.config import Paths, load_settings
         from fleetui.fleet.store import LiveStore
 
-        settings = load_settings(Paths.of(os.environ).settings_file)
+        paths = Paths.of(os.environ)
+        settings = load_settings(paths.settings_file)
         kubeconfig, names = chosen_contexts(scope)
         self.scope = scope
+        self._named = settings.namespaces
         self.stores: tuple[LiveStore, ...] = tuple(
             LiveStore(
                 KubeCluster(
-                    kubeconfig.context(name), name=name, protected=settings.protects(name), first_look=first_look
+                    kubeconfig.context_or_problem(name),
+                    name=name,
+                    protected=settings.protects(name),
+                    first_look=first_look,
+                    cache=paths.discovery_folder,
                 )
             )
             for name in names
@@ -102,6 +108,7 @@ class Connection:
             self.repositories,
             read_only=self.scope.read_only,
             namespaces=(self.scope.namespace,),
+            named=self._named,
             protects=protects,
         )
 

@@ -43,7 +43,7 @@ def open_console(scope: Scope) -> None:
     gc.disable()
     from backends.kube import firstlook
 
-    look = firstlook.begin([kubeconfig.context(name) for name in names[: firstlook.MOST]], APPLICATIONS)
+    look = firstlook.begin([kubeconfig.context_or_problem(name) for name in names[: firstlook.MOST]], APPLICATIONS)
 
     async def opening() -> Opened:
         import asyncio

@@ -59,7 +59,7 @@ def _started(folder: Path, clusters: int, apps: int | None, seed: int) -> DemoFl
 
 
 def _demo_scope(scope: Scope, fleet: DemoFleet) -> Scope:
-    return replace(scope, kubeconfig=fleet.kubeconfig, contexts=(), all_contexts=True)
+    return replace(scope, kubeconfig=fleet.kubeconfig, contexts=tuple(fleet.plan.clusters), all_contexts=False)
 
 
 def _serve(fleet: DemoFleet, scope: Scope) -> None:

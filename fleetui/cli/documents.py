@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleetui.fleet.views import AppDiff, HistoryRow, ObjectEvent, Tree, TreeNode
+from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Tree, TreeNode
 from fleetui.model.app import App
 from fleetui.model.change import Change, Commit
 from fleetui.model.objects import ObjectRef
@@ -87,8 +87,8 @@ def _operation(value: App) -> Document | None:
     }
 
 
-def cluster(value: ClusterStatus, apps: int) -> Document:
-    """One cluster."""
+def cluster(value: ClusterStatus, apps: int, narrowed: Narrowed | None = None) -> Document:
+    """One cluster; `latency` in seconds, null where it is not known, `namespaces` null where all are shown."""
     return {
         "name": value.name,
         "state": value.state.value,
@@ -97,6 +97,9 @@ def cluster(value: ClusterStatus, apps: int) -> Document:
         "server": value.server,
         "version": value.version,
         "protected": value.protected,
+        "insecure": value.insecure,
+        "latency": None if value.latency is None else round(value.latency, 4),
+        "namespaces": None if narrowed is None else list(narrowed.namespaces),
         "apps": apps,
     }
 
@@ -116,6 +119,7 @@ def _node(node: TreeNode) -> Document:
         "info": node.info,
         "hook": node.hook,
         "requiresPruning": node.requires_pruning,
+        "forbidden": node.forbidden,
         "createdAt": _time(node.created_at),
     }
 
@@ -126,6 +130,7 @@ def diff(value: AppDiff) -> Document:
         "app": str(value.key),
         "revision": value.revision,
         "commit": _commit(value.commit),
+        "notes": list(value.notes),
         "objects": [
             {
                 **ref(one.ref),

@@ -167,7 +167,7 @@ def run_exec(
     _confirm(here, yes)
 
     async def work() -> int:
-        async with here.access().exec(here.cluster, here.target, command, tty=tty, stdin=stdin) as session:
+        async with here.access().exec(here.cluster.urgent, here.target, command, tty=tty, stdin=stdin) as session:
             return await _talk(session, terminal, stdin=stdin)
 
     with LocalTerminal(raw=tty) as terminal:
@@ -245,7 +245,7 @@ def run_port_forward(scope: Scope, text: str, ports: Sequence[str], *, address: 
         servers: list[asyncio.Server] = []
         try:
             for local, remote in pairs:
-                connect = await access.forward(here.cluster, here.target, remote)
+                connect = await access.forward(here.cluster.urgent, here.target, remote)
                 servers.append(await _listen(address, local, connect, f"{here.target} {remote}"))
                 bound = servers[-1].sockets[0].getsockname()[1]
                 click.echo(f"Forwarding from {address}:{bound} to port {remote} of {here.target}")

@@ -36,13 +36,22 @@ async def loaded_app(fleet: LiveFleet, text: str, scope: Scope) -> AppKey:
     try:
         return find_app(fleet.apps, text, namespace=scope.namespace)
     except Exception:
+        _tell_narrowed(fleet)
         problems = fleet.problems
         if problems:
             raise ClusterError("; ".join(problems.values())) from None
         raise
 
 
+def _tell_narrowed(fleet: LiveFleet) -> None:
+    """Says on stderr of which clusters some namespaces alone are shown, and why; that is no failure."""
+    for name, narrowed in fleet.narrowed.items():
+        if narrowed.namespaces:
+            say(f"fleetui: {name}: {narrowed.words}: {narrowed.refusal}")
+
+
 def _tell_problems(fleet: LiveFleet) -> ExitCode:
+    _tell_narrowed(fleet)
     for problem in fleet.problems.values():
         say(f"fleetui: {problem}")
     return ExitCode.FAILED if fleet.problems else ExitCode.OK
@@ -110,13 +119,13 @@ def show_clusters(scope: Scope, output: str) -> int:
     async def work(fleet: LiveFleet) -> int:
         await loaded(fleet)
         await fleet.versions()
-        counts = tables.count_by_hub(fleet.apps.values())
+        counts, narrowed = tables.count_by_hub(fleet.apps.values()), fleet.narrowed
         emit_rows(
             sorted(fleet.clusters.values(), key=lambda status: status.name),
             output,
-            document=lambda status: documents.cluster(status, counts.get(status.name, 0)),
+            document=lambda status: documents.cluster(status, counts.get(status.name, 0), narrowed.get(status.name)),
             name=lambda status: status.name,
-            table=tables.clusters(counts, now=time.time()),
+            table=tables.clusters(counts, narrowed, now=time.time()),
             empty="No clusters.",
         )
         return ExitCode.OK
@@ -151,6 +160,8 @@ def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
             emit(tables.diff(found))
         else:
             emit(documents.diff(found), output)
+        for note in found.notes:
+            say(f"fleetui: {note}")
         return ExitCode.DIFFERS if any(one.differs for one in found.objects) else ExitCode.OK
 
     return with_fleet(scope_of(scope, text), work)

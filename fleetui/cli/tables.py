@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
-from fleetui.fleet.views import AppDiff, HistoryRow, ObjectEvent, Tree
+from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Tree
 from fleetui.model.app import App
 from fleetui.model.change import ChangeKind, ObjectDiff
+from fleetui.model.objects import ClusterName
 from fleetui.model.status import PROBLEM_ORDER, ClusterStatus, SyncStatus
 from fleetui.model.times import age
 
@@ -59,15 +60,25 @@ def count_by_hub(everything: Iterable[App]) -> Mapping[str, int]:
     return Counter(app.key.hub for app in everything)
 
 
-def clusters(counts: Mapping[str, int], *, now: float) -> Callable[[Sequence[ClusterStatus]], str]:
+def clusters(
+    counts: Mapping[str, int], narrowed: Mapping[ClusterName, Narrowed], *, now: float
+) -> Callable[[Sequence[ClusterStatus]], str]:
     """`get clusters`."""
-    titles = ("NAME", "STATE", "SINCE", "APPS", "VERSION", "SERVER", "MESSAGE")
+    titles = ("NAME", "STATE", "SINCE", "APPS", "VERSION", "LATENCY", "SERVER", "MESSAGE")
 
     def row(status: ClusterStatus) -> list[str]:
         since, count = _age(status.since, now), str(counts.get(status.name, 0))
-        return [status.name, status.state.value, since, count, status.version, status.server, status.message]
+        part = narrowed.get(status.name)
+        server = f"{status.server} (insecure)" if status.insecure else status.server
+        message = status.message or (part.words if part is not None else "")
+        return [status.name, status.state.value, since, count, status.version, latency(status), server, message]
 
     return lambda rows: aligned(titles, [row(status) for status in rows])
+
+
+def latency(status: ClusterStatus) -> str:
+    """How long a cluster takes to answer, in milliseconds."""
+    return "" if status.latency is None else f"{max(1, round(status.latency * 1000))}ms"
 
 
 def tree(value: Tree) -> str:

@@ -34,6 +34,29 @@ class Fleet(Protocol):
         most ten a second."""
         ...
 
+    async def login(self, cluster: ClusterName) -> None:
+        """Logs in to a cluster anew; the terminal must be free, because some login plugins ask there.
+
+        Raises:
+            MissingError: the fleet has no such cluster.
+            RefusedError: another login is going on, or this cluster's has nothing that could be renewed.
+            UnauthorizedError: no login could be had.
+        """
+        ...
+
+    async def retry(self, cluster: ClusterName) -> None:
+        """Asks a cluster that does not answer now, and looks again at what may be seen of it.
+
+        Raises:
+            MissingError: the fleet has no such cluster.
+        """
+        ...
+
+    async def greet(self) -> None:
+        """Makes one small request to each cluster that answers, so that its latency is known; none of them is awaited
+        that does not."""
+        ...
+
     async def loaded(self) -> None:
         """Returns when every cluster has either listed its applications or failed to."""
         ...

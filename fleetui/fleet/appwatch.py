@@ -1,7 +1,8 @@
 """The applications of one cluster in one dialect: watched as soon as the cluster serves them.
 
 Owns: `AppWatch`. Called by `fleetui.fleet.fleet`, one for each cluster and dialect. It says whether the cluster is
-still loading and what keeps it from showing applications; the objects themselves come through the store.
+still loading and what keeps it from showing applications; the objects themselves come through the store. Where the
+user may see some namespaces alone, these are watched (`fleetui.fleet.reach`), and looked at again now and then.
 """
 
 from __future__ import annotations
@@ -9,16 +10,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from fleetui.engine.clock import Clock, Timer
 from fleetui.fleet.store import LiveStore
-from fleetui.model.errors import ClusterError, NotFoundError, UnauthorizedError, UnreachableError
-from fleetui.model.objects import ApiResource
+from fleetui.fleet.views import Narrowed
+from fleetui.model.errors import ClusterError, ForbiddenError, NotFoundError, UnauthorizedError, UnreachableError
+from fleetui.model.objects import ApiResource, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.ports import Dialect, Subscription
 
+if TYPE_CHECKING:
+    from fleetui.fleet.reach import Reach, Reached
+
 FIRST_LOOK, LAST_LOOK = 1.0, 10.0
 """Seconds between two looks for a definition that is not served: first, and at most. A look is two small requests."""
+RECHECK = 60.0
+"""Seconds until it is asked again what may be seen where not all of it may: permissions can't be watched."""
+_EACH = 6.0
+"""Seconds more for each namespace that is asked about, beyond ten of them."""
+_TELLING = {ClusterState.LIVE, ClusterState.CONNECTING, ClusterState.FORBIDDEN}
+"""The states in which the watch itself says how it fares."""
 
 
 class AppWatch:
@@ -28,8 +40,9 @@ class AppWatch:
         store: the cluster.
         dialect: whose objects.
         namespaces: where to look; an empty string stands for all of them.
-        clock: for the looks after a definition.
-        changed: called when `loading` or `problem` became another.
+        reach: makes what finds out where a user may look who may not look there.
+        clock: for the looks after a definition, and at permissions.
+        changed: called when `loading`, `problem` or `narrowed` became another.
     """
 
     def __init__(
@@ -38,6 +51,7 @@ class AppWatch:
         dialect: Dialect,
         *,
         namespaces: Sequence[str],
+        reach: Callable[[], Reach],
         clock: Clock,
         changed: Callable[[], None],
     ) -> None:
@@ -45,18 +59,24 @@ class AppWatch:
         self.dialect = dialect
         self.loading = True
         self.problem = ""
-        self._namespaces = namespaces
+        self.narrowed: Narrowed | None = None
+        self._namespaces = tuple(namespaces)
+        self._make_reach = reach
+        self._reach: Reach | None = None
         self._clock = clock
         self._changed = changed
         self._resource = dialect.app_resource
         self._waiting = set(namespaces)
         self._listed = False
         self._errors: dict[str, str] = {}
-        self._wants: list[Subscription] = []
+        self._wants: dict[str, Subscription] = {}
         self._subscriptions = [store.on_watch(self._watch_told), store.api.on_status(self._status_told)]
         self._look: asyncio.Task[None] | None = None
+        self._review: asyncio.Task[None] | None = None
         self._timer: Timer | None = None
+        self._recheck: Timer | None = None
         self._pause = FIRST_LOOK
+        self._denials: dict[str, str] = {}
 
     @property
     def resource(self) -> ApiResource | None:
@@ -69,25 +89,53 @@ class AppWatch:
         else:
             self._begin_look()
 
+    def retry(self) -> None:
+        """Looks again now at what could not be had: a person asks for it, or there is a new login."""
+        if self._reach is not None and self.narrowed is not None:
+            self._reach.forget()
+            self._begin_review()
+        elif self._timer is not None:
+            self._begin_look()
+
     async def close(self) -> None:
-        for subscription in (*self._subscriptions, *self._wants):
+        for subscription in (*self._subscriptions, *self._wants.values()):
             subscription.close()
         self._stop_timer()
-        look, self._look = self._look, None
-        if look is not None:
-            look.cancel()
-            await asyncio.gather(look, return_exceptions=True)
+        if self._recheck is not None:
+            self._recheck.cancel()
+        tasks = [task for task in (self._look, self._review) if task is not None]
+        self._look = self._review = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- what the watch says ----------------------------------------------------------------------------------------
 
     def _want(self, resource: ApiResource) -> None:
         self._resource = resource
-        self._waiting = set(self._namespaces)
         self._errors.clear()
-        self._wants = [self.store.want(resource, namespace) for namespace in self._namespaces]
+        self._watch(self._namespaces if self.narrowed is None else self.narrowed.namespaces)
+
+    def _watch(self, namespaces: Sequence[str]) -> None:
+        """Watches these namespaces and no others; what one watch leaves another takes over."""
+        resource = self._resource
+        assert resource is not None
+        new = [namespace for namespace in namespaces if namespace not in self._wants]
+        old = [namespace for namespace in self._wants if namespace not in namespaces]
+        self._wants.update((namespace, self.store.want(resource, namespace)) for namespace in new)
+        # Of a watch that others have had before nothing is told anew.
+        unlisted = (each for each in new if not self.store.knows(ObjectRef(*resource.group_kind, each, "")))
+        self._waiting = self._waiting.intersection(namespaces).union(unlisted)
+        for namespace in old:
+            self._wants.pop(namespace).close()
+            self._errors.pop(namespace, None)
 
     def _watch_told(self, resource: ApiResource, namespace: str, error: Exception | None) -> None:
-        if resource.group_kind != self.dialect.app_kind or namespace not in self._namespaces or not self._wants:
+        if resource.group_kind != self.dialect.app_kind or namespace not in self._wants:
+            return
+        if isinstance(error, ForbiddenError):
+            self._errors[namespace] = self._denials[namespace] = error.message
+            self._forbidden()
             return
         self._waiting.discard(namespace)
         # A server that starts again may answer 404 for a moment: what was listed once stays, and the watch goes on.
@@ -101,7 +149,10 @@ class AppWatch:
         # That the whole server does not answer, or not us, is said by the cluster's state.
         if error is not None and not isinstance(error, UnreachableError | UnauthorizedError):
             self._errors[namespace] = str(error)
-        self._tell(loading=self.loading and bool(self._waiting), problem=next(iter(self._errors.values()), ""))
+        self._tell(loading=self.loading and bool(self._waiting), problem=self._first_error())
+
+    def _first_error(self) -> str:
+        return next(iter(self._errors.values()), "")
 
     def _learn(self) -> None:
         """Asks what the server serves, behind the first rows: trees need it, and the version is shown."""
@@ -114,9 +165,9 @@ class AppWatch:
             await self.store.api.discover()
 
     def _not_served(self, resource: ApiResource) -> None:
-        for want in self._wants:
+        for want in self._wants.values():
             want.close()
-        self._wants = []
+        self._wants = {}
         self._tell(
             loading=False,
             problem=f"no {resource.full_name} definition here; fleetui bootstrap puts it there",
@@ -126,8 +177,52 @@ class AppWatch:
     def _status_told(self, status: ClusterStatus) -> None:
         if status.state is ClusterState.LIVE and self._timer is not None:
             self._begin_look()
-        elif status.state not in {ClusterState.LIVE, ClusterState.CONNECTING} and self.loading:
+        elif status.state not in _TELLING and self.loading:
             self._tell(loading=False, problem=self.problem)
+
+    # --- what may be seen -------------------------------------------------------------------------------------------
+
+    def _forbidden(self) -> None:
+        """A list or watch was answered with 403, whatever was known of the permissions until now."""
+        if self._reach is None:
+            self._reach = self._make_reach()
+        self._reach.forget_answers()
+        self._begin_review()
+
+    def _begin_review(self) -> None:
+        if self._review is None or self._review.done():
+            name = f"review what may be seen of {self.store.api.name}"
+            self._review = asyncio.get_running_loop().create_task(self._review_once(), name=name)
+
+    async def _review_once(self) -> None:
+        if self._recheck is not None:
+            self._recheck.cancel()
+        reach, resource = self._reach, self._resource
+        if reach is None or resource is None:
+            return
+        found = await reach.find(resource)
+        if self._resource is resource and (self._wants or self.narrowed is not None):
+            self._take(found)
+
+    def _take(self, found: Reached) -> None:
+        pause = max(RECHECK, _EACH * found.asked)
+        self._recheck = self._clock.call_later(pause, self._begin_review) if found.denied else None
+        self._watch(found.namespaces)
+        # One that is tried in spite of a 403 is told as it is; its watch goes on trying.
+        self._waiting -= self._errors.keys()
+        narrowed = None
+        if found.denied:
+            from fleetui.fleet.refusal import missing
+
+            told, advice = missing(found.denied)
+            # The server's own words name the user.
+            told = self._denials.get(found.denied[0].namespace, told)
+            narrowed = Narrowed(found.namespaces, f"{told} ({advice})")
+        problem = narrowed.refusal if narrowed is not None and not narrowed.namespaces else self._first_error()
+        loading = self.loading and bool(self._waiting)
+        changed = narrowed != self.narrowed
+        self.narrowed = narrowed
+        self._tell(loading=loading, problem=problem, changed=changed)
 
     # --- looking for the definition ---------------------------------------------------------------------------------
 
@@ -167,7 +262,7 @@ class AppWatch:
             self._timer.cancel()
             self._timer = None
 
-    def _tell(self, *, loading: bool, problem: str) -> None:
-        if (loading, problem) != (self.loading, self.problem):
+    def _tell(self, *, loading: bool, problem: str, changed: bool = False) -> None:
+        if changed or (loading, problem) != (self.loading, self.problem):
             self.loading, self.problem = loading, problem
             self._changed()

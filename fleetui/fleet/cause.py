@@ -18,12 +18,12 @@ def cause_of(tree: Tree) -> str:
     """The trouble at the top and what lies at its bottom: ``Deployment api: 0/3 ready. Pod api-x: Back-off pulling …``.
 
     The managed object that is worst comes first, and below it the deepest object that is as bad; empty where nothing
-    below the application is in trouble. Where the bottom is known, the top says its count alone: the line is short,
-    and what matters is at its end.
+    below the application is in trouble, as far as it may be seen. Where the bottom is known, the top says its count
+    alone: the line is short, and what matters is at its end.
     """
     tops = [index for index, node in enumerate(tree.nodes) if node.depth == 1 and _trouble(node)]
     if not tops:
-        return ""
+        return _hidden(tree)
     first = min(tops, key=lambda index: _rank(tree.nodes[index]))
     top = tree.nodes[first]
     below = [node for node in _below(tree.nodes, first) if _trouble(node)]
@@ -34,6 +34,15 @@ def cause_of(tree: Tree) -> str:
         told = [f"{top.ref.kind} {top.ref.name}: {top.info}" if top.info else _words(top), _words(culprit)]
     more = f" And {len(tops) - 1} more." if len(tops) > 1 else ""
     return ". ".join(told) + "." + more
+
+
+def _hidden(tree: Tree) -> str:
+    """That the trouble may lie in what the user may not read."""
+    hidden = [node for node in tree.nodes if node.forbidden and node.health is not None]
+    if not hidden:
+        return ""
+    count = f"{len(hidden)} of its objects" if len(hidden) > 1 else f"{hidden[0].ref.kind} {hidden[0].ref.name}"
+    return f"{count} may not be read, and what is behind it may lie there."
 
 
 def _below(nodes: Sequence[TreeNode], index: int) -> list[TreeNode]:

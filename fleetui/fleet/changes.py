@@ -40,6 +40,7 @@ def merge(changes: Iterable[ChangeSet]) -> ChangeSet:
         trees=frozenset(trees),
         loading=newest.loading,
         problems=newest.problems,
+        narrowed=newest.narrowed,
     )
 
 

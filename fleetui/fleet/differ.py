@@ -7,7 +7,7 @@ and the planner. The comparison itself is `fleetui.diff`'s; what is desired is `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fleetui.diff.fields import managed_fields_of
@@ -28,7 +28,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import AppDiff
 from fleetui.model.change import Blame, Change, ObjectDiff
-from fleetui.model.errors import ClusterError, MissingError, NotFoundError
+from fleetui.model.errors import ClusterError, ForbiddenError, MissingError, NotFoundError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.model.text import sanitize, sanitize_all
 from fleetui.ports import Repositories
@@ -114,9 +114,17 @@ class _Comparison:
 
     async def all(self) -> list[ObjectDiff]:
         targets = self._desired.targets
-        compared = await asyncio.gather(*(self._target(target) for target in targets.objects))
-        extra = await asyncio.gather(*(self._extra(ref) for ref in sorted(self._not_desired())))
-        return [*compared, *(each for each in extra if each is not None)]
+        compared = await asyncio.gather(*(self._seen(each.ref, self._target(each)) for each in targets.objects))
+        extra = await asyncio.gather(*(self._seen(ref, self._extra(ref)) for ref in sorted(self._not_desired())))
+        return [each for each in (*compared, *extra) if each is not None]
+
+    async def _seen(self, ref: ObjectRef, comparing: Coroutine[Any, Any, ObjectDiff | None]) -> ObjectDiff | None:
+        """An object that the user may not read is left out, and said to be; the others are compared all the same."""
+        try:
+            return await comparing
+        except ForbiddenError as error:
+            self.notes.append(f"{ref} is not compared, because you may not read it: {error}")
+            return None
 
     async def one(self, ref: ObjectRef) -> ObjectDiff:
         target = self._desired.targets.by_ref.get(ref)
@@ -153,7 +161,7 @@ class _Comparison:
         if resource is None or (marked and not _is_applied_by_engine(live)):
             return merge(target.obj, live)
         try:
-            return await self._subject.place.api.apply(
+            return await self._subject.place.api.urgent.apply(
                 resource, target.obj, field_manager=FIELD_MANAGER, force=True, dry_run=True
             )
         except ClusterError as error:
@@ -200,7 +208,7 @@ async def live_of(store: LiveStore, ref: ObjectRef, discovery: Discovery) -> Obj
     if resource is None:
         return None
     try:
-        return await store.api.get(resource, ref.name, ref.namespace)
+        return await store.api.urgent.get(resource, ref.name, ref.namespace)
     except NotFoundError:
         return None
 

@@ -55,7 +55,7 @@ class Dispatcher:
             ClusterError: the API server did not do it.
         """
         try:
-            written = await self._write(action, api=api, dialect=dialect, resource=resource)
+            written = await self._write(action, api=api.urgent, dialect=dialect, resource=resource)
         except FleetError as error:
             self._record(action, app, ending=_ending(error), message=str(error))
             raise
@@ -71,7 +71,9 @@ class Dispatcher:
         if self.read_only:
             return ("this console is read-only (--read-only)",)
         key = action.app
-        may = await self._permissions.may(api, "patch", resource=resource, namespace=key.namespace, name=key.name)
+        may = await self._permissions.may(
+            api.urgent, "patch", resource=resource, namespace=key.namespace, name=key.name
+        )
         if may.allowed is not False:
             return ()
         because = f": {may.reason}" if may.reason else ""
@@ -88,6 +90,7 @@ class Dispatcher:
         try:
             return await api.patch(resource, key.name, key.namespace, body, kind=kind, field_manager=FIELD_MANAGER)
         except ForbiddenError as error:
+            self._permissions.forget(api.name)  # whatever it said before
             raise RefusedError(str(error)) from error
         except InvalidError as error:
             # A JSON patch whose test fails is answered with 422, and with no word on which part failed.

@@ -18,29 +18,31 @@ import msgspec
 
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.tracking import instance_name
-from fleetui.fleet.appwatch import AppWatch
 from fleetui.fleet.changes import Publisher
+from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
+from fleetui.fleet.kept import KeptTree
 from fleetui.fleet.places import place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
-from fleetui.fleet.subscription import Once
-from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, ObjectEvent, Outcome, Plan, Tree
+from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, ObjectEvent, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
-from fleetui.model.errors import FleetError, MissingError
+from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Dialect, Repositories, Subscription
+from fleetui.ports import Cluster, Dialect, Repositories, Subscription
 
 if TYPE_CHECKING:
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.differ import Differ
     from fleetui.fleet.dispatch import Dispatcher
+    from fleetui.fleet.permissions import Permissions
     from fleetui.fleet.planner import Planner
-    from fleetui.fleet.trees import TreeWatch
 
 SEEN_WITHIN = 3.0
 """Seconds that `execute` waits, at most, until the watch has brought what it wrote."""
+GREETED_WITHIN = 2.0
+"""Seconds that a greeted cluster has to answer before the next one's turn comes."""
 
 
 class LiveFleet:
@@ -53,6 +55,7 @@ class LiveFleet:
         audit: where actions are recorded; by default the file in the user's state folder.
         read_only: refuse every action.
         namespaces: where applications are looked for; an empty string stands for all.
+        named: namespaces to look into where not all may be listed, besides the context's own.
         protects: which clusters want their name typed before an action, besides those whose status says so.
         clock: the time.
     """
@@ -66,6 +69,7 @@ class LiveFleet:
         audit: Audit | None = None,
         read_only: bool = False,
         namespaces: Sequence[str] = ("",),
+        named: Sequence[str] = (),
         protects: Callable[[str], bool] = lambda cluster: False,
         clock: Clock | None = None,
     ) -> None:
@@ -82,13 +86,17 @@ class LiveFleet:
         self._protects = protects
         self._publisher = Publisher(clock, stamp=self._as_of_now)
         self._apps: dict[AppKey, App] = {}
+        self._coverage = Coverage(
+            clusters,
+            dialects,
+            namespaces=self._namespaces,
+            named=named,
+            permissions=lambda: self._permissions,
+            clock=clock,
+            changed=self._coverage_changed,
+        )
         self._clusters = {name: self._shown(store.api.status) for name, store in self._stores.items()}
-        self._watches = [
-            AppWatch(store, dialect, namespaces=self._namespaces, clock=clock, changed=self._loading_changed)
-            for store in clusters
-            for dialect in dialects
-        ]
-        self._trees: dict[AppKey, _Kept] = {}
+        self._trees: dict[AppKey, KeptTree] = {}
         self._loaded_waiters: list[asyncio.Future[None]] = []
         self._seen_waiters: list[tuple[AppKey, str, asyncio.Future[None]]] = []
         self._subscriptions: list[Subscription] = []
@@ -102,8 +110,7 @@ class LiveFleet:
             self._subscriptions.append(store.subscribe(self._listener(store.api.name)))
             self._subscriptions.append(store.api.on_status(self._status_changed))
             self._status_changed(store.api.status)
-        for watch in self._watches:
-            watch.start()
+        self._coverage.start()
 
     async def close(self) -> None:
         """Ends what `start` began; the clusters and repositories stay open, they are their makers'."""
@@ -113,8 +120,7 @@ class LiveFleet:
         for kept in self._trees.values():
             kept.drop()
         self._trees.clear()
-        for watch in self._watches:
-            await watch.close()
+        await self._coverage.close()
         for subscription in self._subscriptions:
             subscription.close()
         self._subscriptions.clear()
@@ -138,20 +144,39 @@ class LiveFleet:
     def problems(self) -> dict[ClusterName, str]:
         """Why a cluster shows no applications or old ones, in a sentence that begins with its name."""
         away = {name: status.message for name, status in self._clusters.items() if _is_away(status)}
-        return {name: f"{name}: {problem}" for name, problem in (away | self._problems()).items()}
+        return {name: f"{name}: {problem}" for name, problem in (away | self._coverage.problems).items()}
+
+    @property
+    def narrowed(self) -> dict[ClusterName, Narrowed]:
+        """The clusters of which some namespaces alone are shown."""
+        return self._coverage.narrowed
 
     async def versions(self) -> None:
         """Returns when every cluster that answers has said its version (`ClusterStatus.version`)."""
-        live = [store.api for store in self._stores.values() if store.api.status.state is ClusterState.LIVE]
-        await asyncio.gather(*(api.discover() for api in live), return_exceptions=True)
+        await asyncio.gather(*(api.discover() for api in self._live()), return_exceptions=True)
+
+    async def greet(self) -> None:
+        for api in self._live():  # one after the other: side by side they would wait for each other here
+            with suppress(ClusterError, TimeoutError):
+                await asyncio.wait_for(api.greet(), GREETED_WITHIN)
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
         listener(self._as_of_now(ChangeSet(apps=dict(self._apps), clusters=dict(self._clusters))))
         return subscription
 
+    async def login(self, cluster: ClusterName) -> None:
+        store = self._store(cluster)
+        await store.api.login()
+        self._look_again(store)
+
+    async def retry(self, cluster: ClusterName) -> None:
+        store = self._store(cluster)
+        store.api.retry()
+        self._look_again(store)
+
     async def loaded(self) -> None:
-        if self._loading():
+        if self._coverage.loading:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._loaded_waiters.append(waiter)
             await waiter
@@ -159,7 +184,7 @@ class LiveFleet:
     # --- questions --------------------------------------------------------------------------------------------------
 
     def watch_tree(self, key: AppKey) -> Subscription:
-        kept = self._trees.setdefault(key, _Kept())
+        kept = self._trees.setdefault(key, KeptTree())
         if kept.is_free and key in self._apps:
             # Begun here, so that its objects are on their way before anybody asks for the tree.
             task = asyncio.get_running_loop().create_task(self._begin_tree(key), name=f"tree of {key}")
@@ -174,10 +199,15 @@ class LiveFleet:
 
         if isinstance(place, str):
             return without_cluster(app, place)
+
+        def watching(touched: Callable[[], None]) -> TreeWatch:
+            return TreeWatch(place, touched, permissions=self._permissions, clock=self._clock)
+
         kept = self._trees.get(key)
         if kept is not None:
-            return await kept.watch(place, lambda: self._tree_touched(key)).tree(app, tracking=_tracking(key))
-        watch = TreeWatch(place, lambda: None)
+            watch = kept.watch(place, lambda: watching(lambda: self._tree_touched(key)))
+            return await watch.tree(app, tracking=_tracking(key))
+        watch = watching(lambda: None)
         try:
             return await watch.tree(app, tracking=_tracking(key))
         finally:
@@ -192,9 +222,8 @@ class LiveFleet:
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         from fleetui.fleet.events import events_of_tree
 
-        return await events_of_tree(
-            await self.tree(key), {name: store.api for name, store in self._stores.items()}, ref
-        )
+        apis = {name: store.api.urgent for name, store in self._stores.items()}
+        return await events_of_tree(await self.tree(key), apis, ref)
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         return await self._differ.manifest(self._subject(key), ref)
@@ -204,6 +233,9 @@ class LiveFleet:
 
     async def execute(self, action: Action) -> Outcome:
         subject = self._subject(action.app)
+        if action.hard:
+            for store in subject.clusters:
+                self._permissions.forget(store.api.name)
         outcome, written = await self._dispatcher.execute(
             action, subject.app, api=subject.hub.api, dialect=subject.dialect, resource=await subject.app_resource()
         )
@@ -241,9 +273,16 @@ class LiveFleet:
             self._clusters[shown.name] = shown
             self._publisher.publish(ChangeSet(clusters={shown.name: shown}))
 
-    def _loading_changed(self) -> None:
+    def _coverage_changed(self, store: LiveStore, dialect: Dialect) -> None:
+        narrowed = self._coverage.narrowed_in(store.api.name, dialect)
+        if narrowed is not None and narrowed.namespaces:  # where nothing may be seen, what was known stays, as old
+            mine = [key for key in self._apps if (key.hub, key.dialect) == (store.api.name, dialect.name)]
+            for key in mine:
+                if key.namespace not in narrowed.namespaces:
+                    self._app_gone(key)
+        self._status_changed(store.api.status)
         self._publisher.publish(ChangeSet())
-        if not self._loading():
+        if not self._coverage.loading:
             waiters, self._loaded_waiters = self._loaded_waiters, []
             for waiter in waiters:
                 if not waiter.done():
@@ -257,13 +296,18 @@ class LiveFleet:
     # What follows takes 0.06 s to import in all: not before the first rows.
 
     @cached_property
+    def _permissions(self) -> Permissions:
+        from fleetui.fleet.permissions import Permissions
+
+        return Permissions(self._clock)
+
+    @cached_property
     def _dispatcher(self) -> Dispatcher:
         from fleetui.fleet.audit import default_audit
         from fleetui.fleet.dispatch import Dispatcher
-        from fleetui.fleet.permissions import Permissions
 
         audit = self._audit or default_audit(self._clock.now)
-        return Dispatcher(Permissions(self._clock), audit, self._clock, read_only=self._read_only)
+        return Dispatcher(self._permissions, audit, self._clock, read_only=self._read_only)
 
     @cached_property
     def _differ(self) -> Differ:
@@ -276,6 +320,20 @@ class LiveFleet:
         from fleetui.fleet.planner import Planner
 
         return Planner(self._differ, self._dispatcher, self._commits, protects=self._is_protected)
+
+    def _store(self, cluster: ClusterName) -> LiveStore:
+        store = self._stores.get(cluster)
+        if store is None:
+            raise MissingError(f"the fleet has no cluster {cluster}")
+        return store
+
+    def _live(self) -> list[Cluster]:
+        """The clusters that answer."""
+        return [store.api for store in self._stores.values() if store.api.status.state is ClusterState.LIVE]
+
+    def _look_again(self, store: LiveStore) -> None:
+        self._permissions.forget(store.api.name)
+        self._coverage.retry(store.api.name)
 
     def _app(self, key: AppKey) -> App:
         app = self._apps.get(key)
@@ -291,8 +349,12 @@ class LiveFleet:
         return place_of(app, self._stores)
 
     def _shown(self, status: ClusterStatus) -> ClusterStatus:
-        protected = status.protected or self._protects(status.name)
-        return msgspec.structs.replace(status, protected=protected)
+        shown = msgspec.structs.replace(status, protected=status.protected or self._protects(status.name))
+        refusal = self._coverage.refusal(status.name)
+        if refusal and status.state is ClusterState.LIVE:
+            # Nothing of it is watched, so that the link itself has nothing to complain of.
+            shown = msgspec.structs.replace(shown, state=ClusterState.FORBIDDEN, message=refusal)
+        return shown
 
     def _is_protected(self, cluster: ClusterName) -> bool:
         return self._clusters[cluster].protected
@@ -304,27 +366,16 @@ class LiveFleet:
         with suppress(FleetError):  # whoever asks for the tree hears of it
             await self.tree(key)
 
-    def _drop_tree(self, key: AppKey, kept: _Kept) -> None:
+    def _drop_tree(self, key: AppKey, kept: KeptTree) -> None:
         if kept.is_free and self._trees.get(key) is kept:
             del self._trees[key]
             kept.drop()
 
-    def _loading(self) -> frozenset[ClusterName]:
-        return frozenset(watch.store.api.name for watch in self._watches if watch.loading)
-
-    def _problems(self) -> dict[ClusterName, str]:
-        # A cluster that shows applications in one dialect has no problem with the others.
-        problems: dict[ClusterName, str] = {}
-        fine: set[ClusterName] = set()
-        for watch in self._watches:
-            if watch.problem:
-                problems.setdefault(watch.store.api.name, watch.problem)
-            else:
-                fine.add(watch.store.api.name)
-        return {name: problem for name, problem in problems.items() if name not in fine}
-
     def _as_of_now(self, change: ChangeSet) -> ChangeSet:
-        return msgspec.structs.replace(change, loading=self._loading(), problems=self._problems())
+        coverage = self._coverage
+        return msgspec.structs.replace(
+            change, loading=coverage.loading, problems=coverage.problems, narrowed=coverage.narrowed
+        )
 
     async def _seen(self, key: AppKey, version: str) -> None:
         """Returns when the picture shows what was written (or something newer), so that whoever follows the operation
@@ -353,40 +404,6 @@ class _Listener:
 
     def __call__(self, obj: StoredObject, *, deleted: bool) -> None:
         self._told(self._hub, obj, deleted)
-
-
-class _Kept:
-    """A tree that somebody looks at: its watch, made when it is first asked for."""
-
-    def __init__(self) -> None:
-        self._takers = 0
-        self._watch: TreeWatch | None = None
-
-    @property
-    def is_free(self) -> bool:
-        return self._takers == 0
-
-    def taken(self, freed: Callable[[], None]) -> Subscription:
-        self._takers += 1
-
-        def release() -> None:
-            self._takers -= 1
-            freed()
-
-        return Once(release)
-
-    def watch(self, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
-        if self._watch is None or self._watch.store is not place:
-            from fleetui.fleet.trees import TreeWatch
-
-            self.drop()
-            self._watch = TreeWatch(place, touched)
-        return self._watch
-
-    def drop(self) -> None:
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.close()
 
 
 def _tracking(key: AppKey) -> str:

@@ -52,6 +52,8 @@ _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 _DEEPEST = 30
 _REVISION = "deployment.kubernetes.io/revision"
 _OLD = "(old, 0 pods)"
+FORBIDDEN = "forbidden"
+"""What stands behind the name of an object that the user may not see."""
 
 
 class Objects(Protocol):
@@ -69,6 +71,17 @@ class Facts(msgspec.Struct, frozen=True):
     info: str = ""
     endpoints: int = 0
     idle: bool = False
+    forbidden: bool = False
+
+
+class Blind(Protocol):
+    """What the user may not see: says why, in a sentence, of a kind in a namespace; nothing where it may be seen."""
+
+    def __call__(self, kind: GroupKind, namespace: str) -> str: ...
+
+
+def _sees_all(kind: GroupKind, namespace: str) -> str:
+    return ""
 
 
 def child_kinds(kinds: Iterable[GroupKind]) -> frozenset[GroupKind]:
@@ -102,6 +115,7 @@ def build(
     objects: Objects,
     facts: Callable[[StoredObject], Facts] = facts_of,
     unseen: Container[GroupKind] = frozenset(),
+    blind: Blind = _sees_all,
     problem: str = "",
 ) -> Tree:
     """The tree of `app` as `objects` has it.
@@ -112,9 +126,10 @@ def build(
         objects: the watched objects of that cluster.
         facts: `facts_of`, or a memo of it.
         unseen: kinds that could not be listed: an absent object of such a kind is Unknown, not Missing.
+        blind: what may not be listed: an absent object of such a kind is forbidden.
         problem: why the tree may be incomplete, handed through.
     """
-    return _Builder(app, cluster, objects, facts, unseen).build(problem)
+    return _Builder(app, cluster, objects, facts, unseen, blind).build(problem)
 
 
 class _Builder:
@@ -125,12 +140,14 @@ class _Builder:
         objects: Objects,
         facts: Callable[[StoredObject], Facts],
         unseen: Container[GroupKind],
+        blind: Blind,
     ) -> None:
         self._app = app
         self._cluster = cluster
         self._objects = objects
         self._facts = facts
         self._unseen = unseen
+        self._blind = blind
         self._members = {member.ref: member for member in members(app)}
         self._nodes: list[TreeNode] = []
         self._visited: set[ObjectRef] = set()
@@ -199,13 +216,16 @@ class _Builder:
             info=_OLD if old else facts.info or self._service_info(obj, children),
             hook=bool(member and member.hook),
             requires_pruning=bool(member and member.requires_pruning),
+            forbidden=facts.forbidden,
             children=len(children),
             created_at=parse_time(obj.meta.creation_timestamp) if obj is not None else None,
         )
 
     def _absent(self, ref: ObjectRef, member: AppResource | None) -> Facts:
+        told = member.health if member else None
+        if why := self._blind(ref.group_kind, ref.namespace):
+            return Facts(health=told or Health(HealthStatus.UNKNOWN, why), info=FORBIDDEN, forbidden=True)
         if ref.group_kind in self._unseen:
-            told = member.health if member else None
             return Facts(health=told or Health(HealthStatus.UNKNOWN, f"{ref.kind} objects can't be listed here"))
         if member is None or member.hook or member.requires_pruning:
             return Facts(info=_hook_end(self._app, ref))
@@ -213,6 +233,8 @@ class _Builder:
 
     def _service_info(self, obj: StoredObject | None, children: list[StoredObject]) -> str:
         if obj is None or obj.ref.group_kind != _SERVICE or _ENDPOINT_SLICE in self._unseen:
+            return ""
+        if self._blind(_ENDPOINT_SLICE, obj.ref.namespace):
             return ""
         slices = [child for child in children if child.ref.group_kind == _ENDPOINT_SLICE]
         return endpoints(sum(self._facts(child).endpoints for child in slices))

@@ -1,21 +1,27 @@
 """Trees kept alive: what grows below an application is watched while somebody looks at it.
 
 Owns: `TreeWatch`. Called by `fleetui.fleet.fleet`, one for each application that is looked at. The tree itself is
-made by `fleetui.fleet.tree`.
+made by `fleetui.fleet.tree`. What the user may not see is not asked for: which kinds that are is asked first, with one
+request a namespace, and again each minute.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Set
+from contextlib import suppress
 from typing import Any
 
 from fleetui.engine.application import TRACKING_ID
+from fleetui.engine.clock import Clock, Timer
+from fleetui.fleet.permissions import KEPT, Permissions
+from fleetui.fleet.refusal import WATCHED, missing, sentence
+from fleetui.fleet.rules import Attributes, attributes
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.tree import Facts, GroupKind, build, child_kinds, facts_of, members
 from fleetui.fleet.views import Tree
 from fleetui.model.app import App
-from fleetui.model.errors import ClusterError, FleetError
+from fleetui.model.errors import ClusterError, FleetError, ForbiddenError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.ports import Subscription
@@ -36,12 +42,22 @@ class TreeWatch:
 
     Args:
         store: that cluster.
-        touched: called when an object that belongs to the tree changed or went, or the cluster's state did.
+        touched: called when an object that belongs to the tree changed or went, the cluster's state did, or it is time
+            to look again at what may be seen.
+        permissions: what the user may do there.
+        clock: the time.
     """
 
-    def __init__(self, store: LiveStore, touched: Callable[[], None]) -> None:
+    def __init__(
+        self, store: LiveStore, touched: Callable[[], None], *, permissions: Permissions, clock: Clock
+    ) -> None:
         self.store = store
         self._touched = touched
+        self._permissions = permissions
+        self._clock = clock
+        self._denied: dict[_Want, tuple[Attributes, ...]] = {}
+        self._refused_at: dict[_Want, float] = {}
+        self._recheck: Timer | None = None
         self._wants: dict[_Want, Subscription] = {}
         self._failures: dict[_Want, str] = {}
         self._refs: frozenset[ObjectRef] = frozenset()
@@ -59,6 +75,7 @@ class TreeWatch:
         for subscription in (*self._subscriptions, *self._wants.values()):
             subscription.close()
         self._wants.clear()
+        self._stop_recheck()
 
     async def tree(self, app: App, *, tracking: str) -> Tree:
         """The application's tree as of now; the first time it waits for what it needs to be listed.
@@ -74,8 +91,13 @@ class TreeWatch:
         except TimeoutError:
             problem = self._say(f"no answer within {PATIENCE:.0f} s")
             return self._build(app, unseen=_Everything(), problem=problem)
-        self._watch(app, discovery)
+        needed = wanted(app, discovery, everywhere=self.store.watches)
+        if self.store.api.status.state not in _AWAY:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ask(needed), PATIENCE)
+        self._watch(needed - self._denied.keys())
         await self._listed()
+        self._look_again_later()
         unseen = {resource.group_kind for resource, _ in self._failures} | unwatchable(app, discovery)
         return self._build(app, unseen=unseen, problem=self._problem())
 
@@ -92,7 +114,13 @@ class TreeWatch:
 
     def _build(self, app: App, *, unseen: Container[GroupKind], problem: str) -> Tree:
         tree = build(
-            app, cluster=self.store.api.name, objects=self.store, facts=self._remembered, unseen=unseen, problem=problem
+            app,
+            cluster=self.store.api.name,
+            objects=self.store,
+            facts=self._remembered,
+            unseen=unseen,
+            blind=self._blind,
+            problem=problem,
         )
         self._refs = frozenset(node.ref for node in tree.nodes)
         self._uids = frozenset(node.uid for node in tree.nodes if node.uid)
@@ -108,8 +136,7 @@ class TreeWatch:
 
     # --- watching ---------------------------------------------------------------------------------------------------
 
-    def _watch(self, app: App, discovery: Discovery) -> None:
-        needed = wanted(app, discovery, everywhere=self.store.watches)
+    def _watch(self, needed: Set[_Want]) -> None:
         for want in needed - self._wants.keys():
             self._wants[want] = self.store.want(*want)
         for want in self._wants.keys() - needed:
@@ -140,6 +167,8 @@ class TreeWatch:
         self._failures[want] = f"{want[0].full_name} are not listed yet"
         try:
             await self.store.listed(*want)
+        except ForbiddenError:
+            self._refused(want)
         except FleetError as error:
             self._failures[want] = str(error)
         else:
@@ -149,10 +178,57 @@ class TreeWatch:
         status = self.store.api.status
         if status.state is not ClusterState.LIVE and status.message:
             return self._say(status.message)
-        return next((self._say(failure) for failure in self._failures.values()), "")
+        if self._failures:
+            return self._say(next(iter(self._failures.values())))
+        denied = [each for several in self._denied.values() for each in several]
+        return self._say(sentence(sorted(denied, key=_in_order))) if denied else ""
 
     def _say(self, problem: str) -> str:
         return f"{self.store.api.name}: {problem}"
+
+    # --- what may be seen -------------------------------------------------------------------------------------------
+
+    async def _ask(self, needed: Set[_Want]) -> None:
+        """Finds out what of it may not be watched; where that can't be said it is tried, and not again for a minute."""
+        now = self._clock.now()
+        self._refused_at = {
+            want: at for want, at in self._refused_at.items() if want in needed and 0 <= now - at < KEPT
+        }
+        open_ = {want for want in needed - self._wants.keys() if not self.store.watches(*want)}
+        asked = {want: [attributes(verb, *want) for verb in WATCHED] for want in open_}
+        answers = await self._permissions.may_each(self.store.api, [each for both in asked.values() for each in both])
+        self._denied = {}
+        for want, both in asked.items():
+            denied = tuple(each for each in both if answers[each].allowed is False)
+            if denied or want in self._refused_at:
+                self._denied[want] = denied or tuple(both)
+
+    def _refused(self, want: _Want) -> None:
+        """The server itself refused to list or watch it, whatever it said of the permissions before."""
+        subscription = self._wants.pop(want, None)
+        self._failures.pop(want, None)
+        if subscription is None:
+            return
+        self._permissions.forget(self.store.api.name)
+        self._refused_at[want] = self._clock.now()
+        self._denied[want] = tuple(attributes(verb, *want) for verb in WATCHED)
+        subscription.close()
+
+    def _blind(self, kind: GroupKind, namespace: str) -> str:
+        for want, denied in self._denied.items():
+            if _is(want, kind, namespace) or _is(want, kind, ""):
+                return missing(denied)[0]
+        return ""
+
+    def _look_again_later(self) -> None:
+        self._stop_recheck()
+        if self._denied:
+            self._recheck = self._clock.call_later(KEPT, self._touched)
+
+    def _stop_recheck(self) -> None:
+        recheck, self._recheck = self._recheck, None
+        if recheck is not None:
+            recheck.cancel()
 
     # --- what belongs to it -----------------------------------------------------------------------------------------
 
@@ -168,9 +244,11 @@ class TreeWatch:
         return bool(self._tracking) and tracking.startswith(f"{self._tracking}:")
 
     def _watch_told(self, resource: ApiResource, namespace: str, error: Exception | None) -> None:
-        for want in self._wants:
-            mine = want[0].group_kind == resource.group_kind and want[1] == namespace
-            if mine and (error is None) == (want in self._failures):
+        for want in [want for want in self._wants if _is(want, resource.group_kind, namespace)]:
+            if isinstance(error, ForbiddenError):
+                self._refused(want)
+                self._touched()
+            elif (error is None) == (want in self._failures):
                 self._touched()
 
     def _status_told(self, status: ClusterStatus) -> None:
@@ -220,6 +298,14 @@ def unwatchable(app: App, discovery: Discovery) -> set[GroupKind]:
     """The kinds of managed objects that the server serves and can't be watched."""
     resources = [discovery.by_kind(*member.ref.group_kind) for member in members(app)]
     return {resource.group_kind for resource in resources if resource is not None and not _is_watchable(resource)}
+
+
+def _is(want: _Want, kind: GroupKind, namespace: str) -> bool:
+    return want[0].group_kind == kind and want[1] == namespace
+
+
+def _in_order(denied: Attributes) -> tuple[str, str, str]:
+    return denied.namespace, denied.full_name, denied.verb
 
 
 def _is_watchable(resource: ApiResource) -> bool:

@@ -15,6 +15,19 @@ from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import ClusterStatus, Health, SyncStatus
 
 
+class Narrowed(msgspec.Struct, frozen=True):
+    """That of a cluster some namespaces alone are shown, because the user may not look into the others: which ones
+    (none, where nothing may be seen), and what is missing, in a sentence."""
+
+    namespaces: tuple[str, ...]
+    refusal: str
+
+    @property
+    def words(self) -> str:
+        """``namespace team-a only``, in whole."""
+        return f"namespace{'' if len(self.namespaces) == 1 else 's'} {', '.join(self.namespaces)} only"
+
+
 class ChangeSet(msgspec.Struct, frozen=True):
     """All that changed since the last one, merged: at most ten a second are published.
 
@@ -29,13 +42,16 @@ class ChangeSet(msgspec.Struct, frozen=True):
     """Clusters whose applications have not been listed yet (the whole set, as of now)."""
     problems: dict[ClusterName, str] = msgspec.field(default_factory=dict)
     """Why a cluster that answers shows no applications: forbidden, or the kind is not served (as of now)."""
+    narrowed: dict[ClusterName, Narrowed] = msgspec.field(default_factory=dict)
+    """The clusters of which not all that was asked for may be seen (the whole map, as of now)."""
 
 
 class TreeNode(msgspec.Struct, frozen=True):
     """One object of an application's tree.
 
     `depth` counts from 0, the application itself. `sync` and `changes` are None and 0 for what Git does not list.
-    `info` is the short text behind the name: ``0/3``, ``ImagePullBackOff, 12 restarts``, ``2 endpoints``.
+    `info` is the short text behind the name: ``0/3``, ``ImagePullBackOff, 12 restarts``, ``2 endpoints``. Whether an
+    object is there that the user may not see is not known: it is `forbidden`, and its health what its engine says.
     """
 
     ref: ObjectRef
@@ -47,6 +63,7 @@ class TreeNode(msgspec.Struct, frozen=True):
     info: str = ""
     hook: bool = False
     requires_pruning: bool = False
+    forbidden: bool = False
     children: int = 0
     created_at: float | None = None
 

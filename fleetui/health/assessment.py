@@ -2,7 +2,7 @@
 
 Owns: `assess`, the table of kinds, and the order in which rules are asked. Called by the engine after each comparison,
 by trees for each node, and by the command line. Never here: a rule for a kind (`workloads`, `pods`, `jobs`,
-`services`, `autoscaling`), the sum over an application (`aggregation`).
+`services`, `autoscaling`, `kinds`), the sum over an application (`aggregation`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from fleetui.health import autoscaling, jobs, pods, services, workloads
+from fleetui.health import autoscaling, jobs, kinds, pods, services, workloads
 from fleetui.health.hooks import has_hook_finalizer
 from fleetui.health.reading import OddObjectError, Section, is_map, section, type_name
 from fleetui.health.verdicts import progressing, unknown
@@ -18,7 +18,7 @@ from fleetui.model.objects import split_api_version
 from fleetui.model.status import Health
 from fleetui.model.times import parse_time
 
-Rule = Callable[[Section], Health]
+Rule = Callable[[Section], Health | None]
 
 
 class Customizations(Protocol):
@@ -94,13 +94,13 @@ def _built_in(obj: Section) -> Health | None:
         group, version = split_api_version(api_version)
         if (group, kind) in _KNOWN:
             return unknown(f"unsupported {_SHORT.get(kind, kind)} GVK: {group}/{version}, Kind={kind}")
-        rule = _ANY_VERSION.get((group, kind))
+        rule = _ANY_VERSION.get((group, kind)) or kinds.find(group, kind)
         if rule is None:
             return None
     return _judge(rule, obj, kind)
 
 
-def _judge(rule: Rule, obj: Section, kind: str) -> Health:
+def _judge(rule: Rule, obj: Section, kind: str) -> Health | None:
     try:
         if obj.get("metadata") is None:
             raise OddObjectError("metadata is missing")

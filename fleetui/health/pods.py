@@ -16,8 +16,9 @@ from fleetui.health.reading import (
     sections,
     text,
 )
-from fleetui.health.verdicts import degraded, healthy, progressing, quoted, unknown
+from fleetui.health.verdicts import degraded, healthy, progressing, unknown
 from fleetui.model.status import Health
+from fleetui.model.text import go_quoted
 
 _IGNORE_RESTART_POLICY = "argocd.argoproj.io/ignore-restart-policy"
 
@@ -77,7 +78,7 @@ def _container_failure(container: Section) -> str:
     if text(terminated, "reason") == "OOMKilled":
         return "OOMKilled"
     if code := number(terminated, "exitCode"):
-        return f"container {quoted(text(container, 'name'))} failed with exit code {code}"
+        return f"container {go_quoted(text(container, 'name'))} failed with exit code {code}"
     return ""
 
 

@@ -5,8 +5,6 @@ Owns: one maker for each status, and how Go quotes a name. Called by the rules o
 
 from __future__ import annotations
 
-import json
-
 from fleetui.model.status import Health, HealthStatus
 
 HEALTHY = Health(HealthStatus.HEALTHY)
@@ -30,8 +28,3 @@ def degraded(message: str = "") -> Health:
 
 def unknown(message: str = "") -> Health:
     return Health(HealthStatus.UNKNOWN, message)
-
-
-def quoted(name: str) -> str:
-    """`name` as Go's ``%q`` prints it; the two agree on all that Kubernetes allows in a name."""
-    return json.dumps(name, ensure_ascii=False)

@@ -16,8 +16,9 @@ from fleetui.health.reading import (
     section,
     text,
 )
-from fleetui.health.verdicts import HEALTHY, degraded, healthy, progressing, quoted, suspended
+from fleetui.health.verdicts import HEALTHY, degraded, healthy, progressing, suspended
 from fleetui.model.status import Health
+from fleetui.model.text import go_quoted
 
 _WAITING = "Waiting for rollout to finish: "
 
@@ -32,7 +33,7 @@ def deployment(obj: Section) -> Health:
     # The condition's status is not looked at: the reason alone says that the deadline has passed.
     rollout = condition(status, "Progressing")
     if rollout is not None and text(rollout, "reason") == "ProgressDeadlineExceeded":
-        return degraded(f"Deployment {quoted(text(metadata, 'name'))} exceeded its progress deadline")
+        return degraded(f"Deployment {go_quoted(text(metadata, 'name'))} exceeded its progress deadline")
     return _deployment_replicas(spec, status)
 
 
@@ -70,7 +71,7 @@ def daemon_set(obj: Section) -> Health:
     updated, wanted = number(status, "updatedNumberScheduled"), number(status, "desiredNumberScheduled")
     if text(section(spec, "updateStrategy"), "type") == "OnDelete":
         return healthy(f"daemon set {updated} out of {wanted} new pods have been updated")
-    waiting = f"Waiting for daemon set {quoted(text(metadata, 'name'))} rollout to finish: "
+    waiting = f"Waiting for daemon set {go_quoted(text(metadata, 'name'))} rollout to finish: "
     if updated < wanted:
         return progressing(f"{waiting}{updated} out of {wanted} new pods have been updated...")
     available = number(status, "numberAvailable")

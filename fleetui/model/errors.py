@@ -123,7 +123,7 @@ class GoneError(StatusError):
 
 
 class InvalidError(StatusError):
-    """400 or 422: the server does not accept the object or the patch."""
+    """400, 413 or 422: the server does not accept the object or the patch."""
 
 
 class OverloadedError(StatusError):

@@ -61,6 +61,15 @@ def ref_of(obj: Mapping[str, Any]) -> ObjectRef:
     )
 
 
+def is_older(one: str, other: str) -> bool:
+    """Whether resourceVersion `one` of a kind is surely older than `other`.
+
+    They are comparable integers of any size (KEP-5504; apimachinery v0.37 pkg/util/resourceversion); of what is none,
+    nothing is sure.
+    """
+    return one.isdecimal() and other.isdecimal() and int(one) < int(other)
+
+
 class OwnerRef(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """`metadata.ownerReferences[]`."""
 
@@ -71,8 +80,11 @@ class OwnerRef(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     controller: bool | None = None
 
 
-class Meta(msgspec.Struct, frozen=True, rename="camel"):
-    """The part of `metadata` that indexes, trees and the engine need without decoding the rest."""
+class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The part of `metadata` that indexes, trees and the engine need without decoding the rest.
+
+    Nothing of it is ever changed, so it can't be part of a cycle, and the collector need not look at it.
+    """
 
     name: str = ""
     namespace: str = ""
@@ -83,20 +95,23 @@ class Meta(msgspec.Struct, frozen=True, rename="camel"):
     deletion_timestamp: str | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
-    owner_references: list[OwnerRef] | None = None
-    finalizers: list[str] | None = None
+    """Without the long ones (the last-applied configuration), which `StoredObject.decode` has."""
+    owner_references: tuple[OwnerRef, ...] | None = None
+    finalizers: tuple[str, ...] | None = None
 
 
-class StoredObject(msgspec.Struct, frozen=True):
+class StoredObject(msgspec.Struct, frozen=True, gc=False):
     """One object of one cluster at one resourceVersion.
 
-    `raw` is the object's JSON as the server sent it.
+    `raw` is the object's JSON as the server sent it; where only metadata was asked for, `whole` is False, and `raw` has
+    apiVersion, kind and metadata alone.
     """
 
     ref: ObjectRef
     version: str
     meta: Meta
     raw: bytes
+    whole: bool = True
 
     @property
     def uid(self) -> str:
@@ -177,11 +192,26 @@ class Discovery:
         return self._exact.get((group, version, str(obj.get("kind", ""))))
 
     def find(self, word: str) -> list[ApiResource]:
-        """What a person may mean by `word`: plural, singular, short name or kind, with ``.group`` or without."""
-        name, _, group = word.lower().partition(".")
-        return [
-            resource
-            for resource in self._preferred.values()
-            if (not group or resource.group == group)
-            and name in {resource.plural, resource.singular, resource.kind.lower(), *resource.short_names}
-        ]
+        """What a person may mean by `word`, the likeliest first; more than one is for the person to choose from.
+
+        As kubectl has it (apimachinery v0.37 pkg/api/meta/restmapper.go, client-go v0.37 restmapper/shortcut.go):
+        ``NAME``, ``NAME.GROUP`` or ``NAME.VERSION.GROUP``, where NAME is plural, singular, kind or short name, in any
+        case; the beginning of a group will do where no group is called just so; a whole name goes before a short one.
+        """
+        name, _, rest = word.lower().partition(".")
+        version, dot, group = rest.partition(".")
+        if dot:
+            exact = [resource for resource in self._all if (resource.version, resource.group) == (version, group)]
+            if found := _called(name, exact):
+                return found
+        served = self._preferred.values()
+        if not rest:
+            return _called(name, served)
+        inside = _called(name, [resource for resource in served if resource.group == rest])
+        return inside or _called(name, [resource for resource in served if resource.group.startswith(rest)])
+
+
+def _called(name: str, resources: Iterable[ApiResource]) -> list[ApiResource]:
+    resources = tuple(resources)
+    whole = [found for found in resources if name in (found.plural, found.singular, found.kind.lower())]
+    return whole or [found for found in resources if name in found.short_names]

@@ -133,8 +133,8 @@ class _Parser:
         return self._take()
 
     def _values(self) -> frozenset[str]:
-        if self._take() != "(":
-            raise self._refuse("expected: '('")
+        if (token := self._take()) != "(":
+            raise self._refuse(f"found '{token}' expected: '('")
         values: set[str] = set()
         while (token := self._take()) != ")":
             if not token:

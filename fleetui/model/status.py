@@ -74,7 +74,9 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     """One cluster as the operator sees it.
 
     `since` is when `state` began, in seconds since the epoch; `message` says why it is not live, in one sentence.
-    `stale` means: was live before, its last known rows stay on the screen.
+    `stale` means: was live before, its last known rows stay on the screen. `insecure`: the server's certificate is not
+    checked (``insecure-skip-tls-verify``). `latency` is how many seconds it takes to answer a small request; None where
+    that is not known. It is told seldom, and is no measurement.
     """
 
     name: ClusterName
@@ -84,3 +86,5 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     server: str = ""
     version: str = ""
     protected: bool = False
+    insecure: bool = False
+    latency: float | None = None

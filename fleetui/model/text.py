@@ -45,3 +45,22 @@ def cut_middle(text: str, width: int) -> str:
         return "…"[:width]
     head = (width - 1) // 2
     return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+_GO_ESCAPES = {'"': '\\"', "\\": "\\\\"} | {chr(7 + at): f"\\{letter}" for at, letter in enumerate("abtnvfr")}
+
+
+def go_quoted(text: str) -> str:
+    """Returns `text` as Go's ``%q`` prints it (strconv.Quote), for messages that are to be a Go program's."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return f'"{"".join(map(_go_escaped, text))}"'
+
+
+def _go_escaped(char: str) -> str:
+    if (escape := _GO_ESCAPES.get(char)) is not None:
+        return escape
+    if char.isprintable():
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

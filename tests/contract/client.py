@@ -25,12 +25,13 @@ TIMEOUT = 20.0
 
 
 class Answer(NamedTuple):
-    """What the server said: its status, the decoded body (text where it is no JSON), the Warning headers."""
+    """What the server said: its status, the decoded body (text where it is no JSON), and the headers that matter."""
 
     status: int
     body: Any
     warnings: tuple[str, ...] = ()
     content_type: str = ""
+    etag: str = ""
 
     @property
     def message(self) -> str:
@@ -99,7 +100,8 @@ class Client:
         except ValueError:
             parsed = data.decode()
         warnings = tuple(response.headers.get_all("Warning") or ())
-        return Answer(response.status, parsed, warnings, response.headers.get("Content-Type", ""))
+        head = response.headers
+        return Answer(response.status, parsed, warnings, head.get("Content-Type", ""), head.get("ETag", ""))
 
     @contextmanager
     def watch(self, path: str, *, seconds: int = 10, accept: str = "application/json") -> Iterator[Iterator[Json]]:

@@ -56,6 +56,16 @@ def api(request: pytest.FixtureRequest) -> Iterator[Client]:
 
 
 @pytest.fixture
+def both(embedded: EmbeddedCluster, control_plane: ControlPlane) -> Iterator[tuple[Client, Client]]:
+    """A client of the embedded server and one of the real one."""
+    mine = Client(embedded.url, token=embedded.token)
+    theirs = Client(control_plane.url, token=control_plane.admin_token, ca_file=control_plane.ca_file)
+    yield mine, theirs
+    mine.close()
+    theirs.close()
+
+
+@pytest.fixture
 def ns(api: Client, unique: str) -> str:
     """A namespace of the test's own."""
     api.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": unique}}).must(201)

@@ -37,6 +37,10 @@ class Place(Protocol):
 
     namespace: str
     kubeconfig: Path
+    viewers: Path
+    """The kubeconfig that has the second user."""
+    viewer: str
+    """The context of the kubeconfig whose user may do what roles let him do; empty: it is another kubeconfig's."""
     echo_port: int
     """A port of each Pod that sends back what it is sent."""
 
@@ -63,6 +67,7 @@ class Place(Protocol):
 
 class EmbeddedPlace:
     echo_port = 7
+    viewer = "pods-viewer"
 
     def __init__(self, folder: Path, namespace: str) -> None:
         self.namespace = namespace
@@ -70,7 +75,7 @@ class EmbeddedPlace:
         self._cluster = EmbeddedCluster("pods", clock=lambda: time.time() + self._ahead)
         self._host = EmbeddedHost([self._cluster])
         self._host.start()
-        self.kubeconfig = self._host.kubeconfig(folder / "config")
+        self.kubeconfig = self.viewers = self._host.kubeconfig(folder / "config", viewers=True)
         self._controllers = Controllers(self._cluster.store, cluster="pods", timing=Timing.immediate())
         self._host.run(self._controllers.start)
         self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -115,9 +120,12 @@ class EmbeddedPlace:
 
 
 class RealPlace:
+    viewer = ""
+
     def __init__(self, plane: ControlPlane, node: LocalNode, namespace: str, echo_port: int) -> None:
         self.namespace = namespace
         self.kubeconfig = plane.kubeconfig()
+        self.viewers = plane.kubeconfig("viewer")
         self.echo_port = echo_port
         self._node = node
 
@@ -170,8 +178,11 @@ def echoing() -> Iterator[int]:
 
 
 @asynccontextmanager
-async def connected(place: Place) -> AsyncIterator[KubeCluster]:
-    cluster = KubeCluster(load([place.kubeconfig]).context())
+async def connected(place: Place, *, viewer: bool = False) -> AsyncIterator[KubeCluster]:
+    """A client of the place's administrator, or of its second user."""
+    kubeconfig = load([place.viewers if viewer else place.kubeconfig])
+    named = viewer and place.viewer
+    cluster = KubeCluster(kubeconfig.context(place.viewer) if named else kubeconfig.context())
     try:
         yield cluster
     finally:

@@ -5,15 +5,10 @@ What differs on purpose stands in `DIFFERS`, and in docs/embedded.md.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
-from backends.embedded.cluster import EmbeddedCluster
 from tests.contract.client import Client, Json
-from tests.controlplane.server import ControlPlane
+from tests.contract.comparing import differences, plain
 
 pytestmark = pytest.mark.real
 
@@ -138,39 +133,6 @@ DIFFERS: dict[str, set[str]] = {
     "PersistentVolumeClaim": {".metadata.finalizers"},
 }
 """What the real server's admission plug-ins add, and no embedded controller would take away again."""
-
-_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_OWN = {"uid", "resourceVersion", "creationTimestamp", "time", "clusterIP", "clusterIPs"}
-
-
-@pytest.fixture
-def both(embedded: EmbeddedCluster, control_plane: ControlPlane) -> Iterator[tuple[Client, Client]]:
-    mine = Client(embedded.url, token=embedded.token)
-    theirs = Client(control_plane.url, token=control_plane.admin_token, ca_file=control_plane.ca_file)
-    yield mine, theirs
-    mine.close()
-    theirs.close()
-
-
-def plain(value: Any) -> Any:
-    """The value without what is each server's own: uids, versions, times, addresses."""
-    if isinstance(value, dict):
-        return {key: type(child).__name__ if key in _OWN else plain(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return _UID.sub("UID", value) if isinstance(value, str) else value
-
-
-def differences(mine: Any, theirs: Any, path: str = "") -> Iterator[str]:
-    """The paths at which two values differ."""
-    if isinstance(mine, dict) and isinstance(theirs, dict):
-        for key in sorted(mine.keys() | theirs.keys()):
-            if key in mine and key in theirs:
-                yield from differences(mine[key], theirs[key], f"{path}.{key}")
-            else:
-                yield f"{path}.{key}"
-    elif mine != theirs:
-        yield path
 
 
 @pytest.mark.parametrize("case", [*NAMESPACED, *CLUSTER], ids=lambda case: case[2])

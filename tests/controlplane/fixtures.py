@@ -18,7 +18,7 @@ from tests.controlplane.node import LocalNode
 from tests.controlplane.server import ControlPlane
 
 SWITCH = "FLEETUI_CONTROL_PLANE"
-NEEDS = "needs a control plane: "
+NEEDS, NEEDS_HELM = "needs a control plane: ", "needs Helm: "
 """How every such skip begins, for the summary below and for who greps."""
 
 _FOUND = pytest.StashKey[Assets | Unavailable]()
@@ -46,10 +46,11 @@ def _look(config: pytest.Config) -> Assets | Unavailable:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says aloud that tests were left out, which a run that ends in green hides."""
     reports = terminalreporter.stats.get("skipped", [])
-    skipped = [report for report in reports if NEEDS in str(report.longrepr)]
-    if skipped:
-        text = f"{len(skipped)} tests did NOT run, for want of a control plane"
-        terminalreporter.write_sep("!", text, red=True, bold=True)
+    for needs, what in ((NEEDS, "a control plane"), (NEEDS_HELM, "Helm")):
+        skipped = [report for report in reports if needs in str(report.longrepr)]
+        if skipped:
+            text = f"{len(skipped)} tests did NOT run, for want of {what}"
+            terminalreporter.write_sep("!", text, red=True, bold=True)
 
 
 @pytest.fixture(scope="session")

@@ -100,6 +100,16 @@ async def test_token_and_client_certificate(control_plane: ControlPlane, namespa
         assert cluster.status.state is ClusterState.LIVE
 
 
+async def test_what_a_person_waits_for_has_a_deadline_that_the_server_takes(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    async with connected(control_plane) as cluster:
+        person = cluster.urgent
+        made = await person.apply(CONFIG_MAPS, config_map(namespace, "asked"), field_manager="t")
+        assert await person.get(CONFIG_MAPS, "asked", namespace) == await cluster.get(CONFIG_MAPS, "asked", namespace)
+        await person.delete(CONFIG_MAPS, "asked", namespace, uid=made["metadata"]["uid"])
+
+
 async def test_token_file_and_impersonation(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{control_plane.admin_token}\n")

@@ -16,6 +16,7 @@ from fleetui.fleet.views import (
     AppDiff,
     ChangeSet,
     HistoryRow,
+    Narrowed,
     ObjectEvent,
     Outcome,
     Plan,
@@ -107,6 +108,7 @@ class FakeFleet:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.loading: frozenset[ClusterName] = frozenset()
         self.problems: dict[ClusterName, str] = {}
+        self.narrowed: dict[ClusterName, Narrowed] = {}
         self.trees: dict[AppKey, Tree | Exception] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
@@ -114,6 +116,8 @@ class FakeFleet:
         self.manifests: dict[ObjectRef, Obj | Exception] = {}
         self.plans: dict[ActionKind, Plan | Exception] = {}
         self.outcome: Outcome | Exception | None = None
+        self.retried: list[ClusterName] = []
+        self.logins: dict[ClusterName, Exception] = {}
         self.executed: list[Action] = []
         self.planned: list[Action] = []
         self.asked: list[str] = []
@@ -144,7 +148,11 @@ class FakeFleet:
         self._listeners.append(listener)
         listener(
             ChangeSet(
-                apps=dict(self._apps), clusters=dict(self._clusters), loading=self.loading, problems=self.problems
+                apps=dict(self._apps),
+                clusters=dict(self._clusters),
+                loading=self.loading,
+                problems=self.problems,
+                narrowed=self.narrowed,
             )
         )
 
@@ -172,9 +180,19 @@ class FakeFleet:
             trees=frozenset(trees),
             loading=self.loading,
             problems=dict(self.problems),
+            narrowed=dict(self.narrowed),
         )
         for listener in list(self._listeners):
             self._loop.call_soon_threadsafe(listener, change)
+
+    async def login(self, cluster: ClusterName) -> None:
+        await self._answer("login", self.logins.get(cluster))
+
+    async def greet(self) -> None:
+        self.asked.append("greet")
+
+    async def retry(self, cluster: ClusterName) -> None:
+        self.retried.append(await self._answer("retry", cluster))
 
     async def loaded(self) -> None:
         return None
@@ -332,4 +350,30 @@ def small_fleet(**more: Any) -> FakeFleet:
     fleet.diffs[what, None] = settings_diff()
     fleet.histories[what] = payments_history()
     fleet.plans[ActionKind.SYNC] = sync_plan()
+    return fleet
+
+
+def wide_fleet(**more: Any) -> FakeFleet:
+    """Clusters in every state that a person may meet."""
+    bad = {"health": HealthStatus.DEGRADED, "sync": SyncStatus.OUT_OF_SYNC}
+    refused = Narrowed(("team-a",), "you may not list applications.argoproj.io in all namespaces (see kubectl)")
+    fleet = FakeFleet(
+        *(app(f"app-{number:03}") for number in range(20)),
+        app("payments", **bad),  # type: ignore[arg-type]
+        app("checkout", health=HealthStatus.PROGRESSING),
+        app("telemetry", "edge-07", health=HealthStatus.UNKNOWN),
+        app("till", "shared"),
+        clusters=(
+            status("prod-eu-1", protected=True, latency=0.031, server="https://prod-eu-1.example.com:6443"),
+            status("prod-eu-2", latency=0.0002, insecure=True, server="https://10.20.0.4:6443"),
+            status("edge-07", ClusterState.STALE, since=190, message="watch closed by the server; reconnecting in 8 s"),
+            status("old-lab", ClusterState.UNREACHABLE, since=7300, message="https://old-lab refuses connections"),
+            status("stage-1", ClusterState.UNAUTHORIZED, since=70, message="the API server refuses the login"),
+            status("shared", latency=0.12),
+            status("new-1", ClusterState.CONNECTING, since=2),
+        ),
+        **more,
+    )
+    fleet.narrowed = {ClusterName("shared"): refused}
+    fleet.loading = frozenset({ClusterName("new-1")})
     return fleet

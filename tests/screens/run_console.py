@@ -1,7 +1,7 @@
 """The console in front of a scripted fleet, as a program: ``python -m tests.screens.run_console SCENARIO FILE``.
 
-SCENARIO is small, hostile or many. Writes into FILE how many frames had been painted and which modules were loaded
-when the fleet was opened.
+SCENARIO is small, hostile, many, wide or expired. Writes into FILE how many frames had been painted and which modules
+were loaded when the fleet was opened.
 """
 
 from __future__ import annotations
@@ -34,13 +34,41 @@ def main(scenario: str, noted: Path) -> int:
 
 
 def scenarios() -> dict[str, Callable[[], object]]:
+    import asyncio
+
+    from fleetui.model.status import ClusterState
     from tests.screens import fake_fleet, hostile
 
     def many() -> fake_fleet.FakeFleet:
         apps = (fake_fleet.app(f"app-{number:04}", "east") for number in range(1000))
         return fake_fleet.FakeFleet(*apps, clusters=(fake_fleet.status("east"),))
 
-    return {"small": fake_fleet.small_fleet, "hostile": hostile.hostile_fleet, "many": many}
+    class Expired(fake_fleet.FakeFleet):
+        """Its logins talk to the terminal, as a plugin does, and fail."""
+
+        async def login(self, cluster: str) -> None:
+            from fleetui.model.errors import UnauthorizedError
+
+            script = "trap '' INT; printf 'Password: ' >&2; read -r typed; printf %s \"$typed\""
+            plugin = await asyncio.create_subprocess_exec("sh", "-c", script, stdout=asyncio.subprocess.PIPE)
+            try:
+                typed, _ = await plugin.communicate()
+            finally:
+                if plugin.returncode is None:
+                    plugin.kill()
+                    await plugin.wait()
+            raise UnauthorizedError(f"{cluster}: {typed.decode()!r} is no password")
+
+    def expired() -> fake_fleet.FakeFleet:
+        return Expired(clusters=(fake_fleet.status("stage-1", ClusterState.UNAUTHORIZED, message="login expired"),))
+
+    return {
+        "small": fake_fleet.small_fleet,
+        "hostile": hostile.hostile_fleet,
+        "many": many,
+        "wide": fake_fleet.wide_fleet,
+        "expired": expired,
+    }
 
 
 if __name__ == "__main__":

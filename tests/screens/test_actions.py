@@ -14,6 +14,7 @@ from screens.app_base import AppViewScreen
 from screens.app_view import AppScreen
 from screens.apps import AppsScreen
 from screens.base import FleetScreen
+from screens.clusters import ClustersScreen
 from screens.confirm import ConfirmScreen
 from screens.diff import DiffScreen
 from screens.help import HelpScreen
@@ -29,6 +30,7 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "screen": (FleetScreen,),
     "rows": (VirtualRows,),
     "apps": (AppsScreen,),
+    "clusters": (ClustersScreen,),
     "view": (AppsScreen, AppViewScreen),
     "tree": (FleetTree,),
     "pager": (Pager,),
@@ -39,6 +41,7 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
 SCREENS: tuple[type[FleetScreen], ...] = (
     AppsScreen,
     AppScreen,
+    ClustersScreen,
     DiffScreen,
     HistoryScreen,
     ManifestScreen,

@@ -37,6 +37,15 @@ def changed(field: str, before: str, after: str) -> Change:
     return Change(path=("data", field), kind=ChangeKind.CHANGE, before=before, after=after)
 
 
+def test_how_it_was_compared_comes_first_and_what_was_left_out_is_not_equal() -> None:
+    note = "Secret shop/token is not compared, because you may not read it: " + "words " * 20
+    diff = AppDiff(key=PAYMENTS, revision=SHA, commit=COMMIT, objects=(), notes=(note,))
+    found = ["".join(span.text for span in line.spans) for line in diff_lines(diff, "prod-eu-1", SHAPE)]
+    assert found[0] == " Secret shop/token is not compared, because you may not read it: words words"
+    assert len(found) == 3
+    assert found[-1].endswith("words")
+
+
 def test_equal_fields_are_folded_but_what_holds_or_stands_beside_a_difference_stays() -> None:
     data = dict.fromkeys("abcdefgh", "1")
     found = lines(config(data, {**data, "e": "2"}, changed("e", "1", "2")))

@@ -149,6 +149,38 @@ def test_suspended_and_back_it_is_painted_whole(start: Start) -> None:
     assert "payments-service" in text
 
 
+def test_a_login_has_the_terminal_and_what_it_said_stays_until_a_key_is_pressed(start: Start) -> None:
+    terminal = start("expired")
+    settled(terminal, READY)
+    terminal.send(":clusters\r")
+    terminal.wait_for("login expired 60s: x")
+    terminal.send("x")
+    terminal.wait_for("Password:")
+    terminal.send("hunter2\n")  # a cooked terminal: echoed, and given out as a line
+    text = terminal.wait_for("Press any key to go back.")
+    assert "fleetui: logging in to stage-1; ctrl+c gives up" in text
+    assert "stage-1: 'hunter2' is no password" in text
+    assert terminal.read(timeout=0.5) == 0
+    terminal.screen.reset()
+    terminal.send(" ")
+    terminal.wait_for(lambda text: text.startswith(" Fleet") and "login expired 60s: x" in text)
+    terminal.send("q")
+    terminal.wait_for(READY)
+
+
+def test_ctrl_c_gives_a_login_up_and_not_the_console(start: Start) -> None:
+    terminal = start("expired")
+    settled(terminal, READY)
+    terminal.send(":ctx\r")
+    terminal.wait_for("login expired 60s: x")
+    terminal.send("x")
+    terminal.wait_for("Password:")
+    terminal.send("\x03")
+    terminal.wait_for("stage-1: the login was given up")
+    terminal.send("\x03")
+    terminal.wait_for("login expired 60s: x")
+
+
 def stopped(pid: int) -> bool:
     state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     return bool(re.search(r"\) T ", state))

@@ -51,8 +51,10 @@ def config_map(name: str, *, namespace: str = "default", **metadata: Any) -> Sto
 class FakeWatch:
     """One watch that the test feeds by hand."""
 
-    def __init__(self, resource: ApiResource, namespace: str, sink: WatchSink) -> None:
-        self.resource, self.namespace, self.sink = resource, namespace, sink
+    def __init__(
+        self, resource: ApiResource, namespace: str, sink: WatchSink, *, mode: tuple[str, str, bool] = ("", "", False)
+    ) -> None:
+        self.resource, self.namespace, self.sink, self.mode = resource, namespace, sink, mode
         self.open = True
 
     def close(self) -> None:
@@ -70,15 +72,23 @@ class FakeCluster:
     def __init__(self, name: str = "hub", *, server: str = "https://hub.example:6443") -> None:
         self.name = ClusterName(name)
         self.server = server
+        self.namespace = "default"
         self.status = ClusterStatus(name=self.name, state=ClusterState.LIVE, since=0.0, server=server)
         self.served = Discovery(SERVED, version="v1.37.2")
         self.watches: list[FakeWatch] = []
         self.objects: dict[ObjectRef, Obj] = {}
         self.writes: list[tuple[str, str, Any]] = []
         self.discoveries = 0
+        self.logins = 0
+        self.retries = 0
+        self.greetings = 0
         self.away: Exception | None = None
         self.answer: Callable[[str, str, Any], Obj] = lambda verb, name, body: body if isinstance(body, dict) else {}
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
+
+    @property
+    def urgent(self) -> FakeCluster:
+        return self
 
     def watch_of(self, kind: str, namespace: str = "") -> FakeWatch:
         """The newest open watch of a kind."""
@@ -98,6 +108,15 @@ class FakeCluster:
     @property
     def pods(self) -> PodStreams:
         raise NotImplementedError(f"{self.name} has no Pods: give the test's cluster its own")
+
+    async def greet(self) -> None:
+        self.greetings += 1
+
+    def retry(self) -> None:
+        self.retries += 1
+
+    async def login(self) -> None:
+        self.logins += 1
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
         self.discoveries += 1
@@ -162,8 +181,17 @@ class FakeCluster:
     ) -> None:
         self._write("delete", f"{namespace}/{name}", {})
 
-    def watch(self, resource: ApiResource, sink: WatchSink, *, namespace: str = "", labels: str = "") -> Subscription:
-        self.watches.append(FakeWatch(resource, namespace, sink))
+    def watch(
+        self,
+        resource: ApiResource,
+        sink: WatchSink,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+    ) -> Subscription:
+        self.watches.append(FakeWatch(resource, namespace, sink, mode=(labels, fields, metadata_only)))
         return self.watches[-1]
 
     async def close(self) -> None:

@@ -32,6 +32,11 @@ def test_protected_clusters_are_named_by_globs(tmp_path: Path) -> None:
     assert not settings.protects("stage-1")
 
 
+def test_namespaces_to_look_into(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("namespaces: [team-a, team-b]\n")
+    assert load_settings(tmp_path / "config.yaml").namespaces == ("team-a", "team-b")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -40,6 +45,8 @@ def test_protected_clusters_are_named_by_globs(tmp_path: Path) -> None:
         ("3: red", "there is no setting 3"),
         ("protected: prod", "protected is a list"),
         ("protected: [1]", "protected is a list"),
+        ("namespaces: team-a", "namespaces is a list"),
+        ("namespaces: ['']", "namespaces is a list"),
         ("- protected", "settings are a map"),
         ("a: 1\nb: [}", "config.yaml:2: this is no YAML"),
     ],

@@ -169,6 +169,25 @@ async def test_every_object_that_differs_says_how_where_and_who() -> None:
     assert found[STALE].live is not None
 
 
+async def test_what_may_not_be_read_is_left_out_and_said_and_the_others_are_compared() -> None:
+    desk = Desk(DRIFTED)
+    store = desk.stores[desk.prod.name]
+    feed = store._feeds.pop(("", "Secret", ""))
+
+    async def refused(*_: Any, **__: Any) -> Obj:
+        raise ForbiddenError('secrets "token" is forbidden: User "ann" cannot get resource "secrets"', code=403)
+
+    desk.prod.get = refused  # type: ignore[method-assign]
+    found = await desk.differ.diff(desk.subject, None)
+    assert {each.ref for each in found.objects} == {SETTINGS, FRESH}
+    (note,) = found.notes
+    assert note.startswith(f"Secret {NS}/token is not compared, because you may not read it: secrets")
+    assert note in (await desk.plan()).notes
+    with pytest.raises(ForbiddenError):
+        await desk.differ.diff(desk.subject, TOKEN)
+    feed.stop()
+
+
 async def test_no_value_of_a_secret_leaves() -> None:
     desk = Desk(DRIFTED, SECRET_LIVE)
     shown = str(await desk.objects()) + str(await desk.differ.manifest(desk.subject, TOKEN)) + str(await desk.plan())

@@ -150,10 +150,25 @@ async def test_rows_stay_when_their_cluster_goes() -> None:
         assert set(run.fleet.apps) == {run.key()}
 
 
+async def test_those_who_answer_are_greeted_and_one_that_does_not_holds_nobody_up() -> None:
+    first, away, last = FakeCluster("first"), FakeCluster("away"), FakeCluster("last")
+    away.becomes(ClusterState.UNREACHABLE, "gone")
+
+    async def failing() -> None:
+        raise UnreachableError("gone this very moment")
+
+    first.greet = failing  # type: ignore[method-assign]
+    async with running(first, away, last) as run:
+        await run.fleet.greet()
+        assert (away.greetings, last.greetings) == (0, 1)
+
+
 async def test_forbidden_is_not_empty() -> None:
     async with running(FakeCluster("hub")) as run:
         refused = ForbiddenError("applications.argoproj.io is forbidden: ann may not list", code=403)
         run.clusters[0].watch_of("Application").sink.failed(refused)
+        # The reviews are not answered here, so that the watch goes on trying.
+        await run.until(lambda: run.fleet.problems == {"hub": f"hub: {refused}"}, "the refusal")
         assert run.told().problems == {"hub": str(refused)}
         run.lists(application())
         assert run.told().problems == {}
@@ -263,7 +278,7 @@ async def test_a_tree_that_nobody_watches_leaves_nothing_behind() -> None:
         assert [watch.open for watch in hub.watches] == [True, False]
 
 
-async def test_a_kind_that_may_not_be_listed_is_unknown_and_said() -> None:
+async def test_a_kind_that_may_not_be_listed_is_forbidden_and_said() -> None:
     hub = FakeCluster("hub")
     async with running(hub) as run:
         run.lists(application())
@@ -273,7 +288,8 @@ async def test_a_kind_that_may_not_be_listed_is_unknown_and_said() -> None:
         tree = await asking
         assert tree.nodes[1].health is not None
         assert tree.nodes[1].health.status is HealthStatus.UNKNOWN
-        assert tree.problem == "hub: configmaps is forbidden"
+        assert (tree.nodes[1].forbidden, tree.nodes[1].info) == (True, "forbidden")
+        assert tree.problem.startswith("hub: you may not list or watch configmaps in namespace payments-prod (see ")
 
 
 async def test_a_tree_in_a_cluster_that_is_away_comes_at_once_and_says_so() -> None:

@@ -53,7 +53,7 @@ def test_another_version_of_a_known_kind_is_unknown(api_version: str, kind: str,
 
 
 def test_the_same_kind_of_another_group_has_no_health() -> None:
-    assert assess({"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {}}) is None
+    assert assess({"apiVersion": "example.com/v1", "kind": "Service", "metadata": {}}) is None
 
 
 class _Own:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
+import msgspec
 import pytest
 
+from backends.kube import decode
 from fleetui.fleet.store import LiveStore
 from fleetui.model.errors import ClusterError, ForbiddenError
-from fleetui.model.objects import StoredObject
+from fleetui.model.objects import ApiResource, StoredObject
 from fleetui.ports import Subscription
 from tests.unit.fakes import CONFIG_MAP, NAMESPACE, FakeCluster, config_map, manifest, stored
 
@@ -192,3 +195,173 @@ def test_a_listener_may_read_write_and_fail_without_harm(
         watch.sink.remove(obj)
     assert heard.take() == ["+a", "+b", "-a", "-b"]
     assert "a listener of the store failed" in caplog.text
+
+
+# --- selectors, metadata alone ------------------------------------------------------------------------------------
+
+
+def bare(obj: StoredObject) -> StoredObject:
+    """The object as a watch of metadata brings it."""
+    return msgspec.structs.replace(obj, raw=b"{}", whole=False)
+
+
+def test_takers_share_a_watch_by_kind_namespace_and_selectors(cluster: FakeCluster, store: LiveStore) -> None:
+    for _ in range(2):
+        store.want(CONFIG_MAP)
+        store.want(CONFIG_MAP, labels="app=x")
+        store.want(CONFIG_MAP, "default", fields="metadata.name=a")
+    assert [(watch.namespace, watch.mode) for watch in cluster.watches] == [
+        ("", ("", "", False)),
+        ("", ("app=x", "", False)),
+        ("default", ("", "metadata.name=a", False)),
+    ]
+
+
+def test_a_whole_watch_serves_those_who_want_metadata_alone(cluster: FakeCluster, store: LiveStore) -> None:
+    whole = store.want(CONFIG_MAP)
+    store.want(CONFIG_MAP, metadata_only=True)
+    whole.close()
+    (watch,) = cluster.watches
+    assert watch.open
+    assert watch.mode == ("", "", False)
+
+
+async def test_a_watch_of_metadata_becomes_whole_when_somebody_wants_more(
+    cluster: FakeCluster, store: LiveStore
+) -> None:
+    store.want(CONFIG_MAP, metadata_only=True)
+    cluster.watches[0].lists(bare(config_map("a")), bare(config_map("b")))
+    heard = Heard(store)
+    store.want(CONFIG_MAP)
+    waiting = asyncio.create_task(store.listed(CONFIG_MAP))
+    await asyncio.sleep(0)
+    assert [watch.open for watch in cluster.watches] == [False, True]
+    assert not waiting.done(), "what is there is not whole yet"
+    assert all(store.knows(obj.ref) for obj in store.of_kind("", "ConfigMap"))
+    cluster.watches[1].lists(config_map("a"))
+    await waiting
+    assert heard.take() == ["+a", "-b"], "the same version, but whole now"
+    assert [obj.whole for obj in store.of_kind("", "ConfigMap")] == [True]
+
+
+def test_metadata_alone_never_takes_the_place_of_a_whole_object(cluster: FakeCluster, store: LiveStore) -> None:
+    store.want(CONFIG_MAP)
+    store.want(CONFIG_MAP, "default", metadata_only=True)
+    whole, partial = cluster.watches
+    whole.lists(config_map("a"))
+    partial.lists(bare(config_map("a")))
+    partial.sink.upsert([bare(config_map("a", resourceVersion="2"))])
+    (kept,) = store.of_kind("", "ConfigMap")
+    assert kept.whole
+    whole.sink.upsert([config_map("a", resourceVersion="2")])
+    (kept,) = store.of_kind("", "ConfigMap")
+    assert (kept.whole, kept.meta.resource_version) == (True, "2")
+
+
+def test_what_leaves_a_selection_stays_while_another_watch_has_it(cluster: FakeCluster, store: LiveStore) -> None:
+    everything, chosen = store.want(CONFIG_MAP), store.want(CONFIG_MAP, labels="app=x")
+    plain, selective = cluster.watches
+    plain.lists(config_map("a"), config_map("b"))
+    selective.lists(config_map("a"))
+    heard = Heard(store)
+    selective.sink.remove(config_map("a", resourceVersion="2"))
+    assert heard.take() == []
+    everything.close()
+    assert names(store.of_kind("", "ConfigMap")) == set()
+    selective.sink.upsert([config_map("a", resourceVersion="3")])
+    selective.sink.remove(config_map("a", resourceVersion="4"))
+    assert heard.take() == ["+a", "-a"]
+    chosen.close()
+
+
+def test_a_selection_tells_nothing_about_what_it_leaves_out(cluster: FakeCluster, store: LiveStore) -> None:
+    reports: list[Exception | None] = []
+    store.on_watch(lambda resource, namespace, error: reports.append(error))
+    store.want(CONFIG_MAP, labels="app=x")
+    cluster.watches[0].lists()
+    assert not store.knows(config_map("a").ref)
+    assert not store.watches(CONFIG_MAP)
+    assert reports == []
+
+
+# --- order --------------------------------------------------------------------------------------------------------
+
+
+def test_an_older_version_never_replaces_a_newer_one_within_a_watch(cluster: FakeCluster, store: LiveStore) -> None:
+    store.want(CONFIG_MAP)
+    watch = cluster.watches[0]
+    watch.lists(config_map("a", resourceVersion="10"))
+    heard = Heard(store)
+    watch.sink.upsert([config_map("a", resourceVersion="9")])
+    assert heard.take() == []
+    (kept,) = store.of_kind("", "ConfigMap")
+    assert kept.meta.resource_version == "10", "compared as numbers"
+
+
+def test_a_restored_server_is_believed_when_all_its_lists_say_so(cluster: FakeCluster, store: LiveStore) -> None:
+    store.want(CONFIG_MAP)
+    watch = cluster.watches[0]
+    watch.lists(config_map("a", resourceVersion="10"))
+    watch.lists(config_map("a", resourceVersion="4"))
+    assert [obj.meta.resource_version for obj in store.of_kind("", "ConfigMap")] == ["4"]
+    store.want(CONFIG_MAP, "default")
+    sister = cluster.watches[1]
+    sister.lists(config_map("a", resourceVersion="4"))
+    watch.lists(config_map("a", resourceVersion="2"))
+    assert [obj.meta.resource_version for obj in store.of_kind("", "ConfigMap")] == ["4"]
+    sister.lists(config_map("a", resourceVersion="2"))
+    assert [obj.meta.resource_version for obj in store.of_kind("", "ConfigMap")] == ["2"]
+
+
+def test_another_object_under_the_same_name_is_a_delete_and_an_add(cluster: FakeCluster, store: LiveStore) -> None:
+    store.want(CONFIG_MAP)
+    watch = cluster.watches[0]
+    watch.lists(config_map("a", uid="former"))
+    told: list[tuple[str, bool]] = []
+    store.subscribe(lambda obj, *, deleted: told.append((obj.uid, deleted)))
+    watch.lists(config_map("a", uid="new", resourceVersion="7"))
+    assert told == [("former", True), ("new", False)]
+    assert [obj.uid for obj in store.of_kind("", "ConfigMap")] == ["new"]
+
+
+# --- what it costs ------------------------------------------------------------------------------------------------
+
+
+def test_held_objects_are_nothing_to_the_collector(cluster: FakeCluster, store: LiveStore) -> None:
+    resource = ApiResource("", "v1", "Pod", "pods", namespaced=True)
+    store.want(resource)
+    gc.collect()
+    before = len(gc.get_objects())
+    cluster.watches[0].lists(*(decode.stored(resource, pod(number)) for number in range(1000)))
+    # The first collection finds out that the tuples hold nothing that could lead back to them.
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50
+    assert len(names(store.of_kind("", "Pod"))) == 1000
+    assert names(store.owned("owner-7")) == names(store.tracked("app-7")) == {"pod-7"}
+
+
+def test_what_many_objects_share_is_held_once() -> None:
+    resource = ApiResource("", "v1", "Pod", "pods", namespaced=True)
+    one, other = (decode.stored(resource, pod(number)) for number in (1, 2))
+    assert one.ref.namespace is other.ref.namespace is one.meta.namespace
+    (mine,), (theirs,) = one.meta.owner_references or (), other.meta.owner_references or ()
+    assert mine.kind is theirs.kind
+    assert mine.api_version is theirs.api_version
+    assert one.meta.finalizers is not None
+    assert other.meta.finalizers is not None
+    assert one.meta.finalizers[0] is other.meta.finalizers[0]
+
+
+def pod(number: int) -> msgspec.Raw:
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": f"owner-{number}"}
+    metadata = {
+        "name": f"pod-{number}",
+        "namespace": "team",
+        "uid": f"uid-{number}",
+        "resourceVersion": str(number),
+        "labels": {"app": f"app-{number}"},
+        "annotations": {"argocd.argoproj.io/tracking-id": f"app-{number}:/Pod:team/pod-{number}"},
+        "ownerReferences": [owner],
+        "finalizers": ["example.com/keep"],
+    }
+    return msgspec.Raw(msgspec.json.encode({"metadata": metadata, "spec": {"nodeName": "n"}}))

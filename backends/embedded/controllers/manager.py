@@ -17,6 +17,7 @@ from backends.embedded.controllers.deployments import Deployments
 from backends.embedded.controllers.events import EventLog, Recorder
 from backends.embedded.controllers.jobs import Jobs
 from backends.embedded.controllers.kubelet import KUBELET, SCHEDULER, Kubelet, Scheduler
+from backends.embedded.controllers.namespaces import Namespaces
 from backends.embedded.controllers.queue import Key, WorkQueue
 from backends.embedded.controllers.replicasets import ReplicaSets
 from backends.embedded.controllers.scaling import Autoscalers, Budgets
@@ -31,10 +32,12 @@ from backends.embedded.controllers.world import (
     DEPLOYMENT,
     INGRESS,
     JOB,
+    NAMESPACE,
     NODE,
     POD,
     REPLICA_SET,
     SERVICE,
+    SERVICE_ACCOUNT,
     STATEFUL_SET,
     VOLUME,
     Kind,
@@ -61,6 +64,7 @@ OWN: dict[Kind, tuple[str, ...]] = {
     VOLUME: ("volume",),
     AUTOSCALER: ("autoscaler",),
     BUDGET: ("budget",),
+    NAMESPACE: ("namespace",),
 }
 """The controllers that an object's own changes wake."""
 
@@ -160,6 +164,8 @@ class Controllers:
             self._wake_for_node(obj, old)
         elif kind in {DEPLOYMENT, STATEFUL_SET}:
             self._wake_scalers(namespace, obj)
+        elif kind == SERVICE_ACCOUNT:
+            self._add(("namespace",), "", namespace)
         elif kind == CLAIM and obj["spec"].get("volumeName"):
             self._add(("volume",), "", obj["spec"]["volumeName"])
         elif kind == VOLUME and obj["spec"].get("claimRef"):
@@ -232,4 +238,5 @@ def _build(world: World, time: Callable[[], float]) -> dict[str, Controller]:
         "volume": Volumes(world),
         "autoscaler": Autoscalers(world, speak("horizontal-pod-autoscaler")),
         "budget": Budgets(world),
+        "namespace": Namespaces(world),
     }

@@ -24,6 +24,8 @@ Kind = tuple[str, str]
 POD: Kind = ("", "Pod")
 NODE: Kind = ("", "Node")
 SERVICE: Kind = ("", "Service")
+NAMESPACE: Kind = ("", "Namespace")
+SERVICE_ACCOUNT: Kind = ("", "ServiceAccount")
 CLAIM: Kind = ("", "PersistentVolumeClaim")
 VOLUME: Kind = ("", "PersistentVolume")
 DEPLOYMENT: Kind = ("apps", "Deployment")
@@ -40,7 +42,7 @@ BUDGET: Kind = ("policy", "PodDisruptionBudget")
 WATCHED = frozenset(
     {
         *(POD, NODE, SERVICE, CLAIM, VOLUME, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, REVISION),
-        *(JOB, SLICE, INGRESS, AUTOSCALER, BUDGET),
+        *(JOB, SLICE, INGRESS, AUTOSCALER, BUDGET, NAMESPACE, SERVICE_ACCOUNT),
     }
 )
 

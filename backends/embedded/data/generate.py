@@ -1,24 +1,31 @@
 """Distils Kubernetes' published API description into what the embedded servers need.
 
-Owns: the making of ``kubernetes.json`` and ``protobuf.json``, beside this file. Run by hand when the version that the
-embedded servers speak is raised: ``python -m backends.embedded.data.generate KUBERNETES STAGING``, with the folder of
-the sources and the one that holds ``api``, ``apimachinery`` and the other modules (``staging/src/k8s.io``, or a folder
-of Go's module cache). Never imported by the program.
+Owns: the making of ``kubernetes.json``, ``protobuf.json``, ``roles.json``, ``columns.json`` and ``prose.json.gz``,
+beside this file. Run by hand when the version that the embedded servers speak is raised: ``python -m
+backends.embedded.data.generate KUBERNETES STAGING``, with the folder of the sources and the one that holds ``api``,
+``apimachinery`` and the other modules (``staging/src/k8s.io``, or a folder of Go's module cache). Never imported by the
+program.
 
 From ``api/discovery/aggregated_v2.json`` and ``api/openapi-spec/v3/*.json`` it keeps the resources of the groups below
 and the schemas they reach, without descriptions. From the Go types it adds to each property how Go writes it, which
 OpenAPI does not say (`gotypes`). ``protobuf.json`` has the fields' numbers, for the clients that send protobuf.
+``roles.json`` has the roles that every cluster begins with, as the sources' own test data list them; ``columns.json``
+what ``kubectl get``'s printers say of their columns. The descriptions of fields go into
+``prose.json.gz``, because they are larger than all the rest and only ``kubectl explain`` reads them.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from backends.embedded.data.gotypes import annotate, go_structs, protobuf_numbers
+import yaml
+
+from backends.embedded.data.gotypes import annotate, go_structs, printed_columns, protobuf_numbers
 
 GROUP_VERSIONS = (
     ("", "v1"),
@@ -43,7 +50,6 @@ GROUP_VERSIONS = (
 LEFT_OUT = {
     "bindings": "scheduling is no part of the embedded fleet",
     "componentstatuses": "deprecated since 1.19",
-    "localsubjectaccessreviews": "no authorizer",
     "mutatingadmissionpolicies": "no admission",
     "mutatingadmissionpolicybindings": "no admission",
 }
@@ -51,13 +57,29 @@ KEPT_SUBRESOURCES = {
     *("status", "scale", "approval", "finalize", "eviction"),
     *("log", "exec", "attach", "portforward"),
 }
+KEPT_ROLES = {
+    "admin",
+    "cluster-admin",
+    "edit",
+    "system:aggregate-to-admin",
+    "system:aggregate-to-edit",
+    "system:aggregate-to-view",
+    "system:basic-user",
+    "system:discovery",
+    "system:monitoring",
+    "system:public-info-viewer",
+    "view",
+}
+"""The roles that people are given; the others are for components that an embedded cluster does not have."""
+
 REF = "#/components/schemas/"
 
 
 def main(sources: Path, staging: Path) -> None:
     """Writes both files from the folders of a Kubernetes source tree."""
     groups = list(_groups(sources / "api" / "discovery"))
-    schemas = _schemas(sources / "api" / "openapi-spec" / "v3")
+    told = _schemas(sources / "api" / "openapi-spec" / "v3")
+    schemas = {name: _bare(schema) for name, schema in told.items()}
     annotate(schemas, go_structs(staging))
     wanted = _reached(schemas, [name for name, schema in schemas.items() if _served(schema)])
     lines = [f"{json.dumps(name)}:{_compact(schemas[name])}" for name in sorted(wanted)]
@@ -65,6 +87,31 @@ def main(sources: Path, staging: Path) -> None:
     body = f'{{"version":"v1.37.2",\n"resources":[\n{resources}\n],\n"schemas":{{\n' + ",\n".join(lines) + "\n}}\n"
     Path(__file__).with_name("kubernetes.json").write_text(body, encoding="utf-8")
     _write_numbers(protobuf_numbers(staging), sorted(wanted))
+    prose = json.dumps({name: _prose(told[name]) for name in sorted(wanted)}, separators=(",", ":"))
+    Path(__file__).with_name("prose.json.gz").write_bytes(gzip.compress(prose.encode(), mtime=0))
+    printers = sources / "pkg" / "printers" / "internalversion" / "printers.go"
+    kinds = {resource["kind"] for resource in groups} | {"ObjectMeta"}
+    columns = printed_columns(
+        printers.read_text(encoding="utf-8"), {n.split(".", 5)[-1]: _prose(told[n]) for n in told}
+    )
+    kept = ",\n".join(f"{json.dumps(kind)}:{_compact(columns[kind])}" for kind in sorted(kinds & columns.keys()))
+    Path(__file__).with_name("columns.json").write_text(f"{{\n{kept}\n}}\n", encoding="utf-8")
+    policy = sources / "plugin" / "pkg" / "auth" / "authorizer" / "rbac" / "bootstrappolicy" / "testdata"
+    roles = ",\n".join(_compact(role) for role in _roles(policy))
+    Path(__file__).with_name("roles.json").write_text(f"[\n{roles}\n]\n", encoding="utf-8")
+
+
+def _roles(folder: Path) -> Iterator[dict[str, Any]]:
+    for name in ("cluster-roles", "cluster-role-bindings"):
+        for item in yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))["items"]:
+            if (item.get("roleRef") or item["metadata"])["name"] in KEPT_ROLES:
+                yield item
+
+
+def _prose(schema: dict[str, Any]) -> dict[str, str]:
+    """The description of a definition, under an empty name, and those of its properties."""
+    found = {"": schema, **schema.get("properties", {})}
+    return {name: child["description"] for name, child in found.items() if child.get("description")}
 
 
 def _write_numbers(numbers: dict[str, Any], wanted: list[str]) -> None:
@@ -144,7 +191,7 @@ def _schemas(folder: Path) -> dict[str, Any]:
         document = json.loads((folder / f"{name}_openapi.json").read_text())
         for key, schema in document["components"]["schemas"].items():
             found.setdefault(key, schema)
-    return {name: _bare(schema) for name, schema in found.items()}
+    return found
 
 
 def _served(schema: dict[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """How Go writes the fields of Kubernetes' types: read from their sources.
 
-Owns: the annotation ``x-go`` of a property, and the numbers of the fields in protobuf. Called by `generate` alone.
+Owns: the annotation ``x-go`` of a property, the numbers of the fields in protobuf, and what the printers say of their
+columns. Called by `generate` alone.
 OpenAPI does not tell a pointer from a value, nor what ``omitempty`` drops; both decide what an API server answers:
 
 - ``o``: a value with omitempty: zero and empty are not written.
@@ -120,3 +121,29 @@ def _is_struct(schemas: dict[str, Any], prop: dict[str, Any]) -> bool:
     # Quantities, times and int-or-string are structs, too, whatever JSON makes of them.
     target = schemas.get(name, {})
     return not (target.get("type") in ("array", "object") and "additionalProperties" in target)
+
+
+_TABLE = re.compile(r"(\w+) := \[\]metav1\.TableColumnDefinition\{\n(.*?)\n\t\}", re.DOTALL)
+_HANDLER = re.compile(r"h\.TableHandler\((\w+), print(\w+)\)")
+_COLUMN = re.compile(
+    r'\{Name: "([^"]+)",.*?Description: (?:(\w+)\.(\w+)\{\}\.SwaggerDoc\(\)\["(\w+)"\]|"((?:[^"\\]|\\.)*)")\}'
+)
+
+
+def printed_columns(source: str, prose: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """For each kind, its columns and what the printers say of them, but for what ObjectMeta says.
+
+    `prose` has the descriptions of definitions, by ``v1.ObjectMeta``: the last two parts of their names.
+    """
+    tables = {name: _COLUMN.findall(body) for name, body in _TABLE.findall(source)}
+    by_struct: dict[str, dict[str, str]] = {}
+    for name, found in prose.items():
+        by_struct.setdefault(name.rpartition(".")[2], {}).update(found)
+    shared = {field: by_struct["ObjectMeta"][field] for field in ("name", "creationTimestamp")}
+    made = {"ObjectMeta": shared}
+    for table, kind in _HANDLER.findall(source):
+        texts = {
+            name: text or by_struct.get(struct, {}).get(field, "") for name, _, struct, field, text in tables[table]
+        }
+        made[kind] = {name: text for name, text in texts.items() if text not in shared.values()}
+    return made

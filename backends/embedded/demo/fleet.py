@@ -76,7 +76,7 @@ class DemoFleet:
         hubs = planting.hubs(self.plan, self.repositories)
         self.host.start()
         try:
-            self.host.kubeconfig(self.kubeconfig)
+            self.host.kubeconfig(self.kubeconfig, viewers=True)
             self.host.call(self._furnish(hubs))
         except BaseException:
             self.stop()

@@ -14,6 +14,7 @@ from backends import definitions
 from backends.embedded.demo import applications, crowd, handover, history
 from backends.embedded.demo.applications import NAMESPACE, Role
 from backends.embedded.demo.repository import DemoRepository
+from backends.embedded.demo.rights import rights
 from backends.embedded.errors import ApiError
 from backends.embedded.store import ObjectStore
 from backends.embedded.writing import Request
@@ -170,6 +171,7 @@ def _crowds(plan: Plan, repository: DemoRepository) -> dict[str, Hub]:
 
 def _ground(plan: Plan, cluster: str) -> Iterator[Obj]:
     yield from definitions.load()
+    yield from rights()
     names = [NAMESPACE, *crowd.namespaces(plan.services, cluster)]
     # Roles make their namespaces themselves, as the article's Application does (CreateNamespace=true).
     for name in names:

@@ -44,10 +44,13 @@ class Script:
 
     answers: list[Answer] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    peers: set[object] = field(default_factory=set)
+    """The clients' ends of the connections."""
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request, web.BaseRequest)
         body = await request.read()
+        self.peers.add(request.get_extra_info("peername"))
         headers = {name.lower(): value for name, value in request.headers.items()}
         certificate = request.get_extra_info("peercert") or {}
         peer = dict(pair for group in certificate.get("subject", ()) for pair in group).get("commonName", "")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,6 @@ from tests.unit.kube.scripted import (
     status,
     whole,
 )
-from tests.unit.kube.test_discovery import DEPLOYMENTS, VERSION, aggregated
 from tests.unit.kube.test_informer import Sink
 from tests.waiting import await_until
 
@@ -190,6 +190,22 @@ async def test_an_answer_that_is_no_object_is_an_error() -> None:
                 await cluster.get(ROLES, "a")
 
 
+async def test_what_is_urgent_is_the_same_cluster_with_a_deadline() -> None:
+    async with scripted(body(ANSWER), body(ANSWER), page([], "7"), body(ANSWER)) as (cluster, script):
+        urgent = cluster.urgent
+        await urgent.get(CONFIG_MAPS, "a", "x")
+        await cluster.get(CONFIG_MAPS, "a", "x")
+        await urgent.list(CONFIG_MAPS)
+        await urgent.urgent.apply(CONFIG_MAPS, OBJ, field_manager="fleetui")
+        assert urgent.status is cluster.status
+        assert cluster.requests == {"GET": 2, "LIST": 1, "PATCH": 1}
+        assert urgent.requests is cluster.requests
+        assert len(script.peers) == 1
+        # Whoever closes one closes the other.
+        await urgent.close()
+    assert ["timeout" in asked.query for asked in script.asked] == [True, False, False, True]
+
+
 async def test_errors_name_the_cluster_as_the_fleet_does() -> None:
     script = Script([status(409, "Conflict", "the object has been modified")])
     async with serving(script) as url:
@@ -199,26 +215,6 @@ async def test_errors_name_the_cluster_as_the_fleet_does() -> None:
         await cluster.close()
     assert caught.value.cluster == "hub-eu"
     assert (cluster.status.name, cluster.status.protected, cluster.status.server) == ("hub-eu", True, url)
-
-
-async def test_discovery_is_asked_once_until_it_is_wanted_fresh() -> None:
-    answers: dict[str, Any] = {
-        "/api": aggregated(),
-        "/apis": aggregated(("apps", [{"version": "v1", "resources": [DEPLOYMENTS]}])),
-        "/version": VERSION,
-    }
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        return web.json_response(answers[request.path])
-
-    async with serving(answer) as url:
-        cluster = KubeCluster(context(url))
-        first = await cluster.discover()
-        assert await cluster.discover() is first
-        assert cluster.status.version == "v1.37.2"
-        assert await cluster.discover(refresh=True) is not first
-        assert cluster.requests == {"DISCOVER": 6}
-        await cluster.close()
 
 
 # --- watches and state --------------------------------------------------------------------------------------------
@@ -413,3 +409,39 @@ print("kubernetes" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+async def test_a_login_that_the_operator_renews_is_tried_at_once(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("old")
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers["Authorization"] != "Bearer new":
+            return web.json_response({"kind": "Status", "code": 401, "message": "Unauthorized"}, status=401)
+        return web.Response(text="ok")
+
+    async with serving(answer) as url, closing(KubeCluster(context(url, token_file=token))) as cluster:
+        sink = Sink()
+        cluster.watch(CONFIG_MAPS, sink)
+        await await_until(lambda: "(attempt 1)" in cluster.status.message, 5, "waiting to probe again")
+        assert cluster.status.state is ClusterState.UNAUTHORIZED
+        token.write_text("new")
+        await cluster.login()
+        await await_until(lambda: cluster.status.state is ClusterState.LIVE, 2, "live")
+
+
+def test_a_server_whose_certificate_is_not_checked_is_known_by_it() -> None:
+    assert KubeCluster(context("https://x", insecure=True)).status.insecure
+    assert not KubeCluster(context("https://x")).status.insecure
+
+
+async def test_a_context_that_can_t_be_used_is_a_state_and_costs_nothing() -> None:
+    unusable = context("", problem="~/.kube/config: user jane: exec: command is missing")
+    async with closing(KubeCluster(unusable)) as cluster:
+        sink = Sink()
+        cluster.watch(CONFIG_MAPS, sink)
+        await await_until(lambda: cluster.status.state is ClusterState.UNREACHABLE, 5, "unreachable")
+        assert cluster.status.message == "~/.kube/config: user jane: exec: command is missing"
+        with pytest.raises(UnreachableError, match="user jane: exec: command is missing"):
+            await cluster.get(CONFIG_MAPS, "a", "x")
+        assert cluster.requests == {}

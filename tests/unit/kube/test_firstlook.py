@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backends.argocd import ArgoDialect
-from backends.kube import firstlook, firstlook_child, informer
+from backends.kube import firstlook, firstlook_child, reading
 from backends.kube.cluster import KubeCluster
 from backends.kube.context import ContextConfig, ExecPlugin, Impersonation
 from fleetui.cli.console import APPLICATIONS
@@ -79,7 +79,7 @@ async def shown(look: firstlook.FirstLook, config: ContextConfig, requests: Coun
 
 def test_what_is_looked_at_is_what_the_informer_asks_first() -> None:
     assert ArgoDialect.app_resource.path("") == APPLICATIONS
-    assert firstlook.LIMIT == informer.PAGE
+    assert firstlook.LIMIT == reading.PAGE
     assert (firstlook.HEAD.format, firstlook.FAILED, firstlook.PLAIN, firstlook.GZIP) == (
         firstlook_child.HEAD.format,
         firstlook_child.FAILED,

@@ -153,7 +153,8 @@ def test_what_is_no_kubeconfig_is_told_with_file_and_line(tmp_path: Path, conten
 
 # --- one context --------------------------------------------------------------------------------------------------
 
-EXEC = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1"}
+EXEC = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}
+OIDC = {"idp-issuer-url": "https://idp", "client-id": "kubernetes", "id-token": "a.b.c"}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,10 @@ EXEC = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1"}
             {"cluster": {"insecure-skip-tls-verify": True, "certificate-authority-data": "YQ=="}},
             "cluster c: has both a certificate authority and insecure-skip-tls-verify",
         ),
-        ({"cluster": {"proxy-url": "socks5://p:1080"}}, "asks for a socks5 proxy, which fleetui does not support yet"),
+        (
+            {"cluster": {"proxy-url": "socks4://p:1080"}},
+            "asks for a proxy of the kind socks4; supported are http, https, socks5, socks5h",
+        ),
         ({"cluster": {"proxy-url": "p"}}, "cluster c: proxy-url is no URL such as http://proxy.example.com:3128"),
         ({"user": {"tokenFile": "gone"}}, "user u: tokenFile /gone can't be read: No such file or directory"),
         ({"user": {"client-certificate-data": "YQ=="}}, "user u: has a client-certificate but no client-key"),
@@ -185,14 +189,38 @@ EXEC = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1"}
         ({"user": {"as-groups": "admins"}}, "user u: as-groups must be a list of texts"),
         ({"user": {"auth-provider": {"name": "gcp"}}}, "gcp was taken out of Kubernetes in 1.26 (use the exec plugin"),
         ({"user": {"auth-provider": {"name": "x"}}}, "user u: auth-provider: x is not supported; only oidc is"),
-        ({"user": {"auth-provider": {"name": "oidc"}}}, "user u: auth-provider: has no id-token"),
+        ({"user": {"auth-provider": {"name": "azure"}}}, "azure was taken out of Kubernetes in 1.26 (use the exec"),
+        ({"user": {"auth-provider": {"name": "oidc"}}}, "auth-provider: has neither an id-token nor a refresh-token"),
+        (
+            {"user": {"auth-provider": {"name": "oidc", "config": OIDC | {"client-id": ""}}}},
+            "user u: auth-provider: config: client-id is missing",
+        ),
         ({"user": {"exec": []}}, "user u: exec: must be a map, not a list"),
         ({"user": {"exec": EXEC | {"command": ""}}}, "user u: exec: command is missing"),
         (
             {"user": {"exec": EXEC | {"apiVersion": "client.authentication.k8s.io/v1alpha1"}}},
             "v1alpha1 is not supported",
         ),
-        ({"user": {"exec": EXEC | {"interactiveMode": "Always"}}}, "the plugin needs a terminal (interactiveMode"),
+        (
+            {"user": {"exec": EXEC | {"interactiveMode": ""}}},
+            "user u: exec: interactiveMode is missing (one of Never, IfAvailable, Always)",
+        ),
+        ({"user": {"exec": EXEC | {"interactiveMode": "Ask"}}}, "user u: exec: interactiveMode Ask is not known (one"),
+        ({"user": {"exec": EXEC | {"env": [{"value": "1"}]}}}, "user u: exec: env has an entry without a name"),
+        (
+            {"user": {"exec": EXEC, "auth-provider": {"name": "oidc", "config": OIDC}}},
+            "user u: has both exec and auth-provider",
+        ),
+        ({"user": {"token": "a", "password": "b"}}, "user u: has both a token and a user name with password"),
+        ({"user": {"password": "b"}}, "user u: has a password but no username"),
+        (
+            {"user": {"client-certificate": "config", "client-certificate-data": "YQ=="}},
+            "user u: has both client-certificate and client-certificate-data",
+        ),
+        (
+            {"cluster": {"certificate-authority": "config", "certificate-authority-data": "YQ=="}},
+            "cluster c: has both certificate-authority and certificate-authority-data",
+        ),
         ({"user": {"exec": EXEC | {"env": [{"name": 1}]}}}, "user u: exec: env[0]: name must be text"),
     ],
 )
@@ -226,7 +254,7 @@ def test_a_broken_entry_costs_the_other_contexts_nothing(tmp_path: Path) -> None
         ("https://10.0.0.1:6443/", {}, "https://10.0.0.1:6443"),
         ("https://rancher.example/k8s/clusters/c-1/", {}, "https://rancher.example/k8s/clusters/c-1"),
         ("localhost:8080", {}, "http://localhost:8080"),
-        ("10.0.0.1:6443", {"certificate-authority-data": "YQ=="}, "https://10.0.0.1:6443"),
+        ("10.0.0.1:6443", {"certificate-authority-data": "YQ=="}, "http://10.0.0.1:6443"),
         ("https://[::1]:6443", {}, "https://[::1]:6443"),
     ],
 )
@@ -250,3 +278,54 @@ def test_impersonation_and_exec_are_read_whole(tmp_path: Path) -> None:
         "certificate-authority-data": base64.b64encode(b"pem").decode(),
         "config": {"audience": "it"},
     }
+
+
+@pytest.mark.parametrize(
+    ("version", "given", "mode"),
+    [
+        ("v1beta1", None, "IfAvailable"),
+        ("v1beta1", "Never", "Never"),
+        ("v1", "IfAvailable", "IfAvailable"),
+        ("v1", "Always", "Always"),
+    ],
+)
+def test_whether_a_plugin_asks_in_a_terminal(tmp_path: Path, version: str, given: str | None, mode: str) -> None:
+    plugin = {"command": "login", "apiVersion": f"client.authentication.k8s.io/{version}", "interactiveMode": given}
+    config = of(tmp_path, user={"exec": plugin})
+    assert config.exec is not None
+    assert config.exec.interactive_mode == mode
+
+
+@pytest.mark.parametrize(
+    ("server", "carried"),
+    [
+        ("https://10.0.0.1", True),
+        ("http://10.0.0.1", False),
+        ("10.0.0.1:8080", False),
+        ("http://api.example.com", False),
+        ("http://127.0.0.1:8001", True),
+        ("http://[::1]:8001", True),
+        ("http://localhost:8001", True),
+    ],
+)
+def test_a_login_is_never_sent_in_clear_to_another_machine(tmp_path: Path, server: str, carried: bool) -> None:
+    (tmp_path / "token").write_text("x")
+    assert bool(of(tmp_path, server=server, user={"token": "t"}).token) is carried
+    assert bool(of(tmp_path, server=server, user={"tokenFile": "token"}).token_file) is carried
+    assert bool(of(tmp_path, server=server, user={"username": "u", "password": "p"}).password) is carried
+    assert bool(of(tmp_path, server=server, user={"exec": EXEC}).exec) is carried
+    provider = {"auth-provider": {"name": "oidc", "config": OIDC}}
+    assert bool(of(tmp_path, server=server, user=provider).auth_provider) is carried
+
+
+def test_a_token_stands_in_for_a_token_file_that_is_not_there(tmp_path: Path) -> None:
+    config = of(tmp_path, user={"token": "t", "tokenFile": "gone"})
+    assert (config.token, config.token_file) == ("t", tmp_path / "gone")
+
+
+def test_a_context_that_can_t_be_used_says_why_and_is_no_error(tmp_path: Path) -> None:
+    content = document(user={"exec": []})
+    config = load([written(tmp_path, content)]).context_or_problem("prod")
+    assert config.name == "prod"
+    assert config.problem.endswith("config: user u: exec: must be a map, not a list")
+    assert load([written(tmp_path, document())]).context_or_problem("prod").problem == ""

@@ -174,7 +174,7 @@ async def test_a_redirection_is_not_followed_with_a_login() -> None:
 
         script = Script([away])
         async with serving(script) as url, cluster_at(url, token="secret") as cluster:
-            with pytest.raises(StatusError, match="a redirection, which is not followed with a login"):
+            with pytest.raises(StatusError, match="which is not followed with a login"):
                 async with cluster.pods.exec("shop", "web", ["ls"]):
                     pass
     assert elsewhere.asked == []

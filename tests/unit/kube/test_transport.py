@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from backends.kube.context import ContextConfig, Impersonation
-from backends.kube.transport import Transport, retry_delay
+from backends.kube.transport import Transport
 from fleetui.model.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -167,19 +167,6 @@ async def test_a_write_is_asked_again_only_where_it_was_not_carried_out() -> Non
         assert len(script.asked) == 1
 
 
-def test_pauses_grow_and_heed_the_server() -> None:
-    busy = OverloadedError("x", code=429, retry_after=3.0)
-    assert [retry_delay("GET", OverloadedError("x", code=500), attempt=n, chance=1.0) for n in range(4)] == [
-        0.2,
-        0.4,
-        0.8,
-        None,
-    ]
-    assert retry_delay("PATCH", busy, attempt=0, chance=0.0) == 3.0
-    assert retry_delay("GET", OverloadedError("x", code=429, retry_after=60.0), attempt=0, chance=0.0) is None
-    assert retry_delay("GET", UnreachableError("refused"), attempt=0, chance=0.0) is None
-
-
 async def test_a_refused_login_is_renewed_once(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("old")
@@ -225,6 +212,18 @@ async def test_a_request_carries_login_identity_and_agent() -> None:
         "accept-encoding": "gzip",
     }
     assert asked.headers["user-agent"].startswith("fleetui/")
+
+
+@pytest.mark.parametrize(("compression", "encoding"), [(True, "gzip"), (False, "identity")])
+async def test_everything_but_a_watch_may_come_compressed_unless_the_kubeconfig_says_no(
+    compression: bool, encoding: str
+) -> None:
+    async with scripted(body({}), body({}), watch(b"a\n"), compression=compression) as (transport, script):
+        await transport.request("GET", "/x", verb="LIST")
+        await transport.request("PATCH", "/x", body=b"{}")
+        async with transport.stream("/x", query={}, idle=5):
+            pass
+    assert [asked.headers["accept-encoding"] for asked in script.asked] == [encoding, encoding, "identity"]
 
 
 async def test_a_name_is_not_normalised_and_a_path_of_the_server_is_kept() -> None:
@@ -331,23 +330,34 @@ async def test_a_client_certificate_is_shown_and_its_key_leaves_no_file(
     assert list(left()) == []
 
 
-async def test_a_client_certificate_that_rotates_is_picked_up(tmp_path: Path) -> None:
+async def test_a_client_certificate_that_rotates_is_picked_up_and_what_is_under_way_goes_on(tmp_path: Path) -> None:
     cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    cert.write_bytes((PEM / "server.crt").read_bytes())
-    key.write_bytes((PEM / "server.key").read_bytes())
-    script = Script([body({}), body({})])
-    settings = {"ca": PEM / "ca.crt", "client_cert": cert, "client_key": key, "insecure": False}
-    tls = server_tls()
-    tls.load_verify_locations(PEM / "ca.crt")
-    async with serving(script, tls=tls) as url, connected(context(url, **settings)) as transport:
+    cert.write_bytes((PEM / "client.crt").read_bytes())
+    key.write_bytes((PEM / "client.key").read_bytes())
+    rotated, asked = asyncio.Event(), asyncio.Event()
+    ports: list[int] = []
+
+    async def answer(request: Any) -> Any:
+        ports.append(request.transport.get_extra_info("peername")[1])
+        if request.method == "PATCH":
+            asked.set()
+            await rotated.wait()
+        return await body({})(request)
+
+    settings = {"ca": PEM / "ca.crt", "client_cert": cert, "client_key": key}
+    tls = server_tls(client_ca=True)
+    async with serving(answer, tls=tls) as url, connected(context(url, **settings)) as transport:
         await transport.request("GET", "/")
-        first = transport._session
+        write = asyncio.create_task(transport.request("PATCH", "/", body=b"{}"))
+        await asked.wait()
         cert.write_bytes((PEM / "client.crt").read_bytes() + b"\n")
-        key.write_bytes((PEM / "client.key").read_bytes() + b"\n")
         await transport.request("GET", "/")
-        assert transport._session is not first
-        assert first is not None
-        assert first.closed
+        rotated.set()
+        assert await write == b"{}"
+        await transport.request("GET", "/")
+    first, second, third, fourth = ports
+    assert (second, fourth) == (first, third)
+    assert first != third
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,192 @@
+"""Where Argo CD's scripts come from: a folder, or a hub's ConfigMap.
+
+Owns: `Library`, `read_folder` and `read_config`. Called by whoever wants customizations (`fleetui.health`,
+`fleetui.engine`). Nothing is run here. Rules: argo-cd v3.6.1 util/lua/lua.go (which script, in which order) and
+util/settings/settings.go (the keys of ``argocd-cm``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fleetui.model.errors import UsageError
+from fleetui.model.globs import glob_matches
+
+_PREFIX = "resource.customizations"
+_OTHERS = frozenset({"useOpenLibs", "ignoreDifferences", "ignoreResourceUpdates", "knownTypeFields"})
+"""Customizations that are not about health or actions; others read them."""
+_LARGEST = 2**20
+"""Bytes of a script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A script's text, and what it is called in messages."""
+
+    name: str
+    text: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class Scripts:
+    """The scripts for one kind, or for all kinds that fit a pattern."""
+
+    health: Source | None = None
+    discovery: Source | None = None
+    actions: dict[str, Source] = field(default_factory=dict)
+    with_built_in: bool = True
+    """Whether the actions of the next library count too (``mergeBuiltinActions``)."""
+
+
+class Library:
+    """Scripts by key: ``group/Kind``, or ``Kind`` of the core group.
+
+    Args:
+        by_key: as they are written, patterns among them.
+        fits: whether a pattern fits a key.
+    """
+
+    def __init__(self, by_key: Mapping[str, Scripts], *, fits: Callable[[str, str], bool]) -> None:
+        self._by_key = dict(by_key)
+        self._patterns = sorted(by_key)
+        self._fits = fits
+
+    def health(self, key: str) -> Source | None:
+        """The health script for a key: its own, else that of the first pattern, by name, that fits."""
+        found = self._by_key.get(key)
+        if found is not None and found.health is not None:
+            return found.health
+        for pattern in self._patterns:
+            health = self._by_key[pattern].health
+            if health is not None and self._fits(pattern, key):
+                return health
+        return None
+
+    def actions(self, key: str) -> Scripts | None:
+        """The scripts that may hold a key's actions; patterns don't count."""
+        return self._by_key.get(key)
+
+
+# --- a folder laid out like Argo CD's resource_customizations ------------------------------------------------------
+
+
+def read_folder(folder: Path) -> Library:
+    """The scripts of ``GROUP/KIND/health.lua``, ``…/actions/discovery.lua`` and ``…/actions/NAME/action.lua``.
+
+    In a folder's name, ``_`` stands for any text.
+
+    Raises:
+        UsageError: the folder or a script can't be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder} with health scripts")
+    by_key: dict[str, Scripts] = {}
+    for path in sorted(folder.rglob("*.lua")):
+        steps = path.relative_to(folder).parts
+        match steps:
+            case (*key, "health.lua") if len(key) in (1, 2):
+                by_key.setdefault("/".join(key), Scripts()).health = _read(path, folder)
+            case (*key, "actions", "discovery.lua") if len(key) in (1, 2):
+                by_key.setdefault("/".join(key), Scripts()).discovery = _read(path, folder)
+            case (*key, "actions", name, "action.lua") if len(key) in (1, 2):
+                by_key.setdefault("/".join(key), Scripts()).actions[name] = _read(path, folder)
+    return Library(by_key, fits=_fits_path)
+
+
+def _read(path: Path, folder: Path) -> Source:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise UsageError(f"the script {path} is larger than {_LARGEST // 1024} KiB")
+        return Source(str(path.relative_to(folder)), path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the script {path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the script {path} is no UTF-8") from error
+
+
+def _fits_path(pattern: str, key: str) -> bool:
+    """``_`` is a star that does not cross a slash (doublestar v4, PathMatchUnvalidated)."""
+    if "_" not in pattern:
+        return False
+    return re.fullmatch("[^/]*".join(map(re.escape, pattern.split("_"))), key) is not None
+
+
+# --- argocd-cm -----------------------------------------------------------------------------------------------------
+
+
+def read_config(data: Mapping[str, str], *, where: str = "argocd-cm") -> Library:
+    """The scripts in the data of a hub's ``argocd-cm``.
+
+    Args:
+        where: what it is called in messages.
+
+    Raises:
+        UsageError: a value is not what its key promises.
+    """
+    by_key: dict[str, Scripts] = {}
+    for key, override in _legacy(data.get(_PREFIX, ""), where).items():
+        if health := override.get("health.lua"):
+            by_key.setdefault(key, Scripts()).health = Source(f"{where} {key}", str(health))
+        if actions := override.get("actions"):
+            _take_actions(by_key.setdefault(key, Scripts()), str(actions), f"{where} {key}")
+    for kind, key, value in _split_keys(data, where):
+        scripts = by_key.setdefault(key, Scripts())
+        if kind == "health":
+            scripts.health = Source(f"{where} {key}", value) if value else None
+        elif value:
+            _take_actions(scripts, value, f"{where} {key}")
+    return Library(by_key, fits=glob_matches)
+
+
+def _split_keys(data: Mapping[str, str], where: str) -> Iterator[tuple[str, str, str]]:
+    """``resource.customizations.KIND.GROUP_KIND``: kind of customization, key, value."""
+    for name, value in data.items():
+        parts = name.split(".", 3)
+        if not name.startswith(f"{_PREFIX}.") or len(parts) < 4:
+            continue
+        kind, group_kind = parts[2], parts[3].split("_")
+        if kind in _OTHERS:
+            continue
+        if kind not in ("health", "actions"):
+            raise UsageError(f"{where}: {name}: resource customization type {kind} not supported")
+        if len(group_kind) > 2 or not group_kind[0]:
+            raise UsageError(f"{where}: {name}: a group and kind is written GROUP_KIND, or KIND for the core group")
+        key = "/".join(group_kind)
+        yield kind, "*/*" if key == "all" else key, value
+
+
+def _legacy(text: str, where: str) -> Mapping[str, Mapping[str, Any]]:
+    """The one big map that ``resource.customizations`` used to be."""
+    found = _yaml(text, f"{where}: {_PREFIX}")
+    if not all(isinstance(value, Mapping) for value in found.values()):
+        raise UsageError(f"{where}: {_PREFIX} is not a map of maps")
+    return found
+
+
+def _take_actions(scripts: Scripts, text: str, name: str) -> None:
+    found = _yaml(text, f"{name}: actions")
+    discovery, definitions = found.get("discovery.lua"), found.get("definitions") or []
+    if not isinstance(definitions, list) or not all(isinstance(each, Mapping) for each in definitions):
+        raise UsageError(f"{name}: actions: definitions is not a list of maps")
+    scripts.discovery = Source(f"{name} discovery", str(discovery or ""))
+    scripts.actions = {
+        str(each.get("name", "")): Source(f"{name} {each.get('name', '')}", str(each.get("action.lua", "")))
+        for each in definitions
+    }
+    scripts.with_built_in = found.get("mergeBuiltinActions") is True
+
+
+def _yaml(text: str, where: str) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError) as error:
+        raise UsageError(f"{where} is not YAML: {error}") from error
+    if found is not None and not isinstance(found, Mapping):
+        raise UsageError(f"{where} is not a map")
+    return found or {}
