@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aiohttp.web import BaseRequest, StreamResponse
 
 from backends.argocd import ArgoDialect
 from backends.definitions import load as definitions
+from backends.embedded.calls import Call
 from backends.embedded.cluster import EmbeddedCluster
+from backends.embedded.faults import Fault, Kind
 from backends.git import GitRepositories
 from backends.kube.cluster import KubeCluster
 from backends.kube.context import ContextConfig
@@ -45,8 +47,6 @@ class Place:
     relay: Relay
     client: KubeCluster
     asked: Counter[str] = field(default_factory=Counter)
-    gone: list[str] = field(default_factory=list)
-    """Requests whose client hung up before it was answered."""
 
     @property
     def bookmarks(self) -> int:
@@ -66,10 +66,13 @@ async def place(name: str) -> AsyncIterator[Place]:
     async with Relay(embedded.url) as relay:
         found = Place(embedded, relay, KubeCluster(ContextConfig(name=name, server=relay.url, token=embedded.token)))
 
-        async def record(request: BaseRequest) -> None:
-            found.asked[f"{'WATCH' if 'watch' in request.query else request.method} {request.path}"] += 1
+        handle = embedded.server.api.handle
 
-        embedded.server.intercept = record
+        def recorded(call: Call) -> Any:
+            found.asked[f"{'WATCH' if 'watch' in call.query else call.method} {call.path}"] += 1
+            return handle(call)
+
+        embedded.server.api.handle = recorded  # type: ignore[method-assign]
         try:
             yield found
         finally:
@@ -150,34 +153,17 @@ async def _settled(places: list[Place]) -> Counter[str]:
 # --- giving up ----------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def hanging() -> AsyncIterator[tuple[Place, asyncio.Event]]:
-    """A cluster that hangs where a ConfigMap called ``slow`` is asked for; the event: it is asked."""
-    async with place("hub") as found:
-        asked = asyncio.Event()
-
-        async def hang(request: BaseRequest) -> StreamResponse | None:
-            if request.path.endswith("/slow"):
-                asked.set()
-                try:
-                    await asyncio.Event().wait()
-                finally:
-                    found.gone.append(request.path)
-            return None
-
-        found.embedded.server.intercept = hang
-        yield found, asked
-
-
 @pytest.mark.parametrize("urgent", [False, True])
 async def test_the_server_sees_at_once_that_a_request_was_given_up(urgent: bool) -> None:
-    async with hanging() as (found, asked):
+    async with place("hub") as found:
+        faults = found.embedded.faults
+        faults.add(Fault(kind=Kind.HANG, path="/api/v1/namespaces/default/configmaps/slow"))
         client = found.client.urgent if urgent else found.client
         task = asyncio.create_task(client.get(CONFIG_MAPS, "slow", "default"))
-        await asked.wait()
+        await await_until(lambda: faults.listeners == 1, PATIENCE, "the server is asked")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await await_until(lambda: found.gone, PATIENCE, "the server sees it")
+        await await_until(lambda: faults.listeners == 0, PATIENCE, "the server sees it")
         assert await client.list(CONFIG_MAPS) == []
         assert found.client.requests == {"GET": 1, "LIST": 1}
 

@@ -46,7 +46,9 @@ class GuardedCluster(FakeCluster):
         """The namespaces in which a kind is watched at this moment."""
         return [watch.namespace for watch in self.watches if watch.open and watch.resource.kind == kind]
 
-    async def list(self, resource: ApiResource, namespace: str = "", *, labels: str = "") -> list[Obj]:
+    async def list(
+        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> list[Obj]:
         self.lists += 1
         if not self.allows(Attributes("list", "", "v1", resource.plural)):
             raise ForbiddenError(f"{resource.full_name} is forbidden", cluster=self.name, code=403)

@@ -172,7 +172,7 @@ async def test_every_object_that_differs_says_how_where_and_who() -> None:
 async def test_what_may_not_be_read_is_left_out_and_said_and_the_others_are_compared() -> None:
     desk = Desk(DRIFTED)
     store = desk.stores[desk.prod.name]
-    feed = store._feeds.pop(("", "Secret", ""))
+    (feed,) = store._feeds_of.pop(("", "Secret"))
 
     async def refused(*_: Any, **__: Any) -> Obj:
         raise ForbiddenError('secrets "token" is forbidden: User "ann" cannot get resource "secrets"', code=403)
