@@ -25,7 +25,7 @@ from fleetui.fleet.kept import KeptTree
 from fleetui.fleet.places import place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
-from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, Outcome, Plan, Tree
+from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, ObjectEvent, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
@@ -218,6 +218,12 @@ class LiveFleet:
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await history_of(self._app(key), self._commits)
+
+    async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
+        from fleetui.fleet.events import events_of_tree
+
+        apis = {name: store.api.urgent for name, store in self._stores.items()}
+        return await events_of_tree(await self.tree(key), apis, ref)
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         return await self._differ.manifest(self._subject(key), ref)
