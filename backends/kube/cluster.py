@@ -31,7 +31,7 @@ from backends.kube.watching import Watches
 from fleetui.model.errors import ClusterError, GoneError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
 from fleetui.model.status import ClusterStatus
-from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
+from fleetui.ports import PatchType, PodStreams, Propagation, Subscription, Validation, WatchSink
 
 if TYPE_CHECKING:
     from backends.kube.discovery_cache import DiscoveryCache
@@ -47,6 +47,7 @@ _PROBE_TIMEOUT = 5.0
 _URGENT_DEADLINE = 35.0
 """Seconds that a person waits for a request that is no list, further tries included: one more than kube-apiserver
 gives a write (apiserver 1.37, pkg/endpoints/handlers/rest.go), which can then say itself what it waited for."""
+_POD = ApiResource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 _APPLY = "application/apply-patch+yaml"
 """The media type of server-side apply; JSON is YAML."""
 
@@ -93,7 +94,8 @@ class KubeCluster:
             self._name, open_transport=self._open, link=self._link, cache=_kept_in(cache, self._context)
         )
         self.requests: Counter[str] = Counter()
-        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
+        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE,
+        LOG, EXEC, ATTACH, FORWARD."""
         self._watches = Watches(
             self._name, open_transport=self._open, link=self._link, first_look=first_look, requests=self.requests
         )
@@ -122,6 +124,15 @@ class KubeCluster:
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
+
+    @property
+    def pods(self) -> PodStreams:
+        from backends.kube.podstreams import KubePods
+
+        def path(namespace: str, name: str, subresource: str) -> str:
+            return self._paths.item(_POD, namespace, name, subresource=subresource)
+
+        return KubePods(self._name, transport=self._open, path=path, link=self._link)
 
     async def greet(self) -> None:
         await self._call("GET", "/version")

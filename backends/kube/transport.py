@@ -15,11 +15,12 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -34,6 +35,7 @@ from backends.kube.etag import Tag
 from backends.kube.proxy import proxy_for, proxy_problem
 from backends.kube.retry import pause_after, retry_delay
 from backends.kube.throttle import SLOTS, Throttle
+from backends.kube.websocket import WebSocket, connect
 from fleetui.model.errors import ClusterError, UnauthorizedError, UnreachableError
 
 JSON = "application/json"
@@ -49,6 +51,7 @@ _PROBE = "PROBE"
 _VERBS = {"POST": "CREATE", "PUT": "UPDATE"}
 
 Query = Mapping[str, str]
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -97,7 +100,8 @@ class Transport:
         self._asked = asked
         self._answered = answered
         self.requests = requests
-        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
+        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE,
+        LOG, EXEC, ATTACH, FORWARD."""
         self._credentials = Credentials(config, slow=slow)
         self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env)
         self._by_socks = self._proxy.startswith("socks")
@@ -168,21 +172,45 @@ class Transport:
         await self._send(_Request("GET", path, _PROBE, headers, aiohttp.ClientTimeout(total=timeout)))
 
     @asynccontextmanager
-    async def stream(self, path: str, *, query: Query, idle: float, accept: str = JSON) -> AsyncIterator[Stream]:
-        """A watch that the server has accepted; `idle` seconds without a byte end it.
+    async def stream(
+        self, path: str, *, query: Query, idle: float | None, accept: str = JSON, verb: str = "WATCH"
+    ) -> AsyncIterator[Stream]:
+        """A watch (or a log) that the server has accepted; `idle` seconds without a byte end it.
 
         Raises:
             ClusterError: it was not accepted.
         """
         # Uncompressed: a proxy that compresses holds events back until it has enough of them.
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
-        request = _Request("GET", path, "WATCH", headers, _timeout(read=idle), query)
+        request = _Request("GET", path, verb, headers, _timeout(read=idle), query)
         async with self._watches:
             # It waits for its turn and then leaves: open watches take no place from requests.
             await self._throttle.enter(urgent=False)
             self._throttle.leave()
             async with self._answer(request) as answer:
                 yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
+
+    @asynccontextmanager
+    async def websocket(self, path: str, *, verb: str, protocols: Sequence[str]) -> AsyncIterator[WebSocket]:
+        """A websocket that the server has accepted; leaving the context cuts it. It counts among the watches.
+
+        Args:
+            path: with its query, percent-encoded.
+            verb: what the request counts as.
+            protocols: the subprotocols, best first; `WebSocket.protocol` is the one that the server took.
+
+        Raises:
+            ClusterError: it was not accepted.
+        """
+        async with self._watches:
+            line, socket = await self._renewing(
+                lambda login: self._upgrade(path, login, verb=verb, protocols=protocols)
+            )
+            try:
+                yield socket
+            finally:
+                await socket.cut()
+                await self._connections.give_back(line)
 
     async def login(self) -> None:
         """Logs in anew, as `backends.kube.credentials.Credentials.renew` does."""
@@ -203,12 +231,10 @@ class Transport:
                 return await self._in_turn(request, urgent=urgent, until=until, again=attempt > 0)
             except ClusterError as error:
                 delay = retry_delay(request.method, error, attempt=attempt, chance=random.random())
-                pause = pause_after(error)
-                if pause:
-                    self._throttle.pause(pause)
                 if delay is None or _is_past(until, delay):
                     raise
-            if urgent or not pause:
+                waits_itself = urgent or not pause_after(error)
+            if waits_itself:
                 request.waits_for = "the server to be asked again"
                 await asyncio.sleep(delay)
             attempt += 1
@@ -261,23 +287,25 @@ class Transport:
             await self._connections.give_back(line)
 
     async def _accepted(self, request: _Request) -> tuple[Line, aiohttp.ClientResponse]:
-        """The answer, and what it came by, to be given back; a login that was refused is renewed once."""
+        """The answer, and what it came by, to be given back."""
         request.waits_for = "a login"
+        return await self._renewing(lambda login: self._ask(request, login))
+
+    async def _renewing(self, ask: Callable[[Login], Awaitable[_T]]) -> _T:
+        """What `ask` returns; a login that was refused is renewed once."""
         login = await self._credentials.login()
         try:
-            return await self._ask(request, login)
+            return await ask(login)
         except UnauthorizedError:
             if not self._credentials.refused(login):
                 raise
             renewed = await self._credentials.login()
             if renewed == login:
                 raise
-        return await self._ask(request, renewed)
+        return await ask(renewed)
 
     async def _ask(self, request: _Request, login: Login) -> tuple[Line, aiohttp.ClientResponse]:
-        if self._proxy and (problem := proxy_problem(self._proxy)):
-            what = f"the environment's proxy for {self._config.server} {problem}"
-            raise UnreachableError(what, cluster=self._config.name)
+        self._insist_on_proxy()
         line = await self._connections.take(login)
         try:
             self.requests[request.verb] += 1
@@ -296,6 +324,32 @@ class Transport:
         except BaseException:
             await self._connections.give_back(line)
             raise
+
+    async def _upgrade(self, path: str, login: Login, *, verb: str, protocols: Sequence[str]) -> tuple[Line, WebSocket]:
+        self._insist_on_proxy()
+        line = await self._connections.take(login)
+        try:
+            self.requests[verb] += 1
+            self._asked()
+            socket = await connect(
+                line.session,
+                f"{self._config.server}{path}",
+                headers={"Authorization": login.authorization} if login.authorization else {},
+                protocols=protocols,
+                proxy=None if self._by_socks else self._proxy or None,
+                config=self._config,
+            )
+            self._answered()
+            return line, socket
+        except BaseException:
+            await self._connections.give_back(line)
+            raise
+
+    def _insist_on_proxy(self) -> None:
+        """Raises what is wrong with the proxy that the environment names."""
+        if self._proxy and (problem := proxy_problem(self._proxy)):
+            what = f"the environment's proxy for {self._config.server} {problem}"
+            raise UnreachableError(what, cluster=self._config.name)
 
     async def _exchange(
         self, session: aiohttp.ClientSession, request: _Request, *, login: Login
@@ -330,7 +384,9 @@ class Transport:
                 hint = "a web page came: is a proxy or a login page before it?"
                 raise not_kubernetes(name, server=self._config.server, what=str(request), hint=hint)
             body = await problem(answer)
-            raise from_answer(answer.status, answer.headers, body=body, cluster=name, what=str(request))
+            error = from_answer(answer.status, answer.headers, body=body, cluster=name, what=str(request))
+            self._throttle.pause(pause_after(error))
+            raise error
         finally:
             answer.close()
 
@@ -349,7 +405,7 @@ def _sendable(body: bytes) -> bytes | BytesIO | None:
     return BytesIO(body) if len(body) > 2**20 else body or None
 
 
-def _timeout(*, read: float, total: float | None = None) -> aiohttp.ClientTimeout:
+def _timeout(*, read: float | None, total: float | None = None) -> aiohttp.ClientTimeout:
     """`read` seconds without a byte; `connect` counts a proxy in, which may take a connection and say nothing."""
     connect = _CONNECT_TIMEOUT
     return aiohttp.ClientTimeout(total=total, connect=2 * connect, sock_connect=connect, sock_read=read)

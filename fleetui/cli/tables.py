@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
-from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, Tree
+from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Tree
 from fleetui.model.app import App
 from fleetui.model.change import ChangeKind, ObjectDiff
 from fleetui.model.objects import ClusterName
@@ -141,5 +141,17 @@ def history(*, now: float) -> Callable[[Sequence[HistoryRow]], str]:
         author, subject = (commit.author, commit.subject) if commit else ("", entry.problem)
         number = f"{entry.id}{' *' if entry.current else ''}"
         return [number, deployed, entry.revision[:SHORT], by, author, subject]
+
+    return lambda rows: aligned(titles, [row(entry) for entry in rows])
+
+
+def events(*, now: float) -> Callable[[Sequence[ObjectEvent]], str]:
+    """`events APP`."""
+    titles = ("LAST SEEN", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE")
+
+    def row(entry: ObjectEvent) -> list[str]:
+        kind = "Warning" if entry.warning else "Normal"
+        message = " ".join(entry.message.split())
+        return [_age(entry.last, now), kind, entry.reason, str(entry.ref), str(entry.count), message]
 
     return lambda rows: aligned(titles, [row(entry) for entry in rows])

@@ -29,7 +29,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.tools import Tools
 from fleetui.fleet.unique import Unique
-from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, Outcome, Plan, Tree
+from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, ObjectEvent, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
@@ -236,6 +236,14 @@ class LiveFleet:
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await history_of(self._app(key), self._commits)
+
+    async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
+        from fleetui.fleet.events import events_of_tree
+
+        def asked(cluster: ClusterName) -> Cluster:
+            return self._directory.named(cluster).api.urgent
+
+        return await events_of_tree(await self.tree(key), asked, ref)
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         return await self._tools.differ.manifest(await self._subject(key), ref)

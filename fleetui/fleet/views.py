@@ -95,6 +95,21 @@ class HistoryRow(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
+class ObjectEvent(msgspec.Struct, frozen=True):
+    """One thing that happened to an object, `count` times between `first` and `last` (seconds since the epoch)."""
+
+    ref: ObjectRef
+    cluster: ClusterName
+    warning: bool
+    reason: str
+    message: str
+    count: int
+    first: float | None
+    last: float | None
+    source: str
+    """Which component says so."""
+
+
 class ActionKind(StrEnum):
     SYNC = "sync"
     REFRESH = "refresh"

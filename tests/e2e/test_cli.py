@@ -87,6 +87,20 @@ def test_get_apps_prints_json_that_holds_still(settled: Run) -> None:
     assert {app["context"] for app in apps} == {"prod-eu-1", "prod-eu-2", "stage-1", "edge-07"}
 
 
+def test_events_are_those_of_everything_below_the_newest_last(settled: Run) -> None:
+    done = settled("events", "prod-eu-1/payments-service", "-o", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    events = json.loads(done.stdout)
+    assert {"Deployment", "ReplicaSet", "Pod"} <= {event["kind"] for event in events}
+    assert {event["context"] for event in events} == {"prod-eu-1"}
+    last = [event["lastSeen"] for event in events]
+    assert last == sorted(last)
+    table = settled("events", "prod-eu-1/payments-service").stdout.splitlines()
+    assert table[0].split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE"]
+    assert len(table) == len(events) + 1
+    assert settled("events", "prod-eu-1/absent").returncode == 3
+
+
 def test_get_apps_prints_a_table_names_and_one_namespace(settled: Run) -> None:
     table = settled("get", "apps", "--context", "prod-eu-1").stdout.splitlines()
     assert table[0].split() == ["CONTEXT", "NAMESPACE", "NAME", "HEALTH", "SYNC", "REVISION", "ENGINE", "AGE"]
