@@ -328,8 +328,9 @@ class LiveFleet:
             mine = [key for key in self._apps if (key.hub, key.dialect) == (store.api.name, dialect.name)]
             for key in mine:
                 if key.namespace not in narrowed.namespaces:
+                    self._unique.forget(key)
                     self._app_gone(key)
-        self._status_changed(store.api.status)
+        self._status_changed(self._directory.statuses[store.api.name])
         for hub in self._coverage.hubs:
             self._directory.look_at(hub)
         self._publisher.publish(ChangeSet())
