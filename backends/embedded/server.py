@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 WEBSOCKETS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "SPDY/3.1+portforward.k8s.io")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOG = logging.getLogger(__name__)
-
-
+_ACCEPTED = 3
+"""Rounds of the loop from accepting a connection to its protocol's first call (asyncio/selector_events.py)."""
 SHUTDOWN = 0.05
 """Seconds that open connections have to end before they are cut; aiohttp takes 0 for "for ever"."""
 
@@ -114,6 +114,12 @@ class EmbeddedServer:
         self._listener = self._web = None
         if listener is None or web is None:
             return
+        # What was accepted a moment ago is not the web server's yet, and asyncio 3.11 would leave it open for ever if
+        # its listener were closed meanwhile.
+        for accepting in listener.sockets:
+            asyncio.get_running_loop().remove_reader(accepting.fileno())
+        for _ in range(_ACCEPTED):
+            await asyncio.sleep(0)
         listener.close()
         await web.shutdown(SHUTDOWN)
         await listener.wait_closed()

@@ -64,11 +64,12 @@ def get_apps(scope: Scope, selector: str, watch: bool, output: str) -> int:
 @get.command("clusters")
 @scope_options
 @output_option("table", "json", "yaml", "name")
-def get_clusters(scope: Scope, output: str) -> int:
-    """The chosen clusters, and how they are."""
+@click.option("--check", is_flag=True, help="Connect to the registered clusters too, to see how they are.")
+def get_clusters(scope: Scope, output: str, check: bool) -> int:
+    """The chosen clusters and those that they register, and how they are."""
     from fleetui.cli.read import show_clusters
 
-    return show_clusters(scope, output)
+    return show_clusters(scope, output, check=check)
 
 
 @cli.command()

@@ -100,6 +100,8 @@ def cluster(value: ClusterStatus, apps: int, narrowed: Narrowed | None = None) -
         "insecure": value.insecure,
         "latency": None if value.latency is None else round(value.latency, 4),
         "namespaces": None if narrowed is None else list(narrowed.namespaces),
+        "from": value.origin,
+        "aliases": list(value.aliases),
         "apps": apps,
     }
 

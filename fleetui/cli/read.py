@@ -113,13 +113,14 @@ async def _follow(fleet: LiveFleet, output: str, chosen: tables.Keep) -> None:
         subscription.close()
 
 
-def show_clusters(scope: Scope, output: str) -> int:
-    """`get clusters`."""
+def show_clusters(scope: Scope, output: str, *, check: bool) -> int:
+    """`get clusters`; with `check`, the registered ones are connected to too."""
 
     async def work(fleet: LiveFleet) -> int:
         await loaded(fleet)
+        await fleet.registered(check=check)
         await fleet.versions()
-        counts, narrowed = tables.count_by_hub(fleet.apps.values()), fleet.narrowed
+        counts, narrowed = tables.count_apps(fleet.apps.values(), fleet.clusters.values()), fleet.narrowed
         emit_rows(
             sorted(fleet.clusters.values(), key=lambda status: status.name),
             output,

@@ -61,6 +61,11 @@ class Fleet(Protocol):
         """Returns when every cluster has either listed its applications or failed to."""
         ...
 
+    async def registered(self, *, check: bool = False) -> None:
+        """Returns when it is known which clusters the hubs have registered, with `check` also how these are; until then
+        only those are known that an application needed."""
+        ...
+
     def watch_tree(self, key: AppKey) -> Subscription:
         """Keeps everything below one application watched, so that its changes come in `ChangeSet.trees`."""
         ...

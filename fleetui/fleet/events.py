@@ -8,7 +8,7 @@ several Events (after a restart, or when a series ends): they are one entry here
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -52,7 +52,7 @@ async def events_of(api: Cluster, subjects: Iterable[Subject]) -> list[ObjectEve
 
 
 async def events_of_tree(
-    tree: Tree, clusters: Mapping[ClusterName, Cluster], ref: ObjectRef | None = None
+    tree: Tree, cluster: Callable[[ClusterName], Cluster], ref: ObjectRef | None = None
 ) -> tuple[ObjectEvent, ...]:
     """The Events about everything in a tree, or about one object of it; the newest last.
 
@@ -66,7 +66,7 @@ async def events_of_tree(
     by_cluster: dict[ClusterName, list[Subject]] = {}
     for node in nodes:
         by_cluster.setdefault(node.cluster, []).append(Subject(node.ref, node.uid))
-    lists = await asyncio.gather(*(events_of(clusters[name], some) for name, some in by_cluster.items()))
+    lists = await asyncio.gather(*(events_of(cluster(name), some) for name, some in by_cluster.items()))
     return tuple(sorted((event for events in lists for event in events), key=_when))
 
 

@@ -37,6 +37,8 @@ class ChangeSet(msgspec.Struct, frozen=True):
     apps: dict[AppKey, App] = msgspec.field(default_factory=dict)
     removed: frozenset[AppKey] = frozenset()
     clusters: dict[ClusterName, ClusterStatus] = msgspec.field(default_factory=dict)
+    gone: frozenset[ClusterName] = frozenset()
+    """Clusters that no hub registers any more."""
     trees: frozenset[AppKey] = frozenset()
     loading: frozenset[ClusterName] = frozenset()
     """Clusters whose applications have not been listed yet (the whole set, as of now)."""

@@ -197,6 +197,9 @@ class FakeFleet:
     async def loaded(self) -> None:
         return None
 
+    async def registered(self, *, check: bool = False) -> None:
+        """All are known."""
+
     def watch_tree(self, key: AppKey) -> FakeSubscription:
         self.watched.append(key)
         return FakeSubscription(lambda: self.watched.remove(key))
