@@ -109,12 +109,14 @@ class Watch:
                 async with asyncio.timeout_at(wake):
                     await self._news.wait()
             except TimeoutError:
-                if self._bookmarks:
-                    yield self._bookmark(self._storage.version)
-                    bookmark = loop.time() + self._bookmark_every
-                if loop.time() >= end:
-                    return
-                continue
+                # News of the same moment goes first: a bookmark says that everything up to it has been told.
+                if not self._news.is_set():
+                    if self._bookmarks:
+                        yield self._bookmark(self._storage.version)
+                        bookmark = loop.time() + self._bookmark_every
+                    if loop.time() >= end:
+                        return
+                    continue
             lines, self._lines = self._lines, []
             self._news.clear()
             yield b"".join(lines)

@@ -21,16 +21,17 @@ import msgspec
 
 from backends.kube import decode
 from backends.kube.context import ContextConfig
+from backends.kube.definitions import Definitions
 from backends.kube.latency import RoundTrips
 from backends.kube.link import Link
 from backends.kube.paths import Paths, written
 from backends.kube.selection import Selection
-from backends.kube.served import ServedKinds, noticing
+from backends.kube.served import ServedKinds
 from backends.kube.watching import Watches
-from fleetui.model.errors import ClusterError, OverloadedError, StatusError
+from fleetui.model.errors import ClusterError, GoneError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
 from fleetui.model.status import ClusterStatus
-from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
+from fleetui.ports import PatchType, PodStreams, Propagation, Subscription, Validation, WatchSink
 
 if TYPE_CHECKING:
     from backends.kube.discovery_cache import DiscoveryCache
@@ -46,6 +47,7 @@ _PROBE_TIMEOUT = 5.0
 _URGENT_DEADLINE = 35.0
 """Seconds that a person waits for a request that is no list, further tries included: one more than kube-apiserver
 gives a write (apiserver 1.37, pkg/endpoints/handlers/rest.go), which can then say itself what it waited for."""
+_POD = ApiResource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 _APPLY = "application/apply-patch+yaml"
 """The media type of server-side apply; JSON is YAML."""
 
@@ -77,7 +79,12 @@ class KubeCluster:
         self._name = ClusterName(name or context.name)
         self._context = dataclasses.replace(context, name=self._name)
         self._link = Link(
-            self._name, server=context.server, protected=protected, insecure=context.insecure, probe=self._probe
+            self._name,
+            server=context.server,
+            protected=protected,
+            insecure=context.insecure,
+            problem=context.problem,
+            probe=self._probe,
         )
         self._paths = Paths(self._name)
         self._trips = RoundTrips()
@@ -87,10 +94,12 @@ class KubeCluster:
             self._name, open_transport=self._open, link=self._link, cache=_kept_in(cache, self._context)
         )
         self.requests: Counter[str] = Counter()
-        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
+        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE,
+        LOG, EXEC, ATTACH, FORWARD."""
         self._watches = Watches(
             self._name, open_transport=self._open, link=self._link, first_look=first_look, requests=self.requests
         )
+        self._definitions = Definitions(self._watches, changed=self._served.age)
 
     @property
     def name(self) -> ClusterName:
@@ -116,6 +125,15 @@ class KubeCluster:
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
 
+    @property
+    def pods(self) -> PodStreams:
+        from backends.kube.podstreams import KubePods
+
+        def path(namespace: str, name: str, subresource: str) -> str:
+            return self._paths.item(_POD, namespace, name, subresource=subresource)
+
+        return KubePods(self._name, transport=self._open, path=path, link=self._link)
+
     async def greet(self) -> None:
         await self._call("GET", "/version")
 
@@ -127,7 +145,9 @@ class KubeCluster:
         self._link.renewed()
 
     async def discover(self, *, refresh: bool = False) -> Discovery:
-        return await self._served.discover(refresh=refresh)
+        found = await self._served.discover(refresh=refresh)
+        self._definitions.known(found)
+        return found
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -138,7 +158,14 @@ class KubeCluster:
         self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
     ) -> builtins.list[Obj]:
         path = self._paths.every(resource, namespace)
-        query = {"limit": _PAGE} | Selection(labels=labels, fields=fields).query
+        query = Selection(labels=labels, fields=fields).query
+        try:
+            return await self._pages(resource, path, query | {"limit": _PAGE})
+        except GoneError:
+            # The list took longer than its continue token lasts: then in one page (client-go v0.37 tools/pager).
+            return await self._pages(resource, path, query)
+
+    async def _pages(self, resource: ApiResource, path: str, query: dict[str, str]) -> builtins.list[Obj]:
         found: builtins.list[Obj] = []
         while True:
             body = await self._call("GET", path, query=query, verb="LIST")
@@ -161,7 +188,7 @@ class KubeCluster:
         fields: str = "",
         metadata_only: bool = False,
     ) -> Subscription:
-        sink = noticing(resource, sink, self._served.age)
+        sink = self._definitions.watched(resource, sink)
         return self._watches.start(resource, sink, Selection(namespace, labels, fields, metadata_only))
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -230,6 +257,7 @@ class KubeCluster:
 
     async def close(self) -> None:
         """Ends every watch and closes every connection."""
+        self._definitions.close()
         await self._watches.close()
         await self._link.close()
         transport, self._transport = self._transport, None
@@ -249,7 +277,11 @@ class KubeCluster:
 
             if self._transport is None:
                 self._transport = Transport(
-                    self._context, requests=self.requests, asked=self._asked, answered=self._answered
+                    self._context,
+                    requests=self.requests,
+                    asked=self._asked,
+                    answered=self._answered,
+                    slow=self._link.slow,
                 )
         return self._transport
 

@@ -116,8 +116,8 @@ class FirstLook:
         self._reader.start()
 
     def looks_at(self, context: str) -> bool:
-        """Whether this context's server was asked, and nobody has taken the page yet."""
-        return context in self._pages
+        """Whether this context's server was asked, and its page is worth waiting for and not taken yet."""
+        return context in self._pages and self._clock() < self._deadline
 
     async def page(self, context: str, path: str, query: Mapping[str, str]) -> bytes | None:
         """The answer to this request, once; None where there is none, and none in time."""

@@ -1,7 +1,7 @@
 """What one API server serves, as far as is known here.
 
-Owns: `ServedKinds`: the answer of discovery, kept in memory and on disk, and asked for again when it has aged; and
-`noticing`, which notices that it has. Called by `backends.kube.cluster`.
+Owns: `ServedKinds`: the answer of discovery, kept in memory and on disk, and asked for again when it has aged. Called
+by `backends.kube.cluster`.
 
 What is on disk is confirmed by the server before it is used: with aggregated discovery that is one round trip and
 nothing to download, and a kind that is new is never said not to be served. It ages when somebody misses a kind, and
@@ -12,25 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from backends.kube.link import Link
 from fleetui.model.errors import ClusterError
-from fleetui.model.objects import ApiResource, Discovery, StoredObject
+from fleetui.model.objects import Discovery
 from fleetui.model.status import ClusterState
-from fleetui.ports import WatchSink
 
 if TYPE_CHECKING:
     from backends.kube.discovery import Served
     from backends.kube.discovery_cache import DiscoveryCache
     from backends.kube.transport import Transport
 
-DEFINING = {("apiextensions.k8s.io", "CustomResourceDefinition"), ("apiregistration.k8s.io", "APIService")}
-"""The kinds whose objects say what a server serves."""
 _PAUSE = 1.0
 """Seconds between two questions: whoever misses a kind may ask again and again, and a hundred may miss it at once."""
+
+_SETTLES = 5.0
+"""Seconds after a change until discovery is sure to say so: a definition is established first, then published."""
 
 
 class ServedKinds:
@@ -64,11 +64,17 @@ class ServedKinds:
         self._asking = asyncio.Lock()
         self._asked = 0
         self._answered_at = float("-inf")
-        self._aged = False
+        self._changed_at = float("-inf")
 
     def age(self) -> None:
         """A definition or an API service has changed: whoever wants to know next asks the server."""
-        self._aged = True
+        self._changed_at = self._clock()
+
+    @property
+    def _aged(self) -> bool:
+        """Whether the answer may be from before a change, and the one before it was not just now."""
+        old = self._answered_at < self._changed_at + _SETTLES
+        return old and self._clock() - self._answered_at >= _PAUSE and self._link.status.state is ClusterState.LIVE
 
     async def discover(self, *, refresh: bool) -> Discovery:
         """What the server serves: as it was found last, unless it has aged or `refresh` is wanted.
@@ -81,7 +87,7 @@ class ServedKinds:
             # Whoever waited takes the answer to a question that was asked after theirs came up.
             if self._discovery is None or (refresh and self._asked == asked):
                 return await self._ask(self._discovery)
-            if self._aged and self._link.status.state is ClusterState.LIVE:
+            if self._aged:
                 with suppress(ClusterError):
                     return await self._ask(self._discovery)
             return self._discovery
@@ -97,10 +103,8 @@ class ServedKinds:
             await self._sleep(rest)
         self._asked += 1
         try:
-            self._aged = False
             found = await discover(transport, cluster=self._name, known=self._served)
         except ClusterError as error:
-            self._aged = True
             self._link.failed(error)
             raise
         self._answered_at = self._clock()
@@ -118,40 +122,3 @@ class ServedKinds:
     def _keep(self, served: Served) -> None:
         if self._cache is not None:
             self._cache().keep(served)
-
-
-class Noticing:
-    """A `WatchSink` that passes everything on, and notices what happens to definitions."""
-
-    def __init__(self, sink: WatchSink, noticed: Callable[[], object]) -> None:
-        self._sink = sink
-        self._noticed = noticed
-        self._lists = self._listed_once = False
-
-    def listing(self) -> None:
-        self._lists = True
-        self._sink.listing()
-
-    def upsert(self, objects: Sequence[StoredObject]) -> None:
-        if not self._lists:
-            self._noticed()
-        self._sink.upsert(objects)
-
-    def remove(self, obj: StoredObject) -> None:
-        self._noticed()
-        self._sink.remove(obj)
-
-    def listed(self) -> None:
-        # What a list brings was there before; what another one brings may have come in between.
-        if self._listed_once:
-            self._noticed()
-        self._lists, self._listed_once = False, True
-        self._sink.listed()
-
-    def failed(self, error: Exception) -> None:
-        self._sink.failed(error)
-
-
-def noticing(resource: ApiResource, sink: WatchSink, noticed: Callable[[], object]) -> WatchSink:
-    """The sink, wrapped where the resource is one whose objects say what is served."""
-    return Noticing(sink, noticed) if resource.group_kind in DEFINING else sink

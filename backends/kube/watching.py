@@ -51,15 +51,19 @@ class Watches:
         self._link = link
         self._first_look = first_look
         self._requests = requests
-        self._streaming = Streaming(lambda: link.status.version)
+        self._streaming = Streaming(self._version)
         self._running: set[_Watch] = set()
 
     def start(self, resource: ApiResource, sink: WatchSink, selection: Selection) -> Subscription:
         """Watches until the subscription is closed."""
         work = self._inform(resource, sink, selection)
-        watch = _Watch(self._running, work=work, name=f"watch {self._name} {resource.full_name}")
+        watch = _Watch(self._running, resource, work=work, name=f"watch {self._name} {resource.full_name}")
         self._running.add(watch)
         return watch
+
+    def has(self, group_kind: tuple[str, str]) -> bool:
+        """Whether a kind is watched, by whoever wants it."""
+        return any(watch.resource.group_kind == group_kind for watch in self._running)
 
     async def close(self) -> None:
         """Ends every watch, and returns when all have ended."""
@@ -93,6 +97,11 @@ class Watches:
         finally:
             self._link.forget(informer)
 
+    def _version(self) -> str:
+        """The server's; of no interest while the page of a first look is to be had, which is no stream."""
+        looked_at = self._first_look is not None and self._first_look.looks_at(self._name)
+        return "" if looked_at else self._link.status.version
+
     def _path(self, resource: ApiResource, selection: Selection) -> str:
         if resource.verbs and "watch" not in resource.verbs:
             raise InvalidError(f"{resource.full_name} can't be watched", cluster=self._name)
@@ -111,7 +120,10 @@ class Watches:
 class _Watch:
     """One watch and its task; a `Subscription`."""
 
-    def __init__(self, running: set[_Watch], *, work: Coroutine[None, None, None], name: str) -> None:
+    def __init__(
+        self, running: set[_Watch], resource: ApiResource, *, work: Coroutine[None, None, None], name: str
+    ) -> None:
+        self.resource = resource
         self._running = running
         self.task = asyncio.get_running_loop().create_task(work, name=name)
 

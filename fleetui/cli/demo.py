@@ -118,5 +118,5 @@ async def _run_engines(connection: Connection) -> None:
 
     async with asyncio.TaskGroup() as group:
         for store in connection.stores:
-            engine = Engine(store, connection.repositories, clock=SystemClock(), others=connection.stores)
+            engine = Engine(store, connection.repositories, clock=SystemClock(), directory=connection.clusters)
             group.create_task(engine.run(), name=f"engine {store.api.name}")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -243,6 +244,43 @@ async def test_a_new_start_downloads_no_discovery(plane: Plane, tmp_path: Path) 
     assert deployment is not None
     assert deployment.plural == "from-the-file"
     await cluster.close()
+
+
+async def test_a_definition_that_comes_and_goes_is_noticed(
+    plane: Plane, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.kube.definitions._AFTER", 0.0)
+    group = f"{unique}.example.com"
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"things.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": "things", "kind": "Thing", "shortNames": ["thg"]},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+    async with connected(plane) as cluster:
+        definitions = (await cluster.discover()).by_kind("apiextensions.k8s.io", "CustomResourceDefinition")
+        assert definitions is not None
+        await await_until(lambda: cluster.requests["WATCH"] == 2, 10, "definitions and API services are watched")
+
+        async def found() -> Any:
+            return (await cluster.discover()).find(f"thg.{group}")
+
+        async def gone() -> Any:
+            return not await found()
+
+        assert await gone()
+        await cluster.create(definitions, definition, field_manager="t")
+        await await_until(found, 15, "served")
+        await cluster.delete(definitions, f"things.{group}")
+
+        await await_until(gone, 15, "gone")
+        assert "LIST" not in cluster.requests
 
 
 @pytest.mark.real

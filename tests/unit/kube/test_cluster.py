@@ -174,6 +174,16 @@ async def test_a_name_can_not_lead_elsewhere(call: Call, problem: str) -> None:
         assert script.asked == []
 
 
+async def test_a_list_whose_token_expires_is_read_in_one_page() -> None:
+    first, whole_list = page([config_map("a", "1")], "10", next="m"), page([config_map("b", "2")], "20")
+    async with scripted(first, status(410, "Expired"), whole_list) as (cluster, script):
+        found = await cluster.list(CONFIG_MAPS, fields="metadata.name!=x")
+    assert [obj["metadata"]["name"] for obj in found] == ["b"]
+    selected = {"fieldSelector": "metadata.name!=x"}
+    limited = selected | {"limit": "500"}
+    assert [asked.query for asked in script.asked] == [limited, limited | {"continue": "m"}, selected]
+
+
 async def test_a_list_is_read_in_pages_and_has_kinds() -> None:
     pages = page([config_map("a", "1")], "10", next="m"), page([config_map("b", "2")], "10")
     async with scripted(*pages) as (cluster, script):
@@ -438,10 +448,13 @@ def test_a_server_whose_certificate_is_not_checked_is_known_by_it() -> None:
 async def test_a_context_that_can_t_be_used_is_a_state_and_costs_nothing() -> None:
     unusable = context("", problem="~/.kube/config: user jane: exec: command is missing")
     async with closing(KubeCluster(unusable)) as cluster:
+        told = (ClusterState.UNREACHABLE, "~/.kube/config: user jane: exec: command is missing")
+        assert (cluster.status.state, cluster.status.message) == told
         sink = Sink()
         cluster.watch(CONFIG_MAPS, sink)
-        await await_until(lambda: cluster.status.state is ClusterState.UNREACHABLE, 5, "unreachable")
-        assert cluster.status.message == "~/.kube/config: user jane: exec: command is missing"
-        with pytest.raises(UnreachableError, match="user jane: exec: command is missing"):
-            await cluster.get(CONFIG_MAPS, "a", "x")
+        await await_until(lambda: "UnreachableError" in sink.told, 5, "told")
+        for asking in (cluster.get(CONFIG_MAPS, "a", "x"), cluster.discover(), cluster.login()):
+            with pytest.raises(UnreachableError, match="user jane: exec: command is missing"):
+                await asking
+        assert (cluster.status.state, cluster.status.message) == told
         assert cluster.requests == {}

@@ -66,9 +66,10 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-async def shown(look: firstlook.FirstLook, config: ContextConfig, requests: Counter[str]) -> Sink:
-    """What a watch of `config` tells its sink until it has listed."""
+async def shown(look: firstlook.FirstLook, config: ContextConfig, requests: Counter[str], *, version: str = "") -> Sink:
+    """What a watch of `config`, whose server may be known already, tells its sink until it has listed."""
     cluster, sink = KubeCluster(config, first_look=look), Sink()
+    cluster._link.served(version)
     watch = cluster.watch(CONFIG_MAPS, sink)
     await await_until(lambda: "listed" in sink.told, 10, "it is listed")
     watch.close()
@@ -88,14 +89,15 @@ def test_what_is_looked_at_is_what_the_informer_asks_first() -> None:
     )
 
 
+@pytest.mark.parametrize("version", ["", "v1.37.2"], ids=["unknown", "one that streams"])
 @pytest.mark.parametrize("answer", [pytest.param(body(LIST), id="plain"), pytest.param(zipped(LIST), id="gzip")])
-async def test_the_page_stands_for_the_first_request_and_for_no_other(answer: Answer) -> None:
+async def test_the_page_stands_for_the_first_request_and_for_no_other(answer: Answer, version: str) -> None:
     script = Script([answer, hanging()])
     async with serving(script) as server:
         with looking(context(server, token="t0ken")) as look:
             await await_until(lambda: len(script.asked) == 1, 10, "the first look asks")
             requests: Counter[str] = Counter()
-            sink = await shown(look, context(server, token="t0ken"), requests)
+            sink = await shown(look, context(server, token="t0ken"), requests, version=version)
             assert await look.page("prod", PATH, QUERY) is None
     assert sink.told[:3] == ["listing", "upsert a@5", "listed"]
     assert requests["LIST"] == 1

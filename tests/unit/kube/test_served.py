@@ -24,6 +24,7 @@ from tests.waiting import await_until
 CRDS = ApiResource(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
 )
+DEFINITIONS = served(CRDS.plural, CRDS.kind, scope="Cluster", verbs=["list", "watch"])
 CRD = {"apiVersion": "apiextensions.k8s.io/v1", "kind": CRDS.kind, "metadata": {"name": "a", "resourceVersion": "11"}}
 
 
@@ -34,7 +35,9 @@ class Server:
         self.kinds: list[dict[str, Any]] = [DEPLOYMENTS]
         self.sent: list[tuple[str, int]] = []
         self.lines: asyncio.Queue[bytes] = asyncio.Queue()
-        self.away = False
+        self.away = self.forbidden = False
+        self.forms: list[str] = []
+        self.gone = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -48,7 +51,10 @@ class Server:
         await self.gate.wait()
         found: dict[str, Any] = {
             "/api": aggregated(),
-            "/apis": aggregated(("apps", [{"version": "v1", "resources": self.kinds}])),
+            "/apis": aggregated(
+                ("apps", [{"version": "v1", "resources": self.kinds}]),
+                ("apiextensions.k8s.io", [{"version": "v1", "resources": self.kinds[1:]}]),
+            ),
             "/version": VERSION,
         }
         answer = web.json_response(found[request.path])
@@ -60,11 +66,17 @@ class Server:
         return answer
 
     async def _definitions(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self.forbidden:
+            return web.json_response({"kind": "Status", "code": 403, "reason": "Forbidden"}, status=403)
+        self.forms.append(request.headers["Accept"])
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(end_of_initial("10"))
-        while line := await self.lines.get():
-            await response.write(line)
+        try:
+            while line := await self.lines.get():
+                await response.write(line)
+        finally:
+            self.gone += 1
         return response
 
     def take(self) -> list[tuple[str, int]]:
@@ -85,6 +97,7 @@ async def connected(server: Server, cache: Path | None = None, *, url: str = "")
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(served_module, "_PAUSE", 0.0)
+    monkeypatch.setattr(served_module, "_SETTLES", 0.0)
 
 
 ALL_SENT = [("/api", 200), ("/apis", 200), ("/version", 200)]
@@ -117,7 +130,7 @@ async def test_a_kind_that_is_new_is_never_said_not_to_be_served(tmp_path: Path)
         for kinds in (1, 2):
             cluster = KubeCluster(context(url), cache=tmp_path / "d")
             found = await cluster.discover()
-            assert len(list(found)) == kinds
+            assert (found.by_kind("apps", "Thing") is not None) is (kinds == 2)
             await cluster.close()
             server.kinds.append(served("things", "Thing"))
 
@@ -186,6 +199,76 @@ async def test_a_definition_that_changes_under_a_watch_ages_what_is_known() -> N
         await cluster.discover()
         assert cluster.requests["DISCOVER"] == 9
         server.lines.put_nowait(b"")
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.kube.definitions._AFTER", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_cluster_that_is_used_for_longer_watches_its_definitions() -> None:
+    server = Server()
+    server.kinds.append(DEFINITIONS)
+    async with connected(server) as cluster:
+        await cluster.discover()
+        await cluster.discover()
+        await await_until(lambda: server.forms, 5, "watching")
+        assert cluster.requests == {"DISCOVER": 3, "WATCH": 1}
+        assert server.forms == ["application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"]
+        server.kinds.append(served("things", "Thing"))
+        server.lines.put_nowait(event("ADDED", CRD))
+        await await_until(lambda: cluster._served._aged, 5, "the event came")
+        assert (await cluster.discover()).by_kind("apiextensions.k8s.io", "Thing") is not None
+        # Who wants to see them has the one watch there is.
+        sink = Sink()
+        theirs = cluster.watch(CRDS, sink)
+        await await_until(lambda: "listed" in sink.told, 5, "watching")
+        await await_until(lambda: server.gone == 1, 5, "ours has ended")
+        await cluster.discover()
+        assert cluster.requests["WATCH"] == 2
+        theirs.close()
+        await cluster.discover()
+        await await_until(lambda: cluster.requests["WATCH"] == 3, 5, "ours again")
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_who_may_not_watch_definitions_is_not_told_so_for_ever() -> None:
+    server = Server()
+    server.kinds.append(DEFINITIONS)
+    server.forbidden = True
+    async with connected(server) as cluster:
+        await cluster.discover()
+        await await_until(lambda: cluster.requests["LIST"] == 1, 5, "tried")
+        await await_until(lambda: not cluster._watches._running, 5, "given up")
+        assert cluster.status.state is ClusterState.LIVE
+        assert cluster.requests == {"DISCOVER": 3, "WATCH": 1, "LIST": 1}
+
+
+async def test_a_command_that_ends_soon_watches_nothing() -> None:
+    server = Server()
+    server.kinds.append(DEFINITIONS)
+    async with connected(server) as cluster:
+        await cluster.discover()
+        await asyncio.sleep(0)
+    assert cluster.requests == {"DISCOVER": 3}
+
+
+async def test_a_change_is_asked_about_until_it_must_have_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(served_module, "_PAUSE", 1.0)
+    monkeypatch.setattr(served_module, "_SETTLES", 5.0)
+    async with connected(Server()) as cluster:
+        cluster._served._clock = lambda: now
+        await cluster.discover()
+        cluster._served.age()
+        asked = []
+        for at in (100.5, 101.5, 102.0, 104.0, 105.5, 107.0, 200.0):
+            now = at
+            await cluster.discover()
+            asked.append(cluster.requests["DISCOVER"] // 3)
+        # Not twice a second, and for the last time after five.
+        assert asked == [1, 2, 2, 3, 4, 4, 4]
 
 
 async def test_what_is_known_lasts_while_the_server_is_away() -> None:
