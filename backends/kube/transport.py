@@ -17,14 +17,9 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache
-from io import BytesIO
 from typing import TypeVar
-from urllib.parse import urlencode
 
 import aiohttp
-from yarl import URL
 
 from backends.kube.bodies import Stream, problem
 from backends.kube.connections import Connections, Interrupted, Line
@@ -33,15 +28,14 @@ from backends.kube.credentials import Credentials, Login
 from backends.kube.errors import from_answer, from_exception, not_kubernetes, too_late
 from backends.kube.etag import Tag
 from backends.kube.proxy import proxy_for, proxy_problem
+from backends.kube.request import JSON, Query, Request
 from backends.kube.retry import pause_after, retry_delay
 from backends.kube.throttle import SLOTS, Throttle
 from backends.kube.websocket import WebSocket, connect
 from fleetui.model.errors import ClusterError, UnauthorizedError, UnreachableError
 
-JSON = "application/json"
-
 _CONNECT_TIMEOUT = 10.0
-"""Seconds until a connection stands: name, TCP, proxy and TLS."""
+"""Seconds for TCP and for TLS; twice as many until a connection stands, its name and a proxy included."""
 _ANSWER_TIMEOUT = 60.0
 """Seconds without a byte of an answer, and seconds for the whole of one that is no list; the API server itself gives up
 after 60 (--request-timeout). A list over a slow link takes as long as bytes come."""
@@ -50,26 +44,7 @@ _WATCHES = 256
 _PROBE = "PROBE"
 _VERBS = {"POST": "CREATE", "PUT": "UPDATE"}
 
-Query = Mapping[str, str]
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True)
-class _Request:
-    method: str
-    path: str
-    verb: str
-    headers: Mapping[str, str]
-    timeout: aiohttp.ClientTimeout
-    query: Query = field(default_factory=dict)
-    body: bytes = b""
-    tag: Tag | None = None
-    waits_for: str = "its turn"
-    """What it waits for now, in words; a request that is too late says so."""
-    sent: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}"
 
 
 class Transport:
@@ -150,7 +125,7 @@ class Transport:
         if body:
             headers["Content-Type"] = content_type
         timeout = _timeout(read=_ANSWER_TIMEOUT, total=None if verb == "LIST" else _ANSWER_TIMEOUT)
-        request = _Request(method, path, verb, headers, timeout, query or {}, body, tag)
+        request = Request(method, path, verb, headers, timeout, query or {}, body, tag)
         if deadline is None:
             return await self._persist(request, urgent=urgent, until=None)
         until = asyncio.get_running_loop().time() + deadline
@@ -169,7 +144,7 @@ class Transport:
             ClusterError: as `request` does.
         """
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        await self._send(_Request("GET", path, _PROBE, headers, aiohttp.ClientTimeout(total=timeout)))
+        await self._send(Request("GET", path, _PROBE, headers, aiohttp.ClientTimeout(total=timeout)))
 
     @asynccontextmanager
     async def stream(
@@ -182,10 +157,10 @@ class Transport:
         """
         # Uncompressed: a proxy that compresses holds events back until it has enough of them.
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
-        request = _Request("GET", path, verb, headers, _timeout(read=idle), query)
+        request = Request("GET", path, verb, headers, _timeout(read=idle), query)
         async with self._watches:
-            # It waits for its turn and then leaves: open watches take no place from requests.
-            await self._throttle.enter(urgent=False)
+            # It waits for its turn and then leaves: open watches take no place from requests. Logs are for a person.
+            await self._throttle.enter(urgent=verb != "WATCH")
             self._throttle.leave()
             async with self._answer(request) as answer:
                 yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
@@ -223,7 +198,7 @@ class Transport:
 
     # --- how often --------------------------------------------------------------------------------------------------
 
-    async def _persist(self, request: _Request, *, urgent: bool, until: float | None) -> bytes:
+    async def _persist(self, request: Request, *, urgent: bool, until: float | None) -> bytes:
         """Makes the request until it succeeds, or fails for good."""
         attempt = 0
         while True:
@@ -239,7 +214,7 @@ class Transport:
                 await asyncio.sleep(delay)
             attempt += 1
 
-    async def _in_turn(self, request: _Request, *, urgent: bool, until: float | None, again: bool) -> bytes:
+    async def _in_turn(self, request: Request, *, urgent: bool, until: float | None, again: bool) -> bytes:
         request.waits_for, request.sent = "its turn", False
         await self._throttle.enter(urgent=urgent, again=again)
         try:
@@ -251,7 +226,7 @@ class Transport:
         finally:
             self._throttle.leave()
 
-    def _too_late(self, request: _Request, deadline: float) -> ClusterError:
+    def _too_late(self, request: Request, deadline: float) -> ClusterError:
         waited = request.waits_for
         if self._throttle.is_paused and not request.sent:
             waited = "the pause to end that the overloaded server asked for"
@@ -267,7 +242,7 @@ class Transport:
 
     # --- once -------------------------------------------------------------------------------------------------------
 
-    async def _send(self, request: _Request) -> bytes:
+    async def _send(self, request: Request) -> bytes:
         async with self._answer(request) as answer:
             request.waits_for = "the rest of the answer"
             try:
@@ -276,7 +251,7 @@ class Transport:
                 raise self._failed(error) from error
 
     @asynccontextmanager
-    async def _answer(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer that is a success, its body not yet read."""
         line, answer = await self._accepted(request)
         try:
@@ -286,7 +261,7 @@ class Transport:
             answer.close()
             await self._connections.give_back(line)
 
-    async def _accepted(self, request: _Request) -> tuple[Line, aiohttp.ClientResponse]:
+    async def _accepted(self, request: Request) -> tuple[Line, aiohttp.ClientResponse]:
         """The answer, and what it came by, to be given back."""
         request.waits_for = "a login"
         return await self._renewing(lambda login: self._ask(request, login))
@@ -304,7 +279,7 @@ class Transport:
                 raise
         return await ask(renewed)
 
-    async def _ask(self, request: _Request, login: Login) -> tuple[Line, aiohttp.ClientResponse]:
+    async def _ask(self, request: Request, login: Login) -> tuple[Line, aiohttp.ClientResponse]:
         self._insist_on_proxy()
         line = await self._connections.take(login)
         try:
@@ -352,16 +327,14 @@ class Transport:
             raise UnreachableError(what, cluster=self._config.name)
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, request: _Request, *, login: Login
+        self, session: aiohttp.ClientSession, request: Request, *, login: Login
     ) -> aiohttp.ClientResponse:
-        # Encoded here once: yarl would normalise a name that has dots or a percent sign.
-        query = _encoded(tuple(request.query.items()))
         headers = {**request.headers, **({"Authorization": login.authorization} if login.authorization else {})}
         try:
             return await session.request(
                 request.method,
-                URL(f"{self._config.server}{request.path}{query}", encoded=True),
-                data=_sendable(request.body),
+                request.url(self._config.server),
+                data=request.data,
                 headers=headers,
                 timeout=request.timeout,
                 proxy=None if self._by_socks else self._proxy or None,
@@ -374,7 +347,7 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise self._failed(error) from error
 
-    async def _insist(self, answer: aiohttp.ClientResponse, request: _Request) -> None:
+    async def _insist(self, answer: aiohttp.ClientResponse, request: Request) -> None:
         """Raises what an answer says that is no success, or not Kubernetes'."""
         name = self._config.name
         if answer.status < 300 and answer.content_type != "text/html":
@@ -392,17 +365,6 @@ class Transport:
 
     def _failed(self, error: Exception) -> ClusterError:
         return from_exception(error, cluster=self._config.name, server=self._config.server)
-
-
-@lru_cache(64)
-def _encoded(query: tuple[tuple[str, str], ...]) -> str:
-    """As the end of a URL. The writes of a sync all have the same."""
-    return f"?{urlencode(query)}" if query else ""
-
-
-def _sendable(body: bytes) -> bytes | BytesIO | None:
-    """A body as aiohttp wants it: a long one in pieces, so that it does not hold the loop."""
-    return BytesIO(body) if len(body) > 2**20 else body or None
 
 
 def _timeout(*, read: float | None, total: float | None = None) -> aiohttp.ClientTimeout:

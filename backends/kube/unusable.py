@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fleetui.model.errors import RefusedError, UnreachableError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
+from fleetui.ports import PatchType, PodStreams, Propagation, Subscription, Validation, WatchSink
 
 if TYPE_CHECKING:
     from fleetui.ports import Cluster
@@ -40,6 +40,10 @@ class UnusableCluster:
     @property
     def urgent(self) -> UnusableCluster:
         return self
+
+    @property
+    def pods(self) -> PodStreams:
+        self._fail()
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return _Nothing()

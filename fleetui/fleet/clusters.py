@@ -67,6 +67,7 @@ class Clusters:
         of_url = {name: ServerIdentity.of(store.api.server) for name, store in self.chosen.items()}
         self._identities = {**of_url, **(identities or {})}
         self._given_aliases = aliases or {}
+        self._found_aliases: dict[ClusterName, list[str]] = {}
         self._hubs: dict[ClusterName, Registrations] = {}
         self._references: dict[ClusterName, References] = {}
         self._registered: list[Registered] = []
@@ -127,6 +128,13 @@ class Clusters:
     def on_gone(self, listener: Callable[[ClusterName], None]) -> Subscription:
         """Calls `listener` with the name of a cluster that is not registered any more."""
         return enlist(self._gone_listeners, listener)
+
+    def same(self, leader: ClusterName, other: ClusterName) -> None:
+        """Two chosen ones were found to lead to one server; `leader` is the one under which it is shown."""
+        known = self._found_aliases.setdefault(leader, [])
+        if other not in known:
+            known.append(other)
+            self._tell(self._shown(self.chosen[leader].api.status))
 
     async def referred(self) -> None:
         """Returns when it is known to which clusters objects of the chosen ones refer, as far as they answer."""
@@ -315,7 +323,8 @@ class Clusters:
 
     def _shown(self, status: ClusterStatus) -> ClusterStatus:
         """The status of a chosen cluster, with what is known of it besides."""
-        aliases = (*self._given_aliases.get(status.name, ()), *self._sorting.aliases(status.name))
+        given, found = self._given_aliases.get(status.name, ()), self._found_aliases.get(status.name, ())
+        aliases = (*given, *found, *self._sorting.aliases(status.name))
         twins = tuple(place.name for place in self._registered if self._twins.of(place.name) == status.name)
         hub = self._hubs.get(status.name)
         problem = hub.problem if hub is not None and status.state is ClusterState.LIVE else ""

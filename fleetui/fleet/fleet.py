@@ -284,8 +284,10 @@ class LiveFleet:
             return
         mine, former = self._unique.take(key, obj.uid)
         if former is not None:
-            self._app_gone(former)
+            self._directory.same(*((hub, former.hub) if mine else (former.hub, hub)))
         if mine:
+            if former is not None:
+                self._app_gone(former)
             self._app_changed(dialect.app(hub, obj))
             self._seen.tell(dialect.key(hub, obj), obj.meta.resource_version)
 

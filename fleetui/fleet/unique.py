@@ -24,14 +24,14 @@ class Unique:
         self._shown: dict[str, AppKey] = {}
 
     def take(self, key: AppKey, uid: str) -> tuple[bool, AppKey | None]:
-        """Whether the application is shown under `key`, and the key whose place it takes by that, if any."""
+        """Whether the application is shown under `key`, and the key of another context under which it was till now."""
         former = self._shown.get(uid) if uid else None
         if former is None or former.hub == key.hub:
             if uid:
                 self._shown[uid] = key
             return True, None
         if self._rank[former.hub] < self._rank[key.hub]:
-            return False, None
+            return False, former
         self._shown[uid] = key
         return True, former
 

@@ -17,7 +17,7 @@ from backends import definitions
 from backends.embedded.calls import Call, Reply
 from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.faults import Fault, Kind
-from backends.embedded.watches import Watch
+from backends.embedded.handlers import Answer
 from tests.bench.bench_console import application
 from tests.bench.bench_core import deployment
 
@@ -58,15 +58,15 @@ def filled(name: str, objects: int, kind: str) -> EmbeddedCluster:
         meta = model["metadata"] | {"name": f"app-{number:05}", "uid": str(uuid.uuid4())}
         store.storage.put(table, model | {"metadata": meta})
     store.storage.compact()
-    cluster.server.api.handle = prepared(cluster.server.api.handle)  # type: ignore[method-assign]
+    cluster.server.api.handle = prepared(cluster.server.api.handle)  # type: ignore[assignment, method-assign]
     return cluster
 
 
-def prepared(handle: Callable[[Call], Reply | Watch]) -> Callable[[Call], Reply | Watch]:
+def prepared(handle: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
     """Answers the same LIST from memory; nothing is written while a benchmark runs."""
     answers: dict[tuple[str, str], Reply] = {}
 
-    def answer(call: Call) -> Reply | Watch:
+    def answer(call: Call) -> Answer:
         if call.method != "GET" or call.flag("watch"):
             return handle(call)
         key = call.path, json.dumps(call.query, sort_keys=True) + call.headers.get("accept", "")

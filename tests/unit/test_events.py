@@ -117,7 +117,7 @@ async def test_a_tree_is_asked_for_cluster_by_cluster() -> None:
     key = AppKey(hub=HUB, dialect="argo", namespace="argocd", name="shop")
     tree = Tree(key, nodes)
     clusters = {HUB: hub, ClusterName("edge"): edge}
-    assert [one.reason for one in await events_of_tree(tree, clusters)] == ["Pulled", "Scaled"]
-    assert [one.reason for one in await events_of_tree(tree, clusters, POD)] == ["Pulled"]
+    assert [one.reason for one in await events_of_tree(tree, clusters.__getitem__)] == ["Pulled", "Scaled"]
+    assert [one.reason for one in await events_of_tree(tree, clusters.__getitem__, POD)] == ["Pulled"]
     with pytest.raises(MissingError, match="has no Pod shop/other"):
-        await events_of_tree(tree, clusters, ObjectRef("", "Pod", "shop", "other"))
+        await events_of_tree(tree, clusters.__getitem__, ObjectRef("", "Pod", "shop", "other"))

@@ -231,6 +231,7 @@ async def test_an_application_that_two_contexts_lead_to_is_shown_once_by_the_fir
         change = run.told()
         assert set(change.apps) == {run.key("a"), run.key("b")}
         assert change.removed == {run.key("a", 1)}
+        assert run.fleet.clusters[ClusterName("by-address")].aliases == ("by-name",)
         run.lists(application("a"), application("b"), cluster=1)
         assert set(run.fleet.apps) == {run.key("a"), run.key("b")}
         run.clusters[0].watch_of("Application").sink.remove(application("a", version="2"))
