@@ -69,6 +69,12 @@ class Settings:
     """Where applications are looked for on a cluster whose user may not list those of all namespaces, besides the
     context's own namespace."""
 
+    argocd_namespaces: tuple[str, ...] = ("argocd",)
+    """Where a hub's cluster Secrets are believed: the namespaces of Argo CD's control plane."""
+    hub_exec_plugins: tuple[str, ...] = ()
+    """Programs that a hub's Secrets may have run on this machine to log in, besides the clouds' own helpers for the
+    clouds' own servers (`backends.hub_plugins`)."""
+
     def protects(self, cluster: str) -> bool:
         return any(fnmatch.fnmatchcase(cluster, glob) for glob in self.protected)
 
@@ -148,4 +154,21 @@ def _namespaces(path: Path, value: Any) -> tuple[str, ...]:
     raise UsageError(f"{path}: namespaces is a list of namespaces to look into, such as [team-a, team-b]")
 
 
-_READERS = {"protected": _globs, "namespaces": _namespaces}
+def _argocd_namespaces(path: Path, value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and value and all(isinstance(name, str) and name for name in value):
+        return tuple(value)
+    raise UsageError(f"{path}: argocd_namespaces is a list of namespaces, such as [argocd]")
+
+
+def _programs(path: Path, value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(name, str) and name and "/" not in name for name in value):
+        return tuple(value)
+    raise UsageError(f"{path}: hub_exec_plugins is a list of programs of the PATH, such as [gke-gcloud-auth-plugin]")
+
+
+_READERS = {
+    "protected": _globs,
+    "namespaces": _namespaces,
+    "argocd_namespaces": _argocd_namespaces,
+    "hub_exec_plugins": _programs,
+}

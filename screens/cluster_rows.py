@@ -41,6 +41,7 @@ def columns(glyphs: Glyphs) -> Sequence[Column]:
         Column("engines", "ENGINES", least=7, most=18, priority=4, flash=False),
         Column("latency", "LATENCY", least=8, most=8, priority=3, right=True, flash=False),
         Column("server", "SERVER", least=20, most=60, priority=5, wide=True, flash=False),
+        Column("from", "FROM", least=10, most=40, priority=6, wide=True, flash=False),
     )
 
 
@@ -103,6 +104,7 @@ def row(status: ClusterStatus, census: Census, picture: Picture, now: float, *, 
         Cell(" ".join(census.engines(name)) or UNKNOWN, "muted"),
         Cell(latency_words(status), "muted"),
         Cell(status.server, "muted"),
+        Cell(status.origin, "muted"),
     )
     return Row(cells, dim=status.state is ClusterState.STALE)
 
@@ -143,7 +145,8 @@ def needs_human(status: ClusterStatus, picture: Picture) -> bool:
 
 def widths(statuses: Iterable[ClusterStatus], census: Census, picture: Picture, now: float) -> Mapping[str, int]:
     """How wide the widest content of the columns is whose width depends on names."""
-    wanted = dict.fromkeys(("cluster", "state", "version", "engines", "server", "degraded", "progressing", "differ"), 0)
+    names = ("cluster", "state", "version", "engines", "server", "from", "degraded", "progressing", "differ")
+    wanted = dict.fromkeys(names, 0)
     for status in statuses:
         marks = 2 * status.protected
         state = state_cell(status, picture, now, glyphs=Glyphs())
@@ -152,6 +155,7 @@ def widths(statuses: Iterable[ClusterStatus], census: Census, picture: Picture, 
         wanted["version"] = max(wanted["version"], len(status.version))
         wanted["engines"] = max(wanted["engines"], len(" ".join(census.engines(status.name))))
         wanted["server"] = max(wanted["server"], len(status.server))
+        wanted["from"] = max(wanted["from"], len(status.origin))
     return wanted | {"apps": 4}
 
 
@@ -165,21 +169,18 @@ def why(status: ClusterStatus, picture: Picture, now: float) -> str:
         told.append(f"its rows are {age(now - status.since)} old")
     if status.insecure:
         told.append("its certificate is not checked (insecure-skip-tls-verify)")
-    sentences = ". ".join(text.rstrip(".") for text in dict.fromkeys(told) if text)
-    return (
-        f"{name}: {sentences}"
-        if sentences
-        else f"{name}: {status.state.value} for {_for(status, now)}, {status.server}"
-    )
-
-
-def _for(status: ClusterStatus, now: float) -> str:
-    return age(now - status.since)
+    if status.state is ClusterState.REGISTERED:
+        told.append(f"registered by {status.origin}, and connected to when somebody needs it; r does it now")
+    if not any(told):
+        told.append(f"{status.state.value} for {age(now - status.since)}, {status.server}")
+    if status.aliases:
+        told.append(f"also called {', '.join(status.aliases)}")
+    return f"{name}: " + ". ".join(text.rstrip(".") for text in dict.fromkeys(told) if text)
 
 
 def filter_for(cluster: ClusterName) -> str:
     """The filter of the applications table that shows what runs on this cluster alone."""
     pieces = cluster.replace(",", " ").split()
-    return (
-        f"cluster:={cluster}" if len(pieces) == 1 and pieces[0] == cluster else " ".join(f"cluster:{p}" for p in pieces)
-    )
+    if pieces == [cluster]:
+        return f"cluster:={cluster}"
+    return " ".join(f"cluster:{piece}" for piece in pieces)  # a filter's words have neither blanks nor commas

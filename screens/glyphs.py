@@ -87,6 +87,7 @@ PHASE_ROLE = {
 }
 
 CLUSTER_ROLE = {
+    ClusterState.REGISTERED: "muted",
     ClusterState.CONNECTING: "muted",
     ClusterState.LIVE: "muted",
     ClusterState.STALE: "warning",

@@ -57,17 +57,21 @@ class Picture:
         self.narrowed: dict[ClusterName, Narrowed] = {}
         self._places: dict[str, int] = {name: place for place, name in enumerate(clusters)}
         self._servers: dict[str, ClusterName] = {}
+        self._aliases: dict[str, ClusterName] = {}
 
     def apply(self, change: ChangeSet) -> None:
         """Takes a change set over."""
         for key in change.removed:
             self.apps.pop(key, None)
         self.apps.update(change.apps)
+        for cluster in change.gone:
+            self.clusters.pop(cluster, None)
         self.clusters.update(change.clusters)
         for name, status in change.clusters.items():
             self._places.setdefault(name, len(self._places))
             if status.server:
                 self._servers[status.server.rstrip("/")] = name
+            self._aliases |= dict.fromkeys(status.aliases, name)
         self.loading = change.loading
         self.problems = dict(change.problems)
         self.narrowed = dict(change.narrowed)
@@ -80,12 +84,12 @@ class Picture:
         """The name of the cluster that an application runs on: its hub, or the one that its destination names."""
         destination = app.destination
         if destination.name and destination.name != "in-cluster":
-            return destination.name
+            known = ClusterName(destination.name) in self.clusters
+            return destination.name if known else self._aliases.get(destination.name, destination.name)
         server = destination.server.rstrip("/")
         if server in IN_CLUSTER:
             return app.key.hub
-        known = self._servers.get(server)
-        return known or server.partition("://")[2] or server
+        return self._servers.get(server) or server.partition("://")[2] or server
 
     def protected(self, cluster: str) -> bool:
         """Whether a cluster is marked as one that is not changed lightly."""

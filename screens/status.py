@@ -27,6 +27,7 @@ _FIRST = {
     ClusterState.STALE: 3,
     ClusterState.CONNECTING: 4,
     ClusterState.LIVE: 6,
+    ClusterState.REGISTERED: 7,
 }
 _CALM = 7
 """The place of a state that is no trouble and none of these, such as that of a cluster nobody has connected to."""
@@ -120,9 +121,11 @@ def summary(host: Host) -> Line:
         return (Span(f"{len(states) - len(picture.loading)} of {len(states)} clusters", "info"),)
     live, stale = states.count(ClusterState.LIVE), states.count(ClusterState.STALE)
     connecting = states.count(ClusterState.CONNECTING)
+    registered = states.count(ClusterState.REGISTERED)
     bad = sum(state in _BAD for state in states)
     spans = [Span(f"{len(states)} cluster{'' if len(states) == 1 else 's'}: {live} live", "muted")]
     spans += [Span(f" {stale} {glyphs.stale}", "warning")] if stale else []
     spans += [Span(f" {bad} {glyphs.degraded}", "error")] if bad else []
     spans += [Span(f" {connecting} connecting", "info")] if connecting else []
+    spans += [Span(f" {registered} registered", "muted")] if registered else []
     return tuple(spans)

@@ -1,6 +1,6 @@
 """What the API server does with a request: the verbs on resources.
 
-Owns: `Api`, from a `Call` to a `Reply` or a `Watch`. No HTTP here: `server` does that. Reads and writes through the
+Owns: `Api`, from a `Call` to an `Answer`. No HTTP here: `server` does that. Reads and writes through the
 `ObjectStore` alone. Rules: apiserver v0.37 pkg/endpoints/handlers.
 """
 
@@ -20,6 +20,7 @@ from backends.embedded import (
     escalation,
     lists,
     patches,
+    podstreams,
     representations,
     reviews,
     strategy,
@@ -40,6 +41,7 @@ from fleetui.model.objects import split_api_version
 from fleetui.model.times import format_time
 
 Obj = dict[str, Any]
+Answer = Reply | Watch | podstreams.LogStream | podstreams.Upgrade
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -94,7 +96,7 @@ class Api:
         self.bookmark_every = bookmark_every
         self._documents = Documents(store.resources, address=address)
 
-    def handle(self, call: Call) -> Reply | Watch:
+    def handle(self, call: Call) -> Answer:
         """Answers a request.
 
         Raises:
@@ -113,7 +115,7 @@ class Api:
             answer = msgspec.structs.replace(answer, warnings=(warning, *answer.warnings))
         return _packed(answer, call)
 
-    def _answer(self, call: Call, target: Target) -> Reply | Watch:
+    def _answer(self, call: Call, target: Target) -> Answer:
         if target.subresource:
             return self._subresource(call, target)
         if not target.name:
@@ -295,7 +297,7 @@ class Api:
 
     # --- subresources
 
-    def _subresource(self, call: Call, target: Target) -> Reply:
+    def _subresource(self, call: Call, target: Target) -> Answer:
         verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "POST": "create"}.get(call.method, "")
         declared = target.declared
         if declared is None or verb not in declared.verbs:
@@ -304,9 +306,21 @@ class Api:
             run = {"get": self._get, "update": self._put, "patch": self._patch}[verb]
             return run(call, target)
         resource = self._stored(target.resource)
+        if target.subresource in podstreams.SUBRESOURCES:
+            if target.subresource != "log":
+                self._insist_on_create(call, target)
+            return podstreams.handle(self.store, call, target, resource)
         if target.subresource == "scale":
             return self._scale(call, target, resource)
         return subresources.handle(self.store, call, target, resource)
+
+    def _insist_on_create(self, call: Call, target: Target) -> None:
+        """Whoever may only get must not run anything (AuthorizePodWebsocketUpgradeCreatePermission, 1.35); the real
+        server gives no reason."""
+        try:
+            self.authorizer.authorize(_access(call, "create"))
+        except ApiError as error:
+            raise errors.forbidden(target.resource.group, target.resource.plural, target.name, why="") from error
 
     def _scale(self, call: Call, target: Target, resource: ResourceType) -> Reply:
         record = self.store.record(resource, target.namespace, target.name)

@@ -16,7 +16,7 @@ import msgspec
 
 from backends.embedded import selectors
 from backends.embedded.calls import Call
-from backends.embedded.errors import ApiError, Cause, bad_request, field_forbidden, invalid
+from backends.embedded.errors import ApiError, Cause, bad_request, expired, field_forbidden, invalid
 from backends.embedded.registry import ResourceType
 from backends.embedded.selectors import FieldPredicate, LabelSelector
 from backends.embedded.storage import Record, Table
@@ -27,6 +27,7 @@ _EXPIRED = (
     "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
     "deleted between the time the first chunk was returned and now may show up in the list."
 )
+_TOO_OLD = "The resourceVersion for the provided list is too old."
 _MATCH = "resourceVersionMatch"
 
 
@@ -129,9 +130,11 @@ def page(call: Call, table: Table, wanted: Selection, *, version: int) -> tuple[
     limit, token = call.number("limit"), call.query.get("continue", "")
     after = ""
     if token:
-        version, after = _resume(token, table, version)
+        version, after = _resume(token, table, version, namespace=wanted.namespace)
     else:
         version = _asked_version(call, version)
+        if version < table.compacted:
+            raise expired(_TOO_OLD)
     records, keys = _state(table, version)
     found: list[Record] = []
     left = 0
@@ -145,7 +148,7 @@ def page(call: Call, table: Table, wanted: Selection, *, version: int) -> tuple[
             found.append(record)
     meta: dict[str, Any] = {"resourceVersion": str(version)}
     if left:
-        meta["continue"] = _encode(found[-1].key, version)
+        meta["continue"] = _encode(found[-1].key, version, wanted.namespace)
         if wanted.everything:
             meta["remainingItemCount"] = left
     return found, meta
@@ -190,23 +193,27 @@ def _asked_version(call: Call, present: int) -> int:
     return asked if match == "Exact" or (not match and call.number("limit")) else present
 
 
-def _resume(token: str, table: Table, present: int) -> tuple[int, str]:
+def _resume(token: str, table: Table, present: int, *, namespace: str) -> tuple[int, str]:
     try:
         body = msgspec.json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=_Token)
     except (ValueError, binascii.Error, msgspec.DecodeError, msgspec.ValidationError):
         raise bad_request("invalid continue token: continue key is not valid: it was not made by this server") from None
     after = body.start.removesuffix("\0")
-    if "/" not in after:
+    if namespace:
+        after = f"{namespace}{after}"
+    elif "/" not in after:
         after = f"/{after}"
     if body.rv < 0:
         return present, after
     if body.rv < table.compacted:
         error = ApiError(410, "Expired", _EXPIRED)
-        error.metadata = {"continue": _encode(after, -1)}
+        error.metadata = {"continue": _encode(after, -1, namespace)}
         raise error
     return body.rv, after
 
 
-def _encode(key: str, version: int) -> str:
-    body = _Token("meta.k8s.io/v1", version, key.removeprefix("/") + "\0")
+def _encode(key: str, version: int, namespace: str) -> str:
+    """A token that goes on after `key`: where a namespace is listed, from there on."""
+    start = key.removeprefix(namespace) if namespace else key.removeprefix("/")
+    body = _Token("meta.k8s.io/v1", version, start + "\0")
     return base64.urlsafe_b64encode(msgspec.json.encode(body)).decode().rstrip("=")

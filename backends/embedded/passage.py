@@ -111,8 +111,9 @@ class Passage:
                 yield b""  # what cuts the body off at its very beginning does so before there is news
                 async for chunk in chunks:
                     self._look()
-                    yield self._kept(chunk)
-                    if (end := self._ended()) is not None:
+                    kept, end = self._kept(chunk), self._ended()
+                    yield kept
+                    if end is not None:
                         yield end
                         return
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 GROUP = "rbac.authorization.k8s.io"
 KINDS = frozenset({"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"})
 SERVICE_ACCOUNT = "system:serviceaccount:"
+REMEMBERED = 1_000
+"""Users and namespaces whose rules are kept."""
 
 
 class Rule(msgspec.Struct, frozen=True, rename="camel"):
@@ -111,6 +113,8 @@ class Authorizer:
         """What a user holds in a namespace, what he holds in the whole cluster first (VisitRulesFor)."""
         key = user, namespace
         if key not in self._held:
+            if len(self._held) >= REMEMBERED:
+                self._held.clear()
             found = list(self._bound(user, "ClusterRoleBinding", ""))
             if namespace:
                 found.extend(self._bound(user, "RoleBinding", namespace))

@@ -77,16 +77,15 @@ def raw_of(resource: ResourceType, record: Record) -> bytes:
     return msgspec.json.encode(conversion.outgoing(resource, record.decode()))
 
 
-def render(resource: ResourceType, record: Record, form: Form, *, now: float) -> bytes:
-    """One object in the form asked for."""
+def render(resource: ResourceType, record: Record, form: Form, *, now: float, columns: bool = True) -> bytes:
+    """One object in the form asked for; a table without its `columns` where they are known already."""
     if not form.kind:
         return raw_of(resource, record)
     obj = conversion.outgoing(resource, record.decode())
     if form.kind == "Table":
-        version = record.version
-        return tables.encode(tables.table(resource, [obj], now=now, include=form.include, version=form.version) | {
-            "metadata": {"resourceVersion": str(version)}
-        })  # fmt: skip
+        made = tables.table(resource, [obj], now=now, include=form.include, version=form.version)
+        known = {} if columns else {"columnDefinitions": None}
+        return tables.encode(made | {"metadata": {"resourceVersion": str(record.version)}} | known)
     return msgspec.json.encode(_partial(obj, form.version))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -19,9 +19,10 @@ from backends.embedded.bodies import LIMIT
 from backends.embedded.calls import Call, Reply, error_reply
 from backends.embedded.errors import ApiError
 from backends.embedded.faults import FaultPlan, Subject, subject_of
-from backends.embedded.handlers import Api
+from backends.embedded.handlers import Answer, Api
 from backends.embedded.impersonation import impersonated
 from backends.embedded.passage import Passage
+from backends.embedded.podstreams import LogStream, Upgrade
 from backends.embedded.store import ObjectStore
 from backends.embedded.watches import Watch
 
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
     from aiohttp.web import BaseRequest, Response, StreamResponse
     from aiohttp.web_server import Server
 
+WEBSOCKETS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "SPDY/3.1+portforward.k8s.io")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOG = logging.getLogger(__name__)
-
-
+_ACCEPTED = 3
+"""Rounds of the loop from accepting a connection to its protocol's first call (asyncio/selector_events.py)."""
 SHUTDOWN = 0.05
 """Seconds that open connections have to end before they are cut; aiohttp takes 0 for "for ever"."""
 
@@ -71,6 +73,8 @@ class EmbeddedServer:
         self.api = Api(store, address=lambda: f"{self.host}:{self.port}", tokens=self.tokens)
         self.host = host
         self.port = port
+        self.protocols: tuple[str, ...] = WEBSOCKETS
+        """The subprotocols of websockets; with fewer it is an older server."""
         self._web: Server | None = None
         self._listener: asyncio.Server | None = None
 
@@ -110,6 +114,12 @@ class EmbeddedServer:
         self._listener = self._web = None
         if listener is None or web is None:
             return
+        # What was accepted a moment ago is not the web server's yet, and asyncio 3.11 would leave it open for ever if
+        # its listener were closed meanwhile.
+        for accepting in listener.sockets:
+            asyncio.get_running_loop().remove_reader(accepting.fileno())
+        for _ in range(_ACCEPTED):
+            await asyncio.sleep(0)
         listener.close()
         await web.shutdown(SHUTDOWN)
         await listener.wait_closed()
@@ -117,7 +127,7 @@ class EmbeddedServer:
     async def _answer(self, request: BaseRequest) -> StreamResponse:
         passage = Passage(self.faults, request, lambda: self._subject(request))
         try:
-            answer = await passage.admit() or self.api.handle(await self._call(request))
+            answer: Answer = await passage.admit() or self.api.handle(await self._call(request))
         except ApiError as error:
             answer = error_reply(error)
         except (ConnectionResetError, ConnectionAbortedError):
@@ -126,8 +136,20 @@ class EmbeddedServer:
             _LOG.exception("%s: %s %s failed", self.name, request.method, request.rel_url)
             answer = error_reply(errors.internal(f"{type(error).__name__}: {error}"))
         if isinstance(answer, Watch):
-            return await _stream(request, answer, passage)
+            return await _stream(request, answer.content_type, passage.chunks(answer), passage)
+        if isinstance(answer, LogStream):
+            return await _stream(request, answer.content_type, answer.chunks(), passage)
+        if isinstance(answer, Upgrade):
+            return await self._upgrade(request, answer)
         return await passage.send(_response(answer))
+
+    async def _upgrade(self, request: BaseRequest, upgrade: Upgrade) -> StreamResponse:
+        from backends.embedded.upgrades import serve
+
+        try:
+            return await serve(request, upgrade, self.store, protocols=self.protocols)
+        except ApiError as error:
+            return _response(error_reply(error))
 
     def _subject(self, request: BaseRequest) -> Subject:
         path = unquote(request.rel_url.raw_path)
@@ -186,19 +208,21 @@ def _response(reply: Reply) -> Response:
     return response
 
 
-async def _stream(request: BaseRequest, watch: Watch, passage: Passage) -> StreamResponse:
+async def _stream(
+    request: BaseRequest, content_type: str, content: AsyncGenerator[bytes, None], passage: Passage
+) -> StreamResponse:
     from aiohttp.web import StreamResponse
 
     response = StreamResponse()
-    response.headers["Content-Type"] = watch.content_type
+    response.headers["Content-Type"] = content_type
     response.headers["Cache-Control"] = "no-cache, private"
     response.enable_chunked_encoding()
     try:
         await response.prepare(request)
-        async with aclosing(passage.chunks(watch)) as chunks:
+        async with aclosing(content) as chunks:
             async for chunk in chunks:
                 await passage.write(response, chunk)
         await response.write_eof()
     except (ConnectionResetError, ConnectionAbortedError):
-        pass  # the client went away: that is how watches end
+        pass  # the client went away: that is how watches and logs end
     return response

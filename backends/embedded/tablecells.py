@@ -328,3 +328,11 @@ def metrics(autoscaler: Obj) -> str:
         left = "<unknown>" if have is None else f"{have}%"
         shown.append(f"{name}: {left}/{wanted}%" if wanted is not None else f"{name or entry.get('type')}: {left}")
     return ", ".join(shown) or "<none>"
+
+
+_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+
+
+def access_modes(modes: Any) -> str:
+    """How a volume may be mounted, abbreviated (GetAccessModesAsString)."""
+    return ",".join(short for mode, short in _MODES.items() if mode in (modes or ()))

@@ -13,6 +13,7 @@ import msgspec
 
 from backends.embedded.tablecells import (
     Obj,
+    access_modes,
     binding_role,
     claim_class,
     containers,
@@ -87,6 +88,10 @@ def _plain(function: Callable[[Obj], Any]) -> Cell:
     return lambda obj, _: function(obj)
 
 
+def _node_info(key: str) -> Cell:
+    return lambda obj, _: get(obj, "status", "nodeInfo", key) or "<unknown>"
+
+
 def _ready(of: str) -> Cell:
     return lambda obj, _: f"{get(obj, 'status', 'readyReplicas') or 0}/{get(obj, 'spec', of) or 0}"
 
@@ -159,18 +164,21 @@ COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("Version", _at("status", "nodeInfo", "kubeletVersion")),
         Column("Internal-IP", _plain(lambda obj: node_address(obj, "InternalIP")), priority=1),
         Column("External-IP", _plain(lambda obj: node_address(obj, "ExternalIP")), priority=1),
-        Column("OS-Image", _at("status", "nodeInfo", "osImage", default="<unknown>"), priority=1),
-        Column("Kernel-Version", _at("status", "nodeInfo", "kernelVersion", default="<unknown>"), priority=1),
-        Column(
-            "Container-Runtime",
-            _at("status", "nodeInfo", "containerRuntimeVersion", default="<unknown>"),
-            priority=1,
-        ),
+        Column("OS-Image", _node_info("osImage"), priority=1),
+        Column("Kernel-Version", _node_info("kernelVersion"), priority=1),
+        Column("Container-Runtime", _node_info("containerRuntimeVersion"), priority=1),
     ),
+    ("", "PodTemplate"): (
+        NAME,
+        Column("Containers", _plain(lambda obj: containers(get(obj, "template", "spec", "containers")))),
+        Column("Images", _plain(lambda obj: images(get(obj, "template", "spec", "containers")))),
+        Column("Pod Labels", _plain(lambda obj: labels_text(get(obj, "template", "metadata", "labels")))),
+    ),
+    ("node.k8s.io", "RuntimeClass"): (NAME, Column("Handler", _at("handler")), _AGE),
     ("", "PersistentVolume"): (
         NAME,
         Column("Capacity", _at("spec", "capacity", "storage")),
-        Column("Access Modes", _plain(lambda obj: ",".join(get(obj, "spec", "accessModes") or ()))),
+        Column("Access Modes", _plain(lambda obj: access_modes(get(obj, "spec", "accessModes")))),
         Column("Reclaim Policy", _at("spec", "persistentVolumeReclaimPolicy")),
         Column("Status", _at("status", "phase")),
         Column("Claim", _plain(lambda obj: "/".join(filter(None, (
@@ -186,7 +194,7 @@ COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("Status", _at("status", "phase")),
         Column("Volume", _at("spec", "volumeName")),
         Column("Capacity", _at("status", "capacity", "storage")),
-        Column("Access Modes", _plain(lambda obj: ",".join(get(obj, "status", "accessModes") or ()))),
+        Column("Access Modes", _plain(lambda obj: access_modes(get(obj, "status", "accessModes")))),
         Column("StorageClass", _plain(claim_class)),
         Column("VolumeAttributesClass", _at("spec", "volumeAttributesClassName", default="<unset>")),
         _AGE,
@@ -228,7 +236,7 @@ COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("Controller", _plain(lambda obj: next(
             (f"{o['kind'].lower()}.apps/{o['name']}" for o in obj["metadata"].get("ownerReferences") or ()
              if o.get("controller")), "<none>"))),
-        Column("Revision", _plain(lambda obj: str(obj.get("revision", 0)))),
+        Column("Revision", _plain(lambda obj: obj.get("revision", 0))),
         _AGE,
     ),
     ("batch", "Job"): (

@@ -109,14 +109,17 @@ class EmbeddedHost:
 
         return self.call(work())
 
-    def kubeconfig(self, path: Path, *, viewers: bool = False) -> Path:
+    def kubeconfig(self, path: Path, *, contexts: Iterable[str] | None = None, viewers: bool = False) -> Path:
         """Writes a kubeconfig with a context for each cluster, the first one current, for its owner alone.
 
-        With `viewers` there is a second context for each, whose user may do less. Returns `path`.
+        Returns `path`. `contexts` names the clusters that get one; None: all. With `viewers` there is a second context
+        for each, whose user may do less.
         """
+        wanted = set(self._clusters if contexts is None else contexts)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(kubeconfig_text(self._clusters.values(), viewers=viewers), encoding="utf-8")
+        chosen = [cluster for name, cluster in self._clusters.items() if name in wanted]
+        path.write_text(kubeconfig_text(chosen, viewers=viewers), encoding="utf-8")
         return path
 
     def _cluster(self, name: str) -> EmbeddedCluster:

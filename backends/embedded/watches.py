@@ -15,7 +15,7 @@ import msgspec
 
 from backends.embedded.calls import Call
 from backends.embedded.errors import ApiError
-from backends.embedded.lists import Selection
+from backends.embedded.lists import Selection, version_of
 from backends.embedded.registry import ResourceType
 from backends.embedded.representations import Form, raw_of, render
 from backends.embedded.storage import Event, Record, Storage, Table
@@ -56,10 +56,12 @@ class Watch:
         self._bookmarks = call.flag("allowWatchBookmarks")
         self._initial = call.flag("sendInitialEvents") if "sendInitialEvents" in call.query else None
         self._timeout = float(call.number("timeoutSeconds")) or random.uniform(1800, 3600)
-        self._since = call.number("resourceVersion")
+        self._since = version_of(call)
         self._lines: list[bytes] = []
         self._news = asyncio.Event()
         self._overrun = False
+        self._headed = False
+        """Whether the columns of a table were told: once is enough."""
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The lines, as many at a time as there are, or none after `wake`; ends with the watch."""
@@ -107,12 +109,14 @@ class Watch:
                 async with asyncio.timeout_at(wake):
                     await self._news.wait()
             except TimeoutError:
-                if self._bookmarks:
-                    yield self._bookmark(self._storage.version)
-                    bookmark = loop.time() + self._bookmark_every
-                if loop.time() >= end:
-                    return
-                continue
+                # News of the same moment goes first: a bookmark says that everything up to it has been told.
+                if not self._news.is_set():
+                    if self._bookmarks:
+                        yield self._bookmark(self._storage.version)
+                        bookmark = loop.time() + self._bookmark_every
+                    if loop.time() >= end:
+                        return
+                    continue
             lines, self._lines = self._lines, []
             self._news.clear()
             yield b"".join(lines)
@@ -130,7 +134,8 @@ class Watch:
 
     def _put(self, type_: str, record: Record) -> None:
         if self._form.kind:
-            body = render(self._resource, record, self._form, now=self._now())
+            body = render(self._resource, record, self._form, now=self._now(), columns=not self._headed)
+            self._headed = True
         else:
             body = raw_of(self._resource, record)
         self._lines.append(line(type_, body))

@@ -14,7 +14,7 @@ _LONGEST_PROBLEM = 2**18
 
 
 class Stream:
-    """The body of a watch, as it comes."""
+    """The body of a watch or of a log, as it comes."""
 
     def __init__(self, content: aiohttp.StreamReader, *, cluster: str, server: str) -> None:
         self._content = content
@@ -31,10 +31,7 @@ class Stream:
             UnreachableError: the connection broke, or nothing came for as long as the stream may be idle.
         """
         while True:
-            try:
-                chunk = await self._content.readany()
-            except (aiohttp.ClientError, OSError) as error:
-                raise from_exception(error, cluster=self._cluster, server=self._server) from error
+            chunk = await self.piece()
             if not chunk:
                 return []
             head, *others = chunk.split(b"\n")
@@ -46,6 +43,17 @@ class Stream:
             lines = [line for line in (first, *others) if line]
             if lines:
                 return lines
+
+    async def piece(self) -> bytes:
+        """What came since the last call, at least a byte; empty when the server has ended the body.
+
+        Raises:
+            UnreachableError: as for `lines`.
+        """
+        try:
+            return await self._content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise from_exception(error, cluster=self._cluster, server=self._server) from error
 
 
 async def problem(answer: aiohttp.ClientResponse) -> bytes:

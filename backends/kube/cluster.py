@@ -30,7 +30,7 @@ from backends.kube.watching import Watches
 from fleetui.model.errors import ClusterError, GoneError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
 from fleetui.model.status import ClusterStatus
-from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
+from fleetui.ports import PatchType, PodStreams, Propagation, Subscription, Validation, WatchSink
 
 if TYPE_CHECKING:
     from backends.kube.firstlook import FirstLook
@@ -45,6 +45,7 @@ _PROBE_TIMEOUT = 5.0
 _URGENT_DEADLINE = 35.0
 """Seconds that a person waits for a request that is no list, further tries included: one more than kube-apiserver
 gives a write (apiserver 1.37, pkg/endpoints/handlers/rest.go), which can then say itself what it waited for."""
+_POD = ApiResource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 _APPLY = "application/apply-patch+yaml"
 """The media type of server-side apply; JSON is YAML."""
 
@@ -76,7 +77,12 @@ class KubeCluster:
         self._name = ClusterName(name or context.name)
         self._context = dataclasses.replace(context, name=self._name)
         self._link = Link(
-            self._name, server=context.server, protected=protected, insecure=context.insecure, probe=self._probe
+            self._name,
+            server=context.server,
+            protected=protected,
+            insecure=context.insecure,
+            problem=context.problem,
+            probe=self._probe,
         )
         self._paths = Paths(self._name)
         self._trips = RoundTrips()
@@ -86,7 +92,8 @@ class KubeCluster:
             self._name, open_transport=self._open, link=self._link, cache=kept_in(cache, self._context)
         )
         self.requests: Counter[str] = Counter()
-        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
+        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE,
+        LOG, EXEC, ATTACH, FORWARD."""
         self._watches = Watches(
             self._name, open_transport=self._open, link=self._link, first_look=first_look, requests=self.requests
         )
@@ -115,6 +122,15 @@ class KubeCluster:
 
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         return self._link.on_status(listener)
+
+    @property
+    def pods(self) -> PodStreams:
+        from backends.kube.podstreams import KubePods
+
+        def path(namespace: str, name: str, subresource: str) -> str:
+            return self._paths.item(_POD, namespace, name, subresource=subresource)
+
+        return KubePods(self._name, transport=self._open, path=path, link=self._link)
 
     async def greet(self) -> None:
         await self._call("GET", "/version")
@@ -255,7 +271,11 @@ class KubeCluster:
             made = await transport_class()
             if self._transport is None:
                 self._transport = made(
-                    self._context, requests=self.requests, asked=self._asked, answered=self._answered
+                    self._context,
+                    requests=self.requests,
+                    asked=self._asked,
+                    answered=self._answered,
+                    slow=self._link.slow,
                 )
         return self._transport
 

@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from fleetui.model.errors import UsageError
@@ -47,6 +47,10 @@ class ExecPlugin:
     install_hint: str = ""
     interactive_mode: InteractiveMode = "Never"
     cluster: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """What it is called in a sentence."""
+        return f"the plugin {one_line(PurePath(self.command).name)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ from fleetui.model.text import one_line
 _FILE_AGE = 10.0
 """Seconds for which a token read from a file is used without looking again (client-go: at most a minute)."""
 
+_PATIENCE = 5.0
+"""Seconds after which it is told that a login is still waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -44,11 +47,18 @@ class Credentials:
 
     Args:
         timeout: seconds that a plugin may take; None: `backends.kube.execplugin.TIMEOUT`.
+        slow: told when a plugin or provider has kept somebody waiting for a while.
     """
 
     def __init__(
-        self, config: ContextConfig, *, clock: Callable[[], float] = time.time, timeout: float | None = None
+        self,
+        config: ContextConfig,
+        *,
+        clock: Callable[[], float] = time.time,
+        timeout: float | None = None,
+        slow: Callable[[str], object] = lambda _: None,
     ) -> None:
+        self._slow = slow
         self._config = config
         self._clock = clock
         self._timeout = timeout
@@ -66,8 +76,7 @@ class Credentials:
             UnauthorizedError: the token file can't be read, or the plugin or provider gave none.
             UnreachableError: the context can't be used at all.
         """
-        if self._config.problem:
-            raise UnreachableError(self._config.problem, cluster=self._config.name)
+        self._insist_on_usable()
         if _is_given(self._config):
             return await self._from_provider()
         if self._login is not None and self._clock() < self._ends:
@@ -83,7 +92,9 @@ class Credentials:
         Raises:
             RefusedError: the kubeconfig names nothing that could give another one, or another login is going on.
             UnauthorizedError: no login could be had.
+            UnreachableError: the context can't be used at all.
         """
+        self._insist_on_usable()
         config = self._config
         if _is_given(config):
             try:
@@ -110,6 +121,10 @@ class Credentials:
         if taken is not None:
             await taken.release()
 
+    def _insist_on_usable(self) -> None:
+        if self._config.problem:
+            raise UnreachableError(self._config.problem, cluster=self._config.name)
+
     async def _from_kubeconfig(self) -> tuple[Login, float]:
         config = self._config
         given = Login(cert=config.client_cert, key=config.client_key)
@@ -134,10 +149,15 @@ class Credentials:
             raise
 
     async def _from_provider(self) -> Login:
+        who = str(self._config.exec or "the identity provider")
+        words = f"{who} has not given a login for {_PATIENCE:g} s"
+        impatient = asyncio.get_running_loop().call_later(_PATIENCE, self._slow, words)
         try:
             found = await self._taken().get()
         except NoLoginError as error:
             raise self._error(error) from error
+        finally:
+            impatient.cancel()
         if self._login is None or found is not self._credential:
             given = self._config
             header = f"Bearer {found.token}" if found.token else ""

@@ -214,6 +214,7 @@ def _cluster_info(cluster: Fields) -> dict[str, Any]:
             info[key] = cluster.values[key]
     if ca:
         info["certificate-authority-data"] = base64.b64encode(ca).decode()
+    info["config"] = None
     for extension in cluster.entries("extensions"):
         if extension.text("name") == _EXEC_EXTENSION:
             info["config"] = extension.values.get("extension")

@@ -195,7 +195,7 @@ def _words(error: Exception, server: str) -> tuple[str, str]:
     if isinstance(error, aiohttp.ClientSSLError) or _ssl_error(error) is not None:
         return _no_tls(error, server)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return f"no connection to {server} comes about", "is a VPN or a proxy needed?"
+        return f"no connection to {server} comes about", "a VPN or a proxy may be missing, or silent"
     if isinstance(error, TimeoutError):
         return f"{server} does not answer in time", ""
     if isinstance(error, aiohttp.ClientResponseError):

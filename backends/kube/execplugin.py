@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from backends.kube.context import ExecPlugin
+from backends.kube.kuberc import refusal
 from backends.kube.logins import Credential, NoLoginError
 from fleetui.model.text import one_line
 from fleetui.model.times import parse_time
@@ -44,8 +45,11 @@ async def run_plugin(plugin: ExecPlugin, *, at_terminal: bool, timeout: float, n
         now: seconds since the epoch.
 
     Raises:
-        NoLoginError: it needs a terminal and may not have one, failed, hung, or gave nothing that can be used.
+        NoLoginError: kubectl's preferences forbid it, it needs a terminal and may not have one, failed, hung, or gave
+            nothing that can be used.
     """
+    if problem := await asyncio.to_thread(refusal, plugin.command, os.environ):
+        raise NoLoginError(f"{plugin} {problem}")
     interactive = _is_interactive(plugin, at_terminal=at_terminal)
     spec: dict[str, Any] = {"interactive": interactive}
     if plugin.cluster is not None:
@@ -59,7 +63,7 @@ async def run_plugin(plugin: ExecPlugin, *, at_terminal: bool, timeout: float, n
         await _end(process, group=not interactive)
     found = _credential(plugin, answer)
     if found.expires is not None and found.expires <= now:
-        raise NoLoginError(f"{_name(plugin)} gave a login that has ended already; is this machine's clock right?")
+        raise NoLoginError(f"{plugin} gave a login that has ended already; is this machine's clock right?")
     return found
 
 
@@ -70,8 +74,8 @@ def _is_interactive(plugin: ExecPlugin, *, at_terminal: bool) -> bool:
     terminal = at_terminal and sys.__stdin__ is not None and sys.__stdin__.isatty()
     if plugin.interactive_mode == "Always" and not terminal:
         if at_terminal:
-            raise NoLoginError(f"{_name(plugin)} asks in a terminal, and standard input is none")
-        raise NoLoginError(f"{_name(plugin)} asks in a terminal", by_hand=True)
+            raise NoLoginError(f"{plugin} asks in a terminal, and standard input is none")
+        raise NoLoginError(f"{plugin} asks in a terminal", by_hand=True)
     return terminal
 
 
@@ -91,7 +95,7 @@ async def _started(plugin: ExecPlugin, env: Mapping[str, str], *, interactive: b
     except (OSError, ValueError) as error:
         reason = one_line(getattr(error, "strerror", None) or str(error))
         hint = f"; {plugin.install_hint}" if plugin.install_hint else ""
-        raise NoLoginError(f"{_name(plugin)} can't be run: {reason}{hint}") from error
+        raise NoLoginError(f"{plugin} can't be run: {reason}{hint}") from error
 
 
 async def _answer(plugin: ExecPlugin, process: asyncio.subprocess.Process, *, timeout: float | None) -> bytes:
@@ -104,7 +108,7 @@ async def _answer(plugin: ExecPlugin, process: asyncio.subprocess.Process, *, ti
             words = await tail
             await process.wait()
     except TimeoutError as error:
-        what = f"{_name(plugin)} did not end within {timeout:g} s"
+        what = f"{plugin} did not end within {timeout:g} s"
         raise NoLoginError(what, by_hand=plugin.interactive_mode != "Never") from error
     finally:
         tail.cancel()
@@ -113,7 +117,7 @@ async def _answer(plugin: ExecPlugin, process: asyncio.subprocess.Process, *, ti
     if process.returncode:
         said = words or ("see above" if process.stderr is None else "it said nothing")
         by_hand = plugin.interactive_mode != "Never" and process.stderr is not None
-        raise NoLoginError(f"{_name(plugin)} failed ({process.returncode}): {said}", by_hand=by_hand)
+        raise NoLoginError(f"{plugin} failed ({process.returncode}): {said}", by_hand=by_hand)
     return answer
 
 
@@ -124,7 +128,7 @@ async def _all(plugin: ExecPlugin, stream: asyncio.StreamReader | None) -> bytes
         chunks.append(chunk)
         length += len(chunk)
         if length > _MOST:
-            raise NoLoginError(f"{_name(plugin)} printed more than {_MOST // 2**20} MB, which is no login")
+            raise NoLoginError(f"{plugin} printed more than {_MOST // 2**20} MB, which is no login")
     return b"".join(chunks)
 
 
@@ -162,20 +166,20 @@ def _credential(plugin: ExecPlugin, answer: bytes) -> Credential:
         printed = json.loads(answer)
         version, kind = printed["apiVersion"], printed["kind"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NoLoginError(f"{_name(plugin)} did not print an ExecCredential") from error
+        raise NoLoginError(f"{plugin} did not print an ExecCredential") from error
     if (version, kind) != (plugin.api_version, "ExecCredential"):
         given = one_line(f"{version} {kind}")[:100]
-        raise NoLoginError(f"{_name(plugin)} answered {given}, not {plugin.api_version} ExecCredential")
+        raise NoLoginError(f"{plugin} answered {given}, not {plugin.api_version} ExecCredential")
     status = printed.get("status")
     if not isinstance(status, dict):
-        raise NoLoginError(f"{_name(plugin)} printed an ExecCredential without a status")
+        raise NoLoginError(f"{plugin} printed an ExecCredential without a status")
     token, cert, key = (_text(plugin, status, name) for name in ("token", "clientCertificateData", "clientKeyData"))
     if bool(cert) != bool(key):
-        raise NoLoginError(f"{_name(plugin)} gave a client certificate without its key, or a key alone")
+        raise NoLoginError(f"{plugin} gave a client certificate without its key, or a key alone")
     if not token and not cert:
-        raise NoLoginError(f"{_name(plugin)} gave neither a token nor a client certificate")
+        raise NoLoginError(f"{plugin} gave neither a token nor a client certificate")
     if not (token.isascii() and token.isprintable()):
-        raise NoLoginError(f"{_name(plugin)} gave a token with a character in it that no header may have")
+        raise NoLoginError(f"{plugin} gave a token with a character in it that no header may have")
     return Credential(
         token=token,
         cert=cert.encode() if cert else None,
@@ -187,7 +191,7 @@ def _credential(plugin: ExecPlugin, answer: bytes) -> Credential:
 def _text(plugin: ExecPlugin, status: Mapping[str, Any], name: str) -> str:
     value = status.get(name)
     if value is not None and not isinstance(value, str):
-        raise NoLoginError(f"{_name(plugin)} gave a {name} that is no text")
+        raise NoLoginError(f"{plugin} gave a {name} that is no text")
     return (value or "").strip()
 
 
@@ -197,9 +201,5 @@ def _expiry(plugin: ExecPlugin, status: Mapping[str, Any]) -> float | None:
         return None
     ends = parse_time(text)
     if ends is None:
-        raise NoLoginError(f"{_name(plugin)} gave an expirationTimestamp that is no time: {one_line(text)[:60]}")
+        raise NoLoginError(f"{plugin} gave an expirationTimestamp that is no time: {one_line(text)[:60]}")
     return ends
-
-
-def _name(plugin: ExecPlugin) -> str:
-    return f"the plugin {one_line(os.path.basename(plugin.command))}"  # noqa: PTH119

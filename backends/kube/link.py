@@ -95,7 +95,12 @@ def probe_delay(attempt: int, error: Exception, *, chance: float) -> float:
 
 
 class Link:
-    """The state of one cluster. All methods are called on the engine's loop."""
+    """The state of one cluster. All methods are called on the engine's loop.
+
+    Args:
+        problem: why nobody will ever reach it; empty where that is to be seen.
+        probe: asks the server whether it is there.
+    """
 
     def __init__(
         self,
@@ -104,6 +109,7 @@ class Link:
         server: str,
         protected: bool = False,
         insecure: bool = False,
+        problem: str = "",
         probe: Callable[[], Awaitable[None]],
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -113,8 +119,9 @@ class Link:
         self._sleep = sleep
         self._status = ClusterStatus(
             name=name,
-            state=ClusterState.CONNECTING,
+            state=ClusterState.UNREACHABLE if problem else ClusterState.CONNECTING,
             since=clock(),
+            message=problem,
             server=server,
             protected=protected,
             insecure=insecure,
@@ -182,6 +189,11 @@ class Link:
             self._probing.cancel()
             self._probing = None
             self._suspect()
+
+    def slow(self, why: str) -> None:
+        """Something that a request needs first keeps it waiting, in words; while connecting nobody else tells."""
+        if self._status.state is ClusterState.CONNECTING:
+            self._publish(msgspec.structs.replace(self._status, message=why))
 
     def forget(self, watcher: Watcher) -> None:
         """A watch was closed."""

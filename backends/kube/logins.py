@@ -174,8 +174,8 @@ _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, SharedLogi
 def shared(key: Hashable, make: Callable[[], SharedLogin]) -> SharedLogin:
     """The login of `key` on this event loop; made where nobody has it any more. The caller is one more taker."""
     logins = _by_loop.setdefault(asyncio.get_running_loop(), {})
-    found = logins.get(key)
-    if found is None or not found.takers:
-        found = logins[key] = make()
+    for left in [other for other, login in logins.items() if not login.takers]:
+        del logins[left]
+    found = logins.setdefault(key, make())
     found.takers += 1
     return found

@@ -15,15 +15,11 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache
-from io import BytesIO
-from urllib.parse import urlencode
+from typing import TypeVar
 
 import aiohttp
-from yarl import URL
 
 from backends.kube.bodies import Stream, problem
 from backends.kube.connections import Connections, Interrupted, Line
@@ -32,14 +28,14 @@ from backends.kube.credentials import Credentials, Login
 from backends.kube.errors import from_answer, from_exception, not_kubernetes, too_late
 from backends.kube.etag import Tag
 from backends.kube.proxy import proxy_for, proxy_problem
+from backends.kube.request import JSON, Query, Request
 from backends.kube.retry import pause_after, retry_delay
 from backends.kube.throttle import SLOTS, Throttle
+from backends.kube.websocket import WebSocket, connect
 from fleetui.model.errors import ClusterError, UnauthorizedError, UnreachableError
 
-JSON = "application/json"
-
 _CONNECT_TIMEOUT = 10.0
-"""Seconds until a connection stands: name, TCP, proxy and TLS."""
+"""Seconds for TCP and for TLS; twice as many until a connection stands, its name and a proxy included."""
 _ANSWER_TIMEOUT = 60.0
 """Seconds without a byte of an answer, and seconds for the whole of one that is no list; the API server itself gives up
 after 60 (--request-timeout). A list over a slow link takes as long as bytes come."""
@@ -48,25 +44,7 @@ _WATCHES = 256
 _PROBE = "PROBE"
 _VERBS = {"POST": "CREATE", "PUT": "UPDATE"}
 
-Query = Mapping[str, str]
-
-
-@dataclass(slots=True)
-class _Request:
-    method: str
-    path: str
-    verb: str
-    headers: Mapping[str, str]
-    timeout: aiohttp.ClientTimeout
-    query: Query = field(default_factory=dict)
-    body: bytes = b""
-    tag: Tag | None = None
-    waits_for: str = "its turn"
-    """What it waits for now, in words; a request that is too late says so."""
-    sent: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}"
+_T = TypeVar("_T")
 
 
 class Transport:
@@ -78,6 +56,7 @@ class Transport:
         env: where proxies are named; None: that of the process.
         asked: called when a request is sent; by then there is a login, which may have taken a plugin its time.
         answered: called when the head of a successful answer came. Neither is called for a probe.
+        slow: told when a login has been waited for for a while.
         throttle: whose turn it is to ask.
     """
 
@@ -89,14 +68,16 @@ class Transport:
         env: Mapping[str, str] | None = None,
         asked: Callable[[], object] = lambda: None,
         answered: Callable[[], object] = lambda: None,
+        slow: Callable[[str], object] = lambda _: None,
         throttle: Throttle | None = None,
     ) -> None:
         self._config = config
         self._asked = asked
         self._answered = answered
         self.requests = requests
-        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE."""
-        self._credentials = Credentials(config)
+        """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE,
+        LOG, EXEC, ATTACH, FORWARD."""
+        self._credentials = Credentials(config, slow=slow)
         self._proxy = config.proxy_url or proxy_for(config.server, os.environ if env is None else env)
         self._by_socks = self._proxy.startswith("socks")
         # kube-apiserver compresses what is longer than 128 KiB, and no watch (apiserver 1.37, writers.go). A page
@@ -144,7 +125,7 @@ class Transport:
         if body:
             headers["Content-Type"] = content_type
         timeout = _timeout(read=_ANSWER_TIMEOUT, total=None if verb == "LIST" else _ANSWER_TIMEOUT)
-        request = _Request(method, path, verb, headers, timeout, query or {}, body, tag)
+        request = Request(method, path, verb, headers, timeout, query or {}, body, tag)
         if deadline is None:
             return await self._persist(request, urgent=urgent, until=None)
         until = asyncio.get_running_loop().time() + deadline
@@ -163,24 +144,48 @@ class Transport:
             ClusterError: as `request` does.
         """
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        await self._send(_Request("GET", path, _PROBE, headers, aiohttp.ClientTimeout(total=timeout)))
+        await self._send(Request("GET", path, _PROBE, headers, aiohttp.ClientTimeout(total=timeout)))
 
     @asynccontextmanager
-    async def stream(self, path: str, *, query: Query, idle: float, accept: str = JSON) -> AsyncIterator[Stream]:
-        """A watch that the server has accepted; `idle` seconds without a byte end it.
+    async def stream(
+        self, path: str, *, query: Query, idle: float | None, accept: str = JSON, verb: str = "WATCH"
+    ) -> AsyncIterator[Stream]:
+        """A watch (or a log) that the server has accepted; `idle` seconds without a byte end it.
 
         Raises:
             ClusterError: it was not accepted.
         """
         # Uncompressed: a proxy that compresses holds events back until it has enough of them.
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
-        request = _Request("GET", path, "WATCH", headers, _timeout(read=idle), query)
+        request = Request("GET", path, verb, headers, _timeout(read=idle), query)
         async with self._watches:
-            # It waits for its turn and then leaves: open watches take no place from requests.
-            await self._throttle.enter(urgent=False)
+            # It waits for its turn and then leaves: open watches take no place from requests. Logs are for a person.
+            await self._throttle.enter(urgent=verb != "WATCH")
             self._throttle.leave()
             async with self._answer(request) as answer:
                 yield Stream(answer.content, cluster=self._config.name, server=self._config.server)
+
+    @asynccontextmanager
+    async def websocket(self, path: str, *, verb: str, protocols: Sequence[str]) -> AsyncIterator[WebSocket]:
+        """A websocket that the server has accepted; leaving the context cuts it. It counts among the watches.
+
+        Args:
+            path: with its query, percent-encoded.
+            verb: what the request counts as.
+            protocols: the subprotocols, best first; `WebSocket.protocol` is the one that the server took.
+
+        Raises:
+            ClusterError: it was not accepted.
+        """
+        async with self._watches:
+            line, socket = await self._renewing(
+                lambda login: self._upgrade(path, login, verb=verb, protocols=protocols)
+            )
+            try:
+                yield socket
+            finally:
+                await socket.cut()
+                await self._connections.give_back(line)
 
     async def login(self) -> None:
         """Logs in anew, as `backends.kube.credentials.Credentials.renew` does."""
@@ -193,7 +198,7 @@ class Transport:
 
     # --- how often --------------------------------------------------------------------------------------------------
 
-    async def _persist(self, request: _Request, *, urgent: bool, until: float | None) -> bytes:
+    async def _persist(self, request: Request, *, urgent: bool, until: float | None) -> bytes:
         """Makes the request until it succeeds, or fails for good."""
         attempt = 0
         while True:
@@ -201,17 +206,15 @@ class Transport:
                 return await self._in_turn(request, urgent=urgent, until=until, again=attempt > 0)
             except ClusterError as error:
                 delay = retry_delay(request.method, error, attempt=attempt, chance=random.random())
-                pause = pause_after(error)
-                if pause:
-                    self._throttle.pause(pause)
                 if delay is None or _is_past(until, delay):
                     raise
-            if urgent or not pause:
+                waits_itself = urgent or not pause_after(error)
+            if waits_itself:
                 request.waits_for = "the server to be asked again"
                 await asyncio.sleep(delay)
             attempt += 1
 
-    async def _in_turn(self, request: _Request, *, urgent: bool, until: float | None, again: bool) -> bytes:
+    async def _in_turn(self, request: Request, *, urgent: bool, until: float | None, again: bool) -> bytes:
         request.waits_for, request.sent = "its turn", False
         await self._throttle.enter(urgent=urgent, again=again)
         try:
@@ -223,7 +226,7 @@ class Transport:
         finally:
             self._throttle.leave()
 
-    def _too_late(self, request: _Request, deadline: float) -> ClusterError:
+    def _too_late(self, request: Request, deadline: float) -> ClusterError:
         waited = request.waits_for
         if self._throttle.is_paused and not request.sent:
             waited = "the pause to end that the overloaded server asked for"
@@ -239,7 +242,7 @@ class Transport:
 
     # --- once -------------------------------------------------------------------------------------------------------
 
-    async def _send(self, request: _Request) -> bytes:
+    async def _send(self, request: Request) -> bytes:
         async with self._answer(request) as answer:
             request.waits_for = "the rest of the answer"
             try:
@@ -248,7 +251,7 @@ class Transport:
                 raise self._failed(error) from error
 
     @asynccontextmanager
-    async def _answer(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer that is a success, its body not yet read."""
         line, answer = await self._accepted(request)
         try:
@@ -258,24 +261,26 @@ class Transport:
             answer.close()
             await self._connections.give_back(line)
 
-    async def _accepted(self, request: _Request) -> tuple[Line, aiohttp.ClientResponse]:
-        """The answer, and what it came by, to be given back; a login that was refused is renewed once."""
+    async def _accepted(self, request: Request) -> tuple[Line, aiohttp.ClientResponse]:
+        """The answer, and what it came by, to be given back."""
         request.waits_for = "a login"
+        return await self._renewing(lambda login: self._ask(request, login))
+
+    async def _renewing(self, ask: Callable[[Login], Awaitable[_T]]) -> _T:
+        """What `ask` returns; a login that was refused is renewed once."""
         login = await self._credentials.login()
         try:
-            return await self._ask(request, login)
+            return await ask(login)
         except UnauthorizedError:
             if not self._credentials.refused(login):
                 raise
             renewed = await self._credentials.login()
             if renewed == login:
                 raise
-        return await self._ask(request, renewed)
+        return await ask(renewed)
 
-    async def _ask(self, request: _Request, login: Login) -> tuple[Line, aiohttp.ClientResponse]:
-        if self._proxy and (problem := proxy_problem(self._proxy)):
-            what = f"the environment's proxy for {self._config.server} {problem}"
-            raise UnreachableError(what, cluster=self._config.name)
+    async def _ask(self, request: Request, login: Login) -> tuple[Line, aiohttp.ClientResponse]:
+        self._insist_on_proxy()
         line = await self._connections.take(login)
         try:
             self.requests[request.verb] += 1
@@ -295,17 +300,41 @@ class Transport:
             await self._connections.give_back(line)
             raise
 
+    async def _upgrade(self, path: str, login: Login, *, verb: str, protocols: Sequence[str]) -> tuple[Line, WebSocket]:
+        self._insist_on_proxy()
+        line = await self._connections.take(login)
+        try:
+            self.requests[verb] += 1
+            self._asked()
+            socket = await connect(
+                line.session,
+                f"{self._config.server}{path}",
+                headers={"Authorization": login.authorization} if login.authorization else {},
+                protocols=protocols,
+                proxy=None if self._by_socks else self._proxy or None,
+                config=self._config,
+            )
+            self._answered()
+            return line, socket
+        except BaseException:
+            await self._connections.give_back(line)
+            raise
+
+    def _insist_on_proxy(self) -> None:
+        """Raises what is wrong with the proxy that the environment names."""
+        if self._proxy and (problem := proxy_problem(self._proxy)):
+            what = f"the environment's proxy for {self._config.server} {problem}"
+            raise UnreachableError(what, cluster=self._config.name)
+
     async def _exchange(
-        self, session: aiohttp.ClientSession, request: _Request, *, login: Login
+        self, session: aiohttp.ClientSession, request: Request, *, login: Login
     ) -> aiohttp.ClientResponse:
-        # Encoded here once: yarl would normalise a name that has dots or a percent sign.
-        query = _encoded(tuple(request.query.items()))
         headers = {**request.headers, **({"Authorization": login.authorization} if login.authorization else {})}
         try:
             return await session.request(
                 request.method,
-                URL(f"{self._config.server}{request.path}{query}", encoded=True),
-                data=_sendable(request.body),
+                request.url(self._config.server),
+                data=request.data,
                 headers=headers,
                 timeout=request.timeout,
                 proxy=None if self._by_socks else self._proxy or None,
@@ -318,7 +347,7 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise self._failed(error) from error
 
-    async def _insist(self, answer: aiohttp.ClientResponse, request: _Request) -> None:
+    async def _insist(self, answer: aiohttp.ClientResponse, request: Request) -> None:
         """Raises what an answer says that is no success, or not Kubernetes'."""
         name = self._config.name
         if answer.status < 300 and answer.content_type != "text/html":
@@ -328,7 +357,9 @@ class Transport:
                 hint = "a web page came: is a proxy or a login page before it?"
                 raise not_kubernetes(name, server=self._config.server, what=str(request), hint=hint)
             body = await problem(answer)
-            raise from_answer(answer.status, answer.headers, body=body, cluster=name, what=str(request))
+            error = from_answer(answer.status, answer.headers, body=body, cluster=name, what=str(request))
+            self._throttle.pause(pause_after(error))
+            raise error
         finally:
             answer.close()
 
@@ -336,18 +367,7 @@ class Transport:
         return from_exception(error, cluster=self._config.name, server=self._config.server)
 
 
-@lru_cache(64)
-def _encoded(query: tuple[tuple[str, str], ...]) -> str:
-    """As the end of a URL. The writes of a sync all have the same."""
-    return f"?{urlencode(query)}" if query else ""
-
-
-def _sendable(body: bytes) -> bytes | BytesIO | None:
-    """A body as aiohttp wants it: a long one in pieces, so that it does not hold the loop."""
-    return BytesIO(body) if len(body) > 2**20 else body or None
-
-
-def _timeout(*, read: float, total: float | None = None) -> aiohttp.ClientTimeout:
+def _timeout(*, read: float | None, total: float | None = None) -> aiohttp.ClientTimeout:
     """`read` seconds without a byte; `connect` counts a proxy in, which may take a connection and say nothing."""
     connect = _CONNECT_TIMEOUT
     return aiohttp.ClientTimeout(total=total, connect=2 * connect, sock_connect=connect, sock_read=read)

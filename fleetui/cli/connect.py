@@ -7,7 +7,7 @@ Nothing heavy is imported before a coroutine of this module runs on the engine's
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,10 +15,12 @@ from fleetui.cli.options import Scope
 from fleetui.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from backends.kube.context import ContextConfig
     from backends.kube.firstlook import FirstLook
     from backends.kube.kubeconfig import Kubeconfig
     from fleetui.fleet.fleet import LiveFleet
     from fleetui.fleet.store import LiveStore
+    from fleetui.model.servers import ServerIdentity
     from fleetui.ports import Repositories, Repository
 
 T = TypeVar("T")
@@ -60,6 +62,21 @@ def scope_of(scope: Scope, app: str) -> Scope:
     return replace(scope, contexts=tuple(named)) if named else scope
 
 
+def one_way_each(contexts: Iterable[ContextConfig], *, current: str) -> dict[str, tuple[str, ...]]:
+    """One context for each API server, with the names of the others that lead to it: the current one, or the first."""
+    from backends.kube.identity import identity_of
+
+    leaders: dict[str, tuple[ServerIdentity, list[str]]] = {}
+    for context in sorted(contexts, key=lambda context: context.name != current):
+        identity = identity_of(context)
+        others = next((others for known, others in leaders.values() if known.same(identity)), None)
+        if others is None:
+            leaders[context.name] = (identity, [])
+        else:
+            others.append(context.name)
+    return {name: tuple(others) for name, (_, others) in leaders.items()}
+
+
 class Connection:
     """The clusters and repositories of one run; made and used on the engine's loop.
 
@@ -70,26 +87,41 @@ class Connection:
     """
 
     def __init__(self, scope: Scope, *, git_interval: float = 60.0, first_look: FirstLook | None = None) -> None:
+        from backends.argocd_clusters import ClusterSecrets
+        from backends.flux_kubeconfig import FluxKubeconfigs
         from backends.kube.cluster import KubeCluster
+        from backends.kube.identity import identity_of
         from fleetui.config import Paths, load_settings
+        from fleetui.fleet.clusters import Clusters
         from fleetui.fleet.store import LiveStore
+        from fleetui.model.objects import ClusterName
 
         paths = Paths.of(os.environ)
         settings = load_settings(paths.settings_file)
         kubeconfig, names = chosen_contexts(scope)
+        contexts = [kubeconfig.context_or_problem(name) for name in names]
+        leaders = one_way_each(contexts, current=kubeconfig.current)
         self.scope = scope
         self._named = settings.namespaces
         self.stores: tuple[LiveStore, ...] = tuple(
             LiveStore(
                 KubeCluster(
-                    kubeconfig.context_or_problem(name),
-                    name=name,
-                    protected=settings.protects(name),
+                    context,
+                    name=context.name,
+                    protected=settings.protects(context.name),
                     first_look=first_look,
                     cache=paths.discovery_folder,
                 )
             )
-            for name in names
+            for context in contexts
+            if context.name in leaders
+        )
+        self.clusters = Clusters(
+            self.stores,
+            ClusterSecrets(settings.argocd_namespaces, consented=settings.hub_exec_plugins, protects=settings.protects),
+            FluxKubeconfigs(consented=settings.hub_exec_plugins, protects=settings.protects),
+            identities={ClusterName(context.name): identity_of(context) for context in contexts},
+            aliases={ClusterName(name): others for name, others in leaders.items()},
         )
         self.repositories: Repositories = _OpenedLater(git_interval)
 
@@ -103,7 +135,7 @@ class Connection:
         from fleetui.fleet.fleet import LiveFleet
 
         return LiveFleet(
-            self.stores,
+            self.clusters,
             [ArgoDialect()],
             self.repositories,
             read_only=self.scope.read_only,
@@ -114,6 +146,7 @@ class Connection:
 
     async def close(self) -> None:
         """Ends every watch and every process."""
+        await self.clusters.close()
         for store in self.stores:
             store.close()
             await store.api.close()

@@ -35,9 +35,11 @@ def open_console(scope: Scope) -> None:
     Raises:
         UsageError: there is no terminal, or no usable kubeconfig.
     """
-    from fleetui.cli.connect import chosen_contexts
+    from fleetui.cli.connect import chosen_contexts, one_way_each
 
     kubeconfig, names = chosen_contexts(scope)
+    leaders = one_way_each(map(kubeconfig.context_or_problem, names), current=kubeconfig.current)
+    names = tuple(name for name in names if name in leaders)
     need_terminal()
     # A tenth of the start would be spent on looking for garbage among modules, of which there is none.
     gc.disable()

@@ -59,7 +59,7 @@ def _started(folder: Path, clusters: int, apps: int | None, seed: int) -> DemoFl
 
 
 def _demo_scope(scope: Scope, fleet: DemoFleet) -> Scope:
-    return replace(scope, kubeconfig=fleet.kubeconfig, contexts=tuple(fleet.plan.clusters), all_contexts=False)
+    return replace(scope, kubeconfig=fleet.kubeconfig, contexts=(), all_contexts=True)
 
 
 def _serve(fleet: DemoFleet, scope: Scope) -> None:
@@ -74,6 +74,8 @@ def _serve(fleet: DemoFleet, scope: Scope) -> None:
 
     click.echo(str(fleet.kubeconfig))
     say(f"try: kubectl --kubeconfig {fleet.kubeconfig} get applications -A; ctrl+c ends it")
+    viewer = f"kubectl --kubeconfig {fleet.viewers} --context {fleet.plan.clusters[0]}-viewer"
+    say(f"as one who may only look: {viewer} get applications -A")
     try:
         serve_until_stopped(work)
     finally:
@@ -116,5 +118,5 @@ async def _run_engines(connection: Connection) -> None:
 
     async with asyncio.TaskGroup() as group:
         for store in connection.stores:
-            engine = Engine(store, connection.repositories, clock=SystemClock(), others=connection.stores)
+            engine = Engine(store, connection.repositories, clock=SystemClock(), directory=connection.clusters)
             group.create_task(engine.run(), name=f"engine {store.api.name}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, Tree, TreeNode
+from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Tree, TreeNode
 from fleetui.model.app import App
 from fleetui.model.change import Change, Commit
 from fleetui.model.objects import ObjectRef
@@ -100,6 +100,8 @@ def cluster(value: ClusterStatus, apps: int, narrowed: Narrowed | None = None) -
         "insecure": value.insecure,
         "latency": None if value.latency is None else round(value.latency, 4),
         "namespaces": None if narrowed is None else list(narrowed.namespaces),
+        "from": value.origin,
+        "aliases": list(value.aliases),
         "apps": apps,
     }
 
@@ -169,4 +171,19 @@ def history_row(value: HistoryRow) -> Document:
         "current": value.current,
         "commit": _commit(value.commit),
         "problem": value.problem,
+    }
+
+
+def event(value: ObjectEvent) -> Document:
+    """One thing that happened to an object."""
+    return {
+        **ref(value.ref),
+        "context": value.cluster,
+        "type": "Warning" if value.warning else "Normal",
+        "reason": value.reason,
+        "message": value.message,
+        "count": value.count,
+        "firstSeen": _time(value.first),
+        "lastSeen": _time(value.last),
+        "source": value.source,
     }

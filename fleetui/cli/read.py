@@ -1,4 +1,4 @@
-"""The commands that read: `get`, `tree`, `diff`, `history`.
+"""The commands that read: `get`, `tree`, `diff`, `history`, `events`.
 
 Owns: what each asks of the fleet; how it looks is in `fleetui.cli.output` and `fleetui.cli.tables`.
 """
@@ -113,13 +113,14 @@ async def _follow(fleet: LiveFleet, output: str, chosen: tables.Keep) -> None:
         subscription.close()
 
 
-def show_clusters(scope: Scope, output: str) -> int:
-    """`get clusters`."""
+def show_clusters(scope: Scope, output: str, *, check: bool) -> int:
+    """`get clusters`; with `check`, the registered ones are connected to too."""
 
     async def work(fleet: LiveFleet) -> int:
         await loaded(fleet)
+        await fleet.registered(check=check)
         await fleet.versions()
-        counts, narrowed = tables.count_by_hub(fleet.apps.values()), fleet.narrowed
+        counts, narrowed = tables.count_apps(fleet.apps.values(), fleet.clusters.values()), fleet.narrowed
         emit_rows(
             sorted(fleet.clusters.values(), key=lambda status: status.name),
             output,
@@ -179,6 +180,24 @@ def show_history(scope: Scope, text: str, output: str) -> int:
             name=lambda row: str(row.id),
             table=tables.history(now=time.time()),
             empty=f"{key} has never been synced.",
+        )
+        return ExitCode.OK
+
+    return with_fleet(scope_of(scope, text), work)
+
+
+def show_events(scope: Scope, text: str, output: str) -> int:
+    """`events APP`."""
+
+    async def work(fleet: LiveFleet) -> int:
+        key = await loaded_app(fleet, text, scope)
+        emit_rows(
+            list(await fleet.events(key)),
+            output,
+            document=documents.event,
+            name=lambda event: str(event.ref),
+            table=tables.events(now=time.time()),
+            empty=f"There are no events about {key}.",
         )
         return ExitCode.OK
 

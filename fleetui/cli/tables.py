@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
-from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, Tree
+from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Tree
 from fleetui.model.app import App
 from fleetui.model.change import ChangeKind, ObjectDiff
 from fleetui.model.objects import ClusterName
@@ -55,23 +55,32 @@ def why(app: App) -> str:
     return app.health.message
 
 
-def count_by_hub(everything: Iterable[App]) -> Mapping[str, int]:
-    """How many applications each hub has."""
-    return Counter(app.key.hub for app in everything)
+def count_apps(everything: Iterable[App], clusters: Iterable[ClusterStatus]) -> Mapping[str, int]:
+    """How many applications each hub has, and how many run on each cluster that hubs have registered."""
+    names: dict[str, str] = {}
+    for status in clusters:
+        if not status.origin.startswith("kubeconfig"):
+            names |= dict.fromkeys((status.name, *status.aliases, status.server), status.name)
+    counts: Counter[str] = Counter()
+    for app in everything:
+        where = names.get(app.destination.name or app.destination.server.rstrip("/"))
+        counts.update([app.key.hub, *([where] if where else [])])
+    return counts
 
 
 def clusters(
     counts: Mapping[str, int], narrowed: Mapping[ClusterName, Narrowed], *, now: float
 ) -> Callable[[Sequence[ClusterStatus]], str]:
     """`get clusters`."""
-    titles = ("NAME", "STATE", "SINCE", "APPS", "VERSION", "LATENCY", "SERVER", "MESSAGE")
+    titles = ("NAME", "STATE", "SINCE", "APPS", "VERSION", "LATENCY", "FROM", "ALIASES", "SERVER", "MESSAGE")
 
     def row(status: ClusterStatus) -> list[str]:
         since, count = _age(status.since, now), str(counts.get(status.name, 0))
         part = narrowed.get(status.name)
         server = f"{status.server} (insecure)" if status.insecure else status.server
         message = status.message or (part.words if part is not None else "")
-        return [status.name, status.state.value, since, count, status.version, latency(status), server, message]
+        known = [status.version, latency(status), status.origin, ", ".join(status.aliases)]
+        return [status.name, status.state.value, since, count, *known, server, message]
 
     return lambda rows: aligned(titles, [row(status) for status in rows])
 
@@ -132,5 +141,17 @@ def history(*, now: float) -> Callable[[Sequence[HistoryRow]], str]:
         author, subject = (commit.author, commit.subject) if commit else ("", entry.problem)
         number = f"{entry.id}{' *' if entry.current else ''}"
         return [number, deployed, entry.revision[:SHORT], by, author, subject]
+
+    return lambda rows: aligned(titles, [row(entry) for entry in rows])
+
+
+def events(*, now: float) -> Callable[[Sequence[ObjectEvent]], str]:
+    """`events APP`."""
+    titles = ("LAST SEEN", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE")
+
+    def row(entry: ObjectEvent) -> list[str]:
+        kind = "Warning" if entry.warning else "Normal"
+        message = " ".join(entry.message.split())
+        return [_age(entry.last, now), kind, entry.reason, str(entry.ref), str(entry.count), message]
 
     return lambda rows: aligned(titles, [row(entry) for entry in rows])

@@ -55,7 +55,7 @@ def context_of(
         revision=comparison.revision,
         started_at=started,
         namespace=namespace,
-        settings=_settings(app, sync, started),
+        settings=_settings(app, sync, started, destination),
         resources=[_triple(member) for member in members],
         hooks=[(target.ref, target.obj) for target in comparison.targets.hooks],
         live=destination.get,
@@ -68,7 +68,7 @@ def context_of(
     )
 
 
-def _settings(app: Application, sync: Mapping[str, Any], started: float) -> SyncSettings:
+def _settings(app: Application, sync: Mapping[str, Any], started: float, destination: Destination) -> SyncSettings:
     options = strings(sync.get("syncOptions"))
     managed = app.sync_policy.get("managedNamespaceMetadata")
     approved = parse_time(text(app.annotations.get(DELETION_APPROVED)))
@@ -76,7 +76,7 @@ def _settings(app: Application, sync: Mapping[str, Any], started: float) -> Sync
         prune=sync.get("prune") is True,
         dry_run=sync.get("dryRun") is True,
         skip_hooks=bool(chosen_resources(sync)) or mapping(sync.get("syncStrategy")).get("apply") is not None,
-        create_namespace=has_option(options, "CreateNamespace=true"),
+        create_namespace=has_option(options, "CreateNamespace=true") and destination.makes_namespaces,
         namespace_metadata=managed if isinstance(managed, Mapping) else None,
         prune_last=has_option(options, "PruneLast=true"),
         apply_out_of_sync_only=has_option(options, "ApplyOutOfSyncOnly=true"),

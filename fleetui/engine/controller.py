@@ -1,7 +1,7 @@
 """The engine's loops: what wakes which Application, and the workers that reconcile them.
 
-Owns: `Engine`, one for each hub. Woken by the hub's Applications, by the objects they made and by their repositories;
-timers are only a safety net. The decisions are in the modules it calls.
+Owns: `Engine`, one for each hub. Woken by the hub's Applications, by the objects they made, by their repositories and
+by the clusters that come and go; timers are only a safety net. The decisions are in the modules it calls.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
 
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
 from fleetui.engine.clock import Clock
-from fleetui.engine.destination import Destinations
+from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
 from fleetui.engine.queue import WorkQueue
 from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.settings import Settings
@@ -22,7 +21,7 @@ from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import StoredObject
-from fleetui.ports import LiveCluster, Repositories
+from fleetui.ports import Directory, LiveCluster, Repositories
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +42,8 @@ class Engine:
         hub: the cluster that holds the Applications.
         repositories: the Git repositories of this process.
         clock: the time.
-        others: further clusters that an Application may name as its destination.
+        directory: where the clusters are found that an Application may name as its destination; the hub alone where
+            there is none.
         settings: see `Settings`.
     """
 
@@ -53,7 +53,7 @@ class Engine:
         repositories: Repositories,
         *,
         clock: Clock,
-        others: Sequence[LiveCluster] = (),
+        directory: Directory | None = None,
         settings: Settings | None = None,
     ) -> None:
         self._hub = hub
@@ -64,7 +64,9 @@ class Engine:
         self._by_url: dict[str, set[Key]] = {}
         self._urls: dict[Key, str] = {}
         self._sources = Sources(repositories, self._moved)
-        self._destinations = Destinations(hub, others, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
+        self._asks: dict[Key, Asked] = {}
+        self._directory = directory or OnlyTheHub(hub)
+        self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
 
@@ -87,6 +89,7 @@ class Engine:
                 f"cluster {self._hub.api.name} has no definition of applications.{GROUP}",
                 f"fleetui bootstrap --context {self._hub.api.name} puts it there",
             )
+        await self._destinations.ready()
         reconciler = Reconciler(
             self._destinations,
             self._sources,
@@ -94,7 +97,7 @@ class Engine:
             clock=self._clock,
             settings=self._settings,
         )
-        wanted = self._hub.want(resource)
+        going = [self._directory.subscribe(self._clusters_changed), self._hub.want(resource)]
         # Where somebody watches them already, no event tells of the Applications that are there.
         for obj in self._hub.of_kind(GROUP, KIND):
             self._application_changed(obj)
@@ -103,7 +106,8 @@ class Engine:
                 for number in range(WORKERS):
                     group.create_task(self._work(reconciler), name=f"engine {self._hub.api.name} worker {number}")
         finally:
-            wanted.close()
+            for subscription in going:
+                subscription.close()
             self._sources.close()
             self._destinations.close()
 
@@ -153,7 +157,9 @@ class Engine:
     def _application_changed(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
         self._instances[instance_name(*key, self._settings.namespace)] = key
-        url = text(Application(obj.decode()).source.get("repoURL"))
+        app = Application(obj.decode())
+        self._asks[key] = asked_for(app.destination)
+        url = text(app.source.get("repoURL"))
         if self._urls.get(key) != url:
             self._unlink(key)
             self._urls[key] = url
@@ -163,12 +169,19 @@ class Engine:
     def _application_went(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
         self._instances.pop(instance_name(*key, self._settings.namespace), None)
+        self._asks.pop(key, None)
         self._unlink(key)
         self._queue.add(key)
 
     def _unlink(self, key: Key) -> None:
         former = self._by_url.get(self._urls.pop(key, ""), set())
         former.discard(key)
+
+    def _clusters_changed(self) -> None:
+        changed = self._destinations.look_again()
+        for key, asked in self._asks.items():
+            if asked in changed:
+                self._queue.add(key)
 
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):

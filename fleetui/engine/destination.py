@@ -1,41 +1,50 @@
 """A cluster into which applications are synced, with what the engine keeps about it.
 
-Owns: `Destination` (watches, discovery, overlay of our own writes, prediction cache) and `Destinations`, which finds
-the one that an Application names (`util/argo`, `GetDestinationCluster`).
+Owns: `Destination` (watches, discovery, overlay of our own writes, prediction cache) and `Destinations`, which keeps
+one for each cluster that Applications name. Which cluster that is, says a `fleetui.ports.Directory`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fleetui.engine.application import IN_CLUSTER, text
 from fleetui.engine.clock import Clock
+from fleetui.engine.lookup import no_such_name, no_such_server, server_of
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
 from fleetui.model.errors import MissingError
-from fleetui.model.objects import ApiResource, Discovery, Obj, ObjectRef, StoredObject
-from fleetui.ports import Cluster, LiveCluster, Subscription
+from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
+from fleetui.ports import Cluster, Directory, LiveCluster, Site, Subscription
 
 REDISCOVER_AFTER = 10.0
 """Seconds before discovery is asked again for a kind that the server did not know."""
 
 Woken = Callable[[StoredObject, bool], None]
 """Called with an object that changed, and whether it went."""
+Asked = tuple[str, str]
+"""What a destination names a cluster by: `server` and `name`."""
+
+
+def asked_for(destination: Mapping[str, Any]) -> Asked:
+    """By what `spec.destination` names its cluster."""
+    return text(destination.get("server")), text(destination.get("name"))
 
 
 class Destination:
     """One cluster as the engine works on it."""
 
-    def __init__(self, live: LiveCluster, clock: Clock, woken: Woken) -> None:
-        self.live = live
+    def __init__(self, site: Site, clock: Clock, woken: Woken) -> None:
+        self.live = live = site.live
+        self._site = site
         self.overlay = Overlay(clock.now)
         self.predictor = Predictor(live.api)
         self.discovery = Discovery(())
         self._clock = clock
         self._woken = woken
         self._discovered_at: float | None = None
-        self._wanted: dict[ApiResource, Subscription] = {}
+        self._wanted: dict[tuple[ApiResource, str], Subscription] = {}
         self._subscription = live.subscribe(self._changed)
 
     @property
@@ -72,12 +81,41 @@ class Destination:
             ClusterError: one can't be listed.
         """
         resources = [resource for kind in kinds if (resource := self.discovery.by_kind(*kind)) is not None]
-        resources = [resource for resource in resources if "watch" in resource.verbs]
-        for resource in resources:
-            if resource not in self._wanted:
-                self._wanted[resource] = self.live.want(resource)
-        for resource in resources:
-            await self.live.listed(resource)
+        wanted = [
+            (resource, namespace)
+            for resource in resources
+            if "watch" in resource.verbs
+            for namespace in self._scopes(resource)
+        ]
+        for want in wanted:
+            if want not in self._wanted:
+                self._wanted[want] = self.live.want(*want)
+        for want in wanted:
+            await self.live.listed(*want)
+
+    def _scopes(self, resource: ApiResource) -> tuple[str, ...]:
+        """The namespaces in which a resource is watched; an empty string stands for all, or for the cluster."""
+        if not self._site.namespaces:
+            return ("",)
+        if resource.namespaced:
+            return self._site.namespaces
+        return ("",) if self._site.cluster_resources else ()
+
+    @property
+    def makes_namespaces(self) -> bool:
+        """Whether namespaces are made here: a cluster that is registered for some has them already."""
+        return self._site.cluster_resources or not self._site.namespaces
+
+    def objection(self, refs: Iterable[ObjectRef]) -> str:
+        """Why one of the objects can't be managed on a cluster that is registered for some namespaces alone; empty
+        where all can (gitops-engine pkg/cache/cluster.go, `GetManagedLiveObjs`)."""
+        site = self._site
+        for ref in refs if site.namespaces else ():
+            if not ref.namespace and not site.cluster_resources:
+                return f'cluster level {ref.kind} "{ref.name}" can not be managed when in namespaced mode'
+            if ref.namespace and ref.namespace not in site.namespaces:
+                return f'namespace "{ref.namespace}" for {ref.kind} "{ref.name}" is not managed'
+        return ""
 
     def get(self, ref: ObjectRef) -> Obj | None:
         """The newest known state of an object."""
@@ -98,44 +136,91 @@ class Destination:
 
 
 class Destinations:
-    """The clusters that this engine may sync into: its hub, and those it was given besides.
+    """The clusters that this engine syncs into: its hub, and those that the hub's Applications name.
 
     Args:
         hub: the cluster that holds the Applications.
-        others: further ones.
+        directory: where the others are found.
         clock: the time.
         on_hub: told of what changes on the hub.
         elsewhere: told of what changes on the others; an Application there is none of this engine's.
     """
 
     def __init__(
-        self, hub: LiveCluster, others: Sequence[LiveCluster], clock: Clock, *, on_hub: Woken, elsewhere: Woken
+        self, hub: LiveCluster, directory: Directory, clock: Clock, *, on_hub: Woken, elsewhere: Woken
     ) -> None:
-        self._hub = Destination(hub, clock, on_hub)
-        self._others = [Destination(live, clock, elsewhere) for live in others if live is not hub]
+        self._hub = Destination(Site(hub), clock, on_hub)
+        self._directory = directory
+        self._clock = clock
+        self._elsewhere = elsewhere
+        self._made: dict[Site, Destination] = {Site(hub): self._hub}
+        self._asked: dict[Asked, Site | None] = {}
 
     @property
     def hub(self) -> Destination:
         return self._hub
 
     def close(self) -> None:
-        for destination in (self._hub, *self._others):
+        for destination in self._made.values():
             destination.close()
 
+    async def ready(self) -> None:
+        """Returns when it is known which clusters there are."""
+        await self._directory.ready(self._hub.api.name)
+
     def find(self, destination: Mapping[str, Any]) -> Destination:
-        """The cluster that `spec.destination` names, by server (a trailing slash does not matter) or by name.
+        """The cluster that `spec.destination` names.
 
         Raises:
             MissingError: there is no such cluster; the message is Argo CD's.
         """
-        server, name = text(destination.get("server")).rstrip("/"), text(destination.get("name"))
-        if server == IN_CLUSTER or name == "in-cluster":
-            return self._hub
-        for candidate in (self._hub, *self._others):
-            if (server and candidate.api.server.rstrip("/") == server) or (name and candidate.api.name == name):
-                return candidate
-        if server:
-            # Argo CD looks clusters up over gRPC, and its words come with the message.
-            lookup = f'rpc error: code = NotFound desc = cluster "{server}" not found'
-            raise MissingError(f'error getting cluster by server "{text(destination.get("server"))}": {lookup}')
-        raise MissingError(f"there are no clusters with this name: {name}")
+        asked = asked_for(destination)
+        self._asked[asked] = None
+        self._asked[asked] = site = self._look(asked)
+        if site not in self._made:
+            self._made[site] = Destination(site, self._clock, self._elsewhere)
+        return self._made[site]
+
+    def look_again(self) -> set[Asked]:
+        """Forgets what is reached no more, or otherwise than before; returns whose answer has changed."""
+        changed: set[Asked] = set()
+        for asked, before in self._asked.items():
+            try:
+                now: Site | None = self._look(asked)
+            except MissingError:
+                now = None
+            if now != before:
+                changed.add(asked)
+                self._asked[asked] = now
+        used = {site for site in self._asked.values() if site is not None} | {Site(self._hub.live)}
+        for site in self._made.keys() - used:
+            self._made.pop(site).close()
+        return changed
+
+    def _look(self, asked: Asked) -> Site:
+        server, name = asked
+        return self._directory.find(self._hub.api.name, server=server, name=name)
+
+
+class OnlyTheHub:
+    """A `fleetui.ports.Directory` of a hub that has registered nothing."""
+
+    def __init__(self, hub: LiveCluster) -> None:
+        self._hub = hub
+
+    async def ready(self, hub: ClusterName) -> None:
+        """Nothing has to be waited for."""
+
+    def find(self, hub: ClusterName, *, server: str, name: str) -> Site:
+        """The hub, under its own name or URL or as ``in-cluster``."""
+        asked = server_of(server, name, ())
+        if asked in {IN_CLUSTER, self._hub.api.server.rstrip("/")} or (name and name == self._hub.api.name):
+            return Site(self._hub)
+        raise no_such_server(server) if server else no_such_name(name)
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Nothing ever changes."""
+        return self
+
+    def close(self) -> None:
+        """Nothing goes on."""

@@ -71,6 +71,9 @@ async def observe(
         return _blind(app, members_of(targets, lambda _: None, ()), sha, error)
     targets = targets_of(rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
     members = members_of(targets, destination.get, destination.tracked(instance))
+    objection = destination.objection(target.ref for target in (*targets.objects, *targets.hooks))
+    if objection:
+        return _blind(app, members, sha, ClusterError(objection))
     try:
         members = await _with_predictions(app, members, destination)
     except ClusterError as error:

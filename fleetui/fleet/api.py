@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Outcome, Plan, Tree
+from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, ObjectEvent, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterStatus
@@ -61,6 +61,11 @@ class Fleet(Protocol):
         """Returns when every cluster has either listed its applications or failed to."""
         ...
 
+    async def registered(self, *, check: bool = False) -> None:
+        """Returns when it is known which clusters the hubs have registered, with `check` also how these are; until then
+        only those are known that an application needed."""
+        ...
+
     def watch_tree(self, key: AppKey) -> Subscription:
         """Keeps everything below one application watched, so that its changes come in `ChangeSet.trees`."""
         ...
@@ -73,6 +78,15 @@ class Fleet(Protocol):
         ...
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]: ...
+
+    async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
+        """The Events about everything in an application's tree, or about one object of it; the newest last.
+
+        Raises:
+            MissingError: `ref` is nothing of the tree.
+            ClusterError: they can't be listed.
+        """
+        ...
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         """The live object, a Secret's values masked and managedFields left out."""

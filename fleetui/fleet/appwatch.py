@@ -83,6 +83,11 @@ class AppWatch:
         """The resource of the applications; None while it is not known."""
         return self._resource
 
+    @property
+    def listed(self) -> bool:
+        """Whether applications were listed: the cluster is a hub."""
+        return self._listed
+
     def start(self) -> None:
         if self._resource is not None:
             self._want(self._resource)

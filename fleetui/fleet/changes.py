@@ -24,6 +24,7 @@ def merge(changes: Iterable[ChangeSet]) -> ChangeSet:
     apps: dict[AppKey, App] = {}
     removed: set[AppKey] = set()
     clusters: dict[ClusterName, ClusterStatus] = {}
+    gone: set[ClusterName] = set()
     trees: set[AppKey] = set()
     newest = ChangeSet()
     for newest in changes:
@@ -31,12 +32,16 @@ def merge(changes: Iterable[ChangeSet]) -> ChangeSet:
             apps.pop(key, None)
         removed = (removed | newest.removed) - newest.apps.keys()
         apps.update(newest.apps)
+        for name in newest.gone:
+            clusters.pop(name, None)
+        gone = (gone | newest.gone) - newest.clusters.keys()
         clusters.update(newest.clusters)
         trees |= newest.trees
     return ChangeSet(
         apps=apps,
         removed=frozenset(removed),
         clusters=clusters,
+        gone=frozenset(gone),
         trees=frozenset(trees),
         loading=newest.loading,
         problems=newest.problems,

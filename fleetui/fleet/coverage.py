@@ -68,6 +68,11 @@ class Coverage:
         return frozenset(cluster for (cluster, _), watch in self._watches.items() if watch.loading)
 
     @property
+    def hubs(self) -> list[ClusterName]:
+        """The clusters that have listed applications."""
+        return list(dict.fromkeys(cluster for (cluster, _), watch in self._watches.items() if watch.listed))
+
+    @property
     def problems(self) -> dict[ClusterName, str]:
         """Why a cluster shows no applications; one that shows some in one dialect has no problem with the others."""
         problems: dict[ClusterName, str] = {}

@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from fleetui.model.errors import ClusterError
-from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
+from fleetui.model.objects import ApiResource, ObjectRef, StoredObject, is_older
 from fleetui.ports import Cluster, Subscription
+
+MOST_PASSED = 10_000
+"""Objects of which a watch remembers that another one was told first: it is behind by moments, not by as many."""
 
 
 class FeedKey(NamedTuple):
@@ -60,6 +63,7 @@ class Feed:
         self.refused: set[ObjectRef] = set()
         """What the last listing brought in an older version than is kept."""
         self.listed_once = False
+        self._passed: dict[ObjectRef, tuple[str, bool]] = {}
         self._keeper = keeper
         self._fresh: set[ObjectRef] | None = None
         self._settled = False
@@ -72,6 +76,26 @@ class Feed:
     def lists(self) -> bool:
         """Whether a listing is under way."""
         return self._fresh is not None
+
+    def passed(self, obj: StoredObject, *, gone: bool) -> None:
+        """Another watch was told this of an object, and may be ahead of this one: what is gone would come back, and a
+        listing that is under way may have what is older than what is kept."""
+        if gone or self.lists:
+            self._passed.pop(obj.ref, None)
+            self._passed[obj.ref] = obj.meta.resource_version, gone
+            if len(self._passed) > MOST_PASSED:
+                del self._passed[next(iter(self._passed))]
+
+    def is_behind(self, obj: StoredObject) -> bool:
+        """Whether another watch was told something newer of the object, or that it is gone."""
+        passed = self._passed.get(obj.ref)
+        if passed is None:
+            return False
+        version, gone = passed
+        if is_older(obj.meta.resource_version, version) or (gone and obj.meta.resource_version == version):
+            return True
+        del self._passed[obj.ref]
+        return False
 
     def start(self) -> None:
         self._subscription = self._keeper.api.watch(
@@ -117,6 +141,7 @@ class Feed:
     def listing(self) -> None:
         self._fresh = set()
         self.refused = set()
+        self._passed = {}
 
     def upsert(self, objects: Sequence[StoredObject]) -> None:
         if self._stopped:

@@ -10,22 +10,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.tracking import instance_name
 from fleetui.fleet.changes import Publisher
+from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
-from fleetui.fleet.kept import KeptTree
+from fleetui.fleet.kept import Kept
 from fleetui.fleet.places import place_of
+from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
-from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, Outcome, Plan, Tree
+from fleetui.fleet.tools import Tools
+from fleetui.fleet.unique import Unique
+from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, ObjectEvent, Outcome, Plan, Tree
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
@@ -34,13 +38,7 @@ from fleetui.ports import Cluster, Dialect, Repositories, Subscription
 
 if TYPE_CHECKING:
     from fleetui.fleet.audit import Audit
-    from fleetui.fleet.differ import Differ
-    from fleetui.fleet.dispatch import Dispatcher
-    from fleetui.fleet.permissions import Permissions
-    from fleetui.fleet.planner import Planner
 
-SEEN_WITHIN = 3.0
-"""Seconds that `execute` waits, at most, until the watch has brought what it wrote."""
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
 
@@ -49,7 +47,8 @@ class LiveFleet:
     """Every chosen cluster as one fleet.
 
     Args:
-        clusters: each may be a hub, a place where applications run, or both.
+        clusters: each may be a hub, a place where applications run, or both; with what they register where they come as
+            `Clusters`, which then stay open.
         dialects: how applications are written down.
         repositories: where their desired state lies.
         audit: where actions are recorded; by default the file in the user's state folder.
@@ -62,7 +61,7 @@ class LiveFleet:
 
     def __init__(
         self,
-        clusters: Sequence[LiveStore],
+        clusters: Sequence[LiveStore] | Clusters,
         dialects: Sequence[Dialect],
         repositories: Repositories,
         *,
@@ -74,31 +73,34 @@ class LiveFleet:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        self._clock = clock
-        self._audit = audit
-        self._read_only = read_only
-        self._stores = {store.api.name: store for store in clusters}
+        self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
+        self._owns_directory = self._directory is not clusters
+        self._stores = self._directory.chosen
         self._dialects = {dialect.app_kind: dialect for dialect in dialects}
         self._by_name = {dialect.name: dialect for dialect in dialects}
         self._namespaces = tuple(namespaces)
-        self._repositories = repositories
         self._commits = Commits(repositories)
+        self._tools = Tools(
+            repositories, self._commits, clock=clock, audit=audit, read_only=read_only, protects=self._is_protected
+        )
         self._protects = protects
+        self._clock = clock
         self._publisher = Publisher(clock, stamp=self._as_of_now)
         self._apps: dict[AppKey, App] = {}
         self._coverage = Coverage(
-            clusters,
+            self._stores.values(),
             dialects,
             namespaces=self._namespaces,
             named=named,
-            permissions=lambda: self._permissions,
+            permissions=lambda: self._tools.permissions,
             clock=clock,
             changed=self._coverage_changed,
         )
-        self._clusters = {name: self._shown(store.api.status) for name, store in self._stores.items()}
-        self._trees: dict[AppKey, KeptTree] = {}
+        self._clusters = {name: self._shown(status) for name, status in self._directory.statuses.items()}
+        self._trees: dict[AppKey, Kept] = {}
         self._loaded_waiters: list[asyncio.Future[None]] = []
-        self._seen_waiters: list[tuple[AppKey, str, asyncio.Future[None]]] = []
+        self._seen = Seen()
+        self._unique = Unique(self._stores)
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -108,8 +110,14 @@ class LiveFleet:
         """Begins to watch; returns at once."""
         for store in self._stores.values():
             self._subscriptions.append(store.subscribe(self._listener(store.api.name)))
-            self._subscriptions.append(store.api.on_status(self._status_changed))
-            self._status_changed(store.api.status)
+        self._directory.start()
+        self._subscriptions += [
+            self._directory.on_status(self._status_changed),
+            self._directory.on_gone(self._cluster_gone),
+            self._directory.subscribe(self._places_changed),
+        ]
+        for status in self._directory.statuses.values():
+            self._status_changed(status)
         self._coverage.start()
 
     async def close(self) -> None:
@@ -125,12 +133,14 @@ class LiveFleet:
             subscription.close()
         self._subscriptions.clear()
         self._publisher.close()
+        if self._owns_directory:
+            await self._directory.close()
 
     # --- the picture ------------------------------------------------------------------------------------------------
 
     @property
     def read_only(self) -> bool:
-        return self._read_only
+        return self._tools.read_only
 
     @property
     def apps(self) -> Mapping[AppKey, App]:
@@ -143,7 +153,8 @@ class LiveFleet:
     @property
     def problems(self) -> dict[ClusterName, str]:
         """Why a cluster shows no applications or old ones, in a sentence that begins with its name."""
-        away = {name: status.message for name, status in self._clusters.items() if _is_away(status)}
+        chosen = {name: status for name, status in self._clusters.items() if name in self._stores}
+        away = {name: status.message for name, status in chosen.items() if _is_away(status)}
         return {name: f"{name}: {problem}" for name, problem in (away | self._coverage.problems).items()}
 
     @property
@@ -153,12 +164,17 @@ class LiveFleet:
 
     async def versions(self) -> None:
         """Returns when every cluster that answers has said its version (`ClusterStatus.version`)."""
-        await asyncio.gather(*(api.discover() for api in self._live()), return_exceptions=True)
+        await self._directory.versions()
+
+    async def registered(self, *, check: bool = False) -> None:
+        """Returns when it is known which clusters the hubs have registered, with `check` also how these are."""
+        await asyncio.gather(self._directory.referred(), *map(self._directory.ready, self._coverage.hubs))
+        if check:
+            await self._directory.check()
 
     async def greet(self) -> None:
-        for api in self._live():  # one after the other: side by side they would wait for each other here
-            with suppress(ClusterError, TimeoutError):
-                await asyncio.wait_for(api.greet(), GREETED_WITHIN)
+        for store in self._directory.answering:  # one after the other: side by side they would wait for each other here
+            await _greet(store.api)
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
@@ -166,14 +182,16 @@ class LiveFleet:
         return subscription
 
     async def login(self, cluster: ClusterName) -> None:
-        store = self._store(cluster)
+        store = self._directory.named(cluster)
         await store.api.login()
         self._look_again(store)
 
     async def retry(self, cluster: ClusterName) -> None:
-        store = self._store(cluster)
+        store = self._directory.named(cluster)
         store.api.retry()
         self._look_again(store)
+        if store.api.status.state is ClusterState.CONNECTING:  # one that nobody has connected to
+            await _greet(store.api)
 
     async def loaded(self) -> None:
         if self._coverage.loading:
@@ -184,7 +202,7 @@ class LiveFleet:
     # --- questions --------------------------------------------------------------------------------------------------
 
     def watch_tree(self, key: AppKey) -> Subscription:
-        kept = self._trees.setdefault(key, KeptTree())
+        kept = self._trees.setdefault(key, Kept())
         if kept.is_free and key in self._apps:
             # Begun here, so that its objects are on their way before anybody asks for the tree.
             task = asyncio.get_running_loop().create_task(self._begin_tree(key), name=f"tree of {key}")
@@ -194,14 +212,14 @@ class LiveFleet:
 
     async def tree(self, key: AppKey) -> Tree:
         app = self._app(key)
-        place = place_of(app, self._stores)
+        place = await self._place(app)
         from fleetui.fleet.trees import TreeWatch, without_cluster
 
         if isinstance(place, str):
             return without_cluster(app, place)
 
         def watching(touched: Callable[[], None]) -> TreeWatch:
-            return TreeWatch(place, touched, permissions=self._permissions, clock=self._clock)
+            return TreeWatch(place, touched, permissions=self._tools.permissions, clock=self._clock)
 
         kept = self._trees.get(key)
         if kept is not None:
@@ -214,26 +232,39 @@ class LiveFleet:
             watch.close()
 
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
-        return await self._differ.diff(self._subject(key), ref, revision=revision)
+        return await self._tools.differ.diff(await self._subject(key), ref, revision=revision)
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await history_of(self._app(key), self._commits)
 
+    async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
+        from fleetui.fleet.events import events_of_tree
+
+        def asked(cluster: ClusterName) -> Cluster:
+            return self._directory.named(cluster).api.urgent
+
+        return await events_of_tree(await self.tree(key), asked, ref)
+
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
-        return await self._differ.manifest(self._subject(key), ref)
+        return await self._tools.differ.manifest(await self._subject(key), ref)
 
     async def plan(self, action: Action) -> Plan:
-        return await self._planner.plan(action, self._subject(action.app))
+        return await self._tools.planner.plan(action, await self._subject(action.app))
 
     async def execute(self, action: Action) -> Outcome:
-        subject = self._subject(action.app)
+        subject = await self._subject(action.app)
         if action.hard:
             for store in subject.clusters:
-                self._permissions.forget(store.api.name)
-        outcome, written = await self._dispatcher.execute(
+                self._tools.permissions.forget(store.api.name)
+        outcome, written = await self._tools.dispatcher.execute(
             action, subject.app, api=subject.hub.api, dialect=subject.dialect, resource=await subject.app_resource()
         )
-        await self._seen(action.app, str((written.get("metadata") or {}).get("resourceVersion", "")))
+        known = subject.hub.get(subject.ref)
+        await self._seen.until(
+            action.app,
+            str((written.get("metadata") or {}).get("resourceVersion", "")),
+            known=known.meta.resource_version if known is not None else "",
+        )
         return outcome
 
     # --- what clusters tell -----------------------------------------------------------------------------------------
@@ -245,11 +276,27 @@ class LiveFleet:
         dialect = self._dialects.get(obj.ref.group_kind)
         if dialect is None or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
             return
+        key = dialect.key(hub, obj)
         if deleted:
-            self._app_gone(dialect.key(hub, obj))
-        else:
+            self._unique.drop(key, obj.uid)
+            self._app_gone(key)
+            self._show_by_another(hub, obj)
+            return
+        mine, former = self._unique.take(key, obj.uid)
+        if former is not None:
+            self._directory.same(*((hub, former.hub) if mine else (former.hub, hub)))
+        if mine:
+            if former is not None:
+                self._app_gone(former)
             self._app_changed(dialect.app(hub, obj))
-            self._wake_seen(dialect.key(hub, obj), obj.meta.resource_version)
+            self._seen.tell(dialect.key(hub, obj), obj.meta.resource_version)
+
+    def _show_by_another(self, hub: ClusterName, obj: StoredObject) -> None:
+        """What one context shows no more, another one of the same server may."""
+        for name, store in self._stores.items():
+            other = store.get(obj.ref) if name != hub else None
+            if other is not None and other.uid == obj.uid:
+                self._object_changed(name, other, False)
 
     def _app_changed(self, app: App) -> None:
         if self._apps.get(app.key) == app:
@@ -263,9 +310,17 @@ class LiveFleet:
 
     def _status_changed(self, status: ClusterStatus) -> None:
         shown = self._shown(status)
-        if self._clusters[shown.name] != shown:
+        if self._clusters.get(shown.name) != shown:
             self._clusters[shown.name] = shown
             self._publisher.publish(ChangeSet(clusters={shown.name: shown}))
+
+    def _cluster_gone(self, name: ClusterName) -> None:
+        if self._clusters.pop(name, None) is not None:
+            self._publisher.publish(ChangeSet(gone=frozenset({name})))
+
+    def _places_changed(self) -> None:
+        # Whoever looks at a tree asks again, and gets it from where it is reached now.
+        self._publisher.publish(ChangeSet(trees=frozenset(self._trees)))
 
     def _coverage_changed(self, store: LiveStore, dialect: Dialect) -> None:
         narrowed = self._coverage.narrowed_in(store.api.name, dialect)
@@ -273,8 +328,11 @@ class LiveFleet:
             mine = [key for key in self._apps if (key.hub, key.dialect) == (store.api.name, dialect.name)]
             for key in mine:
                 if key.namespace not in narrowed.namespaces:
+                    self._unique.forget(key)
                     self._app_gone(key)
-        self._status_changed(store.api.status)
+        self._status_changed(self._directory.statuses[store.api.name])
+        for hub in self._coverage.hubs:
+            self._directory.look_at(hub)
         self._publisher.publish(ChangeSet())
         if not self._coverage.loading:
             waiters, self._loaded_waiters = self._loaded_waiters, []
@@ -287,46 +345,8 @@ class LiveFleet:
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    # What follows takes 0.06 s to import in all: not before the first rows.
-
-    @cached_property
-    def _permissions(self) -> Permissions:
-        from fleetui.fleet.permissions import Permissions
-
-        return Permissions(self._clock)
-
-    @cached_property
-    def _dispatcher(self) -> Dispatcher:
-        from fleetui.fleet.audit import default_audit
-        from fleetui.fleet.dispatch import Dispatcher
-
-        audit = self._audit or default_audit(self._clock.now)
-        return Dispatcher(self._permissions, audit, self._clock, read_only=self._read_only)
-
-    @cached_property
-    def _differ(self) -> Differ:
-        from fleetui.fleet.differ import Differ
-
-        return Differ(self._repositories, self._commits)
-
-    @cached_property
-    def _planner(self) -> Planner:
-        from fleetui.fleet.planner import Planner
-
-        return Planner(self._differ, self._dispatcher, self._commits, protects=self._is_protected)
-
-    def _store(self, cluster: ClusterName) -> LiveStore:
-        store = self._stores.get(cluster)
-        if store is None:
-            raise MissingError(f"the fleet has no cluster {cluster}")
-        return store
-
-    def _live(self) -> list[Cluster]:
-        """The clusters that answer."""
-        return [store.api for store in self._stores.values() if store.api.status.state is ClusterState.LIVE]
-
     def _look_again(self, store: LiveStore) -> None:
-        self._permissions.forget(store.api.name)
+        self._tools.permissions.forget(store.api.name)
         self._coverage.retry(store.api.name)
 
     def _app(self, key: AppKey) -> App:
@@ -335,12 +355,15 @@ class LiveFleet:
             raise MissingError(f"there is no application {key}")
         return app
 
-    def _subject(self, key: AppKey) -> Subject:
+    async def _subject(self, key: AppKey) -> Subject:
         app = self._app(key)
-        return Subject(app, hub=self._stores[key.hub], dialect=self._by_name[key.dialect], place=self._place(app))
+        place = await self._place(app)
+        return Subject(app, hub=self._stores[key.hub], dialect=self._by_name[key.dialect], place=place)
 
-    def _place(self, app: App) -> LiveStore | str:
-        return place_of(app, self._stores)
+    async def _place(self, app: App) -> LiveStore | str:
+        if not _is_the_hub(app):
+            await self._directory.ready(app.key.hub)
+        return place_of(app, self._directory)
 
     def _shown(self, status: ClusterStatus) -> ClusterStatus:
         shown = msgspec.structs.replace(status, protected=status.protected or self._protects(status.name))
@@ -351,7 +374,7 @@ class LiveFleet:
         return shown
 
     def _is_protected(self, cluster: ClusterName) -> bool:
-        return self._clusters[cluster].protected
+        return self._protects(cluster) or self._directory.is_protected(cluster)
 
     def _watched(self, key: AppKey) -> frozenset[AppKey]:
         return frozenset({key}) if key in self._trees else frozenset()
@@ -360,7 +383,7 @@ class LiveFleet:
         with suppress(FleetError):  # whoever asks for the tree hears of it
             await self.tree(key)
 
-    def _drop_tree(self, key: AppKey, kept: KeptTree) -> None:
+    def _drop_tree(self, key: AppKey, kept: Kept) -> None:
         if kept.is_free and self._trees.get(key) is kept:
             del self._trees[key]
             kept.drop()
@@ -370,23 +393,6 @@ class LiveFleet:
         return msgspec.structs.replace(
             change, loading=coverage.loading, problems=coverage.problems, narrowed=coverage.narrowed
         )
-
-    async def _seen(self, key: AppKey, version: str) -> None:
-        """Returns when the picture shows what was written (or something newer), so that whoever follows the operation
-        never takes the former one for it; or soon, where the watch does not come."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._seen_waiters.append((key, version, waiter))
-        ref = ObjectRef(*self._by_name[key.dialect].app_kind, key.namespace, key.name)
-        known = self._stores[key.hub].get(ref)
-        if known is not None:
-            self._wake_seen(key, known.meta.resource_version)
-        await asyncio.wait({waiter}, timeout=SEEN_WITHIN)
-        self._seen_waiters = [waiting for waiting in self._seen_waiters if waiting[2] is not waiter]
-
-    def _wake_seen(self, key: AppKey, version: str) -> None:
-        for waiting, wanted, waiter in self._seen_waiters:
-            if waiting == key and not waiter.done() and _is_at_least(version, wanted):
-                waiter.set_result(None)
 
 
 class _Listener:
@@ -400,16 +406,19 @@ class _Listener:
         self._told(self._hub, obj, deleted)
 
 
+async def _greet(api: Cluster) -> None:
+    with suppress(ClusterError, TimeoutError):
+        await asyncio.wait_for(api.urgent.greet(), GREETED_WITHIN)
+
+
+def _is_the_hub(app: App) -> bool:
+    """Whether the destination is the hub whatever it has registered."""
+    return app.destination.server.rstrip("/") == IN_CLUSTER and not app.destination.name
+
+
 def _tracking(key: AppKey) -> str:
     return instance_name(key.namespace, key.name)
 
 
 def _is_away(status: ClusterStatus) -> bool:
     return status.state not in {ClusterState.LIVE, ClusterState.CONNECTING} and bool(status.message)
-
-
-def _is_at_least(version: str, wanted: str) -> bool:
-    """Whether one resourceVersion is as new as another of the same object (KEP-5504: they are comparable integers)."""
-    if version.isdigit() and wanted.isdigit():
-        return int(version) >= int(wanted)
-    return version == wanted

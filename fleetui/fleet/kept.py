@@ -1,6 +1,6 @@
-"""A tree that somebody looks at.
+"""Trees that somebody looks at.
 
-Owns: `KeptTree`. Called by `fleetui.fleet.fleet`, one for each application that is looked at.
+Owns: `Kept`. Called by `fleetui.fleet.fleet`, one for each application that is looked at.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from fleetui.fleet.trees import TreeWatch
 
 
-class KeptTree:
-    """A tree that somebody looks at: its watch, made when it is first asked for."""
+class Kept:
+    """One tree: its watch is made when it is first asked for, and anew where its cluster is reached in another way."""
 
     def __init__(self) -> None:
         self._takers = 0

@@ -1,37 +1,22 @@
 """Where an application runs.
 
-Owns: `place_of`, the rule that finds the cluster that a destination names (`util/argo`, `GetDestinationCluster`). Pure.
+Owns: `place_of`. Pure but for what the directory lends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from fleetui.engine.application import IN_CLUSTER
+from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
 from fleetui.model.app import App
-from fleetui.model.objects import ClusterName
-
-IN_CLUSTER_NAME = "in-cluster"
+from fleetui.model.errors import MissingError
 
 
-def place_of(app: App, clusters: Mapping[ClusterName, LiveStore]) -> LiveStore | str:
-    """The cluster into which `app` is synced, or the sentence that says why none of `clusters` is it.
-
-    Either the server's URL counts (a trailing slash doesn't) or the name; the hub is preferred where several fit.
-    """
+def place_of(app: App, clusters: Clusters) -> LiveStore | str:
+    """The cluster into which `app` is synced, or the sentence that says why it is not known here."""
     destination = app.destination
-    server = destination.server.rstrip("/")
-    hub = clusters[app.key.hub]
-    if server == IN_CLUSTER or (not server and destination.name == IN_CLUSTER_NAME):
-        return hub
-    if not server and not destination.name:
-        return "its spec.destination names no cluster"
-    for candidate in (hub, *clusters.values()):
-        if _is_at(candidate, server) if server else candidate.api.name == destination.name:
-            return candidate
-    return f"its destination cluster {server or destination.name} is none of the clusters shown; add its context"
-
-
-def _is_at(cluster: LiveStore, server: str) -> bool:
-    return cluster.api.server.rstrip("/") == server
+    named = destination.server or destination.name
+    try:
+        return clusters.store(app.key.hub, server=destination.server, name=destination.name)
+    except MissingError as error:
+        hint = f"; neither a context here leads to it nor has {app.key.hub} registered it" if named else ""
+        return f"{error}{hint}"

@@ -87,6 +87,11 @@ class LiveStore:
         selector."""
         return FeedKey.of(resource, namespace) in self._feeds
 
+    @property
+    def in_use(self) -> bool:
+        """Whether anybody wants anything of this cluster watched, or listens to it."""
+        return bool(self._feeds or self._listeners)
+
     def knows(self, ref: ObjectRef) -> bool:
         """Whether what `get` says of `ref` is the whole truth: a watch that covers it has been listed."""
         return any(feed.listed_once and not feed.key.selective for feed in self._sisters(ref))
@@ -120,6 +125,8 @@ class LiveStore:
 
     def put(self, obj: StoredObject, feed: Feed) -> None:
         """Takes an object in, unless it is known already or older than what is known."""
+        if feed.is_behind(obj):
+            return
         known = self.get(obj.ref)
         if known is not None:
             if not self._replaces(obj, known, feed):
@@ -129,6 +136,7 @@ class LiveStore:
                 # Another object under the same name: nobody was watching when the former one went.
                 self._remove(known)
                 self._tell(known, deleted=True)
+        self._pass_on(obj, feed, gone=False)
         self._kinds.setdefault(obj.ref.group_kind, {})[obj.ref] = obj
         self._index(obj)
         self._tell(obj, deleted=False)
@@ -143,6 +151,8 @@ class LiveStore:
             return
         if (last is None or feed.key.selective) and self._holders(ref, feed):
             return
+        # Where it only left a selection, the very version that left it may be another watch's news.
+        self._pass_on(last or known, feed, gone=not feed.key.selective)
         self._forget(known)
         self._tell(last or known, deleted=True)
 
@@ -167,6 +177,13 @@ class LiveStore:
     def _holders(self, ref: ObjectRef, feed: Feed) -> list[Feed]:
         """The watches besides `feed` that have brought an object."""
         return [other for other in self._sisters(ref) if other is not feed and ref in other.holds]
+
+    def _pass_on(self, obj: StoredObject, feed: Feed, *, gone: bool) -> None:
+        """Tells the other watches of an object what `feed` was told of it."""
+        if len(self._feeds_of.get(obj.ref.group_kind, ())) > 1:
+            for other in self._sisters(obj.ref):
+                if other is not feed:
+                    other.passed(obj, gone=gone)
 
     def _replaces(self, obj: StoredObject, known: StoredObject, feed: Feed) -> bool:
         if _same(obj, known):

@@ -196,7 +196,9 @@ class TreeWatch:
         }
         open_ = {want for want in needed - self._wants.keys() if not self.store.watches(*want)}
         asked = {want: [attributes(verb, *want) for verb in WATCHED] for want in open_}
-        answers = await self._permissions.may_each(self.store.api, [each for both in asked.values() for each in both])
+        answers = await self._permissions.may_each(
+            self.store.api.urgent, [each for both in asked.values() for each in both]
+        )
         self._denied = {}
         for want, both in asked.items():
             denied = tuple(each for each in both if answers[each].allowed is False)

@@ -37,6 +37,8 @@ class ChangeSet(msgspec.Struct, frozen=True):
     apps: dict[AppKey, App] = msgspec.field(default_factory=dict)
     removed: frozenset[AppKey] = frozenset()
     clusters: dict[ClusterName, ClusterStatus] = msgspec.field(default_factory=dict)
+    gone: frozenset[ClusterName] = frozenset()
+    """Clusters that no hub registers any more."""
     trees: frozenset[AppKey] = frozenset()
     loading: frozenset[ClusterName] = frozenset()
     """Clusters whose applications have not been listed yet (the whole set, as of now)."""
@@ -91,6 +93,21 @@ class HistoryRow(msgspec.Struct, frozen=True):
     current: bool
     commit: Commit | None = None
     problem: str = ""
+
+
+class ObjectEvent(msgspec.Struct, frozen=True):
+    """One thing that happened to an object, `count` times between `first` and `last` (seconds since the epoch)."""
+
+    ref: ObjectRef
+    cluster: ClusterName
+    warning: bool
+    reason: str
+    message: str
+    count: int
+    first: float | None
+    last: float | None
+    source: str
+    """Which component says so."""
 
 
 class ActionKind(StrEnum):

@@ -62,6 +62,8 @@ class OperationPhase(StrEnum):
 
 
 class ClusterState(StrEnum):
+    REGISTERED = "registered"
+    """Known from a hub, and not connected to, because nobody needs it now: no failure."""
     CONNECTING = "connecting"
     LIVE = "live"
     STALE = "stale"
@@ -88,3 +90,7 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     protected: bool = False
     insecure: bool = False
     latency: float | None = None
+    origin: str = "kubeconfig"
+    """Where it is known from: ``kubeconfig``, ``hub NAME``, or several of them with commas between."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the same cluster: contexts that lead to it, names that hubs registered it under."""

@@ -30,5 +30,8 @@ def differences(mine: Any, theirs: Any, path: str = "") -> Iterator[str]:
                 yield from differences(mine[key], theirs[key], f"{path}.{key}")
             else:
                 yield f"{path}.{key}"
+    elif isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        for position, (left, right) in enumerate(zip(mine, theirs, strict=True)):
+            yield from differences(left, right, f"{path}.{position}")
     elif mine != theirs:
         yield path

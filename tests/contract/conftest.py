@@ -27,7 +27,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         callspec = getattr(item, "callspec", None)
-        if callspec is not None and callspec.params.get("api") == "real" and isinstance(item, pytest.Function):
+        real = callspec is not None and "real" in (callspec.params.get("api"), callspec.params.get("place"))
+        if real and isinstance(item, pytest.Function):
             # Named here, so that the harness sees who needs it and builds it before the first test. In a list of the
             # item's own: the one it has is shared with the embedded variant.
             item.fixturenames = ["control_plane_assets", *item.fixturenames]

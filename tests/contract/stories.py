@@ -186,7 +186,7 @@ LISTS: dict[str, list[Step]] = {
         get(f"{SECRETS}?{OWN}&resourceVersion=0"),
         get(f"{SECRETS}?{OWN}"),
         delete(f"{SECRETS}/a"),
-        get(f"{SECRETS}?{OWN}&resourceVersion=VERSION"),
+        get(f"{SECRETS}?{OWN}"),
     ],
     "a version exactly": [
         post(SECRETS, secret("a")),
@@ -239,6 +239,37 @@ LISTS: dict[str, list[Step]] = {
         patch("merge", f"{SECRETS}/a", {"stringData": {"b": "2"}}, headers=PARTIAL),
     ],
 }
+
+WATCH = f"{SECRETS}?watch=true&timeoutSeconds=1"
+WATCHES: dict[str, list[Step]] = {
+    "a watch from a version": [
+        post(SECRETS, secret("a")),
+        get(f"{SECRETS}?{OWN}"),
+        post(SECRETS, secret("b")),
+        patch("merge", f"{SECRETS}/a", {"metadata": {"labels": {"own": None}}}),
+        patch("merge", f"{SECRETS}/a", {"metadata": {"labels": {"own": ""}}}),
+        patch("merge", f"{SECRETS}/b", {"metadata": {"labels": {"x": "y"}}}),
+        delete(f"{SECRETS}/b"),
+        get(f"{WATCH}&{OWN}&resourceVersion=LISTED"),
+        get(f"{WATCH}&resourceVersion=LISTED", headers=PARTIAL),
+    ],
+    "a watch from the beginning": [
+        post(SECRETS, secret("a")),
+        post(SECRETS, secret("b")),
+        get(f"{WATCH}&{OWN}"),
+        get(f"{WATCH}&{OWN}&resourceVersion=0"),
+        get(f"{WATCH}&fieldSelector=metadata.name%3Db"),
+        get(f"{WATCH}&{OWN}&includeObject=None", headers=TABLE),
+        get(f"{WATCH}&{OWN}", headers=PARTIAL),
+        get(f"{WATCH}&{OWN}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"),
+        get(f"{WATCH}&{OWN}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
+            headers=PARTIAL),
+        get(f"{WATCH}&{OWN}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"),
+        get(f"{WATCH}&{OWN}&sendInitialEvents=false&resourceVersionMatch=NotOlderThan&resourceVersion=VERSION"),
+        get(f"{WATCH}&{OWN}&resourceVersion=nonsense"),
+        get(f"{WATCH}&{OWN}&timeoutSeconds=nonsense"),
+    ],
+}  # fmt: skip
 
 WEB: Json = {"name": "web", "image": "nginx", "env": [{"name": "A", "value": "1"}],
              "ports": [{"containerPort": 80}, {"containerPort": 81}]}  # fmt: skip
@@ -528,4 +559,4 @@ SAID: dict[str, list[Step]] = {
         Step("OPTIONS", CONFIGMAPS),
     ],
 }
-ALL = {**OBJECTS, **LISTS, **FIELDS, **CUSTOM, **DELETION, **SAID}
+ALL = {**OBJECTS, **LISTS, **WATCHES, **FIELDS, **CUSTOM, **DELETION, **SAID}

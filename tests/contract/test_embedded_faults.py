@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -9,9 +10,12 @@ from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 
+from backends.embedded.calls import Call
 from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.faults import Fault, Kind, Subject, subject_of
+from backends.embedded.passage import Passage
 from backends.embedded.thread import EmbeddedHost
+from backends.embedded.watches import Watch
 from tests.contract.client import Client
 from tests.contract.objects import configmap, deployment
 from tests.waiting import wait_until
@@ -168,6 +172,42 @@ def test_a_watch_is_cut_after_some_events(cluster: EmbeddedCluster, client: Clie
         client.post(PATH, configmap(name)).must(201)
     with client.watch(f"{PATH}?resourceVersion={since}") as events:
         assert [event["object"]["metadata"]["name"] for event in events] == ["a", "b"]
+
+
+async def test_a_cut_that_is_cleared_in_the_same_moment_loses_nothing_that_a_bookmark_would_cover(
+    cluster: EmbeddedCluster,
+) -> None:
+    store = cluster.store
+    since = store.storage.version
+    for name in ("a", "b", "c"):
+        store.create(configmap(name, namespace="default"), manager="test")
+    query = {"watch": "1", "resourceVersion": str(since), "timeoutSeconds": "1"}
+    watch = cluster.server.api.handle(Call("GET", PATH, query, {}, b""))
+    assert isinstance(watch, Watch)
+    armed = cluster.faults.add(Fault(kind=Kind.WATCH_CUT, at=1))
+    passage = Passage(cluster.faults, None, lambda: Subject("watch", PATH))  # type: ignore[arg-type]
+    assert await passage.admit() is None
+    told = []
+    async for chunk in passage.chunks(watch):
+        told += chunk.splitlines()
+        if told:
+            armed.clear()
+    assert len(told) == 1, "and the watch ended, for the other two were left out"
+
+
+async def test_a_bookmark_is_not_told_before_news_of_the_same_moment(cluster: EmbeddedCluster) -> None:
+    cluster.server.api.bookmark_every = 0.0
+    store = cluster.store
+    query = {"watch": "1", "resourceVersion": str(store.storage.version), "allowWatchBookmarks": "true"}
+    watch = cluster.server.api.handle(Call("GET", PATH, query, {}, b""))
+    assert isinstance(watch, Watch)
+    chunks = watch.chunks()
+    first = asyncio.ensure_future(anext(chunks))
+    await asyncio.sleep(0)  # it waits now, and its bookmark is due
+    made = store.create(configmap("a", namespace="default"), manager="test")
+    told = json.loads(await first)
+    await chunks.aclose()
+    assert (told["type"], told["object"]) == ("ADDED", made)
 
 
 @pytest.mark.parametrize(("code", "reason"), [(410, "Expired"), (500, "InternalError"), (504, "Timeout")])

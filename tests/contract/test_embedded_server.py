@@ -72,6 +72,17 @@ def test_a_forgotten_page_is_gone_and_can_be_gone_on_from(
     assert [item["metadata"]["name"] for item in again["items"]] == ["b", "c", "d"]
 
 
+def test_a_forgotten_version_cannot_be_listed(host: EmbeddedHost, cluster: EmbeddedCluster, client: Client) -> None:
+    version = client.post(PATH, configmap("a")).must(201)["metadata"]["resourceVersion"]
+    client.post(PATH, configmap("b")).must(201)
+    exactly = f"{PATH}?resourceVersion={version}&resourceVersionMatch=Exact"
+    assert [item["metadata"]["name"] for item in client.get(exactly).must()["items"]] == ["a"]
+    host.run(cluster.store.storage.compact)
+    gone = client.get(exactly)
+    assert (gone.status, gone.body["reason"]) == (410, "Expired")
+    assert gone.message == "The resourceVersion for the provided list is too old."
+
+
 def test_a_forgotten_version_cannot_be_watched_from(
     host: EmbeddedHost, cluster: EmbeddedCluster, client: Client
 ) -> None:

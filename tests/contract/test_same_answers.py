@@ -148,3 +148,28 @@ def test_a_new_object_is_the_same_on_both(
     assert mine.warnings == theirs.warnings
     found = set(differences(plain(mine.body), plain(theirs.body)))
     assert found - DIFFERS.get(kind, set()) == set(), (mine.body, theirs.body)
+
+
+TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
+
+
+@pytest.mark.parametrize("case", [*NAMESPACED, *CLUSTER], ids=lambda case: case[2])
+def test_a_table_is_the_same_on_both(
+    both: tuple[Client, Client], unique: str, case: tuple[str, str, str, Json]
+) -> None:
+    """Columns with their descriptions, and the cells of an object that nobody has touched."""
+    api_version, plural, kind, body = case
+    root = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"
+    path = f"{root}/namespaces/default/{plural}" if case in NAMESPACED else f"{root}/{plural}"
+    sent = {"apiVersion": api_version, "kind": kind, "metadata": {"name": unique}, **body}
+    target = f"{path}?dryRun=All&includeObject=None"
+    mine, theirs = (client.request("POST", target, sent, headers=TABLE) for client in both)
+    assert mine.must(201)["columnDefinitions"] == theirs.must(201)["columnDefinitions"]
+    found, wanted = (plain(answer.body["rows"][0]["cells"]) for answer in (mine, theirs))
+    own = {at for at, column in enumerate(mine.body["columnDefinitions"]) if column["name"] in CELLS_OF_ITS_OWN}
+    for at, (cell, real) in enumerate(zip(found, wanted, strict=True)):
+        assert type(cell) is type(real)
+        assert at in own or cell == real, mine.body["columnDefinitions"][at]["name"]
+
+
+CELLS_OF_ITS_OWN = {"Created At", "Cluster-IP"}

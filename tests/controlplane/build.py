@@ -45,6 +45,8 @@ class Assets:
     kube_apiserver: list[str]
     kube_controller_manager: list[str] | None
     """None where KUBEBUILDER_ASSETS has none: Deployments then make no Pods."""
+    kubelet: list[str] | None
+    """What serves logs and commands of Pods (kubelet.go); None where KUBEBUILDER_ASSETS names the binaries."""
     kubectl: str
     pki: list[str] | None
     """Writes the certificates into the folder given to it; None: openssl has to."""
@@ -91,6 +93,7 @@ def _named_assets(folder: Path) -> Assets:
         etcd=[etcd],
         kube_apiserver=[apiserver],
         kube_controller_manager=[manager] if manager else None,
+        kubelet=None,
         kubectl=kubectl,
         pki=None,
     )
@@ -102,6 +105,7 @@ def _built_assets(folder: Path) -> Assets:
         etcd=[binary, "etcd"],
         kube_apiserver=[binary, "kube-apiserver"],
         kube_controller_manager=[binary, "kube-controller-manager"],
+        kubelet=[binary, "kubelet"],
         kubectl=str(folder / "kubectl"),
         pki=[binary, "pki"],
     )

@@ -14,6 +14,7 @@ from contextlib import closing
 import pytest
 
 from tests.controlplane.build import Assets, Unavailable, find_or_build
+from tests.controlplane.node import LocalNode
 from tests.controlplane.server import ControlPlane
 
 SWITCH = "FLEETUI_CONTROL_PLANE"
@@ -67,6 +68,16 @@ def control_plane_assets(request: pytest.FixtureRequest) -> Assets:
 def control_plane(control_plane_assets: Assets) -> Iterator[ControlPlane]:
     """One control plane for the whole run: tests keep to their own `namespace` and `unique` names."""
     with ControlPlane(control_plane_assets) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def node(control_plane: ControlPlane) -> Iterator[LocalNode]:
+    """A node, for logs, commands and ports of the Pods on it; started by the first who needs it."""
+    command = control_plane.kubelet_command
+    if command is None:
+        pytest.skip(f"{NEEDS}the binaries of KUBEBUILDER_ASSETS have no server for a node's Pods")
+    with LocalNode(control_plane, command) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ import (
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 )
 
-const usage = "usage: controlplane etcd|kube-apiserver|kube-controller-manager|pki [flags]"
+const usage = "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kubelet|pki [flags]"
 
 func main() {
 	if len(os.Args) < 2 {
@@ -35,6 +35,11 @@ func main() {
 		run(apiserver.NewAPIServerCommand())
 	case "kube-controller-manager":
 		run(controllermanager.NewControllerManagerCommand())
+	case "kubelet":
+		if err := runKubelet(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "controlplane kubelet:", err)
+			os.Exit(1)
+		}
 	case "pki":
 		if err := writePKI(os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, "controlplane pki:", err)

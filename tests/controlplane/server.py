@@ -150,6 +150,15 @@ class ControlPlane:
         return self._kubelet
 
     @property
+    def kubelet_command(self) -> list[str] | None:
+        """Starts the server of a node (node.py), all but its port and its folder; None where there is none."""
+        if self._assets.kubelet is None:
+            return None
+        certificate, key = self._files.serving
+        files = (f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}")
+        return [*self._assets.kubelet, *files, f"--kubeconfig={self.kubeconfig('admin')}"]
+
+    @property
     def ca_file(self) -> Path:
         """The authority's certificate."""
         return self._files.ca
@@ -265,6 +274,10 @@ class ControlPlane:
             "--service-cluster-ip-range=10.0.0.0/24",
             # It refuses Pods until a controller has made the namespace's account, which no test is about.
             "--disable-admission-plugins=ServiceAccount",
+            # For the nodes of node.py; any administrator will do.
+            f"--kubelet-certificate-authority={self._files.ca}",
+            f"--kubelet-client-certificate={self._files.admin[0]}",
+            f"--kubelet-client-key={self._files.admin[1]}",
             # There is no `kubernetes` Service to keep up to date; looking after it delays a stop.
             "--endpoint-reconciler-type=none",
         ]

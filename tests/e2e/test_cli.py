@@ -87,6 +87,20 @@ def test_get_apps_prints_json_that_holds_still(settled: Run) -> None:
     assert {app["context"] for app in apps} == {"prod-eu-1", "prod-eu-2", "stage-1", "edge-07"}
 
 
+def test_events_are_those_of_everything_below_the_newest_last(settled: Run) -> None:
+    done = settled("events", "prod-eu-1/payments-service", "-o", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    events = json.loads(done.stdout)
+    assert {"Deployment", "ReplicaSet", "Pod"} <= {event["kind"] for event in events}
+    assert {event["context"] for event in events} == {"prod-eu-1"}
+    last = [event["lastSeen"] for event in events]
+    assert last == sorted(last)
+    table = settled("events", "prod-eu-1/payments-service").stdout.splitlines()
+    assert table[0].split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE"]
+    assert len(table) == len(events) + 1
+    assert settled("events", "prod-eu-1/absent").returncode == 3
+
+
 def test_get_apps_prints_a_table_names_and_one_namespace(settled: Run) -> None:
     table = settled("get", "apps", "--context", "prod-eu-1").stdout.splitlines()
     assert table[0].split() == ["CONTEXT", "NAMESPACE", "NAME", "HEALTH", "SYNC", "REVISION", "ENGINE", "AGE"]
@@ -99,6 +113,42 @@ def test_get_apps_prints_a_table_names_and_one_namespace(settled: Run) -> None:
     empty = settled("get", "apps", "-n", "nowhere")
     assert (empty.returncode, empty.stdout) == (0, "")
     assert empty.stderr == "No applications found.\n"
+
+
+def test_get_clusters_shows_what_hubs_have_registered_and_connects_to_it_when_asked(settled: Run) -> None:
+    def clusters(*arguments: str) -> dict[str, dict[str, Any]]:
+        done = settled("get", "clusters", "--all-contexts", "-o", "json", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        return {each["name"]: each for each in json.loads(done.stdout)}
+
+    known = clusters()
+    assert set(known) == {"prod-eu-1", "prod-eu-2", "stage-1", "edge-07", "depot-1"}
+    assert {name: each["from"] for name, each in known.items()} == {
+        "prod-eu-1": "kubeconfig",
+        "prod-eu-2": "kubeconfig, hub prod-eu-1",
+        "stage-1": "kubeconfig",
+        "edge-07": "kubeconfig",
+        "depot-1": "hub prod-eu-1",
+    }
+    depot = known["depot-1"]
+    assert (depot["state"], depot["message"], depot["version"], depot["apps"]) == ("registered", "", "", 1)
+    assert known["prod-eu-2"]["state"] == "live"
+    checked = clusters("--check")["depot-1"]
+    assert checked["state"] == "live"
+    assert checked["version"]
+    only = settled("get", "clusters", "--context", "prod-eu-1", "-o", "name")
+    assert only.stdout.split() == ["depot-1", "prod-eu-1", "prod-eu-2"]
+
+
+def test_an_application_on_a_registered_cluster_is_shown_like_any_other(settled: Run) -> None:
+    app = "prod-eu-1/depot-1-gateway"
+    assert settled("wait", app, "--timeout", "40s").returncode == 0
+    tree = json.loads(settled("tree", app, "-o", "json").stdout)
+    assert (tree["problem"], tree["nodes"][0]["context"], tree["nodes"][1]["context"]) == ("", "prod-eu-1", "depot-1")
+    assert {"Deployment", "Pod"} <= {node["kind"] for node in tree["nodes"]}
+    assert settled("diff", app).returncode == 0
+    elsewhere = json.loads(settled("tree", "prod-eu-1/ledger-standby", "-o", "json", "--all-contexts").stdout)
+    assert elsewhere["nodes"][1]["context"] == "prod-eu-2"
 
 
 def test_tree_diff_and_history_of_one_application(settled: Run) -> None:

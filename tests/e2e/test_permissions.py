@@ -315,7 +315,7 @@ async def test_a_tree_shows_what_may_not_be_read_as_forbidden_and_recovers(world
         await asked_again(view, lambda: view.names == {"shop"})
         (key,) = view.fleet.apps
         watched = view.fleet.watch_tree(key)
-        view.fleet._permissions.forget(view.cluster.name)
+        view.fleet._tools.permissions.forget(view.cluster.name)
         before = Counter(view.cluster.requests)
         by_name = nodes(await view.tree())
         assert {name for name, node in by_name.items() if node.forbidden} == {"credentials", "vault", "web"}

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from backends.argocd_clusters import ClusterSecrets
 from backends.definitions import load as definitions
 from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.thread import EmbeddedHost
@@ -24,6 +25,7 @@ from backends.kube.kubeconfig import load
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.controller import Engine
 from fleetui.engine.settings import Settings
+from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
 from fleetui.model.change import Commit
 from fleetui.model.errors import NotFoundError, PathNotFoundError, RevisionNotFoundError
@@ -100,7 +102,8 @@ class Repo:
 class Hub:
     """The cluster as its administrator has it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: EmbeddedHost) -> None:
+        self.host = host
         self.kubeconfig = folder / "kubeconfig"
         self.api = self.connect()
         self.last: Any = None
@@ -198,7 +201,8 @@ class Running:
     def __init__(self, hub: Hub, repo: Repo, settings: Settings, clock: Clock) -> None:
         self.api = hub.connect()
         self._store = LiveStore(self.api)
-        self.engine = Engine(self._store, repo, clock=clock, settings=settings)
+        self.clusters = Clusters([self._store], ClusterSecrets(), clock=clock)
+        self.engine = Engine(self._store, repo, clock=clock, settings=settings, directory=self.clusters)
         self._task = asyncio.create_task(self.engine.run())
 
     async def idle(self) -> None:
@@ -215,6 +219,7 @@ class Running:
     async def kill(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        await self.clusters.close()
         self._store.close()
         await self.api.close()
 
@@ -229,11 +234,11 @@ async def running(hub: Hub, repo: Repo, *, clock: Clock | None = None) -> AsyncI
 
 
 @asynccontextmanager
-async def embedded_hub(folder: Path) -> AsyncIterator[Hub]:
-    """A hub with Argo CD's definitions and namespace."""
-    with EmbeddedHost([EmbeddedCluster("hub")]) as host:
+async def embedded_hub(folder: Path, *others: EmbeddedCluster) -> AsyncIterator[Hub]:
+    """A hub with Argo CD's definitions and namespace, and other clusters beside it."""
+    with EmbeddedHost([EmbeddedCluster("hub"), *others]) as host:
         host.kubeconfig(folder / "kubeconfig")
-        hub = Hub(folder)
+        hub = Hub(folder, host)
         try:
             for definition in definitions():
                 await hub.create(definition)

@@ -17,6 +17,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.model.errors import ConflictError, InvalidError, NotFoundError, UnreachableError
 from fleetui.model.objects import ApiResource, Discovery, Obj, ref_of
 from fleetui.model.status import OperationPhase
+from fleetui.ports import Site
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import obj
 from tests.unit.fakes import SERVED, FakeCluster, resource
@@ -49,7 +50,7 @@ class Hands:
 
     def __init__(self, *options: str, force: bool = False) -> None:
         self.server = Server()
-        self.destination = Destination(LiveStore(self.server), FakeClock(), lambda obj, deleted: None)
+        self.destination = Destination(Site(LiveStore(self.server)), FakeClock(), lambda obj, deleted: None)
         self._executor = Executor(self.destination, ApplyOptions.of(options, force=force))
 
     async def do(self, effect: Effect) -> EffectResult:

@@ -13,6 +13,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.model.errors import ConflictError, NotFoundError
 from fleetui.model.objects import Obj
 from fleetui.model.times import format_time
+from fleetui.ports import Site
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import STARTED, application, obj
 from tests.unit.fakes import CONFIG_MAP, SERVED, FakeCluster, resource, stored
@@ -29,7 +30,7 @@ class Deletion:
         self.cluster.served = type(self.cluster.served)([*SERVED, JOB])
         self.store = LiveStore(self.cluster)
         self.wanted = [self.store.want(kind) for kind in (CONFIG_MAP, JOB)]
-        self.destination = Destination(self.store, FakeClock(), lambda obj, deleted: None)
+        self.destination = Destination(Site(self.store), FakeClock(), lambda obj, deleted: None)
 
     def holds(self, *objects: Obj) -> None:
         for kind in ("ConfigMap", "Job"):

@@ -10,13 +10,26 @@ import pytest
 
 from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.controller import Engine
+from fleetui.engine.destination import OnlyTheHub
 from fleetui.fleet.store import LiveStore
-from fleetui.model.objects import Obj
+from fleetui.model.objects import ClusterName, Obj
+from fleetui.ports import Site
 from tests.engine.bench import Repo
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import application, obj
 from tests.unit.fakes import APPLICATION, CONFIG_MAP, FakeCluster, stored
 from tests.waiting import await_until
+
+
+class Both(OnlyTheHub):
+    """A hub that has registered another cluster."""
+
+    def __init__(self, hub: LiveStore, edge: LiveStore) -> None:
+        super().__init__(hub)
+        self._edge = edge
+
+    def find(self, hub: ClusterName, *, server: str, name: str) -> Site:
+        return Site(self._edge) if server == self._edge.api.server else super().find(hub, server=server, name=name)
 
 
 class Bench:
@@ -27,7 +40,7 @@ class Bench:
         self.stores = [LiveStore(self.hub), LiveStore(self.edge)]
         self.repo = Repo()
         self.clock = FakeClock()
-        self.engine = Engine(self.stores[0], self.repo, clock=self.clock, others=self.stores)
+        self.engine = Engine(self.stores[0], self.repo, clock=self.clock, directory=Both(*self.stores))
         self.worked: list[tuple[str, str]] = []
         self.wanted = [store.want(CONFIG_MAP) for store in self.stores]
 
@@ -78,6 +91,7 @@ async def test_an_application_wakes_itself(bench: Bench) -> None:
 async def test_an_object_wakes_whose_it_is_on_any_cluster(bench: Bench) -> None:
     bench.show(bench.hub, "Application", app("a"), app("b"))
     await bench.settled()
+    bench.engine._destinations.find({"server": bench.edge.server})
     bench.show(bench.hub, "ConfigMap", tracked("x", "a"), tracked("y", "nobody"))
     assert await bench.settled() == ["a"]
     bench.show(bench.edge, "ConfigMap", tracked("x", "b"))

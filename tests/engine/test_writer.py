@@ -14,7 +14,7 @@ from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
 from fleetui.fleet.store import LiveStore
 from fleetui.model.errors import ConflictError, NotFoundError
 from fleetui.model.objects import ApiResource, Obj, ObjectRef
-from fleetui.ports import PatchType
+from fleetui.ports import PatchType, Site
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import application
 from tests.unit.fakes import APPLICATION, FakeCluster
@@ -77,7 +77,7 @@ def merged(patch: Any, to: Any) -> Any:
 
 
 def writer_to(server: Server) -> ApplicationWriter:
-    hub = Destination(LiveStore(server), FakeClock(), lambda obj, deleted: None)
+    hub = Destination(Site(LiveStore(server)), FakeClock(), lambda obj, deleted: None)
     return ApplicationWriter(hub, APPLICATION)
 
 

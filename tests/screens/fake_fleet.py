@@ -17,6 +17,7 @@ from fleetui.fleet.views import (
     ChangeSet,
     HistoryRow,
     Narrowed,
+    ObjectEvent,
     Outcome,
     Plan,
     PlanEntry,
@@ -111,6 +112,7 @@ class FakeFleet:
         self.trees: dict[AppKey, Tree | Exception] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
+        self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...]] = {}
         self.manifests: dict[ObjectRef, Obj | Exception] = {}
         self.plans: dict[ActionKind, Plan | Exception] = {}
         self.outcome: Outcome | Exception | None = None
@@ -195,6 +197,9 @@ class FakeFleet:
     async def loaded(self) -> None:
         return None
 
+    async def registered(self, *, check: bool = False) -> None:
+        """All are known."""
+
     def watch_tree(self, key: AppKey) -> FakeSubscription:
         self.watched.append(key)
         return FakeSubscription(lambda: self.watched.remove(key))
@@ -209,6 +214,9 @@ class FakeFleet:
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await self._answer("history", self.histories.get(key, ()))
+
+    async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
+        return await self._answer("events", self.happened.get((key, ref), ()))
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         missing = FleetError(f"{ref} does not exist")

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from fleetui.model.app import Destination
 from fleetui.model.errors import UnauthorizedError
 from fleetui.model.objects import ClusterName
 from fleetui.model.status import ClusterState, HealthStatus, SyncStatus
@@ -172,6 +173,21 @@ async def test_r_asks_the_cluster_under_the_cursor_again() -> None:
 
 
 # --- elsewhere ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_registered_cluster_says_from_where_it_is_known_and_its_applications_count() -> None:
+    edge = status("edge", ClusterState.REGISTERED, origin="hub prod-eu-1", aliases=("edge-old",))
+    there = Destination(name="edge-old", namespace="x")
+    fleet = FakeFleet(app("a", destination=there), app("b"), clusters=(status("prod-eu-1"), edge))
+    async with console(fleet, size=(140, 24)) as found:
+        screen = await open_clusters(found)
+        assert list(screen.table.order) == ["prod-eu-1", "edge"]
+        assert line_of(found, "edge").split()[:3] == ["edge", "registered", "1"]
+        await at(found, "edge")
+        words = "edge: registered by hub prod-eu-1, and connected to when somebody needs it; r does it now. also called"
+        assert f"{words} edge-old" in flat(found)
+        await found.press("r")
+        await found.until(lambda: fleet.retried == ["edge"], "connected to")
 
 
 async def test_a_state_that_is_not_known_here_is_shown_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -15,9 +15,13 @@ from screens import app_rows, filters
 from screens.cells import cell_len
 from screens.glyphs import ASCII, UNICODE, for_terminal
 from screens.picture import Letterbox, Picture
+from screens.status import clusters_line, summary, trouble
 from screens.why import why
 from screens.words import commit_spans
 from tests.screens.fake_fleet import COMMIT, NOW, SHA, app, key, ref, status
+
+if TYPE_CHECKING:
+    from screens.host import Host
 
 H, S = HealthStatus, SyncStatus
 
@@ -278,3 +282,30 @@ def test_a_long_subject_is_cut_in_its_middle_and_author_and_age_stay(room: int) 
     assert text.endswith("  Ann Lee 4m ago")
     assert text.startswith("  “raise the")
     assert ("…" in text) is (room < 92)
+
+
+# --- clusters that hubs have registered ------------------------------------------------------------------------------
+
+
+class Looking:
+    """As much of a console as the status bar asks for."""
+
+    glyphs = ASCII
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+
+    def now(self) -> float:
+        return NOW
+
+
+def test_a_registered_cluster_is_no_failure_and_goes_when_it_is_not_registered_any_more() -> None:
+    picture = Picture()
+    edge = status("edge", ClusterState.REGISTERED)
+    picture.apply(ChangeSet(clusters={edge.name: edge, ClusterName("hub"): status("hub")}))
+    host = cast("Host", Looking(picture))
+    assert "".join(span.text for span in summary(host)) == "2 clusters: 1 live 1 registered"
+    assert "".join(span.text for span in clusters_line(host, 80)).split() == ["hub", "live", "edge", "registered"]
+    assert trouble(host, 80) == ()
+    picture.apply(ChangeSet(gone=frozenset({edge.name})))
+    assert set(picture.clusters) == {"hub"}

@@ -10,7 +10,7 @@ import msgspec
 from fleetui.model.errors import NotFoundError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Meta, Obj, ObjectRef, StoredObject, ref_of
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import PatchType, Subscription, WatchSink
+from fleetui.ports import PatchType, PodStreams, Subscription, WatchSink
 
 
 def resource(kind: str, *, group: str = "", version: str = "v1", namespaced: bool = True) -> ApiResource:
@@ -104,6 +104,10 @@ class FakeCluster:
     def on_status(self, listener: Callable[[ClusterStatus], None]) -> Subscription:
         self._status_listeners.append(listener)
         return Closing(lambda: self._status_listeners.remove(listener))
+
+    @property
+    def pods(self) -> PodStreams:
+        raise NotImplementedError(f"{self.name} has no Pods: give the test's cluster its own")
 
     async def greet(self) -> None:
         self.greetings += 1

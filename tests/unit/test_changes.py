@@ -9,6 +9,7 @@ from fleetui.fleet.changes import Publisher, merge
 from fleetui.fleet.views import ChangeSet
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName
+from fleetui.model.status import ClusterState, ClusterStatus
 from tests.unit.fakes import FakeClock
 
 HUB = ClusterName("hub")
@@ -36,6 +37,13 @@ def test_the_newest_word_counts() -> None:
     assert gone == removes("a")
     back = merge([removes("a"), shows("a")])
     assert (set(back.apps), back.removed) == ({key("a")}, frozenset())
+
+
+def test_a_cluster_that_went_is_gone_until_it_is_there_again() -> None:
+    edge = ClusterStatus(name=ClusterName("edge"), state=ClusterState.REGISTERED, since=0.0)
+    there, went = ChangeSet(clusters={edge.name: edge}), ChangeSet(gone=frozenset({edge.name}))
+    assert merge([there, went]) == went
+    assert merge([went, there]) == there
 
 
 def test_trees_add_up_and_loading_is_as_of_now() -> None:

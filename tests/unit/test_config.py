@@ -90,3 +90,20 @@ def test_a_log_that_can_not_be_written_is_done_without(
     set_up_log(tmp_path / "state" / "fleetui.log")
     logging.getLogger("fleetui.test").warning("a cluster went")
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_hubs_may_say_is_a_setting(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    assert load_settings(file).argocd_namespaces == ("argocd",)
+    assert load_settings(file).hub_exec_plugins == ()
+    file.write_text("argocd_namespaces: [gitops]\nhub_exec_plugins: [tsh, gke-gcloud-auth-plugin]\n")
+    settings = load_settings(file)
+    assert (settings.argocd_namespaces, settings.hub_exec_plugins) == (("gitops",), ("tsh", "gke-gcloud-auth-plugin"))
+    for wrong, said in (
+        ("argocd_namespaces: []", "argocd_namespaces is a list of namespaces"),
+        ("hub_exec_plugins: [/usr/bin/tsh]", "hub_exec_plugins is a list of programs of the PATH"),
+        ("hub_exec_plugins: tsh", "hub_exec_plugins is a list of programs of the PATH"),
+    ):
+        file.write_text(wrong)
+        with pytest.raises(UsageError, match=said):
+            load_settings(file)

@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from backends import definitions
+from backends.argocd_clusters import ClusterSecrets
 from backends.embedded.demo import applications, crowd, history, planting
-from backends.embedded.demo.applications import PROD_1, PROD_2, Role
+from backends.embedded.demo.applications import DEPOT, PROD_1, PROD_2, Role
 from backends.embedded.demo.fleet import DemoFleet
 from backends.embedded.demo.people import ANN
 from backends.embedded.demo.repository import DemoRepository
@@ -26,6 +27,7 @@ from fleetui.model.errors import ManifestError
 from fleetui.render.directory import Manifest
 from fleetui.render.source import render
 from tests.unit.embedded_cluster import workload
+from tests.unit.fakes import stored
 from tests.waiting import await_until, wait_until
 
 Obj = dict[str, Any]
@@ -326,9 +328,9 @@ def test_the_fleet_answers_and_keeps_its_data_over_a_stopped_server(tmp_path: Pa
     path = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
     with DemoFleet(tmp_path, clusters=2, apps=40, pod_delay=(0, 0), pace=None) as fleet:
         config = yaml.safe_load(fleet.kubeconfig.read_text())
-        contexts = [context["name"] for context in config["contexts"]]
-        assert contexts == [PROD_1, PROD_2, f"{PROD_1}-viewer", f"{PROD_2}-viewer"]
-        assert contexts[:2] == list(fleet.plan.clusters)
+        assert [context["name"] for context in config["contexts"]] == [PROD_1, PROD_2] == list(fleet.plan.clusters)
+        both = [context["name"] for context in yaml.safe_load(fleet.viewers.read_text())["contexts"]]
+        assert both == [PROD_1, PROD_2, f"{PROD_1}-viewer", f"{PROD_2}-viewer"]
         counts = [len(ask(fleet, cluster, path)["items"]) for cluster in fleet.plan.clusters]
         assert sum(counts) == 40
         assert len(ask(fleet, PROD_1, "/api/v1/nodes")["items"]) == 3
@@ -342,6 +344,31 @@ def test_the_fleet_answers_and_keeps_its_data_over_a_stopped_server(tmp_path: Pa
         where = "/apis/apps/v1/namespaces/default/deployments/web"
         wait_until(lambda: ask(fleet, PROD_1, where)["status"].get("availableReplicas"), 5, "its controllers work")
     fleet.stop()
+
+
+def test_the_first_hub_has_registered_a_cluster_with_a_context_and_one_without(tmp_path: Path) -> None:
+    with DemoFleet(tmp_path, clusters=2, pace=None) as fleet:
+        contexts = [each["name"] for each in yaml.safe_load(fleet.kubeconfig.read_text())["contexts"]]
+        secrets = ask(
+            fleet, PROD_1, "/api/v1/namespaces/argocd/secrets?labelSelector=argocd.argoproj.io/secret-type=cluster"
+        )
+        registrar = ClusterSecrets()
+        found = [stored({"apiVersion": "v1", "kind": "Secret", **each}) for each in secrets["items"]]
+        known = {each.name: each for each in map(registrar.read, found)}
+        assert set(known) == {PROD_2, DEPOT}
+        assert {PROD_1, PROD_2} <= set(contexts)
+        assert not any(context.startswith(DEPOT) for context in contexts)
+        for name, registration in known.items():
+            assert registration.problem == ""
+            assert registration.server == fleet.host.clusters[name].url
+            assert registration.access.token == fleet.host.clusters[name].token
+        with pytest.raises(OSError, match="401"):
+            ask(fleet, DEPOT, "/api/v1/namespaces")
+    into = {(role.cluster, role.into) for role in CAST if role.into}
+    assert into == {(PROD_1, PROD_2), (PROD_1, DEPOT)}
+    alone = planting.plan(clusters=1, apps=None, seed=1)
+    assert {role.into for role in alone.roles} == {"", DEPOT}
+    assert alone.beyond == (DEPOT,)
 
 
 def test_a_second_demo_takes_the_repositories_of_the_first(tmp_path: Path) -> None:

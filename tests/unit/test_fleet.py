@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,8 +12,10 @@ import msgspec
 import pytest
 
 from backends.argocd import ArgoDialect
+from backends.argocd_clusters import ClusterSecrets
 from fleetui.fleet.appwatch import FIRST_LOOK
 from fleetui.fleet.audit import Audit, Operator
+from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.fleet import LiveFleet
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.views import Action, ActionKind, ChangeSet
@@ -20,12 +23,15 @@ from fleetui.model.app import AppKey
 from fleetui.model.errors import ForbiddenError, MissingError, NotFoundError, UnreachableError
 from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, Health, HealthStatus
+from fleetui.ports import Registration
 from tests.unit.fakes import APPLICATION, SERVED, FakeClock, FakeCluster, config_map, manifest, stored
 from tests.unit.test_dispatch import Pages
 from tests.unit.test_history import FakeRepositories, FakeRepository
 from tests.waiting import await_until
 
 SETTINGS = ObjectRef("", "ConfigMap", "payments-prod", "settings")
+
+NOWHERE = "there are no clusters with this name: nowhere; neither a context here leads to it nor has hub registered it"
 
 
 def application(
@@ -217,6 +223,61 @@ async def test_namespaces_narrow_what_is_watched() -> None:
         assert run.told().loading == frozenset()
 
 
+async def test_an_application_that_two_contexts_lead_to_is_shown_once_by_the_first() -> None:
+    async with running(FakeCluster("by-address"), FakeCluster("by-name", server="https://lb.example")) as run:
+        run.lists(application("a"), cluster=1)
+        assert set(run.told().apps) == {run.key("a", 1)}
+        run.lists(application("a"), application("b"), cluster=0)
+        change = run.told()
+        assert set(change.apps) == {run.key("a"), run.key("b")}
+        assert change.removed == {run.key("a", 1)}
+        assert run.fleet.clusters[ClusterName("by-address")].aliases == ("by-name",)
+        run.lists(application("a"), application("b"), cluster=1)
+        assert set(run.fleet.apps) == {run.key("a"), run.key("b")}
+        run.clusters[0].watch_of("Application").sink.remove(application("a", version="2"))
+        assert set(run.fleet.apps) == {run.key("a", 1), run.key("b")}, "the other one has not seen it go"
+        run.clusters[1].watch_of("Application").sink.remove(application("a", version="2"))
+        assert set(run.fleet.apps) == {run.key("b")}
+
+
+async def test_a_registered_cluster_is_where_its_applications_run() -> None:
+    hub, edge = FakeCluster("hub"), FakeCluster("edge", server="https://edge.example:6443")
+
+    class Edge(ClusterSecrets):
+        def connect(self, registration: Registration, name: ClusterName) -> FakeCluster:
+            return edge
+
+    clock = FakeClock()
+    clusters = Clusters([LiveStore(hub)], Edge(), clock=clock)
+    fleet = LiveFleet(clusters, [ArgoDialect()], FakeRepositories(FakeRepository()), clock=clock)
+    await fleet.start()
+    heard: list[ChangeSet] = []
+    fleet.subscribe(heard.append)
+    try:
+        hub.watch_of("Application").lists(application(server="https://edge.example:6443"))
+        key = AppKey(hub.name, "argo", "argocd", "payments")
+        asking = asyncio.create_task(fleet.tree(key))
+        await asyncio.sleep(0)
+        assert not asking.done(), "it waits for what the hub has registered"
+        data = {"name": "edge", "server": "https://edge.example:6443", "config": "{}"}
+        encoded = {name: base64.b64encode(value.encode()).decode() for name, value in data.items()}
+        secret = stored(manifest("Secret", "cluster-edge", namespace="argocd", data=encoded))
+        hub.watch_of("Secret", "argocd").lists(secret)
+        await await_until(lambda: len(edge.watches) == 1, 5, "its objects are watched there")
+        edge.watch_of("ConfigMap", "payments-prod").lists(config_map("settings", namespace="payments-prod"))
+        assert [node.cluster for node in (await asking).nodes] == ["hub", "edge"]
+        assert set(fleet.clusters) == {"hub", "edge"}
+        hub.watch_of("Secret", "argocd").lists()
+        clock.advance(1)
+        assert heard[-1].gone == {"edge"}
+        assert set(fleet.clusters) == {"hub"}
+        assert "not found" in (await fleet.tree(key)).problem
+        assert fleet.problems == {}
+    finally:
+        await fleet.close()
+        await clusters.close()
+
+
 async def test_a_protected_cluster_is_marked() -> None:
     async with running(FakeCluster("prod-eu-1"), FakeCluster("stage-1"), protects=lambda name: "prod" in name) as run:
         assert [status.protected for status in run.fleet.clusters.values()] == [True, False]
@@ -315,8 +376,11 @@ async def test_a_tree_in_a_cluster_that_is_away_comes_at_once_and_says_so() -> N
         ({"name": "in-cluster"}, "hub"),
         ({"name": "edge"}, "edge"),
         ({"server": "https://edge.example:6443"}, "edge"),
-        ({"name": "nowhere"}, "its destination cluster nowhere is none of the clusters shown; add its context"),
-        ({}, "its spec.destination names no cluster"),
+        (
+            {"name": "nowhere"},
+            NOWHERE,
+        ),
+        ({}, "Destination server missing from app spec"),
     ],
 )
 async def test_where_an_application_runs(destination: Obj, expected: str) -> None:
@@ -364,3 +428,12 @@ async def test_an_application_that_is_not_there_is_missing() -> None:
         ):
             with pytest.raises(MissingError, match="there is no application hub/argocd/payments"):
                 await question
+
+
+async def test_a_login_is_the_named_clusters_alone() -> None:
+    one, two = FakeCluster("one"), FakeCluster("two")
+    async with running(one, two) as fleet:
+        await fleet.fleet.login(ClusterName("two"))
+        assert (one.logins, two.logins) == (0, 1)
+        with pytest.raises(MissingError, match="the fleet has no cluster three"):
+            await fleet.fleet.login(ClusterName("three"))

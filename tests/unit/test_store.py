@@ -139,6 +139,42 @@ def test_two_watches_of_one_object_never_take_it_back_in_time(cluster: FakeClust
     assert heard.take() == []
 
 
+def test_what_one_watch_says_is_gone_another_one_that_is_behind_does_not_bring_back(
+    cluster: FakeCluster, store: LiveStore
+) -> None:
+    store.want(CONFIG_MAP)
+    store.want(CONFIG_MAP, "default")
+    ahead, behind = cluster.watch_of("ConfigMap"), cluster.watch_of("ConfigMap", "default")
+    ahead.lists(config_map("a", resourceVersion="10"))
+    behind.lists()
+    heard = Heard(store)
+    ahead.sink.upsert([config_map("a", resourceVersion="12")])
+    ahead.sink.remove(config_map("a", resourceVersion="14"))
+    behind.sink.upsert([config_map("a", resourceVersion="10")])
+    behind.sink.upsert([config_map("a", resourceVersion="12")])
+    behind.sink.remove(config_map("a", resourceVersion="14"))
+    assert heard.take() == ["+a", "-a"]
+    behind.sink.upsert([config_map("a", uid="another", resourceVersion="15")])
+    assert heard.take() == ["+a"]
+
+
+def test_a_listing_that_is_behind_brings_nothing_back_though_the_watch_ahead_has_ended(
+    cluster: FakeCluster, store: LiveStore
+) -> None:
+    here = store.want(CONFIG_MAP, "default")
+    store.want(CONFIG_MAP)
+    ahead, behind = cluster.watch_of("ConfigMap", "default"), cluster.watch_of("ConfigMap")
+    ahead.lists(config_map("a", resourceVersion="10"))
+    heard = Heard(store)
+    behind.sink.listing()
+    ahead.sink.upsert([config_map("a", resourceVersion="12")])
+    here.close()
+    behind.sink.upsert([config_map("a", resourceVersion="10")])
+    behind.sink.listed()
+    assert [obj.meta.resource_version for obj in store.of_kind("", "ConfigMap")] == ["12"]
+    assert heard.take() == ["+a"]
+
+
 async def test_listed_waits_for_the_first_listing(cluster: FakeCluster, store: LiveStore) -> None:
     store.want(NAMESPACE, "ignored-for-cluster-scoped")
     waiting = asyncio.create_task(store.listed(NAMESPACE))

@@ -53,7 +53,10 @@ LEFT_OUT = {
     "mutatingadmissionpolicies": "no admission",
     "mutatingadmissionpolicybindings": "no admission",
 }
-KEPT_SUBRESOURCES = {"status", "scale", "approval", "finalize", "eviction"}
+KEPT_SUBRESOURCES = {
+    *("status", "scale", "approval", "finalize", "eviction"),
+    *("log", "exec", "attach", "portforward"),
+}
 KEPT_ROLES = {
     "admin",
     "cluster-admin",

@@ -124,6 +124,7 @@ def _is_struct(schemas: dict[str, Any], prop: dict[str, Any]) -> bool:
 
 
 _TABLE = re.compile(r"(\w+) := \[\]metav1\.TableColumnDefinition\{\n(.*?)\n\t\}", re.DOTALL)
+_PRINTER = re.compile(r"^func print(\w+)\(\w+ \*\w+\.(\w+),", re.MULTILINE)
 _HANDLER = re.compile(r"h\.TableHandler\((\w+), print(\w+)\)")
 _COLUMN = re.compile(
     r'\{Name: "([^"]+)",.*?Description: (?:(\w+)\.(\w+)\{\}\.SwaggerDoc\(\)\["(\w+)"\]|"((?:[^"\\]|\\.)*)")\}'
@@ -141,9 +142,12 @@ def printed_columns(source: str, prose: dict[str, dict[str, str]]) -> dict[str, 
         by_struct.setdefault(name.rpartition(".")[2], {}).update(found)
     shared = {field: by_struct["ObjectMeta"][field] for field in ("name", "creationTimestamp")}
     made = {"ObjectMeta": shared}
-    for table, kind in _HANDLER.findall(source):
+    kinds = dict(_PRINTER.findall(source))
+    for table, printer in _HANDLER.findall(source):
         texts = {
-            name: text or by_struct.get(struct, {}).get(field, "") for name, _, struct, field, text in tables[table]
+            # The older package says no more than this.
+            name: text or by_struct.get(struct, {}).get(field, "").removesuffix(" This field is immutable.")
+            for name, _, struct, field, text in tables[table]
         }
-        made[kind] = {name: text for name, text in texts.items() if text not in shared.values()}
+        made[kinds.get(printer, printer)] = {name: text for name, text in texts.items() if text not in shared.values()}
     return made

@@ -1,12 +1,14 @@
 """The Argo CD objects of the demo: projects, the Applications of the cast, repository secrets. Pure.
 
-Owns: `CAST` and what makes objects of it. Called by `fleet`. Each cluster is its own hub.
+Owns: `cast` and what makes objects of it. Called by `planting` and `fleet`. Each cluster is its own hub; the first one
+has registered two others besides.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,10 @@ ARTICLE = Path(__file__).with_name("payments-service.yaml")
 
 CLUSTERS = ("prod-eu-1", "prod-eu-2", "stage-1", "edge-07")
 PROD_1, PROD_2, STAGE, EDGE_07 = CLUSTERS
+DEPOT = "depot-1"
+"""A cluster that no kubeconfig knows: its hub alone has a login for it."""
+REGISTERED = {PROD_1: (PROD_2, DEPOT)}
+"""What hubs have registered; the first of these is a context too."""
 
 _AUTO = {"automated": {"prune": True, "selfHeal": True}}
 _MANUAL: Obj = {}
@@ -28,7 +34,8 @@ class Role:
     """One Application of the cast.
 
     `first` is the subject of the commit that somebody synced it to before the story begins: ``HEAD`` for the newest,
-    empty where automated sync does the first sync itself. `by` is who that was.
+    empty where automated sync does the first sync itself. `by` is who that was. `into` is a cluster that the hub has
+    registered, where it runs elsewhere than on its hub.
     """
 
     cluster: str
@@ -41,6 +48,7 @@ class Role:
     first: str = ""
     by: str = ""
     recurse: bool = False
+    into: str = ""
     article: bool = False
 
 
@@ -91,6 +99,13 @@ def cast(last_good: str) -> list[Role]:
         _payments(PROD_2),
         _app(STAGE, "payments", "staging", team="payments"),
         Role(EDGE_07, "gateway", "edge", "gateway", namespace="gateway", project="edge"),
+        Role(PROD_1, "depot-1-gateway", "edge", "gateway", namespace="gateway", project="edge", into=DEPOT),
+        replace(
+            _app(PROD_1, "ledger", "production", team="finance"),
+            name="ledger-standby",
+            namespace="standby",
+            into=PROD_2,
+        ),
         *(_platform(cluster, "ingress-nginx") for cluster in (PROD_1, PROD_2, STAGE)),
         *(_platform(cluster, "node-exporter") for cluster in CLUSTERS),
     ]
@@ -135,7 +150,10 @@ def _plain(role: Role, url: str) -> Obj:
         "spec": {
             "project": role.project,
             "source": source,
-            "destination": {"server": IN_CLUSTER, "namespace": role.namespace},
+            "destination": {
+                **({"name": role.into} if role.into else {"server": IN_CLUSTER}),
+                "namespace": role.namespace,
+            },
             "syncPolicy": {**role.policy, "syncOptions": ["CreateNamespace=true"]},
         },
     }
@@ -181,4 +199,20 @@ def repository_secret(name: str, url: str) -> Obj:
         },
         "type": "Opaque",
         "stringData": {"type": "git", "name": name, "url": url},
+    }
+
+
+def cluster_secret(name: str, url: str, token: str) -> Obj:
+    """The Secret by which Argo CD knows another cluster, as ``argocd cluster add`` writes it."""
+    config = {"bearerToken": token, "tlsClientConfig": {"insecure": False}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": f"cluster-{name}",
+            "namespace": NAMESPACE,
+            "labels": {"argocd.argoproj.io/secret-type": "cluster"},
+        },
+        "type": "Opaque",
+        "stringData": {"name": name, "server": url, "config": json.dumps(config)},
     }

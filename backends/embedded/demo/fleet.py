@@ -14,7 +14,7 @@ from pathlib import Path
 from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.controllers.manager import Controllers
 from backends.embedded.controllers.world import Timing
-from backends.embedded.demo import planting
+from backends.embedded.demo import applications, planting
 from backends.embedded.demo.repository import DemoRepository
 from backends.embedded.demo.story import Story
 from backends.embedded.thread import EmbeddedHost
@@ -50,8 +50,14 @@ class DemoFleet:
     ) -> None:
         self.plan = planting.plan(clusters=clusters, apps=apps, seed=seed)
         self.kubeconfig = folder / "kubeconfig"
+        self.viewers = folder / "kubeconfig-viewers"
+        """As `kubeconfig`, and with a second context for each cluster: in a file of its own, or whoever asks for all
+        contexts would see each cluster twice."""
         self.repositories: dict[str, DemoRepository] = {}
-        self.host = EmbeddedHost(EmbeddedCluster(name) for name in self.plan.clusters)
+        self.host = EmbeddedHost(
+            EmbeddedCluster(name, anonymous=name in self.plan.clusters)
+            for name in (*self.plan.clusters, *self.plan.beyond)
+        )
         self._folder = folder
         self._timing = Timing(pod=pod_delay)
         self._controllers: list[Controllers] = []
@@ -76,7 +82,8 @@ class DemoFleet:
         hubs = planting.hubs(self.plan, self.repositories)
         self.host.start()
         try:
-            self.host.kubeconfig(self.kubeconfig, viewers=True)
+            self.host.kubeconfig(self.kubeconfig, contexts=self.plan.clusters)
+            self.host.kubeconfig(self.viewers, contexts=self.plan.clusters, viewers=True)
             self.host.call(self._furnish(hubs))
         except BaseException:
             self.stop()
@@ -93,11 +100,19 @@ class DemoFleet:
             controllers = Controllers(cluster.store, cluster=name, timing=self._timing, seed=self.plan.seed)
             controllers.start()
             self._controllers.append(controllers)
-            planting.plant(cluster.store, hubs[name])
+            if name in hubs:
+                planting.plant(cluster.store, hubs[name])
+                self._register_at(name)
         if self._pace is not None:
             stores = {name: cluster.store for name, cluster in self.host.clusters.items()}
             story = Story(stores, self.repositories, pace=self._pace, say=self._say)
             self._story = asyncio.create_task(story.run(), name="the demo's story")
+
+    def _register_at(self, hub: str) -> None:
+        for name in applications.REGISTERED.get(hub, ()):
+            other = self.host.clusters.get(name)
+            if other is not None:
+                planting.register(self.host.clusters[hub].store, name, other.url, other.token)
 
     def _end(self) -> None:
         if self._story is not None:

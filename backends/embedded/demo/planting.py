@@ -33,6 +33,12 @@ class Plan:
     services: tuple[crowd.Service, ...]
     seed: int
 
+    @property
+    def beyond(self) -> tuple[str, ...]:
+        """Clusters that are no context of anybody's: the hubs alone know them."""
+        used = {role.into for role in self.roles}
+        return tuple(sorted(used - {"", *self.clusters}))
+
 
 @dataclass(frozen=True)
 class Hub:
@@ -65,7 +71,10 @@ def plan(*, clusters: int, apps: int | None, seed: int) -> Plan:
         apps: over all clusters; None for the cast of the story alone. Fewer than the cast: its most telling ones.
     """
     names = cluster_names(clusters)
-    roles = [role for role in applications.cast(history.LAST_GOOD) if role.cluster in names]
+    there = {*names, applications.DEPOT}
+    roles = [
+        role for role in applications.cast(history.LAST_GOOD) if {role.cluster, role.into or role.cluster} <= there
+    ]
     for extra in names[len(applications.CLUSTERS) :]:
         roles += applications.extra_cast(extra)
     if apps is not None:
@@ -108,6 +117,11 @@ def plant(store: ObjectStore, hub: Hub) -> None:
         made = _create(store, app)
         if made is not None:
             store.update({**made, "status": status}, manager=handover.CONTROLLER)
+
+
+def register(store: ObjectStore, name: str, url: str, token: str) -> None:
+    """Makes a cluster known to a hub. Belongs to the store's loop."""
+    _create(store, applications.cluster_secret(name, url, token))
 
 
 def _create(store: ObjectStore, obj: Obj) -> Obj | None:

@@ -448,10 +448,13 @@ def test_a_server_whose_certificate_is_not_checked_is_known_by_it() -> None:
 async def test_a_context_that_can_t_be_used_is_a_state_and_costs_nothing() -> None:
     unusable = context("", problem="~/.kube/config: user jane: exec: command is missing")
     async with closing(KubeCluster(unusable)) as cluster:
+        told = (ClusterState.UNREACHABLE, "~/.kube/config: user jane: exec: command is missing")
+        assert (cluster.status.state, cluster.status.message) == told
         sink = Sink()
         cluster.watch(CONFIG_MAPS, sink)
-        await await_until(lambda: cluster.status.state is ClusterState.UNREACHABLE, 5, "unreachable")
-        assert cluster.status.message == "~/.kube/config: user jane: exec: command is missing"
-        with pytest.raises(UnreachableError, match="user jane: exec: command is missing"):
-            await cluster.get(CONFIG_MAPS, "a", "x")
+        await await_until(lambda: "UnreachableError" in sink.told, 5, "told")
+        for asking in (cluster.get(CONFIG_MAPS, "a", "x"), cluster.discover(), cluster.login()):
+            with pytest.raises(UnreachableError, match="user jane: exec: command is missing"):
+                await asking
+        assert (cluster.status.state, cluster.status.message) == told
         assert cluster.requests == {}

@@ -102,7 +102,7 @@ async def test_a_proxy_that_refuses_is_told_as_that(scheme: str, settings: dict[
 async def test_a_proxy_that_is_silent_is_not_waited_for_long(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport_module, "_CONNECT_TIMEOUT", 0.3)
     async with through(Proxy(silent=True), scheme) as (transport, _, _):
-        with pytest.raises(UnreachableError, match=r"does not answer in time|no connection to .* comes about"):
+        with pytest.raises(UnreachableError, match=r"no connection to \S+ comes about"):
             await transport.request("GET", "/api")
 
 

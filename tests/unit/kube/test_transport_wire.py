@@ -202,6 +202,18 @@ async def test_429_holds_back_all_background_work_and_no_person() -> None:
     assert paths[:3] == ["/refused", "/urgent", "/refused"]
 
 
+async def test_a_watch_that_is_put_off_holds_back_the_background_too() -> None:
+    pause = b"HTTP/1.1 429 X\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n"
+    async with on_wire(pause, FINE) as (transport, wire):
+        with pytest.raises(OverloadedError):
+            async with transport.stream("/x", query={}, idle=5):
+                pytest.fail("it was not accepted")
+        with pytest.raises(OverloadedError, match="the pause to end"):
+            await transport.request("GET", "/x", deadline=0.05)
+        assert await transport.request("GET", "/x", urgent=True) == b"{}"
+    assert len(wire.requests) == 2
+
+
 async def test_a_server_that_keeps_refusing_is_given_up() -> None:
     async with on_wire(*[BUSY] * 20) as (transport, wire):
         with pytest.raises(OverloadedError):
@@ -367,7 +379,7 @@ async def test_no_connection_in_time_is_told_as_that(monkeypatch: pytest.MonkeyP
     finally:
         await transport.close()
         server.close()
-    assert str(caught.value) == f"no connection to {url} comes about (is a VPN or a proxy needed?)"
+    assert str(caught.value) == f"no connection to {url} comes about (a VPN or a proxy may be missing, or silent)"
 
 
 async def test_a_callers_own_time_limit_is_the_callers() -> None:
