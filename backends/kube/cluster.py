@@ -331,7 +331,7 @@ class KubeCluster:
         try:
             return decode.obj(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._unreadable("it") from error
+            raise self._unreadable("the request") from error
 
     def _unreadable(self, what: str) -> StatusError:
         return StatusError(f"{self.server} does not answer {what} as a Kubernetes API server does", cluster=self._name)
