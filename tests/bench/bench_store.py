@@ -42,7 +42,7 @@ async def hold(servers: Servers) -> None:
     taken = store.want(DEPLOYMENTS)
     await store.listed(DEPLOYMENTS)
     took = time.perf_counter() - began
-    held = store.of_kind("apps", "Deployment")
+    held = tuple(store.of_kind("apps", "Deployment"))
     size = statistics.mean(len(obj.raw) for obj in held)
     peak = resident() - before
     now = collection()

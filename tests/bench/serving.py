@@ -58,7 +58,7 @@ def filled(name: str, objects: int, kind: str) -> EmbeddedCluster:
         meta = model["metadata"] | {"name": f"app-{number:05}", "uid": str(uuid.uuid4())}
         store.storage.put(table, model | {"metadata": meta})
     store.storage.compact()
-    cluster.server.api.handle = prepared(cluster.server.api.handle)  # type: ignore[method-assign]
+    cluster.server.api.handle = prepared(cluster.server.api.handle)  # type: ignore[method-assign, assignment]
     return cluster
 
 
