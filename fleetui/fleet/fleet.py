@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
+MET_WITHIN = 10.0
+"""Seconds that a cluster has to say what it serves which is asked for the first time because a person wants it."""
 
 
 class LiveFleet:
@@ -174,7 +176,8 @@ class LiveFleet:
 
     async def greet(self) -> None:
         for store in self._directory.answering:  # one after the other: side by side they would wait for each other here
-            await _greet(store.api)
+            with suppress(ClusterError, TimeoutError):
+                await asyncio.wait_for(store.api.urgent.greet(), GREETED_WITHIN)
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
@@ -191,7 +194,8 @@ class LiveFleet:
         store.api.retry()
         self._look_again(store)
         if store.api.status.state is ClusterState.CONNECTING:  # one that nobody has connected to
-            await _greet(store.api)
+            with suppress(ClusterError, TimeoutError):
+                await asyncio.wait_for(store.api.urgent.discover(), MET_WITHIN)
 
     async def loaded(self) -> None:
         if self._coverage.loading:
@@ -328,8 +332,9 @@ class LiveFleet:
             mine = [key for key in self._apps if (key.hub, key.dialect) == (store.api.name, dialect.name)]
             for key in mine:
                 if key.namespace not in narrowed.namespaces:
+                    self._unique.forget(key)
                     self._app_gone(key)
-        self._status_changed(store.api.status)
+        self._status_changed(self._directory.statuses[store.api.name])
         for hub in self._coverage.hubs:
             self._directory.look_at(hub)
         self._publisher.publish(ChangeSet())
@@ -403,11 +408,6 @@ class _Listener:
 
     def __call__(self, obj: StoredObject, *, deleted: bool) -> None:
         self._told(self._hub, obj, deleted)
-
-
-async def _greet(api: Cluster) -> None:
-    with suppress(ClusterError, TimeoutError):
-        await asyncio.wait_for(api.urgent.greet(), GREETED_WITHIN)
 
 
 def _is_the_hub(app: App) -> bool:

@@ -16,7 +16,12 @@ from fleetui.ports import Reference
 
 PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----").decode()
 REFERENCE = Reference("apps", "edge-kubeconfig")
-EXEC = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1", "args": ["eks", "get-token"]}
+EXEC = {
+    "command": "aws",
+    "apiVersion": "client.authentication.k8s.io/v1",
+    "args": ["eks", "get-token"],
+    "interactiveMode": "Never",
+}
 
 
 def kubeconfig(*, cluster: Any = None, user: Any = None, **rest: Any) -> str:
