@@ -25,7 +25,8 @@ from fleetui.runtime import Runtime
 
 if TYPE_CHECKING:
     from fleetui.fleet.podaccess import PodAccess, PodTarget
-    from fleetui.ports import ByteStream, Cluster, ExecSession
+    from fleetui.podports import ByteStream, ExecSession
+    from fleetui.ports import Cluster
 
 _PIECE = 2**15
 _FORM = "[CLUSTER/][NAMESPACE/]POD"
