@@ -33,7 +33,10 @@ PARTIAL = (("Accept", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s
 PARTIALS = (("Accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"),)
 A = f"{CONFIGMAPS}/a"
 OWN = "labelSelector=own"
-"""Selects what a conversation made, which the controllers' kube-root-ca.crt is not."""
+"""Selects what a conversation made, which the controllers' kube-root-ca.crt is not.
+
+A list without a version comes before each that may be answered from a cache: the real server then fills that first.
+"""
 
 
 def own(name: str, **data: str) -> Json:
@@ -179,8 +182,8 @@ LISTS: dict[str, list[Step]] = {
         post(SECRETS, secret("aa")),
         get(f"{SECRETS}?{OWN}&limit=2&continue=TOKEN"),
         get(f"{SECRETS}?{OWN}&limit=2&continue=TOKEN"),
-        get(f"{SECRETS}?{OWN}&resourceVersion=0"),
         get(f"{SECRETS}?{OWN}"),
+        get(f"{SECRETS}?{OWN}&resourceVersion=0"),
         delete(f"{SECRETS}/a"),
         get(f"{SECRETS}?{OWN}"),
     ],
@@ -194,6 +197,7 @@ LISTS: dict[str, list[Step]] = {
         get(f"{SECRETS}?{OWN}&resourceVersion=VERSION&resourceVersionMatch=Exact&limit=1"),
         get(f"{SECRETS}?{OWN}&resourceVersion=VERSION&resourceVersionMatch=NotOlderThan"),
         get(f"{SECRETS}?{OWN}&resourceVersion=VERSION&resourceVersionMatch=NotOlderThan&limit=1"),
+        get(f"{SECRETS}?{OWN}"),
         get(f"{SECRETS}?{OWN}&resourceVersion=0&resourceVersionMatch=NotOlderThan"),
         get(f"{SECRETS}/a?resourceVersion=0"),
         get(f"{SECRETS}/a?resourceVersion=VERSION"),
@@ -252,6 +256,7 @@ WATCHES: dict[str, list[Step]] = {
     "a watch from the beginning": [
         post(SECRETS, secret("a")),
         post(SECRETS, secret("b")),
+        get(f"{SECRETS}?{OWN}"),
         get(f"{WATCH}&{OWN}"),
         get(f"{WATCH}&{OWN}&resourceVersion=0"),
         get(f"{WATCH}&fieldSelector=metadata.name%3Db"),
