@@ -83,10 +83,14 @@ class _Here:
 
 
 def _run(here: _Here, work: Callable[[Cluster], Coroutine[Any, Any, int]]) -> int:
+    from fleetui.config import Paths, set_up_log
+
     async def run() -> int:
         async with here.cluster() as cluster:
             return await work(cluster)
 
+    # asyncio of 3.11 complains on stderr where a server ends a connection in the middle of our input; that is no news.
+    set_up_log(Paths.of(os.environ).log_file)
     with Runtime() as runtime:
         try:
             return runtime.submit(run()).result()
