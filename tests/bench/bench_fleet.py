@@ -12,100 +12,116 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from backends.kube.context import ContextConfig
 from tests.bench.servers import Servers
 
-Context = dict[str, Any]
+if TYPE_CHECKING:
+    from backends.kube.context import ContextConfig
+    from fleetui.fleet.views import ChangeSet
+
+Figures = tuple[float, float]
+"""Seconds on the clock and of the processor."""
+Round = dict[str, dict[str, Figures]]
 CLUSTERS, OBJECTS, RUNS = 100, 1_000, 7
 RATIO = 1.5
 
 
 def main() -> None:
-    with Servers(CLUSTERS, OBJECTS, "Application", dead=1, hanging=1) as servers:
-        everyone = [_plain(context) for context in servers.contexts]
-        live, away = everyone[:CLUSTERS], everyone[CLUSTERS:]
+    servers = Servers(CLUSTERS, OBJECTS, "Application", dead=1, hanging=1)
+    with servers, tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "kubeconfig"
+        file.write_text(json.dumps(kubeconfig(servers.contexts)))
+        names = [context.name for context in servers.contexts]
+        live, away = names[:CLUSTERS], names[CLUSTERS:]
         opened = {"alone": live[:1], f"of {CLUSTERS}": live, "and 2 away": [*away, *live]}
-        for contexts in opened.values():
-            run(contexts, whole=True)  # the servers prepare their answers
-        rounds = [{what: run(contexts) for what, contexts in opened.items()} for _ in range(RUNS)]
-        every = {what: run(contexts, whole=True) for what, contexts in opened.items()}
+        for chosen in opened.values():
+            run(file, chosen, until="each")  # the servers prepare their answers
+        rounds = [{what: run(file, chosen) for what, chosen in opened.items()} for _ in range(RUNS)]
+        every = {what: run(file, chosen, until="each") for what, chosen in opened.items()}
     print("first rows of any, of the first, of half of them, of each; milliseconds on the clock / of the processor")
-    alone = min(found["alone"]["first"] for found in rounds)[0]
+    alone = best(rounds, "alone", "first")
     for what in opened:
-        best = [min(found[what][key] for found in rounds) for key in ("any", "first")]
-        soon = "   ".join(f"{shown(found)}  x{found[0] / alone:.2f}" for found in best)
+        soon = "   ".join(compared(best(rounds, what, key), alone) for key in ("any", "first"))
         later = "   ".join(shown(every[what][key]) for key in ("half", "each"))
         print(f"{what:12}{soon}   {later}")
     print(f"wanted: x{RATIO} at most")
 
 
-def _plain(context: ContextConfig) -> Context:
-    """What the other process makes it of. Uncompressed: to compress costs the servers more than all else they do."""
-    return {"name": context.name, "server": context.server, "token": context.token, "compression": False}
+def best(rounds: list[Round], what: str, key: str) -> Figures:
+    """The quickest run by the clock, and the one that worked least."""
+    figures = [found[what][key] for found in rounds]
+    return min(took for took, _ in figures), min(worked for _, worked in figures)
 
 
-def shown(found: tuple[float, float]) -> str:
+def compared(found: Figures, alone: Figures) -> str:
+    return f"{shown(found)}  x{found[0] / alone[0]:.2f} / {found[1] / alone[1]:.2f}"
+
+
+def shown(found: Figures) -> str:
     return f"{found[0] * 1000:6.0f} / {found[1] * 1000:5.0f}"
 
 
-def run(contexts: list[Context], *, whole: bool = False) -> dict[str, tuple[float, float]]:
-    command = [sys.executable, "-m", "tests.bench.bench_fleet", json.dumps(contexts), "each" if whole else "first"]
-    found: dict[str, tuple[float, float]]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def run(file: Path, names: list[str], *, until: str = "first") -> dict[str, Figures]:
+    order = json.dumps([str(file), names, until, time.monotonic()])
+    command = [sys.executable, "-m", "tests.bench.bench_fleet", order]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found: dict[str, Figures] = json.loads(answer)
     return found
+
+
+def kubeconfig(contexts: list[ContextConfig]) -> dict[str, Any]:
+    """Uncompressed: to compress costs the servers more than all else they do."""
+    plain = {"disable-compression": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": c.name, "cluster": {"server": c.server} | plain} for c in contexts],
+        "contexts": [{"name": c.name, "context": {"cluster": c.name, "user": c.name}} for c in contexts],
+        "users": [{"name": c.name, "user": {"token": c.token}} for c in contexts],
+    }
 
 
 # --- in the process that is measured --------------------------------------------------------------------------------
 
 
-async def look(given: list[Context], until: str) -> dict[str, tuple[float, float]]:
+async def look(kubeconfig: Path, names: list[str], *, until: str, began: float) -> dict[str, Figures]:
     """Opens the clusters until there are rows of the one called cluster-000 ("first"), or of "each".
 
-    Returns seconds since the fleet was started, on the clock and of the processor: of the first rows of any, of that
+    Returns seconds since the process was started, on the clock and of the processor: of the first rows of any, of that
     one, of half of those that have some then, and of the last of them.
     """
-    from backends.argocd import ArgoDialect
-    from backends.git import GitRepositories
-    from backends.kube.cluster import KubeCluster
-    from fleetui.fleet.fleet import LiveFleet
-    from fleetui.fleet.store import LiveStore
-    from fleetui.fleet.views import ChangeSet
+    from fleetui.cli.connect import Connection
+    from fleetui.cli.options import Scope
 
-    clusters = [KubeCluster(ContextConfig(**one)) for one in given]
-    repositories = GitRepositories()
-    fleet = LiveFleet([LiveStore(cluster) for cluster in clusters], [ArgoDialect()], repositories)
-    there: dict[str, tuple[float, float]] = {}
+    connection = Connection(Scope(kubeconfig=kubeconfig, contexts=tuple(names)))
+    fleet = connection.fleet()
+    there: dict[str, Figures] = {}
     enough = asyncio.Event()
-    live = sum(str(one["name"]).startswith("cluster-") for one in given)
+    live = sum(name.startswith("cluster-") for name in names)
 
     def changed(change: ChangeSet) -> None:
         for key in change.apps:
-            there.setdefault(key.hub, (time.perf_counter() - began, time.process_time() - used))
+            there.setdefault(key.hub, (time.monotonic() - began, time.process_time()))
         if len(there) == live or (until == "first" and "cluster-000" in there):
             enough.set()
 
-    began, used = time.perf_counter(), time.process_time()
     fleet.subscribe(changed)
     await fleet.start()
     await enough.wait()
     await fleet.close()
-    for cluster in clusters:
-        await cluster.close()
-    await repositories.close()
+    await connection.close()
     in_order = sorted(there.values())
-    return {
-        "any": in_order[0],
-        "first": there["cluster-000"],
-        "half": in_order[len(in_order) // 2],
-        "each": in_order[-1],
-    }
+    first, half = there["cluster-000"], in_order[len(in_order) // 2]
+    return {"any": in_order[0], "first": first, "half": half, "each": in_order[-1]}
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        print(json.dumps(asyncio.run(look(json.loads(sys.argv[1]), sys.argv[2]))))
+        file, known, end, start = json.loads(sys.argv[1])
+        print(json.dumps(asyncio.run(look(Path(file), known, until=end, began=start))))
     else:
         main()
