@@ -30,7 +30,8 @@ from backends.kube.watching import Watches
 from fleetui.model.errors import ClusterError, GoneError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
 from fleetui.model.status import ClusterStatus
-from fleetui.ports import PatchType, PodStreams, Propagation, Subscription, Validation, WatchSink
+from fleetui.podports import PodStreams
+from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
 
 if TYPE_CHECKING:
     from backends.kube.firstlook import FirstLook

@@ -277,6 +277,19 @@ def login(scope: Scope, context: str) -> None:
     run_login(scope, context)
 
 
+@cli.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--customizations", metavar="DIR", type=click.Path(path_type=Path), help="Lua scripts, laid out like Argo CD's."
+)
+@click.option("--flux", is_flag=True, help="By kstatus, as Flux sees it.")
+def health(files: tuple[Path, ...], customizations: Path | None, flux: bool) -> int:
+    """The health of objects in files, a JSON line each; - is stdin. Needs no cluster."""
+    from fleetui.cli.health import show_health
+
+    return show_health(files, customizations=customizations, flux=flux)
+
+
 @cli.group()
 def engine() -> None:
     """The reconcile engine, without a console."""

@@ -25,7 +25,8 @@ from fleetui.runtime import Runtime
 
 if TYPE_CHECKING:
     from fleetui.fleet.podaccess import PodAccess, PodTarget
-    from fleetui.ports import ByteStream, Cluster, ExecSession
+    from fleetui.podports import ByteStream, ExecSession
+    from fleetui.ports import Cluster
 
 _PIECE = 2**15
 _FORM = "[CLUSTER/][NAMESPACE/]POD"
@@ -87,7 +88,10 @@ def _run(here: _Here, work: Callable[[Cluster], Coroutine[Any, Any, int]]) -> in
             return await work(cluster)
 
     with Runtime() as runtime:
-        return runtime.submit(run()).result()
+        try:
+            return runtime.submit(run()).result()
+        except _UnreadError:
+            return ExitCode.OK
 
 
 # --- logs -----------------------------------------------------------------------------------------------------------
@@ -153,11 +157,24 @@ class _Lines:
         _write(1, "".join(f"{line}\n" for line in lines).encode())
 
 
+class _UnreadError(Exception):
+    """Whoever read our output has gone (`| head`). Not a BrokenPipeError: click ends with 1 for that."""
+
+
 def _write(output: int, data: bytes) -> None:
-    """Writes all of it, at once: whoever looks on wants to see it now."""
+    """Writes all of it, at once: whoever looks on wants to see it now.
+
+    Raises:
+        _UnreadError: nobody reads it.
+    """
     stream = sys.stdout.buffer if output == 1 else sys.stderr.buffer
-    stream.write(data)
-    stream.flush()
+    try:
+        stream.write(data)
+        stream.flush()
+    except BrokenPipeError as error:
+        # What Python would still flush has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise _UnreadError from error
 
 
 # --- exec -----------------------------------------------------------------------------------------------------------

@@ -372,8 +372,8 @@ class LiveFleet:
     def _shown(self, status: ClusterStatus) -> ClusterStatus:
         shown = msgspec.structs.replace(status, protected=status.protected or self._protects(status.name))
         refusal = self._coverage.refusal(status.name)
-        if refusal and status.state is ClusterState.LIVE:
-            # Nothing of it is watched, so that the link itself has nothing to complain of.
+        if refusal and status.state in {ClusterState.LIVE, ClusterState.FORBIDDEN}:
+            # No application of it is watched, so that the link complains of nothing, or of something beside the point.
             shown = msgspec.structs.replace(shown, state=ClusterState.FORBIDDEN, message=refusal)
         return shown
 

@@ -15,7 +15,7 @@ from backends.kube.cluster import KubeCluster
 from fleetui.model.errors import ForbiddenError, InvalidError, NotFoundError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource
 from fleetui.model.status import ClusterState
-from fleetui.ports import ByteStream, ExecSession, Output
+from fleetui.podports import ByteStream, ExecSession, Output
 from tests.contract.client import Client
 from tests.contract.podplaces import EmbeddedPlace, Place, RealPlace, connected, echoing, start_pod
 from tests.controlplane.node import LocalNode

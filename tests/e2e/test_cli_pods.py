@@ -84,6 +84,23 @@ def test_logs_are_bytes_for_a_pipe(fleetui: Fleetui) -> None:
     assert fleetui("logs", "shop/shell", "--since", "1s").stdout.count(b"\n") <= 1
 
 
+def test_a_log_that_nobody_reads_any_more_is_no_error(environment: dict[str, str], place: EmbeddedPlace) -> None:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    following = start(environment, "logs", "-f", "shop/shell", **streams)
+    assert following.stdout is not None
+    assert following.stderr is not None
+    assert following.stdout.readline()
+    following.stdout.close()
+
+    def ended() -> bool:
+        place.write("shell")
+        return following.poll() is not None
+
+    wait_until(ended, TIMEOUT, "it notices")
+    assert (following.returncode, following.stderr.read()) == (0, b"")
+    following.stderr.close()
+
+
 def test_logs_that_are_not_there(fleetui: Fleetui) -> None:
     absent = fleetui("logs", "shop/absent")
     assert (absent.returncode, absent.stdout, absent.stderr) == (3, b"", b'fleetui: pods "absent" not found\n')
