@@ -6,8 +6,9 @@ Owns: `connect`. Called by the readers of hubs' Secrets.
 from __future__ import annotations
 
 from backends.kube.context import ContextConfig
+from fleetui.hubports import Registration
 from fleetui.model.objects import ClusterName
-from fleetui.ports import Cluster, Registration
+from fleetui.ports import Cluster
 
 
 def connect(registration: Registration, name: ClusterName, *, protected: bool) -> Cluster:

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple, Protocol
-
-import msgspec
+from typing import Any, Literal, Protocol
 
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
-from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterStatus
 from fleetui.podports import PodStreams
 
@@ -258,109 +255,6 @@ class LiveCluster(Protocol):
     def subscribe(self, listener: LiveListener) -> Subscription:
         """Calls `listener` once for each object that changed or went, after the store has it."""
         ...
-
-
-class Site(NamedTuple):
-    """A cluster as a destination: what of it may be touched for who named it.
-
-    `namespaces`: only these, and all where it is empty; objects of the cluster itself only with `cluster_resources`.
-    """
-
-    live: LiveCluster
-    namespaces: tuple[str, ...] = ()
-    cluster_resources: bool = True
-
-
-class Directory(Protocol):
-    """The clusters that the Applications of a hub may name (implemented by `fleetui.fleet.clusters`)."""
-
-    async def ready(self, hub: ClusterName) -> None:
-        """Returns when it is known which clusters the hub has registered, or that this can't be known."""
-        ...
-
-    def find(self, hub: ClusterName, *, server: str, name: str) -> Site:
-        """The cluster that a destination names.
-
-        Raises:
-            MissingError: there is none, or several; the message is Argo CD's.
-        """
-        ...
-
-    def subscribe(self, listener: Callable[[], None]) -> Subscription:
-        """Calls `listener` whenever another cluster may be found than before."""
-        ...
-
-
-class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """A cluster as one object of a hub registers it."""
-
-    source: str
-    """That object, as ``Secret argocd/edge``."""
-    by: str = "hub"
-    """Who reads it: ``hub`` for Argo CD, else the controller's name."""
-    name: str
-    """Empty where it has none."""
-    server: str
-    identity: ServerIdentity
-    namespaces: tuple[str, ...] = ()
-    cluster_resources: bool = True
-    problem: str = ""
-    """Why it can't be connected to, in a sentence; empty where it can."""
-    access: Any = None
-    """How, for `Registrar.connect` alone; it is equal to another where nothing changed."""
-
-
-class Reference(NamedTuple):
-    """A kubeconfig in a Secret; without a `key`, the defaults of who refers to it hold."""
-
-    namespace: str
-    name: str
-    key: str = ""
-
-
-class Connector(Protocol):
-    """Connects to what was registered."""
-
-    def connect(self, registration: Registration, name: ClusterName) -> Cluster:
-        """The cluster, under the name that the fleet knows it by. Connects to nothing yet, and never fails: what can't
-        be used is a cluster that says why."""
-        ...
-
-
-class Referrer(Connector, Protocol):
-    """Reads the kubeconfigs to which objects of a hub refer."""
-
-    @property
-    def kinds(self) -> tuple[tuple[str, str], ...]:
-        """Group and kind of these objects."""
-        ...
-
-    def reference(self, obj: StoredObject) -> Reference | None:
-        """The kubeconfig that an object refers to; None where it refers to none."""
-        ...
-
-    def read(self, reference: Reference, secret: Obj | None, *, problem: str = "") -> Registration:
-        """The cluster behind a kubeconfig; `problem` says why there is no Secret."""
-        ...
-
-
-class Registrar(Connector, Protocol):
-    """Reads the objects by which hubs register clusters."""
-
-    @property
-    def resource(self) -> ApiResource: ...
-
-    @property
-    def labels(self) -> str:
-        """The label selector of these objects."""
-        ...
-
-    @property
-    def namespaces(self) -> tuple[str, ...]:
-        """Where they are believed: whoever may write there decides where this hub's Applications go."""
-        ...
-
-    def read(self, obj: StoredObject) -> Registration: ...
 
 
 class Repository(Protocol):

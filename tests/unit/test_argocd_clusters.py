@@ -11,10 +11,10 @@ import pytest
 
 from backends.argocd_clusters import ClusterSecrets
 from backends.kube.context import ContextConfig
+from fleetui.hubports import Registration
 from fleetui.model.errors import UnreachableError
 from fleetui.model.objects import ClusterName, StoredObject
 from fleetui.model.status import ClusterState
-from fleetui.ports import Registration
 from tests.unit.fakes import manifest, stored
 
 SERVER = "https://edge.example:6443"
