@@ -85,11 +85,23 @@ def tree(scope: Scope, app: str, output: str) -> int:
 
 @cli.command()
 @scope_options
-@click.argument("app")
+@click.argument("app", required=False)
 @click.option("--revision", default="", help="Compare with this commit, branch or tag instead.")
+@click.option("-f", "--filename", "files", multiple=True, type=click.Path(path_type=Path), help="Desired objects.")
+@click.option("--live", multiple=True, type=click.Path(path_type=Path), help="Live objects, to compare -f with.")
 @output_option("table", "json", "yaml")
-def diff(scope: Scope, app: str, revision: str, output: str) -> int:
-    """What differs between Git and the cluster. Exit status 4 if anything does."""
+def diff(
+    scope: Scope, app: str | None, revision: str, files: tuple[Path, ...], live: tuple[Path, ...], output: str
+) -> int:
+    """What differs between Git and the cluster, or between files (-f and --live). Exit status 4 if anything does."""
+    if files and live and not app and not revision:
+        from fleetui.cli.compare import show_files_diff
+
+        return show_files_diff(files, live, output)
+    if files or live or not app:
+        from fleetui.model.errors import UsageError
+
+        raise UsageError("it takes an application, or both -f and --live", "write diff APP or diff -f FILE --live FILE")
     from fleetui.cli.read import show_diff
 
     return show_diff(scope, app, output, revision=revision)

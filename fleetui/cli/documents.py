@@ -9,7 +9,7 @@ from typing import Any
 
 from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Tree, TreeNode
 from fleetui.model.app import App
-from fleetui.model.change import Change, Commit
+from fleetui.model.change import Change, Commit, ObjectDiff
 from fleetui.model.objects import ObjectRef
 from fleetui.model.status import ClusterStatus, Health
 from fleetui.model.times import format_time
@@ -133,17 +133,19 @@ def diff(value: AppDiff) -> Document:
         "revision": value.revision,
         "commit": _commit(value.commit),
         "notes": list(value.notes),
-        "objects": [
-            {
-                **ref(one.ref),
-                "file": one.file,
-                "line": one.line,
-                "missing": one.live is None,
-                "extra": one.desired is None,
-                "changes": [_change(change) for change in one.changes],
-            }
-            for one in value.objects
-        ],
+        "objects": [object_diff(one) for one in value.objects],
+    }
+
+
+def object_diff(one: ObjectDiff) -> Document:
+    """What differs in one object."""
+    return {
+        **ref(one.ref),
+        "file": one.file,
+        "line": one.line,
+        "missing": one.live is None,
+        "extra": one.desired is None,
+        "changes": [_change(change) for change in one.changes],
     }
 
 

@@ -5,18 +5,17 @@ Owns: `show_health`. One JSON line a document, and no cluster.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from fleetui.cli.files import objects_in
 from fleetui.health import Customizations, assess, kstatus, load_customizations
-from fleetui.model.errors import ExitCode, UsageError
+from fleetui.model.errors import ExitCode
 from fleetui.model.objects import ref_of
-from fleetui.render.yaml import documents
 
 
 def show_health(files: Sequence[Path], *, customizations: Path | None, flux: bool) -> int:
@@ -32,24 +31,10 @@ def show_health(files: Sequence[Path], *, customizations: Path | None, flux: boo
     """
     own = load_customizations(customizations) if customizations else None
     for file in files:
-        for line, obj in _objects(file):
+        for obj, line in objects_in(file):
             told = {"file": str(file), "line": line} | _judged(obj, own, flux=flux)
             click.echo(msgspec.json.encode(told).decode())
     return ExitCode.OK
-
-
-def _objects(file: Path) -> Iterator[tuple[int, Any]]:
-    try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file} can't be read: {error.strerror}") from error
-    for document in documents(content, path=str(file)):
-        value = document.value
-        items = value.get("items") if isinstance(value, dict) else None
-        if isinstance(items, list) and str(value.get("kind", "")).endswith("List"):
-            yield from ((document.line, item) for item in items)
-        else:
-            yield document.line, value
 
 
 def _judged(obj: Any, customizations: Customizations | None, *, flux: bool) -> dict[str, Any]:

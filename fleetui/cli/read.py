@@ -158,7 +158,7 @@ def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
         key = await loaded_app(fleet, text, scope)
         found = await fleet.diff(key, revision=revision)
         if output == "table":
-            emit(tables.diff(found))
+            emit(tables.diff(found.objects))
         else:
             emit(documents.diff(found), output)
         for note in found.notes:

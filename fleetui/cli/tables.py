@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
-from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Tree
+from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Tree
 from fleetui.model.app import App
 from fleetui.model.change import ChangeKind, ObjectDiff
 from fleetui.model.objects import ClusterName
@@ -103,24 +103,27 @@ def tree(value: Tree) -> str:
     return aligned(("KIND", "NAME", "NAMESPACE", "HEALTH", "SYNC", "INFO"), rows)
 
 
-def diff(value: AppDiff) -> str:
-    """`diff APP`: every object that differs, field by field, with who set the live value."""
-    return "\n\n".join(_object(one) for one in value.objects if one.differs)
+def diff(objects: Iterable[ObjectDiff], *, of_files: bool = False) -> str:
+    """Every object that differs, field by field, with who set the live value; `of_files` where no Git and no cluster
+    is compared.
+    """
+    return "\n\n".join(_object(one, of_files=of_files) for one in objects if one.differs)
 
 
-def _object(one: ObjectDiff) -> str:
+def _object(one: ObjectDiff, *, of_files: bool) -> str:
+    git, cluster, desired_of = (one.file, one.file, "desired") if of_files else ("Git", "the cluster", "Git")
     where = f"{one.file}:{one.line}" if one.file and one.line else one.file
     lines = [f"=== {one.ref}  {where}".rstrip()]
     if one.live is None:
-        lines.append("+ only in Git: a sync makes it")
+        lines.append(f"+ only in {git}: a sync makes it")
     elif one.desired is None:
-        lines.append("- only in the cluster: a sync with prune deletes it")
+        lines.append(f"- only in {cluster}: a sync with prune deletes it")
     for change in one.changes if one.live is not None and one.desired is not None else ():
         mark = {ChangeKind.ADD: "+", ChangeKind.REMOVE: "-", ChangeKind.CHANGE: "~"}[change.kind]
         by = f"  (live set by {change.blame.manager})" if change.blame and change.blame.manager else ""
         live = "(absent)" if change.kind is ChangeKind.ADD else _value(change.before)
         desired = "(absent)" if change.kind is ChangeKind.REMOVE else _value(change.after)
-        lines.append(f"{mark} {change.dotted}: live {live}, Git {desired}{by}")
+        lines.append(f"{mark} {change.dotted}: live {live}, {desired_of} {desired}{by}")
     return "\n".join(lines)
 
 

@@ -44,8 +44,8 @@ def test_each_object_has_a_line(shown: Any) -> None:
     lines = shown(MANIFESTS)
     told = [(line["line"], line["group"], line["kind"], line["namespace"], line["name"]) for line in lines]
     assert told == [
-        (1, "", "Service", "shop", "web"),
-        (1, "", "ConfigMap", "shop", "settings"),
+        (4, "", "Service", "shop", "web"),
+        (5, "", "ConfigMap", "shop", "settings"),
         (7, "x.io", "Widget", "", "w"),
         (11, "batch", "Job", "", "j"),
     ]

@@ -1,0 +1,156 @@
+"""`fleetui diff -f`: files compared with files, without a cluster."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from fleetui.cli.commands import cli
+from fleetui.cli.compare import show_files_diff
+from fleetui.model.errors import ManifestError, UsageError
+
+DESIRED = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  template: {spec: {containers: [{name: web, image: "web:2"}]}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: shop}
+data: {level: info}
+"""
+
+LIVE = """\
+apiVersion: v1
+kind: List
+items:
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata:
+    name: web
+    namespace: shop
+    uid: 1b7a
+    resourceVersion: "7"
+    managedFields:
+    - manager: kubectl-scale
+      operation: Update
+      apiVersion: apps/v1
+      fieldsType: FieldsV1
+      time: "2026-01-02T03:04:05Z"
+      fieldsV1: {"f:spec": {"f:replicas": {}}}
+  spec:
+    replicas: 5
+    revisionHistoryLimit: 10
+    template: {spec: {containers: [{name: web, image: "web:2", imagePullPolicy: IfNotPresent}]}}
+  status: {replicas: 5}
+- apiVersion: v1
+  kind: Secret
+  metadata: {name: token, namespace: shop}
+  data: {token: c2VjcmV0}
+"""
+
+
+@pytest.fixture
+def compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    desired, live = tmp_path / "desired.yaml", tmp_path / "live.yaml"
+
+    def compare(wanted: str, running: str, output: str = "json") -> Any:
+        desired.write_text(wanted)
+        live.write_text(running)
+        code = show_files_diff([desired], [live], output)
+        told = capsys.readouterr().out
+        text = json.loads(told) if output == "json" else told.replace(f"{tmp_path}/", "")
+        return SimpleNamespace(code=code, told=text)
+
+    return compare
+
+
+def test_what_differs_and_who_did_it(compared: Any) -> None:
+    found = compared(DESIRED, LIVE)
+    assert found.code == 4
+    config, secret, web = found.told["objects"]
+    assert (config["name"], config["missing"], config["line"]) == ("settings", True, 8)
+    assert (secret["name"], secret["extra"], secret["line"]) == ("token", True, 23)
+    assert (web["kind"], web["namespace"], web["line"]) == ("Deployment", "shop", 1)
+    (change,) = web["changes"]
+    assert (change["path"], change["live"], change["desired"]) == ("spec.replicas", 5, 2)
+    assert change["liveBy"] == {"manager": "kubectl-scale", "operation": "Update", "time": "2026-01-02T03:04:05Z"}
+
+
+def test_as_a_person_reads_it(compared: Any) -> None:
+    assert compared(DESIRED, LIVE, "table").told == (
+        "=== ConfigMap shop/settings  desired.yaml:8\n"
+        "+ only in desired.yaml: a sync makes it\n\n"
+        "=== Secret shop/token  live.yaml:23\n"
+        "- only in live.yaml: a sync with prune deletes it\n\n"
+        "=== apps/Deployment shop/web  desired.yaml:1\n"
+        "~ spec.replicas: live 5, desired 2  (live set by kubectl-scale)\n"
+    )
+
+
+def test_nothing_differs(compared: Any) -> None:
+    found = compared(LIVE, LIVE)
+    assert (found.code, found.told) == (0, {"notes": [], "objects": []})
+
+
+def test_a_secret_is_never_printed(compared: Any) -> None:
+    found = compared(LIVE.replace("c2VjcmV0", "b3RoZXI="), LIVE)
+    assert found.code == 4
+    assert "c2VjcmV0" not in json.dumps(found.told)
+    assert "b3RoZXI=" not in json.dumps(found.told)
+
+
+def test_two_that_an_object_without_a_namespace_can_be(compared: Any) -> None:
+    live = "\n---\n".join(
+        f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a, namespace: {where}}}}}" for where in ("one", "two")
+    )
+    found = compared("{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}", live)
+    assert [(one["namespace"], one["missing"], one["extra"]) for one in found.told["objects"]] == [
+        ("", True, False),
+        ("one", False, True),
+        ("two", False, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flawed", "words"),
+    [
+        ("- 1\n", "is not a Kubernetes object"),
+        ("kind: ConfigMap\nmetadata: {}\n", "has no name"),
+        (DESIRED + "---\n" + DESIRED, r"is also at .*desired\.yaml:1$"),
+        ("a: [", "not a valid manifest"),
+    ],
+)
+def test_a_flaw_is_told_with_its_line(compared: Any, flawed: str, words: str) -> None:
+    with pytest.raises(ManifestError, match=words) as told:
+        compared(flawed, LIVE)
+    assert str(told.value.path).endswith("desired.yaml")
+    assert told.value.line
+
+
+def test_stdin_is_one_side_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = tmp_path / "live.yaml"
+    live.write_text(LIVE)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(LIVE.encode())))
+    assert show_files_diff([Path("-")], [live], "table") == 0
+    with pytest.raises(UsageError, match="stdin can be read once"):
+        show_files_diff([Path("-")], [Path("-")], "table")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["diff"], ["diff", "-f", "a"], ["diff", "--live", "a"], ["diff", "app", "-f", "a", "--live", "b"]],
+)
+def test_half_a_command(words: list[str]) -> None:
+    found = CliRunner().invoke(cli, words)
+    assert isinstance(found.exception, UsageError)
+    assert "both -f and --live" in str(found.exception)
