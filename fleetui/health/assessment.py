@@ -61,7 +61,8 @@ def assess(obj: Mapping[str, Any], customizations: Customizations | None = None)
     """The health of one decoded object, by Argo CD's rules and in its words (argo-cd v3, gitops-engine/pkg/health).
 
     An object that is being deleted is Progressing, unless a finalizer of the sync engine itself holds it. Then
-    `customizations` are asked, then the built-in rules.
+    `customizations` are asked, then the built-in rules; a custom kind that has none goes by its conditions
+    (`kinds.of_conditions`), where Argo CD gives it no health.
 
     Returns:
         None for a kind without a rule: it has no health, and does not count in its application's. Unknown with a
@@ -96,7 +97,7 @@ def _built_in(obj: Section) -> Health | None:
             return unknown(f"unsupported {_SHORT.get(kind, kind)} GVK: {group}/{version}, Kind={kind}")
         rule = _ANY_VERSION.get((group, kind)) or kinds.find(group, kind)
         if rule is None:
-            return None
+            return kinds.of_conditions(obj) if kinds.is_custom(group) else None
     return _judge(rule, obj, kind)
 
 
