@@ -8,10 +8,10 @@ engine's loop. Never here: rules of a dialect, requests other than through a mod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,16 +27,31 @@ from fleetui.fleet.places import place_of
 from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
+from fleetui.fleet.subscription import Once
 from fleetui.fleet.tools import Tools
 from fleetui.fleet.unique import Unique
-from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, ObjectEvent, Outcome, Plan, Tree
+from fleetui.fleet.views import (
+    Action,
+    AppDiff,
+    ChangeSet,
+    HistoryRow,
+    Narrowed,
+    ObjectEvent,
+    Outcome,
+    Plan,
+    PodLog,
+    PodView,
+    PodViews,
+    Tree,
+)
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Cluster, Dialect, Repositories, Subscription
+from fleetui.ports import Cluster, Dialect, ExecSession, Repositories, Subscription
 
 if TYPE_CHECKING:
+    from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
 
 GREETED_WITHIN = 2.0
@@ -205,9 +220,7 @@ class LiveFleet:
         kept = self._trees.setdefault(key, Kept())
         if kept.is_free and key in self._apps:
             # Begun here, so that its objects are on their way before anybody asks for the tree.
-            task = asyncio.get_running_loop().create_task(self._begin_tree(key), name=f"tree of {key}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._begin_tree(key), name=f"tree of {key}")
         return kept.taken(lambda: self._drop_tree(key, kept))
 
     async def tree(self, key: AppKey) -> Tree:
@@ -240,10 +253,23 @@ class LiveFleet:
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         from fleetui.fleet.events import events_of_tree
 
-        def asked(cluster: ClusterName) -> Cluster:
-            return self._directory.named(cluster).api.urgent
+        return await events_of_tree(await self.tree(key), self._asked, ref)
 
-        return await events_of_tree(await self.tree(key), asked, ref)
+    async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
+        from fleetui.fleet.pods import pods_of_tree
+
+        return await pods_of_tree(await self.tree(key), self._asked, ref)
+
+    def follow_log(self, log: PodLog, sink: LogSink) -> Subscription:
+        from fleetui.fleet.podlogs import follow
+
+        task = self._begin(follow(self._asked, log, sink, clock=self._clock), name=f"log of {log.ref}")
+        return Once(task.cancel)
+
+    def shell(self, pod: PodView, container: str) -> AbstractAsyncContextManager[ExecSession]:
+        from fleetui.fleet.pods import shell_in
+
+        return shell_in(self._tools.pod_access, self._asked(pod.cluster), pod, container)
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         return await self._tools.differ.manifest(await self._subject(key), ref)
@@ -347,6 +373,16 @@ class LiveFleet:
     def _look_again(self, store: LiveStore) -> None:
         self._tools.permissions.forget(store.api.name)
         self._coverage.retry(store.api.name)
+
+    def _begin(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _asked(self, cluster: ClusterName) -> Cluster:
+        """A cluster for what a person waits for."""
+        return self._directory.named(cluster).api.urgent
 
     def _app(self, key: AppKey) -> App:
         app = self._apps.get(key)

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from threading import get_ident
 from typing import Any, TypeVar
 
+from fleetui.fleet.api import LogSink
 from fleetui.fleet.views import (
     Action,
     ActionKind,
@@ -21,6 +23,9 @@ from fleetui.fleet.views import (
     Outcome,
     Plan,
     PlanEntry,
+    PodLog,
+    PodView,
+    PodViews,
     Tree,
     TreeNode,
 )
@@ -29,6 +34,7 @@ from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
 from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, SyncStatus
+from fleetui.ports import ExecSession
 
 T = TypeVar("T")
 NOW = 1_760_000_000.0
@@ -112,7 +118,11 @@ class FakeFleet:
         self.trees: dict[AppKey, Tree | Exception] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
-        self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...]] = {}
+        self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
+        self.running: dict[tuple[AppKey, ObjectRef | None], PodViews | Exception] = {}
+        self.followed: list[tuple[PodLog, LogSink]] = []
+        self.shells: list[tuple[PodView, str]] = []
+        self.session: ExecSession | Exception | None = None
         self.manifests: dict[ObjectRef, Obj | Exception] = {}
         self.plans: dict[ActionKind, Plan | Exception] = {}
         self.outcome: Outcome | Exception | None = None
@@ -217,6 +227,22 @@ class FakeFleet:
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         return await self._answer("events", self.happened.get((key, ref), ()))
+
+    async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
+        return await self._answer("pods", self.running.get((key, ref), PodViews(())))
+
+    def follow_log(self, log: PodLog, sink: LogSink) -> FakeSubscription:
+        followed = (log, sink)
+        self.followed.append(followed)
+        sink.began()
+        return FakeSubscription(lambda: self.followed.remove(followed))
+
+    @asynccontextmanager
+    async def shell(self, pod: PodView, container: str) -> AsyncIterator[ExecSession]:
+        self.shells.append((pod, container))
+        session = await self._answer("shell", self.session)
+        assert session is not None
+        yield session
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         missing = FleetError(f"{ref} does not exist")
