@@ -1,6 +1,6 @@
 """The clusters that a hub's Secrets register, as Argo CD has them.
 
-Owns: `ClusterSecrets`, the `fleetui.ports.Registrar` of Argo CD (v3.6: util/settings/cluster_informer.go,
+Owns: `ClusterSecrets`, the `fleetui.hubports.Registrar` of Argo CD (v3.6: util/settings/cluster_informer.go,
 `secretToCluster`; pkg/apis/application/v1alpha1/types.go, `rawRestConfig`). Made by the command line. Reading is pure;
 nothing of a Secret is ever logged or shown but its name, its server and a command line that is refused.
 """
@@ -21,11 +21,12 @@ from backends.hub_access import connect
 from backends.kube.context import ContextConfig, Fields
 from backends.kube.entries import build
 from backends.kube.identity import identity_of
+from fleetui.hubports import Registration
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ApiResource, ClusterName, StoredObject
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.text import one_line
-from fleetui.ports import Cluster, Registration
+from fleetui.ports import Cluster
 
 IN_CLUSTER = "https://kubernetes.default.svc"
 _EXEC_V1BETA1 = "client.authentication.k8s.io/v1beta1"

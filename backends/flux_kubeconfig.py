@@ -24,11 +24,12 @@ from backends.hub_plugins import SETTING, refusal
 from backends.kube.context import ContextConfig, Fields, type_name
 from backends.kube.entries import build
 from backends.kube.identity import identity_of
+from fleetui.hubports import Reference, Registration
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ClusterName, Obj, StoredObject
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.text import one_line
-from fleetui.ports import Cluster, Reference, Registration
+from fleetui.ports import Cluster
 
 DEFAULT_KEYS = ("value", "value.yaml")
 _LONGEST = 1 << 20
@@ -37,7 +38,7 @@ _FILES = {"cluster": ("certificate-authority",), "user": ("tokenFile", "client-c
 
 
 class FluxKubeconfigs:
-    """The `fleetui.ports.Referrer` of Flux.
+    """The `fleetui.hubports.Referrer` of Flux.
 
     Args:
         consented: programs that a kubeconfig may have run here (`hub_exec_plugins`).

@@ -7,18 +7,15 @@ raise the errors of `fleetui.model.errors` alone.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from enum import IntEnum, StrEnum
-from typing import Any, Literal, NamedTuple, Protocol
-
-import msgspec
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Literal, Protocol
 
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
-from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterStatus
+from fleetui.podports import PodStreams
 
 
 class PatchType(StrEnum):
@@ -58,130 +55,6 @@ class Subscription(Protocol):
     """Something that goes on until it is closed; closing twice is harmless."""
 
     def close(self) -> None: ...
-
-
-class Output(IntEnum):
-    """Where a process wrote; the numbers are those of the websocket protocol's channels."""
-
-    OUT = 1
-    ERR = 2
-
-
-class ExecSession(Protocol):
-    """A process in a container, connected. Bytes are as they came: whoever shows them as text sanitises them."""
-
-    @property
-    def exit_code(self) -> int | None:
-        """What the process ended with; None until `read` has said that it ended, and after `attach` where the server
-        does not tell."""
-        ...
-
-    @property
-    def can_end_input(self) -> bool:
-        """Whether `end_input` reaches the process; an older server (protocol v4) has no word for it."""
-        ...
-
-    async def read(self) -> tuple[Output, bytes] | None:
-        """What the process wrote next, at most some 32 KiB; None once it has ended.
-
-        Raises:
-            UnreachableError: the connection broke.
-            StatusError: it could not be run (no such command), or its end is not known.
-        """
-        ...
-
-    async def write(self, data: bytes) -> None:
-        """Input for the process; waits while the server takes no more.
-
-        What a process that has ended no longer takes is dropped, here and in the next two: `read` tells of the end.
-        """
-        ...
-
-    async def end_input(self) -> None:
-        """Ends the process's input; nothing happens where `can_end_input` is false."""
-        ...
-
-    async def resize(self, columns: int, rows: int) -> None:
-        """Tells the process the size of its terminal, in characters."""
-        ...
-
-
-class ByteStream(Protocol):
-    """A connection to a port of a Pod; each direction ends by itself."""
-
-    async def read(self) -> bytes:
-        """What came next; empty once the Pod's side has ended its half.
-
-        Raises:
-            UnreachableError: the connection broke.
-            StatusError: nobody listens on the port, or the forwarding failed; the server's words.
-        """
-        ...
-
-    async def write(self, data: bytes) -> None:
-        """Waits while the other side takes no more."""
-        ...
-
-    async def end(self) -> None:
-        """Ends our half; what the other side still sends can be read."""
-        ...
-
-
-class PodStreams(Protocol):
-    """What goes to a Pod's node and back for as long as it is open. Leaving the context closes the connection at once.
-
-    Entering one raises what any request raises, and in particular: NotFoundError (no such Pod), InvalidError (no such
-    container, not started yet), ForbiddenError (``pods/log``, ``pods/exec`` …), OverloadedError (the node is away).
-    """
-
-    def logs(
-        self,
-        namespace: str,
-        pod: str,
-        *,
-        container: str = "",
-        follow: bool = False,
-        previous: bool = False,
-        timestamps: bool = False,
-        tail: int | None = None,
-        since: float | None = None,
-        limit_bytes: int | None = None,
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The log of one container, as bytes in pieces of any length (`fleetui.model.loglines` makes lines of them).
-
-        Args:
-            container: may be left out where the Pod has but one.
-            follow: goes on with what is written, until the container ends.
-            previous: of the container's last life.
-            timestamps: each line begins with its time, RFC 3339.
-            tail: so many lines at most, from the end.
-            since: so many seconds back at most.
-            limit_bytes: so many bytes at most, from the beginning of what was asked for.
-        """
-        ...
-
-    def exec(
-        self,
-        namespace: str,
-        pod: str,
-        command: Sequence[str],
-        *,
-        container: str = "",
-        tty: bool = False,
-        stdin: bool = False,
-    ) -> AbstractAsyncContextManager[ExecSession]:
-        """Runs a command in a container. With `tty` all its output is `Output.OUT`."""
-        ...
-
-    def attach(
-        self, namespace: str, pod: str, *, container: str = "", tty: bool = False, stdin: bool = False
-    ) -> AbstractAsyncContextManager[ExecSession]:
-        """Connects to the container's own process; `tty` and `stdin` must be as its spec has them."""
-        ...
-
-    def port_forward(self, namespace: str, pod: str, port: int) -> AbstractAsyncContextManager[ByteStream]:
-        """One connection to a port of a Pod, over a connection of its own: one that stands still holds up no other."""
-        ...
 
 
 class Cluster(Protocol):
@@ -382,109 +255,6 @@ class LiveCluster(Protocol):
     def subscribe(self, listener: LiveListener) -> Subscription:
         """Calls `listener` once for each object that changed or went, after the store has it."""
         ...
-
-
-class Site(NamedTuple):
-    """A cluster as a destination: what of it may be touched for who named it.
-
-    `namespaces`: only these, and all where it is empty; objects of the cluster itself only with `cluster_resources`.
-    """
-
-    live: LiveCluster
-    namespaces: tuple[str, ...] = ()
-    cluster_resources: bool = True
-
-
-class Directory(Protocol):
-    """The clusters that the Applications of a hub may name (implemented by `fleetui.fleet.clusters`)."""
-
-    async def ready(self, hub: ClusterName) -> None:
-        """Returns when it is known which clusters the hub has registered, or that this can't be known."""
-        ...
-
-    def find(self, hub: ClusterName, *, server: str, name: str) -> Site:
-        """The cluster that a destination names.
-
-        Raises:
-            MissingError: there is none, or several; the message is Argo CD's.
-        """
-        ...
-
-    def subscribe(self, listener: Callable[[], None]) -> Subscription:
-        """Calls `listener` whenever another cluster may be found than before."""
-        ...
-
-
-class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """A cluster as one object of a hub registers it."""
-
-    source: str
-    """That object, as ``Secret argocd/edge``."""
-    by: str = "hub"
-    """Who reads it: ``hub`` for Argo CD, else the controller's name."""
-    name: str
-    """Empty where it has none."""
-    server: str
-    identity: ServerIdentity
-    namespaces: tuple[str, ...] = ()
-    cluster_resources: bool = True
-    problem: str = ""
-    """Why it can't be connected to, in a sentence; empty where it can."""
-    access: Any = None
-    """How, for `Registrar.connect` alone; it is equal to another where nothing changed."""
-
-
-class Reference(NamedTuple):
-    """A kubeconfig in a Secret; without a `key`, the defaults of who refers to it hold."""
-
-    namespace: str
-    name: str
-    key: str = ""
-
-
-class Connector(Protocol):
-    """Connects to what was registered."""
-
-    def connect(self, registration: Registration, name: ClusterName) -> Cluster:
-        """The cluster, under the name that the fleet knows it by. Connects to nothing yet, and never fails: what can't
-        be used is a cluster that says why."""
-        ...
-
-
-class Referrer(Connector, Protocol):
-    """Reads the kubeconfigs to which objects of a hub refer."""
-
-    @property
-    def kinds(self) -> tuple[tuple[str, str], ...]:
-        """Group and kind of these objects."""
-        ...
-
-    def reference(self, obj: StoredObject) -> Reference | None:
-        """The kubeconfig that an object refers to; None where it refers to none."""
-        ...
-
-    def read(self, reference: Reference, secret: Obj | None, *, problem: str = "") -> Registration:
-        """The cluster behind a kubeconfig; `problem` says why there is no Secret."""
-        ...
-
-
-class Registrar(Connector, Protocol):
-    """Reads the objects by which hubs register clusters."""
-
-    @property
-    def resource(self) -> ApiResource: ...
-
-    @property
-    def labels(self) -> str:
-        """The label selector of these objects."""
-        ...
-
-    @property
-    def namespaces(self) -> tuple[str, ...]:
-        """Where they are believed: whoever may write there decides where this hub's Applications go."""
-        ...
-
-    def read(self, obj: StoredObject) -> Registration: ...
 
 
 class Repository(Protocol):

@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from fleetui.ports import ExecSession, Output
+    from fleetui.podports import ExecSession, Output
 
 _PIECE = 2**15
 _ENDED_BY = (signal.SIGTERM, signal.SIGHUP)

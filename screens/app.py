@@ -22,6 +22,7 @@ from textual.message import Message
 from screens import actions, glyphs, theme
 from screens.base import FleetScreen
 from screens.picture import Letterbox, Picture
+from screens.typed import Typing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +111,7 @@ class FleetApp(App[None], inherit_bindings=False):
         self._letterbox = Letterbox(lambda: self.post_message(FleetChanged()))
         self._watching: Subscription | None = None
         self._interrupted_at = float("-inf")
+        self._typing = Typing(self, self._focus_first)
         self._typed_on: WeakKeyDictionary[events.Key, Screen[Any]] = WeakKeyDictionary()
         self.fleet: Fleet | None = None
         self.contexts = tuple(contexts)
@@ -137,6 +139,8 @@ class FleetApp(App[None], inherit_bindings=False):
         if isinstance(event, events.Key) and not event.is_forwarded and self.screen_stack:
             if not getattr(self.screen, "seen", True) and event.key != "ctrl+c":
                 return
+            if event.key != "ctrl+c" and self._typing.holds(event):
+                return
             self._typed_on[event] = self.screen
         await super().on_event(event)
 
@@ -154,12 +158,14 @@ class FleetApp(App[None], inherit_bindings=False):
             return  # Textual's own handler is called next
         event.prevent_default()
         if not hasattr(screen, "seen"):
-            screen.call_later(self._type_again, screen, events.Key(event.key, event.character))
+            self._typing.send_again(event)
 
-    def _type_again(self, screen: Screen[Any], event: events.Key) -> None:
-        if self.screen_stack and screen is self.screen and screen.focused is None and screen.focus_chain:
+    def on_keys_passed(self) -> None:
+        self.screen.call_later(self._typing.passed)
+
+    def _focus_first(self, screen: Screen[Any]) -> None:
+        if screen.focused is None and screen.focus_chain:
             screen.set_focus(screen.focus_chain[0])
-        self.post_message(event)
 
     # --- what screens ask (screens.host.Host) ----------------------------------------------------------------------
 

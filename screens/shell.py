@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fleetui.fleet.views import PodView, PodViews
     from fleetui.model.app import AppKey
     from fleetui.model.objects import ObjectRef
-    from fleetui.ports import Output
+    from fleetui.podports import Output
     from screens.base import FleetScreen
     from screens.host import Host
 

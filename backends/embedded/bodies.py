@@ -189,24 +189,8 @@ def delete_options(call: Call) -> DeleteOptions:
     Raises:
         ApiError: 400 or 422.
     """
-    body = parse(call) if call.body.strip() else {}
-    if not isinstance(body, dict):
-        raise bad_request(f"couldn't get version/kind; json parse error: {_go_kind(body)}")
-    if body.get("kind", "DeleteOptions") != "DeleteOptions":
-        scheme = 'version "meta.k8s.io/v1" in scheme "pkg/runtime/scheme.go:111"'
-        raise bad_request(f'no kind "{body["kind"]}" is registered for {scheme}')
-    try:
-        sent = msgspec.convert(body, _DeleteBody)
-    except msgspec.ValidationError as error:
-        raise bad_request(f"unable to decode DeleteOptions: {error}") from None
+    sent = _delete_body(call)
     propagation = sent.propagation_policy or call.query.get("propagationPolicy", "")
-    if sent.dry_run and sent.dry_run != ["All"]:
-        shown = msgspec.json.encode(sent.dry_run).decode()
-        raise call.bad_option("dryRun", f'Unsupported value: {shown}: supported values: "All"')
-    if sent.propagation_policy and sent.orphan_dependents is not None:
-        text = "orphanDependents and deletionPropagation cannot be both set"
-        message = f'Invalid value: "{sent.propagation_policy}": {text}'
-        raise call.bad_option("propagationPolicy", message, reason="FieldValueInvalid")
     orphan = sent.orphan_dependents if sent.orphan_dependents is not None else _flag(call, "orphanDependents")
     if not propagation and orphan is not None:
         propagation = "Orphan" if orphan else "Background"
@@ -221,6 +205,27 @@ def delete_options(call: Call) -> DeleteOptions:
         resource_version=conditions.resource_version or "",
         dry_run=call.dry_run or "All" in (sent.dry_run or ()),
     )
+
+
+def _delete_body(call: Call) -> _DeleteBody:
+    body = parse(call) if call.body.strip() else {}
+    if not isinstance(body, dict):
+        raise bad_request(f"couldn't get version/kind; json parse error: {_go_kind(body)}")
+    if body.get("kind", "DeleteOptions") != "DeleteOptions":
+        scheme = 'version "meta.k8s.io/v1" in scheme "pkg/runtime/scheme.go:111"'
+        raise bad_request(f'no kind "{body["kind"]}" is registered for {scheme}')
+    try:
+        sent = msgspec.convert(body, _DeleteBody)
+    except msgspec.ValidationError as error:
+        raise bad_request(f"unable to decode DeleteOptions: {error}") from None
+    if sent.dry_run and sent.dry_run != ["All"]:
+        shown = msgspec.json.encode(sent.dry_run).decode()
+        raise call.bad_option("dryRun", f'Unsupported value: {shown}: supported values: "All"')
+    if sent.propagation_policy and sent.orphan_dependents is not None:
+        text = "orphanDependents and deletionPropagation cannot be both set"
+        message = f'Invalid value: "{sent.propagation_policy}": {text}'
+        raise call.bad_option("propagationPolicy", message, reason="FieldValueInvalid")
+    return sent
 
 
 def _flag(call: Call, name: str) -> bool | None:

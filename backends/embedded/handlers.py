@@ -19,7 +19,7 @@ from backends.embedded import (
     errors,
     escalation,
     lists,
-    patches,
+    patching,
     podstreams,
     representations,
     reviews,
@@ -42,9 +42,6 @@ from fleetui.model.times import format_time
 
 Obj = dict[str, Any]
 Answer = Reply | Watch | podstreams.LogStream | podstreams.Upgrade
-APPLY = "application/apply-patch+yaml"
-JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
-STRATEGIC = "application/strategic-merge-patch+json"
 LARGE = 128 * 1024
 """Bytes from which on an answer is compressed for who takes that."""
 
@@ -214,20 +211,20 @@ class Api:
         return self._written(call, target.resource, made, request=request)
 
     def _patch(self, call: Call, target: Target) -> Reply:
-        kind = _patch_kind(call, target.resource)
-        if kind == APPLY:
+        kind = patching.kind_of(call, target.resource)
+        if kind == patching.APPLY:
             return self._apply(call, target)
         if "force" in call.query:
             text = "Forbidden: may not be specified for non-apply patch"
             raise call.bad_option("force", text, reason="FieldValueForbidden")
         body = bodies.parse(call)
-        unfit = _strategic_unfit(body) if kind == STRATEGIC else _json_unfit
+        unfit = patching.strategic_unfit(body) if kind == patching.STRATEGIC else patching.json_unfit
         request = msgspec.structs.replace(self._request(call, target.subresource), unfit=unfit)
         resource = self._stored(target.resource)
 
         def change(live: Obj) -> Obj:
             shown = conversion.outgoing(target.resource, live)
-            new = conversion.incoming(target.resource, _patched(target.resource, kind, shown, body=body))
+            new = conversion.incoming(target.resource, patching.patched(target.resource, kind, shown, body=body))
             _check_identity(new, target)
             return new
 
@@ -241,7 +238,7 @@ class Api:
         config = bodies.parse(call)
         if not isinstance(config, dict):
             raise errors.bad_request(
-                f"error decoding patch: error unmarshaling JSON: while decoding {_no_object(config)}"
+                f"error decoding patch: error unmarshaling JSON: while decoding {patching.no_object(config)}"
             )
         if config.get("apiVersion") != target.resource.api_version or config.get("kind") != target.resource.kind:
             group, version = split_api_version(str(config.get("apiVersion", "")))
@@ -330,10 +327,10 @@ class Api:
         if call.method == "PUT":
             wanted = bodies.parse(call)
         else:
-            kind = _patch_kind(call, resource)
-            if kind == APPLY:
-                raise _unsupported((JSON_PATCH, MERGE_PATCH))
-            wanted = _patched(None, kind, scale, body=bodies.parse(call))
+            kind = patching.kind_of(call, resource)
+            if kind == patching.APPLY:
+                raise patching.unsupported((patching.JSON_PATCH, patching.MERGE_PATCH))
+            wanted = patching.patched(None, kind, scale, body=bodies.parse(call))
         version = str((wanted.get("metadata") or {}).get("resourceVersion") or "")
         if version and version != str(record.version):
             raise errors.conflict(resource.group, resource.plural, target.name)
@@ -395,61 +392,8 @@ def _request(call: Call, subresource: str = "") -> Request:
     )
 
 
-def _patch_kind(call: Call, resource: ResourceType) -> str:
-    media = call.headers.get("content-type", "").partition(";")[0].strip()
-    accepted = (JSON_PATCH, MERGE_PATCH, APPLY) if resource.custom else (JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY)
-    if media not in accepted:
-        raise _unsupported(accepted, custom=resource.custom)
-    return media
-
-
-def _patched(resource: ResourceType | None, kind: str, live: Obj, *, body: Any) -> Obj:
-    if kind == JSON_PATCH:
-        return patches.json_patch(live, body)
-    if not isinstance(body, dict):
-        raise errors.bad_request(f"error decoding patch: {_no_object(body)[6:]}")
-    if kind == STRATEGIC and resource is not None:
-        return patches.strategic_merge_patch(type_of(resource), live, body)
-    merged: Obj = patches.merge_patch(live, body)
-    return merged
-
-
-def _no_object(value: Any) -> str:
-    """Go's words for a value that is none."""
-    given = "array" if isinstance(value, list) else {str: "string", bool: "bool"}.get(type(value), "number")
-    return f"JSON: json: cannot unmarshal {given} into Go value of type map[string]interface {{}}"
-
-
 def _check_identity(new: Obj, target: Target) -> None:
     if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
         raise errors.unprocessable("the server rejected our request due to an error in our request")
     bodies.check_namespace(new, target)
     bodies.check_name(new, target)
-
-
-def _json_unfit(new: Obj, why: str) -> ApiError:
-    """422 of a patch that makes an object that can't be decoded."""
-    shown = msgspec.json.encode({key: new[key] for key in sorted(new)}).decode()
-    return errors.invalid("", "", "", causes=[errors.field_invalid("patch", shown, why)])
-
-
-def _strategic_unfit(patch: Any) -> Callable[[Obj, str], ApiError]:
-    return lambda _, why: errors.invalid("", "", "", causes=[errors.field_invalid("patch", _go_text(patch), why)])
-
-
-def _go_text(value: Any) -> str:
-    """A value as Go's ``%v`` prints it."""
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{_go_text(value[key])}' for key in sorted(value))}]"
-    if isinstance(value, list):
-        return f"[{' '.join(map(_go_text, value))}]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "<nil>" if value is None else str(value)
-
-
-def _unsupported(accepted: tuple[str, ...], *, custom: bool = False) -> ApiError:
-    text = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
-    if custom:
-        return ApiError(415, "UnsupportedMediaType", text)
-    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import dataclasses
-import importlib
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,17 +22,18 @@ from backends.kube.context import ContextConfig
 from backends.kube.definitions import Definitions
 from backends.kube.latency import RoundTrips
 from backends.kube.link import Link
+from backends.kube.opening import transport_class
 from backends.kube.paths import Paths, written
 from backends.kube.selection import Selection
-from backends.kube.served import ServedKinds
+from backends.kube.served import ServedKinds, kept_in
 from backends.kube.watching import Watches
 from fleetui.model.errors import ClusterError, GoneError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
 from fleetui.model.status import ClusterStatus
-from fleetui.ports import PatchType, PodStreams, Propagation, Subscription, Validation, WatchSink
+from fleetui.podports import PodStreams
+from fleetui.ports import PatchType, Propagation, Subscription, Validation, WatchSink
 
 if TYPE_CHECKING:
-    from backends.kube.discovery_cache import DiscoveryCache
     from backends.kube.firstlook import FirstLook
     from backends.kube.transport import Transport
     from fleetui.ports import Cluster
@@ -91,7 +90,7 @@ class KubeCluster:
         self._first_look = first_look
         self._transport: Transport | None = None
         self._served = ServedKinds(
-            self._name, open_transport=self._open, link=self._link, cache=_kept_in(cache, self._context)
+            self._name, open_transport=self._open, link=self._link, cache=kept_in(cache, self._context)
         )
         self.requests: Counter[str] = Counter()
         """How many requests were sent, by verb: LIST, WATCH, GET, CREATE, UPDATE, PATCH, DELETE, DISCOVER, PROBE,
@@ -270,13 +269,9 @@ class KubeCluster:
         if self._transport is None:
             if self._first_look is not None:
                 await self._first_look.breathe()
-            # 0.1 s of imports that must hold neither the first frame nor the loop.
-            if "backends.kube.transport" not in sys.modules:
-                await asyncio.to_thread(importlib.import_module, "backends.kube.transport")
-            from backends.kube.transport import Transport
-
+            made = await transport_class()
             if self._transport is None:
-                self._transport = Transport(
+                self._transport = made(
                     self._context,
                     requests=self.requests,
                     asked=self._asked,
@@ -337,7 +332,7 @@ class KubeCluster:
         try:
             return decode.obj(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._unreadable("it") from error
+            raise self._unreadable("the request") from error
 
     def _unreadable(self, what: str) -> StatusError:
         return StatusError(f"{self.server} does not answer {what} as a Kubernetes API server does", cluster=self._name)
@@ -351,20 +346,6 @@ class _UrgentCluster(KubeCluster):
     def __init__(self, cluster: KubeCluster) -> None:
         # The very same state, so that a connection, a watch or a discovery of one is the other's too.
         self.__dict__ = cluster.__dict__
-
-
-def _kept_in(folder: Path | None, context: ContextConfig) -> Callable[[], DiscoveryCache] | None:
-    """The place of what this server serves; the same URL may lead to another cluster tomorrow (a tunnel, kind)."""
-    if folder is None:
-        return None
-
-    def place() -> DiscoveryCache:
-        from backends.kube.discovery_cache import DiscoveryCache
-
-        way = (context.server, context.tls_server_name, context.proxy_url, context.ca)
-        return DiscoveryCache(folder, identity=repr(way))
-
-    return place
 
 
 def _write_query(field_manager: str, *, dry_run: bool) -> dict[str, str]:

@@ -62,7 +62,7 @@ class Definitions:
             resource = discovery.by_kind(*kind)
             if resource is not None and kind not in self._refused and not self._watches.has(kind):
                 sink = Noticing(_Nobody(self, kind), self._changed)
-                self._own[kind] = self._watches.start(resource, sink, Selection(metadata_only=True))
+                self._own[kind] = self._watches.start(resource, sink, Selection(metadata_only=True), telling=False)
 
     def _end(self, kind: tuple[str, str]) -> None:
         watch = self._own.pop(kind, None)

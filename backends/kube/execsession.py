@@ -14,11 +14,11 @@ import msgspec
 
 from fleetui.model.errors import StatusError, UnreachableError
 from fleetui.model.text import one_line
-from fleetui.ports import Output
+from fleetui.podports import Output
 
 if TYPE_CHECKING:
     from backends.kube.websocket import WebSocket
-    from fleetui.ports import ExecSession
+    from fleetui.podports import ExecSession
 
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 PROTOCOLS = (V5, V4)

@@ -183,12 +183,13 @@ class Informer:
 
     async def _page(self, query: Query) -> tuple[str, str]:
         body = await self._reader.body(query)
-        async with decoding():
+        # The first rows of every cluster are there before the rest of any.
+        async with decoding().late() if "continue" in query else decoding():
             page = self._reader.page(body)
             self._monitor.succeeded(self)
             self._objects(page.slices[:1])
         for more in page.slices[1:]:
-            async with decoding():
+            async with decoding().late():
                 self._objects([more])
         return page.next, page.version
 

@@ -1,7 +1,7 @@
 """Logs, commands and ports of the Pods of one API server.
 
-Owns: `KubePods`, the implementation of `fleetui.ports.PodStreams` for real servers and for the embedded ones. Made by
-`backends.kube.cluster`. What they mean to the cluster's state is told to its link; how the protocols work is in
+Owns: `KubePods`, the implementation of `fleetui.podports.PodStreams` for real servers and for the embedded ones.
+Made by `backends.kube.cluster`. What they mean to the cluster's state is told to its link; how the protocols work is in
 `execsession` and `portforward`.
 """
 
@@ -17,7 +17,7 @@ from backends.kube.execsession import PROTOCOLS, Session
 from backends.kube.portforward import PROTOCOLS as FORWARDING
 from backends.kube.portforward import forwarded
 from fleetui.model.errors import ClusterError, InvalidError, StatusError
-from fleetui.ports import ByteStream, ExecSession, PodStreams
+from fleetui.podports import ByteStream, ExecSession, PodStreams
 
 if TYPE_CHECKING:
     from backends.kube.link import Link

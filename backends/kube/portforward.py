@@ -20,7 +20,7 @@ from fleetui.model.text import one_line
 
 if TYPE_CHECKING:
     from backends.kube.websocket import WebSocket
-    from fleetui.ports import ByteStream
+    from fleetui.podports import ByteStream
 
 TUNNEL, CHANNELS = "SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io"
 PROTOCOLS = (TUNNEL, CHANNELS)

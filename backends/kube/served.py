@@ -14,8 +14,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.kube.context import ContextConfig
 from backends.kube.link import Link
 from fleetui.model.errors import ClusterError
 from fleetui.model.objects import Discovery
@@ -122,3 +124,17 @@ class ServedKinds:
     def _keep(self, served: Served) -> None:
         if self._cache is not None:
             self._cache().keep(served)
+
+
+def kept_in(folder: Path | None, context: ContextConfig) -> Callable[[], DiscoveryCache] | None:
+    """The place of what this server serves; the same URL may lead to another cluster tomorrow (a tunnel, kind)."""
+    if folder is None:
+        return None
+
+    def place() -> DiscoveryCache:
+        from backends.kube.discovery_cache import DiscoveryCache
+
+        way = (context.server, context.tls_server_name, context.proxy_url, context.ca)
+        return DiscoveryCache(folder, identity=repr(way))
+
+    return place

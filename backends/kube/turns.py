@@ -10,7 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
+
+PATIENT = 8
+"""Turns after which one goes to who is late, so that a hundred busy watches do not keep a list from its end."""
 
 
 class Turn:
@@ -22,13 +27,30 @@ class Turn:
     def __init__(self) -> None:
         self._taken = False
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._late: deque[asyncio.Future[None]] = deque()
+        self._before_late = 0
 
     async def __aenter__(self) -> None:
+        await self._wait(self._waiting)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._next()
+
+    @asynccontextmanager
+    async def late(self) -> AsyncIterator[None]:
+        """A turn that others go before, seven of eight."""
+        await self._wait(self._late)
+        try:
+            yield
+        finally:
+            self._next()
+
+    async def _wait(self, queue: deque[asyncio.Future[None]]) -> None:
         if not self._taken:
             self._taken = True
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(mine)
+        queue.append(mine)
         try:
             await mine
         except asyncio.CancelledError:
@@ -36,20 +58,27 @@ class Turn:
                 self._next()
             raise
 
-    async def __aexit__(self, *_: object) -> None:
-        self._next()
-
     def _next(self) -> None:
         """Wakes who is next, in the next round; or frees the turn then."""
         if not self._wakes():
             asyncio.get_running_loop().call_soon(self._free)
 
+    def _queue(self) -> deque[asyncio.Future[None]]:
+        """Whose turn it is: that of those who wait, and once in a while that of those who are late."""
+        if not self._late:
+            return self._waiting
+        self._before_late += 1
+        if self._waiting and self._before_late < PATIENT:
+            return self._waiting
+        self._before_late = 0
+        return self._late
+
     def _free(self) -> None:
         self._taken = self._wakes()
 
     def _wakes(self) -> bool:
-        while self._waiting:
-            waiting = self._waiting.popleft()
+        while queue := self._queue():
+            waiting = queue.popleft()
             if not waiting.done():
                 waiting.set_result(None)
                 return True

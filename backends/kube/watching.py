@@ -22,6 +22,7 @@ from fleetui.ports import Subscription, WatchSink
 
 if TYPE_CHECKING:
     from backends.kube.firstlook import FirstLook
+    from backends.kube.informer import Monitor
     from backends.kube.reading import Source
     from backends.kube.transport import Transport
 
@@ -54,9 +55,15 @@ class Watches:
         self._streaming = Streaming(self._version)
         self._running: set[_Watch] = set()
 
-    def start(self, resource: ApiResource, sink: WatchSink, selection: Selection) -> Subscription:
-        """Watches until the subscription is closed."""
-        work = self._inform(resource, sink, selection)
+    def start(
+        self, resource: ApiResource, sink: WatchSink, selection: Selection, *, telling: bool = True
+    ) -> Subscription:
+        """Watches until the subscription is closed.
+
+        Args:
+            telling: whether the watch says something about the cluster's state; one that nobody asked for does not.
+        """
+        work = self._inform(resource, sink, selection, monitor=self._link if telling else _Untold(self._link))
         watch = _Watch(self._running, resource, work=work, name=f"watch {self._name} {resource.full_name}")
         self._running.add(watch)
         return watch
@@ -73,23 +80,25 @@ class Watches:
         if watches:
             await asyncio.wait([watch.task for watch in watches])
 
-    async def _inform(self, resource: ApiResource, sink: WatchSink, selection: Selection) -> None:
+    async def _inform(self, resource: ApiResource, sink: WatchSink, selection: Selection, *, monitor: Monitor) -> None:
         """Lists and watches until it is cancelled."""
         try:
             path = self._path(resource, selection)
         except InvalidError as error:
             sink.failed(error)
             return
+        source = await self._source()
+        # After the imports, for which all that start at once wait together.
         async with starting():
             pass
         from backends.kube.informer import Informer
         from backends.kube.reading import Reader
 
         informer = Informer(
-            Reader(await self._source(), resource, selection, path=path, cluster=self._name),
+            Reader(source, resource, selection, path=path, cluster=self._name),
             sink,
             name=f"{self._name}: {resource.full_name}",
-            monitor=self._link,
+            monitor=monitor,
             streaming=self._streaming,
         )
         try:
@@ -115,6 +124,20 @@ class Watches:
         if self._first_look.looks_at(self._name):
             self._link.asked()
         return LookingSource(self._first_look, self._name, self._open, counted=lambda: self._requests.update(["LIST"]))
+
+
+class _Untold:
+    """A `Monitor` for a watch that waits for the cluster as the others do, and otherwise keeps to itself."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def ready(self) -> None:
+        await self._link.ready()
+
+    def succeeded(self, watcher: object) -> None: ...
+
+    def failed(self, error: Exception, watcher: object) -> None: ...
 
 
 class _Watch:

@@ -136,7 +136,7 @@ def logs(
     tail: int | None,
     since: float | None,
 ) -> int:
-    """The log of a Pod, [CONTEXT/][NAMESPACE/]POD."""
+    """The log of a Pod, [CLUSTER/][NAMESPACE/]POD."""
     from fleetui.cli.pods import show_logs
 
     return show_logs(
@@ -160,7 +160,7 @@ def logs(
 @click.option("-t", "--tty", is_flag=True, help="With a terminal.")
 @click.option("--yes", default="", metavar="CLUSTER", help="Confirms it on this protected cluster.")
 def exec_(scope: Scope, pod: str, command: tuple[str, ...], container: str, stdin: bool, tty: bool, yes: str) -> int:
-    """Run a command in a Pod, [CONTEXT/][NAMESPACE/]POD -- COMMAND. Ends with the command's exit status."""
+    """Run a command in a Pod, [CLUSTER/][NAMESPACE/]POD -- COMMAND. Ends with the command's exit status."""
     from fleetui.cli.pods import run_exec
 
     return run_exec(scope, pod, command, container=container, stdin=stdin, tty=tty, yes=yes)
@@ -172,7 +172,7 @@ def exec_(scope: Scope, pod: str, command: tuple[str, ...], container: str, stdi
 @click.argument("ports", nargs=-1, required=True, metavar="[LOCAL:]REMOTE...")
 @click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen.")
 def port_forward(scope: Scope, pod: str, ports: tuple[str, ...], address: str) -> int:
-    """Connect ports of this machine to ports of a Pod, [CONTEXT/][NAMESPACE/]POD, until interrupted."""
+    """Connect ports of this machine to ports of a Pod, [CLUSTER/][NAMESPACE/]POD, until interrupted."""
     from fleetui.cli.pods import run_port_forward
 
     return run_port_forward(scope, pod, ports, address=address)
@@ -275,6 +275,19 @@ def login(scope: Scope, context: str) -> None:
     from fleetui.cli.login import run_login
 
     run_login(scope, context)
+
+
+@cli.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--customizations", metavar="DIR", type=click.Path(path_type=Path), help="Lua scripts, laid out like Argo CD's."
+)
+@click.option("--flux", is_flag=True, help="By kstatus, as Flux sees it.")
+def health(files: tuple[Path, ...], customizations: Path | None, flux: bool) -> int:
+    """The health of objects in files, a JSON line each; - is stdin. Needs no cluster."""
+    from fleetui.cli.health import show_health
+
+    return show_health(files, customizations=customizations, flux=flux)
 
 
 @cli.group()

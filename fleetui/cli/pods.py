@@ -9,48 +9,68 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fleetui.cli.connect import chosen_contexts, scope_of
+from fleetui.cli.connect import Connection, chosen_contexts, scope_of
 from fleetui.cli.options import Scope
 from fleetui.cli.report import say
 from fleetui.model.errors import ExitCode, FleetError, RefusedError, UsageError
+from fleetui.model.objects import ClusterName
 from fleetui.runtime import Runtime
 from fleetui.terminal import LocalTerminal, is_terminal, talk
 
 if TYPE_CHECKING:
-    from backends.kube.cluster import KubeCluster
     from fleetui.fleet.podaccess import PodAccess, PodTarget
-    from fleetui.ports import ByteStream, Output
+    from fleetui.podports import ByteStream, Output
+    from fleetui.ports import Cluster
 
 _PIECE = 2**15
-_FORM = "[CONTEXT/][NAMESPACE/]POD"
+_FORM = "[CLUSTER/][NAMESPACE/]POD"
 
 
 class _Here:
-    """One cluster of the kubeconfig, and the Pod that was named; the cluster is used on the engine's loop alone.
+    """The Pod that was named, and the cluster it is on: a context, or one that the chosen hub registers.
 
     Raises:
         UsageError: there is no usable kubeconfig, several clusters are meant, or the text names no Pod.
     """
 
     def __init__(self, scope: Scope, text: str, container: str) -> None:
-        from backends.kube.cluster import KubeCluster
         from fleetui.config import Paths, load_settings
         from fleetui.fleet.podaccess import PodTarget
 
-        kubeconfig, names = chosen_contexts(scope_of(scope, text))
+        self._scope = scope_of(scope, text)
+        kubeconfig, names = chosen_contexts(self._scope)
         if len(names) > 1:
             raise UsageError(f"a Pod is on one cluster, and {len(names)} are chosen", f"name one: {_FORM}")
-        context = kubeconfig.context(names[0])
-        namespace, pod = _named(text.removeprefix(f"{names[0]}/"), scope.namespace or context.namespace)
-        self.protected = load_settings(Paths.of(os.environ).settings_file).protects(names[0])
-        self.cluster: KubeCluster = KubeCluster(context, name=names[0], protected=self.protected)
-        self.target: PodTarget = PodTarget(namespace, pod, container)
-        self._scope = scope
+        self._hub = names[0]
+        parts = text.removeprefix(f"{self._hub}/").split("/")
+        if not all(parts):
+            raise UsageError(f"{text} names no Pod", f"write it like {_FORM}")
+        namespace = scope.namespace or kubeconfig.context(self._hub).namespace
+        self.name = "/".join(parts[:-2]) or self._hub
+        self.target: PodTarget = PodTarget(parts[-2] if len(parts) > 1 else namespace, parts[-1], container)
+        self.protected = load_settings(Paths.of(os.environ).settings_file).protects(self.name)
+
+    @asynccontextmanager
+    async def cluster(self) -> AsyncIterator[Cluster]:
+        """The cluster, to be used on the engine's loop.
+
+        Raises:
+            MissingError: the hub registers no cluster of that name.
+        """
+        connection = Connection(self._scope)
+        try:
+            if self.name != self._hub:
+                connection.clusters.start()
+                await connection.clusters.ready(ClusterName(self._hub))
+            yield connection.clusters.named(ClusterName(self.name)).api.urgent
+        finally:
+            await connection.close()
 
     def access(self) -> PodAccess:
         from fleetui.engine.clock import SystemClock
@@ -62,22 +82,20 @@ class _Here:
         return PodAccess(Permissions(clock), default_audit(clock.now), read_only=self._scope.read_only)
 
 
-def _named(text: str, namespace: str) -> tuple[str, str]:
-    parts = text.split("/")
-    if len(parts) > 2 or not all(parts):
-        raise UsageError(f"{text} names no Pod", f"write it like {_FORM}")
-    return (parts[0], parts[1]) if len(parts) == 2 else (namespace, parts[0])
+def _run(here: _Here, work: Callable[[Cluster], Coroutine[Any, Any, int]]) -> int:
+    from fleetui.config import Paths, set_up_log
 
-
-def _run(here: _Here, work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     async def run() -> int:
-        try:
-            return await work()
-        finally:
-            await here.cluster.close()
+        async with here.cluster() as cluster:
+            return await work(cluster)
 
+    # asyncio of 3.11 complains on stderr where a server ends a connection in the middle of our input; that is no news.
+    set_up_log(Paths.of(os.environ).log_file)
     with Runtime() as runtime:
-        return runtime.submit(run()).result()
+        try:
+            return runtime.submit(run()).result()
+        except _UnreadError:
+            return ExitCode.OK
 
 
 # --- logs -----------------------------------------------------------------------------------------------------------
@@ -98,9 +116,9 @@ def show_logs(
     show = _Lines() if sys.stdout.isatty() else _Bytes()
     here = _Here(scope, text, container)
 
-    async def work() -> int:
+    async def work(cluster: Cluster) -> int:
         target = here.target
-        stream = here.cluster.pods.logs(
+        stream = cluster.pods.logs(
             target.namespace,
             target.pod,
             container=target.container,
@@ -143,11 +161,24 @@ class _Lines:
         _write(1, "".join(f"{line}\n" for line in lines).encode())
 
 
+class _UnreadError(Exception):
+    """Whoever read our output has gone (`| head`). Not a BrokenPipeError: click ends with 1 for that."""
+
+
 def _write(output: int, data: bytes) -> None:
-    """Writes all of it, at once: whoever looks on wants to see it now."""
+    """Writes all of it, at once: whoever looks on wants to see it now.
+
+    Raises:
+        _UnreadError: nobody reads it.
+    """
     stream = sys.stdout.buffer if output == 1 else sys.stderr.buffer
-    stream.write(data)
-    stream.flush()
+    try:
+        stream.write(data)
+        stream.flush()
+    except BrokenPipeError as error:
+        # What Python would still flush has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise _UnreadError from error
 
 
 # --- exec -----------------------------------------------------------------------------------------------------------
@@ -166,8 +197,8 @@ def run_exec(
     here = _Here(scope, text, container)
     _confirm(here, yes)
 
-    async def work() -> int:
-        async with here.access().exec(here.cluster.urgent, here.target, command, tty=tty, stdin=stdin) as session:
+    async def work(cluster: Cluster) -> int:
+        async with here.access().exec(cluster, here.target, command, tty=tty, stdin=stdin) as session:
             if stdin and not session.can_end_input and not tty:
                 say("fleetui: the server speaks v4: the command will not see the end of its input")
             return await talk(session, terminal, stdin=stdin, show=show)
@@ -185,7 +216,7 @@ def _confirm(here: _Here, yes: str) -> None:
     Raises:
         RefusedError: it was not given, or another one was.
     """
-    wanted = here.cluster.name
+    wanted = here.name
     if not here.protected or yes == wanted:
         return
     if not yes and sys.stdin.isatty():
@@ -219,12 +250,12 @@ def run_port_forward(scope: Scope, text: str, ports: Sequence[str], *, address: 
     pairs = [port_pair(one) for one in ports]
     here = _Here(scope, text, "")
 
-    async def work() -> int:
+    async def work(cluster: Cluster) -> int:
         access = here.access()
         servers: list[asyncio.Server] = []
         try:
             for local, remote in pairs:
-                connect = await access.forward(here.cluster.urgent, here.target, remote)
+                connect = await access.forward(cluster, here.target, remote)
                 servers.append(await _listen(address, local, connect, f"{here.target} {remote}"))
                 bound = servers[-1].sockets[0].getsockname()[1]
                 click.echo(f"Forwarding from {address}:{bound} to port {remote} of {here.target}")

@@ -19,9 +19,10 @@ from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationWriter
+from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import StoredObject
-from fleetui.ports import Directory, LiveCluster, Repositories
+from fleetui.ports import LiveCluster, Repositories
 
 _log = logging.getLogger(__name__)
 

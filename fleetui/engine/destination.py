@@ -1,7 +1,7 @@
 """A cluster into which applications are synced, with what the engine keeps about it.
 
 Owns: `Destination` (watches, discovery, overlay of our own writes, prediction cache) and `Destinations`, which keeps
-one for each cluster that Applications name. Which cluster that is, says a `fleetui.ports.Directory`.
+one for each cluster that Applications name. Which cluster that is, says a `fleetui.hubports.Directory`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from fleetui.engine.clock import Clock
 from fleetui.engine.lookup import no_such_name, no_such_server, server_of
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
+from fleetui.hubports import Directory, Site
 from fleetui.model.errors import MissingError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
-from fleetui.ports import Cluster, Directory, LiveCluster, Site, Subscription
+from fleetui.ports import Cluster, LiveCluster, Subscription
 
 REDISCOVER_AFTER = 10.0
 """Seconds before discovery is asked again for a kind that the server did not know."""
@@ -203,7 +204,7 @@ class Destinations:
 
 
 class OnlyTheHub:
-    """A `fleetui.ports.Directory` of a hub that has registered nothing."""
+    """A `fleetui.hubports.Directory` of a hub that has registered nothing."""
 
     def __init__(self, hub: LiveCluster) -> None:
         self._hub = hub

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleetui.engine.application import IN_CLUSTER
+from fleetui.hubports import Registration
 from fleetui.model.errors import MissingError
-from fleetui.ports import Registration
 
 IN_CLUSTER_NAME = "in-cluster"
 

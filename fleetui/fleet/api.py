@@ -27,7 +27,8 @@ from fleetui.fleet.views import (
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterStatus
-from fleetui.ports import ExecSession, Subscription
+from fleetui.podports import ExecSession
+from fleetui.ports import Subscription
 
 
 class LogSink(Protocol):

@@ -52,6 +52,7 @@ def merge(changes: Iterable[ChangeSet]) -> ChangeSet:
 class Publisher:
     """Gathers change sets and tells its listeners of them: the first at once, the next no sooner than the interval.
 
+    The first applications are told at once, too: while many clusters connect, there is always something told before.
     `stamp` has the last word on each change set before it is told: it fills in what is true as of then.
     """
 
@@ -69,6 +70,7 @@ class Publisher:
         self._gathered: list[ChangeSet] = []
         self._timer: Timer | None = None
         self._told_at = float("-inf")
+        self._told_apps = False
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         return enlist(self._listeners, listener)
@@ -76,17 +78,24 @@ class Publisher:
     def publish(self, change: ChangeSet) -> None:
         """Gathers `change`; it is told from a timer, so that all changes of one turn of the loop come as one."""
         self._gathered.append(change)
-        if self._timer is None:
+        if change.apps and not self._told_apps:
+            self._told_apps = True
+            self._stop_timer()
+            self._timer = self._clock.call_later(0.0, self._tell)
+        elif self._timer is None:
             wait = self._told_at + self._interval - self._clock.now()
             # Bounded, because a clock that is set back must not silence the fleet.
             self._timer = self._clock.call_later(min(max(wait, 0.0), self._interval), self._tell)
 
     def close(self) -> None:
+        self._stop_timer()
+        self._gathered.clear()
+        self._listeners.clear()
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
-        self._gathered.clear()
-        self._listeners.clear()
 
     def _tell(self) -> None:
         self._timer = None

@@ -1,6 +1,6 @@
 """The clusters of a fleet: those that were chosen, and those that their hubs register.
 
-Owns: `Clusters`, the `fleetui.ports.Directory` of the engine and the console. It knows each API server once, however
+Owns: `Clusters`, the `fleetui.hubports.Directory` of the engine and the console. It knows each API server once, however
 many ways lead to it, and finds the one that a destination names. Made in the composition root, shared by all engines
 and the console of a process; everything runs on their loop.
 """
@@ -24,11 +24,12 @@ from fleetui.fleet.sorting import Sorting, key_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subscription import enlist
 from fleetui.fleet.twins import Twins
+from fleetui.hubports import Referrer, Registrar, Registration, Site
 from fleetui.model.errors import MissingError
 from fleetui.model.objects import ClusterName
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Referrer, Registrar, Registration, Site, Subscription
+from fleetui.ports import Subscription
 
 AT_ONCE = 100
 """Clusters that are asked side by side when all are."""
@@ -183,7 +184,7 @@ class Clusters:
                 return place.open()
         raise MissingError(f"the fleet has no cluster {name}")
 
-    # --- fleetui.ports.Directory ------------------------------------------------------------------------------------
+    # --- fleetui.hubports.Directory ---------------------------------------------------------------------------------
 
     def look_at(self, hub: ClusterName) -> None:
         """Begins to watch what a hub registers; harmless when it has begun."""

@@ -48,7 +48,8 @@ from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Cluster, Dialect, ExecSession, Repositories, Subscription
+from fleetui.podports import ExecSession
+from fleetui.ports import Cluster, Dialect, Repositories, Subscription
 
 if TYPE_CHECKING:
     from fleetui.fleet.api import LogSink
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
+MET_WITHIN = 10.0
+"""Seconds that a cluster has to say what it serves which is asked for the first time because a person wants it."""
 
 
 class LiveFleet:
@@ -189,7 +192,8 @@ class LiveFleet:
 
     async def greet(self) -> None:
         for store in self._directory.answering:  # one after the other: side by side they would wait for each other here
-            await _greet(store.api)
+            with suppress(ClusterError, TimeoutError):
+                await asyncio.wait_for(store.api.urgent.greet(), GREETED_WITHIN)
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
@@ -206,7 +210,8 @@ class LiveFleet:
         store.api.retry()
         self._look_again(store)
         if store.api.status.state is ClusterState.CONNECTING:  # one that nobody has connected to
-            await _greet(store.api)
+            with suppress(ClusterError, TimeoutError):
+                await asyncio.wait_for(store.api.urgent.discover(), MET_WITHIN)
 
     async def loaded(self) -> None:
         if self._coverage.loading:
@@ -354,8 +359,9 @@ class LiveFleet:
             mine = [key for key in self._apps if (key.hub, key.dialect) == (store.api.name, dialect.name)]
             for key in mine:
                 if key.namespace not in narrowed.namespaces:
+                    self._unique.forget(key)
                     self._app_gone(key)
-        self._status_changed(store.api.status)
+        self._status_changed(self._directory.statuses[store.api.name])
         for hub in self._coverage.hubs:
             self._directory.look_at(hub)
         self._publisher.publish(ChangeSet())
@@ -403,8 +409,8 @@ class LiveFleet:
     def _shown(self, status: ClusterStatus) -> ClusterStatus:
         shown = msgspec.structs.replace(status, protected=status.protected or self._protects(status.name))
         refusal = self._coverage.refusal(status.name)
-        if refusal and status.state is ClusterState.LIVE:
-            # Nothing of it is watched, so that the link itself has nothing to complain of.
+        if refusal and status.state in {ClusterState.LIVE, ClusterState.FORBIDDEN}:
+            # No application of it is watched, so that the link complains of nothing, or of something beside the point.
             shown = msgspec.structs.replace(shown, state=ClusterState.FORBIDDEN, message=refusal)
         return shown
 
@@ -439,11 +445,6 @@ class _Listener:
 
     def __call__(self, obj: StoredObject, *, deleted: bool) -> None:
         self._told(self._hub, obj, deleted)
-
-
-async def _greet(api: Cluster) -> None:
-    with suppress(ClusterError, TimeoutError):
-        await asyncio.wait_for(api.urgent.greet(), GREETED_WITHIN)
 
 
 def _is_the_hub(app: App) -> bool:

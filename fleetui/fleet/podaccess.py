@@ -17,7 +17,8 @@ from fleetui.fleet.audit import Audit, AuditRecord, Ending, Operator
 from fleetui.fleet.permissions import Permissions
 from fleetui.model.errors import FleetError, ForbiddenError, RefusedError
 from fleetui.model.objects import ApiResource
-from fleetui.ports import ByteStream, Cluster, ExecSession
+from fleetui.podports import ByteStream, ExecSession
+from fleetui.ports import Cluster
 
 POD = ApiResource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 

@@ -17,7 +17,8 @@ from fleetui.fleet.views import PodView, PodViews, Tree, TreeNode
 from fleetui.model.errors import MissingError, NotFoundError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.text import one_line
-from fleetui.ports import Cluster, ExecSession
+from fleetui.podports import ExecSession
+from fleetui.ports import Cluster
 
 MOST = 10
 """Pods that are looked into side by side."""

@@ -13,9 +13,10 @@ from contextlib import suppress
 from functools import partial
 
 from fleetui.fleet.gathering import Gathering
+from fleetui.hubports import Reference, Referrer, Registration
 from fleetui.model.errors import ClusterError, NotFoundError
 from fleetui.model.objects import ApiResource, ClusterName, ObjectRef, StoredObject
-from fleetui.ports import Cluster, Reference, Referrer, Registration, Subscription
+from fleetui.ports import Cluster, Subscription
 
 PATIENCE = 10.0
 """Seconds to wait for the first listing of what refers to clusters."""

@@ -11,10 +11,11 @@ import msgspec
 
 from fleetui.engine.clock import Clock, Timer
 from fleetui.fleet.store import LiveStore
+from fleetui.hubports import Connector, Registration
 from fleetui.model.objects import ClusterName
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Connector, Registration, Subscription
+from fleetui.ports import Subscription
 
 UNUSED = 60.0
 """Seconds after which the connection to a cluster is closed that nobody looks at: what is not watched is not live."""

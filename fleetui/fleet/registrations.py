@@ -1,7 +1,7 @@
 """The clusters that one hub registers, watched.
 
 Owns: `Registrations`. Called by `fleetui.fleet.clusters`, one for each hub. It reads nothing itself: what an object
-says is the `fleetui.ports.Registrar`'s to know.
+says is the `fleetui.hubports.Registrar`'s to know.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from fleetui.fleet.gathering import Gathering
+from fleetui.hubports import Registrar, Registration
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
-from fleetui.ports import Cluster, Registrar, Registration, Subscription
+from fleetui.ports import Cluster, Subscription
 
 _log = logging.getLogger(__name__)
 

@@ -35,6 +35,10 @@ class Unique:
         self._shown[uid] = key
         return True, former
 
+    def forget(self, key: AppKey) -> None:
+        """The application may not be seen under `key` any more, though nobody has said that it is gone."""
+        self._shown = {uid: shown for uid, shown in self._shown.items() if shown != key}
+
     def drop(self, key: AppKey, uid: str) -> None:
         """The application is not seen under `key` any more."""
         if self._shown.get(uid) == key:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from backends.embedded.calls import Call
-from backends.embedded.cluster import EmbeddedCluster
+from backends.embedded.cluster import ADMIN, EmbeddedCluster
 from backends.embedded.errors import ApiError
 from backends.embedded.faults import Armed, Fault, Kind
 
@@ -128,7 +128,7 @@ class Churn:
         root = f"/apis/{group}/{version}" if group else f"/api/{version}"
         query = self._chance.choice(({}, {"labelSelector": f"{LABEL}=a"}))
         path = f"{root}/namespaces/{namespace}/{plural}"
-        self._cluster.server.api.handle(Call("DELETE", path, query=query, headers={}, body=b""))
+        self._cluster.server.api.handle(Call("DELETE", path, query=query, headers={}, body=b"", user=ADMIN))
 
     def _delete_namespace(self) -> None:
         name = self._chance.choice(NAMESPACES)

@@ -161,6 +161,10 @@ RIGHTS: dict[str, list[Step]] = {
     ],
     "a binding to nothing": [
         post(BINDINGS, binding("lost", "Role", "nosuch", person())),
+        post(ROLES, role("other", rule("list", "services"))),
+        post(BINDINGS, binding("others", "Role", "other", person())),
+        # The authorizer hears of the bindings in their order: once it knows of this one, it knows of the lost one too.
+        get(SERVICES, user=JANE, until=200),
         post(f"{REVIEWS}/selfsubjectaccessreviews", may("list", "configmaps"), user=JANE),
         get(CONFIGMAPS, user=JANE),
         get(f"{CONFIGMAPS}/a", user=JANE),
@@ -169,13 +173,13 @@ RIGHTS: dict[str, list[Step]] = {
         post(ROLES, role("scaler", rule("get update", "*/scale", "apps"), rule("*", "services", "*"))),
         post(BINDINGS, binding("team", "Role", "scaler", person("team-UNIQUE", "Group"))),
         post(BINDINGS, binding("bots", "Role", "scaler", {"kind": "ServiceAccount", "name": "bot", "namespace": "NS"})),
+        get(SERVICES, user="system:serviceaccount:NS:bot", until=200),
         post(
             f"{REVIEWS}/subjectaccessreviews",
             {"spec": may("update", "deployments", group="apps", subresource="scale")["spec"] | {
                 "user": "x", "groups": ["team-UNIQUE"]}},
         ),
         post(f"{REVIEWS}/subjectaccessreviews", {"spec": may("get", "deployments")["spec"] | {"user": "x"}}),
-        get(SERVICES, user="system:serviceaccount:NS:bot", until=200),
         get(SERVICES, user="system:serviceaccount:NS:other"),
         get(f"{DEPLOYMENTS}/a/scale", user="system:serviceaccount:NS:bot"),
         get(f"{DEPLOYMENTS}/a", user="system:serviceaccount:NS:bot"),

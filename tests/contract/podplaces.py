@@ -80,6 +80,14 @@ class EmbeddedPlace:
         self._host.run(self._controllers.start)
         self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
 
+    @property
+    def url(self) -> str:
+        return self._cluster.url
+
+    @property
+    def token(self) -> str:
+        return self._cluster.token
+
     def close(self) -> None:
         self._host.run(self._controllers.stop)
         self._host.stop()

@@ -178,3 +178,8 @@ def test_an_event_is_one_object_in_two_groups(api: Client, ns: str) -> None:
     api.post(f"/api/v1/namespaces/{ns}/events", event).must(201)
     other = api.get(f"/apis/events.k8s.io/v1/namespaces/{ns}/events/a").must()
     assert (other["note"], other["regarding"]["name"], other["deprecatedCount"]) == ("Pulled the image", "p", 2)
+    for group in ("/api/v1", "/apis/events.k8s.io/v1"):
+        table = api.get(f"{group}/namespaces/{ns}/events", accept=TABLE).must()
+        shown = {c["name"]: cell for c, cell in zip(table["columnDefinitions"], table["rows"][0]["cells"], strict=True)}
+        cells = (shown["Object"], shown["Message"], shown["Source"], shown["Count"])
+        assert cells == ("pod/p", "Pulled the image", "kubelet", 2)

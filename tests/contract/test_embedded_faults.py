@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 
 from backends.embedded.calls import Call
-from backends.embedded.cluster import EmbeddedCluster
+from backends.embedded.cluster import ADMIN, EmbeddedCluster
 from backends.embedded.faults import Fault, Kind, Subject, subject_of
 from backends.embedded.passage import Passage
 from backends.embedded.thread import EmbeddedHost
@@ -182,7 +182,7 @@ async def test_a_cut_that_is_cleared_in_the_same_moment_loses_nothing_that_a_boo
     for name in ("a", "b", "c"):
         store.create(configmap(name, namespace="default"), manager="test")
     query = {"watch": "1", "resourceVersion": str(since), "timeoutSeconds": "1"}
-    watch = cluster.server.api.handle(Call("GET", PATH, query, {}, b""))
+    watch = cluster.server.api.handle(Call("GET", PATH, query, {}, b"", ADMIN))
     assert isinstance(watch, Watch)
     armed = cluster.faults.add(Fault(kind=Kind.WATCH_CUT, at=1))
     passage = Passage(cluster.faults, None, lambda: Subject("watch", PATH))  # type: ignore[arg-type]
@@ -199,7 +199,7 @@ async def test_a_bookmark_is_not_told_before_news_of_the_same_moment(cluster: Em
     cluster.server.api.bookmark_every = 0.0
     store = cluster.store
     query = {"watch": "1", "resourceVersion": str(store.storage.version), "allowWatchBookmarks": "true"}
-    watch = cluster.server.api.handle(Call("GET", PATH, query, {}, b""))
+    watch = cluster.server.api.handle(Call("GET", PATH, query, {}, b"", ADMIN))
     assert isinstance(watch, Watch)
     chunks = watch.chunks()
     first = asyncio.ensure_future(anext(chunks))

@@ -18,7 +18,7 @@ import pytest
 
 from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.faults import Kind
-from backends.kube import informer, link, reading, retry, transport
+from backends.kube import informer, link, reading, retry
 from backends.kube.backoff import Backoff
 from backends.kube.cluster import KubeCluster
 from backends.kube.context import ContextConfig
@@ -55,7 +55,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Backoff, "pause", hurry(Backoff.pause))
     monkeypatch.setattr(link, "probe_delay", hurry(link.probe_delay))
-    monkeypatch.setattr(transport, "retry_delay", hurry(retry.retry_delay))
+    for pause in (retry.retry_delay, retry.pause_after):
+        monkeypatch.setattr(f"backends.kube.transport.{pause.__name__}", hurry(pause))
     for module in (informer, reading):
         monkeypatch.setattr(module, "PAGE", 7)
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.contract import conversations, stories
+from tests.contract import conversations, fieldstories, stories
 from tests.contract.client import KINDS, Answer, Client, Json
 from tests.contract.comparing import differences, plain
 from tests.contract.conversations import Step
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.real
-ALL = {**conversations.RIGHTS, **stories.ALL}
+ALL = {**conversations.RIGHTS, **stories.ALL, **fieldstories.ALL}
 POOL = ThreadPoolExecutor(2)
 """Both are asked at the same time, since a watch takes a second."""
 

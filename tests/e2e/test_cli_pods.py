@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pty
@@ -18,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from backends.embedded.cluster import EmbeddedCluster
+from backends.embedded.thread import EmbeddedHost
 from tests.contract.podplaces import EmbeddedPlace, RealPlace, connected, echoing, start_pod
 from tests.contract.test_kubectl_pods import MANIFEST
 from tests.controlplane.node import LocalNode
@@ -81,12 +84,29 @@ def test_logs_are_bytes_for_a_pipe(fleetui: Fleetui) -> None:
     assert fleetui("logs", "shop/shell", "--since", "1s").stdout.count(b"\n") <= 1
 
 
+def test_a_log_that_nobody_reads_any_more_is_no_error(environment: dict[str, str], place: EmbeddedPlace) -> None:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    following = start(environment, "logs", "-f", "shop/shell", **streams)
+    assert following.stdout is not None
+    assert following.stderr is not None
+    assert following.stdout.readline()
+    following.stdout.close()
+
+    def ended() -> bool:
+        place.write("shell")
+        return following.poll() is not None
+
+    wait_until(ended, TIMEOUT, "it notices")
+    assert (following.returncode, following.stderr.read()) == (0, b"")
+    following.stderr.close()
+
+
 def test_logs_that_are_not_there(fleetui: Fleetui) -> None:
     absent = fleetui("logs", "shop/absent")
     assert (absent.returncode, absent.stdout, absent.stderr) == (3, b"", b'fleetui: pods "absent" not found\n')
     wrong = fleetui("logs", "shop/shell", "-c", "other")
     assert (wrong.returncode, wrong.stderr) == (1, b"fleetui: container other is not valid for pod shell\n")
-    assert fleetui("logs", "a/b/c").returncode == 2
+    assert fleetui("logs", "shop//shell").returncode == 2
 
 
 def test_exec_has_the_commands_outputs_and_its_status(fleetui: Fleetui, audit: Callable[[], list[Any]]) -> None:
@@ -222,6 +242,29 @@ def test_a_port_on_which_nobody_listens(environment: dict[str, str], fleetui: Fl
         forward.wait()
         forward.stdout.close()
         forward.stderr.close()
+
+
+def test_a_pod_of_a_cluster_that_a_hub_registers(
+    place: EmbeddedPlace, environment: dict[str, str], fleetui: Fleetui, audit: Callable[[], list[Any]], tmp_path: Path
+) -> None:
+    hub = EmbeddedCluster("hub")
+    with EmbeddedHost([hub]) as host:
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}
+        host.run(lambda: hub.store.create(namespace, manager="test"))
+        labels = {"argocd.argoproj.io/secret-type": "cluster"}
+        config = json.dumps({"bearerToken": place.token, "tlsClientConfig": {"insecure": False}})
+        values = {"name": "edge", "server": place.url, "config": config}
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        meta = {"name": "edge", "namespace": "argocd", "labels": labels}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data}
+        host.run(lambda: hub.store.create(secret, manager="test"))
+        environment["KUBECONFIG"] = str(host.kubeconfig(tmp_path / "hub"))
+        done = fleetui("exec", "edge/shop/shell", "--", "hostname")
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"shell\n", b"")
+        assert audit()[-1]["cluster"] == "edge"
+        assert fleetui("logs", "hub/edge/shop/shell", "--tail", "1").stdout
+        absent = fleetui("logs", "nowhere/shop/shell")
+        assert (absent.returncode, absent.stderr) == (3, b"fleetui: the fleet has no cluster nowhere\n")
 
 
 @pytest.mark.real

@@ -14,10 +14,10 @@ from fleetui.engine.execute import ApplyOptions, Executor, migrated_fields
 from fleetui.engine.hooks import Phase
 from fleetui.engine.tasks import Task
 from fleetui.fleet.store import LiveStore
+from fleetui.hubports import Site
 from fleetui.model.errors import ConflictError, InvalidError, NotFoundError, UnreachableError
 from fleetui.model.objects import ApiResource, Discovery, Obj, ref_of
 from fleetui.model.status import OperationPhase
-from fleetui.ports import Site
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import obj
 from tests.unit.fakes import SERVED, FakeCluster, resource

@@ -10,10 +10,10 @@ from fleetui.engine.application import DELETION_APPROVED, FINALIZER, HOOK_FINALI
 from fleetui.engine.destination import Destination
 from fleetui.engine.finalize import finalize
 from fleetui.fleet.store import LiveStore
+from fleetui.hubports import Site
 from fleetui.model.errors import ConflictError, NotFoundError
 from fleetui.model.objects import Obj
 from fleetui.model.times import format_time
-from fleetui.ports import Site
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import STARTED, application, obj
 from tests.unit.fakes import CONFIG_MAP, SERVED, FakeCluster, resource, stored

@@ -12,8 +12,8 @@ from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.controller import Engine
 from fleetui.engine.destination import OnlyTheHub
 from fleetui.fleet.store import LiveStore
+from fleetui.hubports import Site
 from fleetui.model.objects import ClusterName, Obj
-from fleetui.ports import Site
 from tests.engine.bench import Repo
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import application, obj

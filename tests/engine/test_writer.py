@@ -12,9 +12,10 @@ from fleetui.engine.application import Application
 from fleetui.engine.destination import Destination
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
 from fleetui.fleet.store import LiveStore
+from fleetui.hubports import Site
 from fleetui.model.errors import ConflictError, NotFoundError
 from fleetui.model.objects import ApiResource, Obj, ObjectRef
-from fleetui.ports import PatchType, Site
+from fleetui.ports import PatchType
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import application
 from tests.unit.fakes import APPLICATION, FakeCluster

@@ -34,7 +34,7 @@ from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
 from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, SyncStatus
-from fleetui.ports import ExecSession
+from fleetui.podports import ExecSession
 
 T = TypeVar("T")
 NOW = 1_760_000_000.0

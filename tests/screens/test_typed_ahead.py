@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from textual import events
 from textual.widgets import Input
@@ -9,6 +11,7 @@ from textual.widgets import Input
 from screens.app_view import AppScreen
 from screens.apps import AppsScreen
 from screens.confirm import ConfirmScreen
+from screens.help import HelpScreen
 from screens.history import HistoryScreen
 from screens.prompt import PromptScreen, QuitScreen
 from tests.screens.console import Console, console
@@ -32,6 +35,37 @@ async def test_a_prompt_gets_what_was_typed_before_it_was_there(sign: str) -> No
             lambda: isinstance(found.screen, PromptScreen) and found.screen.query_one(Input).value == "SqRB",
             "the prompt holds every letter, in order",
         )
+
+
+@pytest.mark.parametrize("late", range(1, 8))
+async def test_what_is_typed_once_the_prompt_is_there_stays_behind_what_was_typed_before(late: int) -> None:
+    """The keys of a packet are on their way back from the table when the next packet comes."""
+    async with console(small_fleet()) as found:
+        push_screen = found.app.push_screen
+        second = letters("clusters")[late:]
+
+        def pushed(*args: Any, **kwargs: Any) -> Any:
+            awaiting = push_screen(*args, **kwargs)
+            type_at_once(found, *second)
+            second.clear()
+            return awaiting
+
+        found.app.push_screen = pushed  # type: ignore[method-assign]
+        type_at_once(found, *letters(":"), *letters("clusters")[:late])
+        await found.until(
+            lambda: isinstance(found.screen, PromptScreen) and found.screen.query_one(Input).value == "clusters",
+            "the prompt holds every letter, in order",
+        )
+
+
+async def test_a_key_behind_a_screen_that_has_gone_is_not_lost() -> None:
+    async with console(small_fleet()) as found:
+        await found.press("question_mark")
+        await found.until(lambda: isinstance(found.screen, HelpScreen), "help")
+        await found.press("escape")
+        await found.until(lambda: isinstance(found.screen, AppsScreen), "back")
+        type_at_once(found, *letters("q"))
+        await found.until(lambda: isinstance(found.screen, QuitScreen), "the question")
 
 
 async def test_nothing_is_confirmed_that_was_not_on_the_screen_yet() -> None:

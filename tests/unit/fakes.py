@@ -10,7 +10,8 @@ import msgspec
 from fleetui.model.errors import NotFoundError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Meta, Obj, ObjectRef, StoredObject, ref_of
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import PatchType, PodStreams, Subscription, WatchSink
+from fleetui.podports import PodStreams
+from fleetui.ports import PatchType, Subscription, WatchSink
 
 
 def resource(kind: str, *, group: str = "", version: str = "v1", namespaced: bool = True) -> ApiResource:

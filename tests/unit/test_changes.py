@@ -93,6 +93,24 @@ def test_a_burst_is_told_at_once_then_ten_times_a_second() -> None:
     assert told[-1] == (1.2, ["d"]), "after a pause the next is told at once again"
 
 
+def test_the_first_applications_do_not_wait_for_the_interval() -> None:
+    clock = FakeClock()
+    publisher = Publisher(clock)
+    heard: list[ChangeSet] = []
+    publisher.subscribe(heard.append)
+    publisher.publish(touches("a", loading=True))
+    clock.advance(0.0)
+    publisher.publish(touches("a", loading=True))
+    publisher.publish(shows("a"))
+    clock.advance(0.0)
+    assert [set(change.apps) for change in heard] == [set(), {key("a")}]
+    publisher.publish(shows("b"))
+    clock.advance(0.09)
+    assert len(heard) == 2, "the next ones do"
+    clock.advance(0.02)
+    assert len(heard) == 3
+
+
 def test_a_clock_set_back_does_not_silence_the_fleet() -> None:
     clock = FakeClock()
     publisher = Publisher(clock)

@@ -13,11 +13,11 @@ import pytest
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.registered import UNUSED
 from fleetui.fleet.store import LiveStore
+from fleetui.hubports import Registration
 from fleetui.model.errors import ForbiddenError, MissingError, UnreachableError
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Registration
 from tests.unit.fakes import CONFIG_MAP, SECRET, FakeClock, FakeCluster, manifest, stored
 from tests.waiting import await_until
 

@@ -71,6 +71,8 @@ async def test_where_nothing_may_be_seen_the_cluster_is_forbidden_and_says_what_
         assert status.state is ClusterState.FORBIDDEN
         assert status.message == run.told().problems[HUB]
         assert status.message.startswith('applications.argoproj.io is forbidden: User "ann"')
+        cluster.becomes(ClusterState.FORBIDDEN, "secrets is forbidden")
+        assert run.fleet.clusters[HUB].message == status.message
         assert "kubectl auth can-i list applications.argoproj.io -A" in status.message
         assert cluster.watched() == []
 

@@ -19,11 +19,11 @@ from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.fleet import LiveFleet
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.views import Action, ActionKind, ChangeSet
+from fleetui.hubports import Registration
 from fleetui.model.app import AppKey
 from fleetui.model.errors import ForbiddenError, MissingError, NotFoundError, UnreachableError
 from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, Health, HealthStatus
-from fleetui.ports import Registration
 from tests.unit.fakes import APPLICATION, SERVED, FakeClock, FakeCluster, config_map, manifest, stored
 from tests.unit.test_dispatch import Pages
 from tests.unit.test_history import FakeRepositories, FakeRepository

@@ -10,9 +10,9 @@ import yaml
 
 from backends.flux_kubeconfig import context_of, secret_reference
 from backends.kube.context import ContextConfig
+from fleetui.hubports import Reference
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import Obj
-from fleetui.ports import Reference
 
 PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----").decode()
 REFERENCE = Reference("apps", "edge-kubeconfig")

@@ -14,9 +14,10 @@ from backends.argocd_clusters import ClusterSecrets
 from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.thread import EmbeddedHost
 from backends.flux_kubeconfig import FluxKubeconfigs
+from fleetui.hubports import Reference
 from fleetui.model.errors import UnauthorizedError, UnreachableError
 from fleetui.model.objects import ClusterName, StoredObject
-from fleetui.ports import Cluster, Reference
+from fleetui.ports import Cluster
 from tests.unit.fakes import manifest, stored
 
 PROGRAM = "hub-login"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fleetui.engine.lookup import by_server, no_such_name, no_such_server, server_of
+from fleetui.hubports import Registration
 from fleetui.model.errors import MissingError
 from fleetui.model.servers import ServerIdentity
-from fleetui.ports import Registration
 
 HUB = "https://kubernetes.default.svc"
 

@@ -12,10 +12,10 @@ from typing import Any
 from backends.flux_kubeconfig import FluxKubeconfigs
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
+from fleetui.hubports import Registration
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Registration
 from tests.unit.fakes import SERVED, FakeClock, FakeCluster, manifest, resource, stored
 from tests.waiting import await_until
 

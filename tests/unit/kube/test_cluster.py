@@ -196,7 +196,7 @@ async def test_a_list_is_read_in_pages_and_has_kinds() -> None:
 async def test_an_answer_that_is_no_object_is_an_error() -> None:
     async with scripted(body(b"<html>"), body(b"[]")) as (cluster, _):
         for _ in range(2):
-            with pytest.raises(StatusError, match="does not answer it as a Kubernetes API server does"):
+            with pytest.raises(StatusError, match="does not answer the request as a Kubernetes API server does"):
                 await cluster.get(ROLES, "a")
 
 

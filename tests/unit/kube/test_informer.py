@@ -264,12 +264,12 @@ async def test_a_server_that_has_not_come_as_far_is_of_another_life() -> None:
         assert it.versions == ["10", "5"]
 
 
-async def test_a_list_in_one_page_is_told_by_the_pageful() -> None:
+async def test_a_list_in_one_page_is_told_by_the_pageful_after_its_first_rows() -> None:
     many = [config_map(f"m{number}", str(number)) for number in range(1200)]
     answers = [page([], "10", next="more"), status(410, "Expired"), page(many, "20"), watch()]
     async with watched(*answers) as it:
         await it.cycles(2)
-        assert [told.count("@") for told in it.sink.told] == [0, 0, 500, 500, 200, 0]
+        assert [told.count("@") for told in it.sink.told] == [0, 0, 100, 500, 500, 100, 0]
         assert it.sink.told[-1] == "listed"
 
 

@@ -22,7 +22,7 @@ from fleetui.model.errors import (
     UnreachableError,
 )
 from fleetui.model.status import ClusterState
-from fleetui.ports import Output
+from fleetui.podports import Output
 from tests.unit.kube.scripted import PEM, Script, body, context, server_tls, serving, status
 from tests.waiting import await_until
 

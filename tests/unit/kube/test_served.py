@@ -238,11 +238,14 @@ async def test_who_may_not_watch_definitions_is_not_told_so_for_ever() -> None:
     server.kinds.append(DEFINITIONS)
     server.forbidden = True
     async with connected(server) as cluster:
+        states: list[ClusterState] = []
         await cluster.discover()
+        cluster.on_status(lambda status: states.append(status.state))
         await await_until(lambda: cluster.requests["LIST"] == 1, 5, "tried")
         await await_until(lambda: not cluster._watches._running, 5, "given up")
         assert cluster.status.state is ClusterState.LIVE
         assert cluster.requests == {"DISCOVER": 3, "WATCH": 1, "LIST": 1}
+        assert ClusterState.FORBIDDEN not in states
 
 
 async def test_a_command_that_ends_soon_watches_nothing() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 
-from backends.kube.turns import decoding, starting
+from backends.kube.turns import PATIENT, decoding, starting
 
 
 async def test_one_goes_in_each_round() -> None:
@@ -31,6 +32,22 @@ async def test_one_goes_in_each_round() -> None:
     assert len(went) == 40
     assert set(went.values()) == {1}
     assert went["starts", 1] == went["decodes", 1] == 1, "neither waits for the other"
+
+
+async def test_others_go_before_who_is_late_but_not_for_ever() -> None:
+    went: list[str] = []
+
+    async def one(name: str, turn: AbstractAsyncContextManager[None]) -> None:
+        async with turn:
+            went.append(name)
+
+    async with decoding():
+        late = [asyncio.create_task(one("late", decoding().late())) for _ in range(3)]
+        await asyncio.sleep(0)
+        early = [asyncio.create_task(one("early", decoding())) for _ in range(PATIENT + 2)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*late, *early)
+    assert went == ["early"] * (PATIENT - 1) + ["late"] + ["early"] * 3 + ["late"] * 2
 
 
 async def test_who_does_not_wait_any_longer_costs_nobody_a_turn() -> None:
