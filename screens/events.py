@@ -84,8 +84,13 @@ class EventsScreen(AppViewScreen):
             self._watch.close()
 
     def _again(self) -> None:
-        if self.is_current:  # behind another screen nobody reads them
+        if self._is_read:
             self._refetch.want()
+
+    @property
+    def _is_read(self) -> bool:
+        """Behind another screen nobody reads them; `is_current` holds for the one below the topmost too."""
+        return self.app.screen is self
 
     def on_screen_resume(self) -> None:
         if self._asked:
@@ -119,7 +124,7 @@ class EventsScreen(AppViewScreen):
         self._refetch.done()
 
     def picture_changed(self, change: ChangeSet) -> None:
-        if self.key in change.trees and self.is_current:
+        if self.key in change.trees and self._is_read:
             self._refetch.want()
         super().picture_changed(change)
 
@@ -146,12 +151,18 @@ class EventsScreen(AppViewScreen):
         if not self.is_mounted:
             return
         super().draw_frame()
+        self.query_one("#why", Bar).show(*self._why())
+
+    def _why(self) -> list[BarLine]:
+        """The Event under the cursor: what it says in whole, and about what, by whom and how often."""
         event = self.current()
-        most = 4 if self.size.height >= TALL else 2
-        text = event_words(event, self.host.now()) if event is not None else ""
-        lines = wrap(text, self.size.width - 3, most, ellipsis=self.host.glyphs.ellipsis)
-        role = "warning" if event is not None and event.warning else ""
-        self.query_one("#why", Bar).show(*(BarLine((Span(f" {line}", role),)) for line in lines))
+        if event is None:
+            return []
+        most = 3 if self.size.height >= TALL else 1
+        width, ellipsis = self.size.width - 3, self.host.glyphs.ellipsis
+        role = "warning" if event.warning else ""
+        said = [BarLine((Span(f" {line}", role),)) for line in wrap(event.message, width, most, ellipsis=ellipsis)]
+        return [*said, BarLine((Span(f" {event_words(event, self.host.now())}", "muted"),))]
 
     def current(self) -> ObjectEvent | None:
         """The Event under the cursor."""
@@ -183,15 +194,12 @@ def event_row(event: ObjectEvent, now: float) -> Row:
 
 
 def event_words(event: ObjectEvent, now: float) -> str:
-    """An Event in whole: about what, how it was told, by whom and how often."""
+    """About what an Event is, when it was last told, by whom and how often."""
     often = f", {event.count:,} times since {ago(event.first, now)}" if event.count > 1 and event.first else ""
-    source = f", says {event.source}" if event.source else ""
-    last = f", {ago(event.last, now)}" if event.last else ""
-    return f"{event.ref.kind} {event.ref.name}: {event.reason}: {event.message} ({_type(event)}{source}{last}{often})"
-
-
-def _type(event: ObjectEvent) -> str:
-    return "Warning" if event.warning else "Normal"
+    source = f", by {event.source}" if event.source else ""
+    last = f", last {ago(event.last, now)}" if event.last else ""
+    kind = "Warning" if event.warning else "Normal"
+    return f"{kind} about {event.ref.kind} {event.ref.name}{source}{last}{often}"
 
 
 def _widths(events: Sequence[ObjectEvent]) -> dict[str, int]:

@@ -48,8 +48,8 @@ def write(out: TextIO | None, text: str) -> None:
 
 async def stays(out: TextIO, failure: str) -> None:
     """Shows why something failed until a key is pressed."""
-    write(out, f"\nfleetui: {failure}\nPress any key to go back.")
-    await any_key(sys.__stdin__.fileno() if sys.__stdin__ is not None else 0)
+    said = f"\nfleetui: {failure}\nPress any key to go back."
+    await any_key(sys.__stdin__.fileno() if sys.__stdin__ is not None else 0, ready=lambda: write(out, said))
 
 
 @contextmanager
@@ -64,8 +64,9 @@ def interrupts(interrupted: Callable[[], object]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-async def any_key(file: int) -> None:
-    """Returns when a key (ctrl+c is one) is pressed in the terminal `file`, or it has gone."""
+async def any_key(file: int, *, ready: Callable[[], object] = lambda: None) -> None:
+    """Returns when a key (ctrl+c is one) is pressed in the terminal `file`, or it has gone; `ready` is called when no
+    key can be lost any more."""
     loop = asyncio.get_running_loop()
     pressed = asyncio.Event()
 
@@ -76,12 +77,14 @@ async def any_key(file: int) -> None:
 
     try:
         before = termios.tcgetattr(file)
-        tty.setcbreak(file)
+        tty.setcbreak(file, termios.TCSADRAIN)
     except (termios.error, OSError):
+        ready()
         return
     loop.add_reader(file, read)
     try:
         with interrupts(pressed.set):
+            ready()
             await pressed.wait()
     finally:
         loop.remove_reader(file)

@@ -213,7 +213,9 @@ class LogPane(Pager):
             self.keep_in_view()
 
     def _grown(self, new: range) -> None:
-        self.virtual_size = Size(self.inner_width, self.row_count)
+        """The scroll bar follows; the whole pane, which Textual would paint for it, shows what it showed."""
+        self.set_reactive(LogPane.virtual_size, Size(self.inner_width, self.row_count))
+        self.vertical_scrollbar.window_virtual_size = self.row_count
         self.repaint_rows(new)
 
     def on_resize(self) -> None:  # the base's own handler is called too, after this one

@@ -38,6 +38,8 @@ async def test_every_screen_shows_hostile_text_as_plain_text(size: tuple[int, in
             (("h",), "[h history]"),
             (("y",), "[y YAML]"),
             (("t", "j", "j", "y"), "[y YAML]"),
+            (("e",), "[e events]"),
+            (("l",), "[l logs]"),
             (("escape", "escape"), "Apps"),
             (("escape", "question_mark"), "Help"),
         ):
