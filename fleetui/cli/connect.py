@@ -91,11 +91,13 @@ class Connection:
         from backends.flux_kubeconfig import FluxKubeconfigs
         from backends.kube.cluster import KubeCluster
         from backends.kube.identity import identity_of
+        from fleetui.cli.limits import allow_many_files
         from fleetui.config import Paths, load_settings
         from fleetui.fleet.clusters import Clusters
         from fleetui.fleet.store import LiveStore
         from fleetui.model.objects import ClusterName
 
+        allow_many_files()
         paths = Paths.of(os.environ)
         settings = load_settings(paths.settings_file)
         kubeconfig, names = chosen_contexts(scope)
