@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,11 @@ import msgspec
 
 from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
-from fleetui.engine.tracking import instance_name
 from fleetui.fleet.changes import Publisher
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
-from fleetui.fleet.kept import Kept
+from fleetui.fleet.kept import Trees
 from fleetui.fleet.places import place_of
 from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
@@ -54,6 +54,7 @@ from fleetui.ports import Cluster, Dialect, Repositories, Subscription
 if TYPE_CHECKING:
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
+    from fleetui.fleet.trees import TreeWatch
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
@@ -115,7 +116,7 @@ class LiveFleet:
             changed=self._coverage_changed,
         )
         self._clusters = {name: self._shown(status) for name, status in self._directory.statuses.items()}
-        self._trees: dict[AppKey, Kept] = {}
+        self._trees = Trees(self._tree_watch, self._tree_touched)
         self._loaded_waiters: list[asyncio.Future[None]] = []
         self._seen = Seen()
         self._unique = Unique(self._stores)
@@ -127,7 +128,7 @@ class LiveFleet:
     async def start(self) -> None:
         """Begins to watch; returns at once."""
         for store in self._stores.values():
-            self._subscriptions.append(store.subscribe(self._listener(store.api.name)))
+            self._subscriptions.append(store.subscribe(partial(self._object_changed, store.api.name)))
         self._directory.start()
         self._subscriptions += [
             self._directory.on_status(self._status_changed),
@@ -143,9 +144,7 @@ class LiveFleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for kept in self._trees.values():
-            kept.drop()
-        self._trees.clear()
+        self._trees.close()
         await self._coverage.close()
         for subscription in self._subscriptions:
             subscription.close()
@@ -222,32 +221,20 @@ class LiveFleet:
     # --- questions --------------------------------------------------------------------------------------------------
 
     def watch_tree(self, key: AppKey) -> Subscription:
-        kept = self._trees.setdefault(key, Kept())
-        if kept.is_free and key in self._apps:
+        subscription, first = self._trees.take(key)
+        if first and key in self._apps:
             # Begun here, so that its objects are on their way before anybody asks for the tree.
             self._begin(self._begin_tree(key), name=f"tree of {key}")
-        return kept.taken(lambda: self._drop_tree(key, kept))
+        return subscription
 
     async def tree(self, key: AppKey) -> Tree:
         app = self._app(key)
         place = await self._place(app)
-        from fleetui.fleet.trees import TreeWatch, without_cluster
-
         if isinstance(place, str):
+            from fleetui.fleet.trees import without_cluster
+
             return without_cluster(app, place)
-
-        def watching(touched: Callable[[], None]) -> TreeWatch:
-            return TreeWatch(place, touched, permissions=self._tools.permissions, clock=self._clock)
-
-        kept = self._trees.get(key)
-        if kept is not None:
-            watch = kept.watch(place, lambda: watching(lambda: self._tree_touched(key)))
-            return await watch.tree(app, tracking=_tracking(key))
-        watch = watching(lambda: None)
-        try:
-            return await watch.tree(app, tracking=_tracking(key))
-        finally:
-            watch.close()
+        return await self._trees.tree(app, place)
 
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
         return await self._tools.differ.diff(await self._subject(key), ref, revision=revision)
@@ -300,10 +287,7 @@ class LiveFleet:
 
     # --- what clusters tell -----------------------------------------------------------------------------------------
 
-    def _listener(self, hub: ClusterName) -> _Listener:
-        return _Listener(hub, self._object_changed)
-
-    def _object_changed(self, hub: ClusterName, obj: StoredObject, deleted: bool) -> None:
+    def _object_changed(self, hub: ClusterName, obj: StoredObject, *, deleted: bool) -> None:
         dialect = self._dialects.get(obj.ref.group_kind)
         if dialect is None or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
             return
@@ -327,7 +311,7 @@ class LiveFleet:
         for name, store in self._stores.items():
             other = store.get(obj.ref) if name != hub else None
             if other is not None and other.uid == obj.uid:
-                self._object_changed(name, other, False)
+                self._object_changed(name, other, deleted=False)
 
     def _app_changed(self, app: App) -> None:
         if self._apps.get(app.key) == app:
@@ -351,7 +335,7 @@ class LiveFleet:
 
     def _places_changed(self) -> None:
         # Whoever looks at a tree asks again, and gets it from where it is reached now.
-        self._publisher.publish(ChangeSet(trees=frozenset(self._trees)))
+        self._publisher.publish(ChangeSet(trees=self._trees.kept))
 
     def _coverage_changed(self, store: LiveStore, dialect: Dialect) -> None:
         narrowed = self._coverage.narrowed_in(store.api.name, dialect)
@@ -418,16 +402,16 @@ class LiveFleet:
         return self._protects(cluster) or self._directory.is_protected(cluster)
 
     def _watched(self, key: AppKey) -> frozenset[AppKey]:
-        return frozenset({key}) if key in self._trees else frozenset()
+        return self._trees.kept & {key}
 
     async def _begin_tree(self, key: AppKey) -> None:
         with suppress(FleetError):  # whoever asks for the tree hears of it
             await self.tree(key)
 
-    def _drop_tree(self, key: AppKey, kept: Kept) -> None:
-        if kept.is_free and self._trees.get(key) is kept:
-            del self._trees[key]
-            kept.drop()
+    def _tree_watch(self, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
+        from fleetui.fleet.trees import TreeWatch
+
+        return TreeWatch(place, touched, permissions=self._tools.permissions, clock=self._clock)
 
     def _as_of_now(self, change: ChangeSet) -> ChangeSet:
         coverage = self._coverage
@@ -436,24 +420,9 @@ class LiveFleet:
         )
 
 
-class _Listener:
-    """Adds the cluster's name to what its store tells."""
-
-    def __init__(self, hub: ClusterName, told: Callable[[ClusterName, StoredObject, bool], None]) -> None:
-        self._hub = hub
-        self._told = told
-
-    def __call__(self, obj: StoredObject, *, deleted: bool) -> None:
-        self._told(self._hub, obj, deleted)
-
-
 def _is_the_hub(app: App) -> bool:
     """Whether the destination is the hub whatever it has registered."""
     return app.destination.server.rstrip("/") == IN_CLUSTER and not app.destination.name
-
-
-def _tracking(key: AppKey) -> str:
-    return instance_name(key.namespace, key.name)
 
 
 def _is_away(status: ClusterStatus) -> bool:
