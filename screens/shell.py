@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fleetui.model.app import AppKey
     from fleetui.model.objects import ObjectRef
     from fleetui.podports import Output
+    from fleetui.terminal import LocalTerminal
     from screens.base import FleetScreen
     from screens.host import Host
 
@@ -202,24 +203,28 @@ async def _tried(host: Host, pod: PodView, container: str, out: TextIO) -> str:
         return "there is no fleet yet"
     try:
         with LocalTerminal(raw=True, ended_by=()) as local:
-            code = await host.on_engine(_talk(host.fleet, pod, container, local, out))
+            return await host.on_engine(_talk(host.fleet, pod, container, local, out))
     except FleetError as error:
         return str(error)
     except Exception as error:
         return host.tell_unexpected(error, f"opening a shell in {container}")
-    # What the last command of a shell ended with is the shell's own; a shell that was never there is told otherwise.
-    return "the image has neither bash nor sh" if code in {126, 127} else ""
 
 
-async def _talk(fleet: Fleet, pod: PodView, container: str, local: object, out: TextIO) -> int:
+async def _talk(fleet: Fleet, pod: PodView, container: str, local: LocalTerminal, out: TextIO) -> str:
     """On the engine's loop: the terminal may be slow, which must not hold up the watches."""
-    from fleetui.terminal import LocalTerminal, talk
+    from fleetui.terminal import talk
+
+    silent = True
 
     async def show(output: Output, data: bytes) -> None:
+        nonlocal silent
+        silent = False
         await asyncio.to_thread(_write, out.fileno(), data)
 
     async with fleet.shell(pod, container) as session:
-        return await talk(session, cast("LocalTerminal", local), stdin=True, show=show)
+        code = await talk(session, local, stdin=True, show=show)
+    # What a shell ends with is mostly that of its last command, and no failure of ours.
+    return f"the shell ended with {code} and without a word; has the image one?" if code and silent else ""
 
 
 def _write(file: int, data: bytes) -> None:
