@@ -18,18 +18,17 @@ import msgspec
 
 from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
+from fleetui.fleet.applications import Applications
 from fleetui.fleet.changes import Publisher
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
 from fleetui.fleet.places import place_of
-from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
 from fleetui.fleet.tools import Tools
-from fleetui.fleet.unique import Unique
 from fleetui.fleet.views import (
     Action,
     AppDiff,
@@ -46,7 +45,7 @@ from fleetui.fleet.views import (
 )
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
-from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.podports import ExecSession
 from fleetui.ports import Cluster, Dialect, Repositories, Subscription
@@ -95,7 +94,6 @@ class LiveFleet:
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
         self._stores = self._directory.chosen
-        self._dialects = {dialect.app_kind: dialect for dialect in dialects}
         self._by_name = {dialect.name: dialect for dialect in dialects}
         self._namespaces = tuple(namespaces)
         self._commits = Commits(repositories)
@@ -105,7 +103,6 @@ class LiveFleet:
         self._protects = protects
         self._clock = clock
         self._publisher = Publisher(clock, stamp=self._as_of_now)
-        self._apps: dict[AppKey, App] = {}
         self._coverage = Coverage(
             self._stores.values(),
             dialects,
@@ -117,9 +114,15 @@ class LiveFleet:
         )
         self._clusters = {name: self._shown(status) for name, status in self._directory.statuses.items()}
         self._trees = Trees(self._tree_watch, self._tree_touched)
+        self._apps = Applications(
+            self._stores,
+            dialects,
+            self._namespaces,
+            publish=self._publisher.publish,
+            watched=lambda: self._trees.kept,
+            same=self._directory.same,
+        )
         self._loaded_waiters: list[asyncio.Future[None]] = []
-        self._seen = Seen()
-        self._unique = Unique(self._stores)
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -128,7 +131,7 @@ class LiveFleet:
     async def start(self) -> None:
         """Begins to watch; returns at once."""
         for store in self._stores.values():
-            self._subscriptions.append(store.subscribe(partial(self._object_changed, store.api.name)))
+            self._subscriptions.append(store.subscribe(partial(self._apps.object_changed, store.api.name)))
         self._directory.start()
         self._subscriptions += [
             self._directory.on_status(self._status_changed),
@@ -161,7 +164,7 @@ class LiveFleet:
 
     @property
     def apps(self) -> Mapping[AppKey, App]:
-        return MappingProxyType(self._apps)
+        return MappingProxyType(self._apps.shown)
 
     @property
     def clusters(self) -> Mapping[ClusterName, ClusterStatus]:
@@ -196,7 +199,7 @@ class LiveFleet:
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
-        listener(self._as_of_now(ChangeSet(apps=dict(self._apps), clusters=dict(self._clusters))))
+        listener(self._as_of_now(ChangeSet(apps=dict(self._apps.shown), clusters=dict(self._clusters))))
         return subscription
 
     async def login(self, cluster: ClusterName) -> None:
@@ -222,7 +225,7 @@ class LiveFleet:
 
     def watch_tree(self, key: AppKey) -> Subscription:
         subscription, first = self._trees.take(key)
-        if first and key in self._apps:
+        if first and key in self._apps.shown:
             # Begun here, so that its objects are on their way before anybody asks for the tree.
             self._begin(self._begin_tree(key), name=f"tree of {key}")
         return subscription
@@ -278,7 +281,7 @@ class LiveFleet:
             action, subject.app, api=subject.hub.api, dialect=subject.dialect, resource=await subject.app_resource()
         )
         known = subject.hub.get(subject.ref)
-        await self._seen.until(
+        await self._apps.seen.until(
             action.app,
             str((written.get("metadata") or {}).get("resourceVersion", "")),
             known=known.meta.resource_version if known is not None else "",
@@ -286,42 +289,6 @@ class LiveFleet:
         return outcome
 
     # --- what clusters tell -----------------------------------------------------------------------------------------
-
-    def _object_changed(self, hub: ClusterName, obj: StoredObject, *, deleted: bool) -> None:
-        dialect = self._dialects.get(obj.ref.group_kind)
-        if dialect is None or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
-            return
-        key = dialect.key(hub, obj)
-        if deleted:
-            self._unique.drop(key, obj.uid)
-            self._app_gone(key)
-            self._show_by_another(hub, obj)
-            return
-        mine, former = self._unique.take(key, obj.uid)
-        if former is not None:
-            self._directory.same(*((hub, former.hub) if mine else (former.hub, hub)))
-        if mine:
-            if former is not None:
-                self._app_gone(former)
-            self._app_changed(dialect.app(hub, obj))
-            self._seen.tell(dialect.key(hub, obj), obj.meta.resource_version)
-
-    def _show_by_another(self, hub: ClusterName, obj: StoredObject) -> None:
-        """What one context shows no more, another one of the same server may."""
-        for name, store in self._stores.items():
-            other = store.get(obj.ref) if name != hub else None
-            if other is not None and other.uid == obj.uid:
-                self._object_changed(name, other, deleted=False)
-
-    def _app_changed(self, app: App) -> None:
-        if self._apps.get(app.key) == app:
-            return
-        self._apps[app.key] = app
-        self._publisher.publish(ChangeSet(apps={app.key: app}, trees=self._watched(app.key)))
-
-    def _app_gone(self, key: AppKey) -> None:
-        if self._apps.pop(key, None) is not None:
-            self._publisher.publish(ChangeSet(removed=frozenset({key}), trees=self._watched(key)))
 
     def _status_changed(self, status: ClusterStatus) -> None:
         shown = self._shown(status)
@@ -340,11 +307,7 @@ class LiveFleet:
     def _coverage_changed(self, store: LiveStore, dialect: Dialect) -> None:
         narrowed = self._coverage.narrowed_in(store.api.name, dialect)
         if narrowed is not None and narrowed.namespaces:  # where nothing may be seen, what was known stays, as old
-            mine = [key for key in self._apps if (key.hub, key.dialect) == (store.api.name, dialect.name)]
-            for key in mine:
-                if key.namespace not in narrowed.namespaces:
-                    self._unique.forget(key)
-                    self._app_gone(key)
+            self._apps.narrow(store.api.name, dialect, narrowed.namespaces)
         self._status_changed(self._directory.statuses[store.api.name])
         for hub in self._coverage.hubs:
             self._directory.look_at(hub)
@@ -375,7 +338,7 @@ class LiveFleet:
         return self._directory.named(cluster).api.urgent
 
     def _app(self, key: AppKey) -> App:
-        app = self._apps.get(key)
+        app = self._apps.shown.get(key)
         if app is None:
             raise MissingError(f"there is no application {key}")
         return app
@@ -400,9 +363,6 @@ class LiveFleet:
 
     def _is_protected(self, cluster: ClusterName) -> bool:
         return self._protects(cluster) or self._directory.is_protected(cluster)
-
-    def _watched(self, key: AppKey) -> frozenset[AppKey]:
-        return self._trees.kept & {key}
 
     async def _begin_tree(self, key: AppKey) -> None:
         with suppress(FleetError):  # whoever asks for the tree hears of it
