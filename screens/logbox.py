@@ -150,16 +150,19 @@ class LogBox:
         """Forgets every log; what is still left in one goes nowhere."""
         self.sources.clear()
 
-    def take(self, most: int) -> tuple[list[LogLine], bool]:
-        """The next lines, at most some `most`, in the order of their times where several logs have some; and whether
-        there are more."""
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to take, be it only why nothing comes."""
+        return self._rung or any(source.has_more for source in self.sources)
+
+    def take(self, most: int) -> list[LogLine]:
+        """The next lines, at most some `most`, in the order of their times where several logs have some."""
         with self._lock:
             self._rung = False
         self.sources = [source for source in self.sources if source.has_more or not source.closed]
         share = max(1, most // max(1, sum(source.has_more for source in self.sources)))
         parts = [lines for source in self.sources if (lines := source.lines(share))]
-        more = any(source.has_more for source in self.sources)
-        return (_by_time(parts) if len(parts) > 1 else parts[0] if parts else []), more
+        return _by_time(parts) if len(parts) > 1 else parts[0] if parts else []
 
     def _ring_once(self) -> None:
         with self._lock:

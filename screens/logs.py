@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from fleetui.model.objects import ObjectRef
     from fleetui.ports import Subscription
 
-OFTEN = 0.1
-"""Seconds between two updates of the screen, however many lines come."""
-AT_ONCE, AT_ONCE_WRAPPED = 1_000, 300
+OFTEN, PAGES = 0.1, 0.3
+"""Seconds between two updates of the screen, however many lines come; and where they come by the page, of which each is
+all of the screen on the way through a slow line."""
+AT_ONCE, AT_ONCE_WRAPPED = 2_000, 600
 """Lines that one update takes."""
 AGAIN = 5.0
 """Seconds after which a tree that has changed is asked which Pods it has now."""
@@ -188,22 +189,25 @@ class LogsScreen(AppViewScreen):
 
     def on_lines_came(self) -> None:
         if self._due is None:
-            self._take_lines()
-            self._due = self.set_timer(OFTEN, self._rested, name="lines")
+            self._take_and_rest()
+
+    def _take_and_rest(self) -> None:
+        shown = self._take_lines()
+        self._due = self.set_timer(OFTEN if shown < self.pane.page else PAGES, self._rested, name="lines")
 
     def _rested(self) -> None:
         self._due = None
-        if self._take_lines():
-            self._due = self.set_timer(OFTEN, self._rested, name="lines")
+        if self.box.has_more:
+            self._take_and_rest()
 
-    def _take_lines(self) -> bool:
-        """Shows what has come; whether anything had."""
-        lines, more = self.box.take(AT_ONCE_WRAPPED if self.pane.wrapped else AT_ONCE)
+    def _take_lines(self) -> int:
+        """Shows what has come; how many lines that were."""
+        lines = self.box.take(AT_ONCE_WRAPPED if self.pane.wrapped else AT_ONCE)
         if lines:
             self.pane.add(lines)
         self._say_nothing()
         self.draw_frame()
-        return bool(lines) or more
+        return len(lines)
 
     def _say_nothing(self) -> None:
         """What stands there while there are no lines."""

@@ -106,8 +106,9 @@ class LogPane(Pager):
         """To be called when `names` got more."""
         names = list(self.names.values())
         short = shortened([name.text for name in names], self.glyphs.ellipsis)
+        before = self._short
         self._short = {key: Name(text, name.role) for (key, name), text in zip(self.names.items(), short, strict=True)}
-        if self._rows:
+        if self._rows and self._short != before:
             self.make_rows()
 
     def _before(self, row: _Row) -> Iterator[Span]:

@@ -23,10 +23,8 @@ def texts(lines: list[LogLine]) -> list[str]:
 
 def drained(box: LogBox) -> list[LogLine]:
     found: list[LogLine] = []
-    more = True
-    while more:
-        lines, more = box.take(1000)
-        found += lines
+    while box.has_more:
+        found += box.take(1000)
     return found
 
 
@@ -38,7 +36,7 @@ def test_it_rings_once_until_the_lines_are_taken() -> None:
     for _ in range(5):
         source.take(stamped("a"))
     assert bell.rings == 1
-    assert texts(box.take(10)[0]) == ["a"] * 5
+    assert texts(box.take(10)) == ["a"] * 5
     source.take(stamped("b", at=1))
     assert bell.rings == 2
 
@@ -48,8 +46,9 @@ def test_lines_of_several_logs_come_in_the_order_of_their_times() -> None:
     one, other = box.add(ONE), box.add(OTHER)
     other.take(stamped("second", at=1) + stamped("fourth", at=3))
     one.take(stamped("first", at=0) + stamped("third", at=2))
-    lines, more = box.take(10)
-    assert (texts(lines), more) == (["first", "second", "third", "fourth"], False)
+    lines = box.take(10)
+    assert texts(lines) == ["first", "second", "third", "fourth"]
+    assert not box.has_more
     assert [line.source for line in lines] == [ONE, OTHER, ONE, OTHER]
 
 
@@ -57,8 +56,8 @@ def test_more_than_is_taken_at_once_waits_and_nothing_is_lost() -> None:
     box = LogBox(Bell())
     source = box.add(ONE)
     source.take(stamped(*map(str, range(2500))))
-    assert [len(box.take(1000)[0]) for _ in range(3)] == [1000, 1000, 500]
-    assert box.take(1000) == ([], False)
+    assert [len(box.take(1000)) for _ in range(3)] == [1000, 1000, 500]
+    assert box.take(1000) == []
 
 
 def test_what_comes_faster_than_it_is_taken_is_skipped_and_counted_to_the_line() -> None:
@@ -81,7 +80,7 @@ def test_the_end_of_a_line_whose_beginning_was_skipped_is_no_line() -> None:
     box = LogBox(Bell())
     source = box.add(ONE)
     source.take(stamped("begun")[:-3])
-    assert box.take(10) == ([], False)
+    assert box.take(10) == []
     source.take(b"x" * WAITING)
     source.take(b"end\n" + stamped("whole", at=1))
     assert texts(drained(box)) == ["1 lines came faster than they can be shown, and were skipped", "whole"]
@@ -113,7 +112,7 @@ def test_what_is_closed_is_forgotten_when_it_is_empty() -> None:
     source = box.add(ONE)
     source.take(stamped("last"))
     source.closed = True
-    assert texts(box.take(10)[0]) == ["last"]
+    assert texts(box.take(10)) == ["last"]
     box.take(10)
     assert box.sources == []
 
