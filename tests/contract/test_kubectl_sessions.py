@@ -176,7 +176,10 @@ patch configmap cm -p {"data":{"c":"d"}}
 patch configmap cm --type=merge -p {"data":{"c":null}}
 patch configmap cm --type=json -p [{"op":"replace","path":"/data/a","value":"x"}]
 scale deployment d --replicas=0
-get configmap cm -o yaml --show-managed-fields
+get configmap cm --show-managed-fields -o jsonpath={.metadata.managedFields[?(@.manager=="kubectl-create")].fieldsV1}
+get configmap cm --show-managed-fields -o jsonpath={.metadata.managedFields[?(@.manager=="kubectl-label")].fieldsV1}
+get configmap cm --show-managed-fields -o jsonpath={.metadata.managedFields[?(@.manager=="kubectl-annotate")].fieldsV1}
+get configmap cm --show-managed-fields -o jsonpath={.metadata.managedFields[?(@.manager=="kubectl-patch")].fieldsV1}
 describe configmap cm
 describe secret s
 describe role r

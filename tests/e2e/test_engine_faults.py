@@ -318,6 +318,11 @@ def test_an_engine_with_nothing_to_do_asks_for_nothing(story: Story, stage: Stag
     def renewals(mark: int) -> list[Call]:
         return [call for call in calls[mark:] if call.lease and call.writes]
 
+    def watched(plural: str) -> bool:
+        return any(call.path.endswith(f"/{plural}") and "watch" in call.query for call in calls)
+
+    # What a server serves is watched too, but not at once.
+    story.until(lambda: watched("customresourcedefinitions") and watched("apiservices"), "new kinds are noticed")
     mark = len(calls)
     story.until(lambda: renewals(mark), "what came after the sync has come to rest")
     mark = len(calls)
