@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fleetui.model.app import App, AppKey
     from fleetui.model.objects import ObjectRef
 
+NARROW = 72
+"""The width below which the views that aren't shown are their keys alone."""
+
 
 class AppViewScreen(FleetScreen):
     """A view of one application."""
@@ -73,7 +76,8 @@ class AppViewScreen(FleetScreen):
             if action.key == self.HERE:
                 spans.append(Span(f"[{action.key} {action.label}]", "bright"))
             else:
-                spans += [Span(f" {action.key}", "key"), Span(f" {action.label} ", "muted")]
+                label = f" {action.label} " if self.size.width >= NARROW else " "
+                spans += [Span(f" {action.key}", "key"), Span(label, "muted")]
         return BarLine(tuple(spans), (*right, Span(" ")))
 
     def _cluster(self, app: App | None) -> Line:

@@ -126,6 +126,13 @@ async def test_where_there_is_nothing_it_says_why() -> None:
         await found.shows("prod-eu-1 does not answer")
 
 
+async def test_a_narrow_screen_still_says_which_view_it_is() -> None:
+    async with console(small_fleet(), size=(60, 15)) as found:
+        await logs_of(found, "l")
+        text = await found.shows("2 Pods")
+        assert "t  d  h  e [l logs] y" in text
+
+
 async def test_what_is_many_is_said() -> None:
     fleet = small_fleet()
     fleet.running[PAYMENTS, None] = PodViews((pod_view("a"), pod_view("b", "api")), more=7)
