@@ -55,6 +55,11 @@ class Paths:
         return self.cache / "discovery"
 
     @property
+    def saved_folder(self) -> Path:
+        """Where screens are saved."""
+        return self.state / "saved"
+
+    @property
     def log_file(self) -> Path:
         return self.state / "fleetui.log"
 

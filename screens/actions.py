@@ -59,10 +59,13 @@ SCOPES = {
     "apps": "Applications",
     "clusters": "Clusters",
     "view": "One application",
+    "pods": "Pods, on the applications' screen and in each view of one",
     "tree": "Tree",
-    "pager": "Diff, YAML and help",
+    "pager": "Diff, YAML, logs and help",
     "diff": "Diff",
+    "logs": "Logs",
     "dialog": "Dialogs",
+    "shell": "The question which container a shell is for",
     "quit": "The question whether to quit",
 }
 
@@ -108,16 +111,35 @@ ACTIONS: tuple[Action, ...] = (
            changes=True),
     Action("view.rollback", ("B",), "roll back", "In the history: goes back to the entry under the cursor; asks"
            " first. Elsewhere: opens the history.", changes=True),
+    Action("pods.logs", ("l",), "logs", "The logs of the Pods at and below the object under the cursor, or of the whole"
+           " application; they go on."),
+    Action("pods.events", ("e",), "events", "The Events about the object under the cursor, or about the whole"
+           " application, the newest last."),
+    Action("pods.shell", ("x",), "shell", "A shell in the Pod under the cursor, or in the first of its Pods that runs;"
+           " the console leaves the terminal meanwhile.", changes=True),
     Action("tree.expand", ("right",), "open", "Opens the node, or goes to its first child."),
     Action("tree.collapse", ("left",), "close", "Closes the node, or goes to its parent."),
     Action("pager.shift_right", ("right",), "right", "What is to the right of the screen."),
     Action("pager.shift_left", ("left",), "left", "Back to the left."),
     Action("diff.columns", ("o",), "columns", "One column, or Git and live side by side."),
     Action("diff.fold", ("f",), "fold", "Shows or folds the fields that are equal."),
+    Action("logs.follow", ("f",), "follow", "Follows the end, or stops where it is. Whoever moves up stops too."),
+    Action("logs.container", ("o",), "container", "The next container of the Pods, after the last one the first."),
+    Action("logs.previous", ("p",), "previous", "The container's last life, or this one."),
+    Action("logs.times", ("T",), "times", "Shows or hides when each line was written."),
+    Action("logs.wrap", ("w",), "wrap", "Wraps long lines, or cuts them at the edge."),
+    Action("logs.search", ("slash",), "search", "Marks a text and goes to the last line that has it, n and N to the"
+           " others; lower case finds both. esc takes it away."),
+    Action("logs.save", ("ctrl+s",), "save", "Saves the lines that are kept in a file, and says in which."),
     Action("dialog.confirm", ("enter",), "confirm", "Does what the dialog shows."),
     Action("dialog.cancel", ("escape", "q"), "cancel", "Closes the dialog; nothing is done."),
     Action("dialog.prune", ("p",), "prune", "Sync and rollback: also deletes what is no longer in Git."),
     Action("dialog.dry_run", ("d",), "dry run", "Sync and rollback: only tries, changes nothing."),
+    Action("shell.open", ("enter",), "open", "Opens the shell in the container under the cursor."),
+    Action("shell.down", ("down",), "down", "One container down."),
+    Action("shell.up", ("up",), "up", "One container up."),
+    Action("shell.copy_command", ("C",), "copy command", "Copies the command line that opens the same shell."),
+    Action("shell.cancel", ("escape",), "cancel", "Closes the dialog; nothing is done."),
     Action("quit.quit_now", ("enter", "q", "y"), "quit", "Quits."),
     Action("quit.stay", ("escape", "n"), "stay", "Stays."),
 )  # fmt: skip
@@ -159,9 +181,10 @@ def as_markdown() -> str:
         "",
     ]
     lines += [
-        "Reading is on lower case, changing on upper case with a dialog (marked •). `q` goes back, `ctrl+c` twice"
+        "Reading is on lower case, changing (marked •) on upper case with a dialog; the shell is on lower case, as",
+        "elsewhere. `q` goes back, `ctrl+c` twice quits. Each key has an id, by which it can be given another one.",
+        "",
     ]
-    lines += ["quits. Each key has an id, by which it can be given another one.", ""]
     for scope, title in SCOPES.items():
         lines += [f"## {title}", "", "| key | id | what it does |", "|---|---|---|"]
         for action in of_scope(scope):

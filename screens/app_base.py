@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from fleetui.model.app import App, AppKey
     from fleetui.model.objects import ObjectRef
 
+NARROW = 72
+"""The width below which the views that aren't shown are their keys alone."""
+
 
 class AppViewScreen(FleetScreen):
     """A view of one application."""
 
-    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view")
+    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view", "pods")
     HERE = ""
     """The key of this view."""
 
@@ -67,13 +70,14 @@ class AppViewScreen(FleetScreen):
 
     def views_line(self, *right: Span) -> BarLine:
         """The views of the application, this one in brackets."""
-        spans: list[Span] = []
-        for name in ("view.tree", "view.diff", "view.history", "view.yaml"):
+        spans = [Span(" ")]
+        for name in ("view.tree", "view.diff", "view.history", "pods.events", "pods.logs", "view.yaml"):
             action = actions.by_id(name)
             if action.key == self.HERE:
-                spans.append(Span(f" [{action.key} {action.label}] ", "bright"))
+                spans.append(Span(f"[{action.key} {action.label}]", "bright"))
             else:
-                spans += [Span(f"  {action.key}", "key"), Span(f" {action.label}  ", "muted")]
+                label = f" {action.label} " if self.size.width >= NARROW else " "
+                spans += [Span(f" {action.key}", "key"), Span(label, "muted")]
         return BarLine(tuple(spans), (*right, Span(" ")))
 
     def _cluster(self, app: App | None) -> Line:
@@ -131,6 +135,23 @@ class AppViewScreen(FleetScreen):
 
         if self.HERE != "y":
             self.go(ManifestScreen(self.key, self.node()))
+
+    def action_logs(self) -> None:
+        from screens.logs import LogsScreen
+
+        if self.HERE != "l":
+            self.go(LogsScreen(self.key, self.node()))
+
+    def action_events(self) -> None:
+        from screens.events import EventsScreen
+
+        if self.HERE != "e":
+            self.go(EventsScreen(self.key, self.node()))
+
+    def action_shell(self) -> None:
+        from screens.shell import open_shell
+
+        open_shell(self, self.key, self.node())
 
     def name_under_cursor(self) -> str:
         node = self.node()

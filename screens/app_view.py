@@ -50,11 +50,11 @@ class AppScreen(AppViewScreen):
     """The tree of one application."""
 
     CSS_PATH = "app_view.tcss"
-    SCOPES: ClassVar[tuple[str, ...]] = ("view", "tree", "rows")
+    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "tree", "rows")
     HINTS: ClassVar[tuple[str, ...]] = (
         "rows.next_problem",
         "rows.open",
-        "tree.collapse",
+        "pods.shell",
         "view.sync",
         "view.refresh",
         "view.rollback",

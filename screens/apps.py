@@ -42,21 +42,23 @@ class AppsScreen(FleetScreen):
     """The first screen: all applications of all chosen clusters."""
 
     CSS_PATH = "apps.tcss"
-    SCOPES: ClassVar[tuple[str, ...]] = ("apps", "view", "rows")
+    SCOPES: ClassVar[tuple[str, ...]] = ("apps", "view", "pods", "rows")
     HINTS: ClassVar[tuple[str, ...]] = (
         "rows.open",
         "view.diff",
-        "view.history",
+        "pods.logs",
         "view.sync",
         "view.refresh",
         "apps.filter",
         "screen.command",
+        "view.history",
+        "pods.events",
         "rows.mark",
         "apps.order",
         "apps.wide",
         "screen.help",
     )
-    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view", "apps")
+    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view", "pods", "apps")
 
     def __init__(self) -> None:
         from screens import app_rows, filters
@@ -308,6 +310,24 @@ class AppsScreen(FleetScreen):
 
         if app := self.current():
             self.app.push_screen(ManifestScreen(app.key))
+
+    def action_logs(self) -> None:
+        from screens.logs import LogsScreen
+
+        if app := self.current():
+            self.app.push_screen(LogsScreen(app.key))
+
+    def action_events(self) -> None:
+        from screens.events import EventsScreen
+
+        if app := self.current():
+            self.app.push_screen(EventsScreen(app.key))
+
+    def action_shell(self) -> None:
+        from screens.shell import open_shell
+
+        if app := self.current():
+            open_shell(self, app.key)
 
     def action_rollback(self) -> None:
         self.action_history()

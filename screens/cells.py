@@ -166,6 +166,14 @@ def wrap(text: str, width: int, lines: int, *, ellipsis: str = "…") -> list[st
     return [*done, line] if line else done
 
 
+def chop(text: str, width: int) -> list[str]:
+    """`clean(text)` in pieces of at most `width` cells, broken anywhere; for long texts, of which none is kept."""
+    width = max(2, width)
+    if text.isascii() and text.isprintable():
+        return [text[at : at + width] for at in range(0, len(text), width)]
+    return _pieces(_clean.__wrapped__(text), width)
+
+
 def _pieces(word: str, width: int) -> list[str]:
     """A word in pieces of at most `width` cells."""
     pieces = []

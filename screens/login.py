@@ -1,22 +1,17 @@
 """Logging in to a cluster with the terminal to itself: a plugin may ask for a password, or print where to go.
 
-Owns: `log_in`, and how the console leaves the terminal and comes back. Called by the clusters screen, when a person
-asks for it. What a login is, is the fleet's.
+Owns: `log_in`. Called by the clusters screen, when a person asks for it. What a login is, is the fleet's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
-import termios
-import tty
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, cast
 
-from textual.app import App, SuspendNotSupported
+from textual.app import App
+
+from screens.leaving import interrupts, stays, terminal, write
 
 if TYPE_CHECKING:
     from fleetui.model.objects import ClusterName
@@ -37,21 +32,14 @@ def log_in(app: App[None], cluster: ClusterName) -> None:
 async def _log_in(app: App[None], cluster: ClusterName) -> None:
     host = cast("Host", app)
     with terminal(app) as out:
-        _say(out, f"fleetui: logging in to {cluster}; ctrl+c gives up")
+        write(out, f"fleetui: logging in to {cluster}; ctrl+c gives up")
         failure = await _tried(host, cluster, interruptible=out is not None)
         if failure and out is not None:
-            _say(out, f"\nfleetui: {failure}\nPress any key to go back.")
-            await any_key(sys.__stdin__.fileno() if sys.__stdin__ is not None else 0)
+            await stays(out, failure)
     if not failure:
         host.tell(f"Logged in to {cluster}")
     elif out is None:
         host.tell(failure, error=True)
-
-
-def _say(out: TextIO | None, text: str) -> None:
-    if out is not None:
-        out.write(f"{text}\n")
-        out.flush()
 
 
 async def _tried(host: Host, cluster: ClusterName, *, interruptible: bool) -> str:
@@ -74,61 +62,3 @@ async def _tried(host: Host, cluster: ClusterName, *, interruptible: bool) -> st
         return ""
     told = str(error) if isinstance(error, FleetError) else host.tell_unexpected(error, f"logging in to {cluster}")
     return clean(told)
-
-
-@contextmanager
-def terminal(app: App[Any]) -> Iterator[TextIO | None]:
-    """Leaves the terminal as it was before the console began, until the end of the block; what to write to there.
-
-    None where there is none to be left (a test without a terminal).
-    """
-    failed: BaseException | None = None
-    # Whatever repaints meanwhile would block on the driver's full queue.
-    with app.batch_update():
-        try:
-            with app.suspend():
-                try:
-                    yield sys.__stderr__
-                except BaseException as error:  # Textual comes back only from a block that has not raised
-                    failed = error
-        except SuspendNotSupported:
-            yield None
-    if failed is not None:
-        raise failed
-
-
-@contextmanager
-def interrupts(interrupted: Callable[[], object]) -> Iterator[None]:
-    """Calls `interrupted` on ctrl+c, which in a terminal of its own ends the console."""
-    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
-    loop.add_signal_handler(signal.SIGINT, interrupted)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)
-
-
-async def any_key(file: int) -> None:
-    """Returns when a key (ctrl+c is one) is pressed in the terminal `file`, or it has gone."""
-    loop = asyncio.get_running_loop()
-    pressed = asyncio.Event()
-
-    def read() -> None:
-        with suppress(OSError):
-            os.read(file, 1024)
-        pressed.set()
-
-    try:
-        before = termios.tcgetattr(file)
-        tty.setcbreak(file)
-    except (termios.error, OSError):
-        return
-    loop.add_reader(file, read)
-    try:
-        with interrupts(pressed.set):
-            await pressed.wait()
-    finally:
-        loop.remove_reader(file)
-        with suppress(termios.error, OSError):
-            termios.tcsetattr(file, termios.TCSADRAIN, before)

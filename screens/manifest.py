@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ManifestScreen(AppViewScreen):
     """The object of `ref`; without one the application's own."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = ("view", "rows", "pager")
+    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "rows", "pager")
     HINTS: ClassVar[tuple[str, ...]] = ("view.tree", "view.diff", "view.history", "screen.copy_name", "screen.help")
     HERE = "y"
 
@@ -58,7 +58,7 @@ class ManifestScreen(AppViewScreen):
     def head(self) -> Sequence[BarLine]:
         ref = self._ref
         what = [Span(f"{ref.kind} {ref.name}", "bright")] if ref is not None else []
-        return (*self.title_line(*what), self.views_line(Span(str(ref or ""), "muted")))
+        return (*self.title_line(*what), self.views_line())
 
     def name_under_cursor(self) -> str:
         return self._ref.name if self._ref else self.key.name

@@ -18,14 +18,14 @@ import click
 from fleetui.cli.connect import Connection, chosen_contexts, scope_of
 from fleetui.cli.options import Scope
 from fleetui.cli.report import say
-from fleetui.cli.terminal import LocalTerminal, is_terminal
 from fleetui.model.errors import ExitCode, FleetError, RefusedError, UsageError
 from fleetui.model.objects import ClusterName
 from fleetui.runtime import Runtime
+from fleetui.terminal import LocalTerminal, is_terminal, talk
 
 if TYPE_CHECKING:
     from fleetui.fleet.podaccess import PodAccess, PodTarget
-    from fleetui.podports import ByteStream, ExecSession
+    from fleetui.podports import ByteStream, Output
     from fleetui.ports import Cluster
 
 _PIECE = 2**15
@@ -199,7 +199,12 @@ def run_exec(
 
     async def work(cluster: Cluster) -> int:
         async with here.access().exec(cluster, here.target, command, tty=tty, stdin=stdin) as session:
-            return await _talk(session, terminal, stdin=stdin)
+            if stdin and not session.can_end_input and not tty:
+                say("fleetui: the server speaks v4: the command will not see the end of its input")
+            return await talk(session, terminal, stdin=stdin, show=show)
+
+    async def show(output: Output, data: bytes) -> None:
+        _write(int(output), data)
 
     with LocalTerminal(raw=tty) as terminal:
         return _run(here, work)
@@ -219,32 +224,6 @@ def _confirm(here: _Here, yes: str) -> None:
         yes = sys.stdin.readline()
     if yes.strip() != wanted:
         raise RefusedError(f"cluster {wanted} is protected: nothing was done", f"--yes {wanted} confirms")
-
-
-async def _talk(session: ExecSession, terminal: LocalTerminal, *, stdin: bool) -> int:
-    loop = asyncio.get_running_loop()
-
-    def take(data: bytes) -> None:
-        given = session.write(data) if data else session.end_input()
-        asyncio.run_coroutine_threadsafe(given, loop).result()
-
-    if terminal.raw:
-        await session.resize(*terminal.size)
-        resizes: set[asyncio.Task[None]] = set()
-
-        def resized() -> None:
-            task = loop.create_task(session.resize(*terminal.size))
-            resizes.add(task)
-            task.add_done_callback(resizes.discard)
-
-        terminal.on_resize(lambda: loop.call_soon_threadsafe(resized))
-    if stdin:
-        if not session.can_end_input and not terminal.raw:
-            say("fleetui: the server speaks v4: the command will not see the end of its input")
-        terminal.read_keys(take)
-    while (piece := await session.read()) is not None:
-        _write(int(piece[0]), piece[1])
-    return session.exit_code or 0
 
 
 # --- port-forward ---------------------------------------------------------------------------------------------------

@@ -8,13 +8,43 @@ the errors of `fleetui.model.errors`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, ObjectEvent, Outcome, Plan, Tree
+from fleetui.fleet.views import (
+    Action,
+    AppDiff,
+    ChangeSet,
+    HistoryRow,
+    ObjectEvent,
+    Outcome,
+    Plan,
+    PodLog,
+    PodView,
+    PodViews,
+    Tree,
+)
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterStatus
+from fleetui.podports import ExecSession
 from fleetui.ports import Subscription
+
+
+class LogSink(Protocol):
+    """Takes a log, on the engine's thread. Each of its lines begins with its time and a blank."""
+
+    def began(self) -> None:
+        """The log comes, or comes anew: its first lines may be ones that were there before."""
+        ...
+
+    def take(self, piece: bytes) -> None:
+        """The next bytes, as they are."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Why nothing more comes now, in a sentence."""
+        ...
 
 
 class Fleet(Protocol):
@@ -85,6 +115,30 @@ class Fleet(Protocol):
         Raises:
             MissingError: `ref` is nothing of the tree.
             ClusterError: they can't be listed.
+        """
+        ...
+
+    async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
+        """The Pods in an application's tree, or at and below one object of it.
+
+        Raises:
+            MissingError: `ref` is nothing of the tree.
+            ClusterError: they can't be read.
+        """
+        ...
+
+    def follow_log(self, log: PodLog, sink: LogSink) -> Subscription:
+        """Hands a log to `sink`, and what is written to it from then on; goes on when the container starts anew or the
+        connection breaks, until the subscription is closed."""
+        ...
+
+    def shell(self, pod: PodView, container: str) -> AbstractAsyncContextManager[ExecSession]:
+        """A shell in a container, on a terminal; the audit record is written.
+
+        Raises:
+            RefusedError: read-only, or not permitted.
+            MissingError: the fleet has no such cluster any more.
+            ClusterError: the API server or the node did not do it.
         """
         ...
 

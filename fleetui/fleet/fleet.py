@@ -8,36 +8,52 @@ engine's loop. Never here: rules of a dialect, requests other than through a mod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
-from fleetui.engine.tracking import instance_name
+from fleetui.fleet.applications import Applications
 from fleetui.fleet.changes import Publisher
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
-from fleetui.fleet.kept import Kept
+from fleetui.fleet.kept import Trees
 from fleetui.fleet.places import place_of
-from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
+from fleetui.fleet.subscription import Once
 from fleetui.fleet.tools import Tools
-from fleetui.fleet.unique import Unique
-from fleetui.fleet.views import Action, AppDiff, ChangeSet, HistoryRow, Narrowed, ObjectEvent, Outcome, Plan, Tree
+from fleetui.fleet.views import (
+    Action,
+    AppDiff,
+    ChangeSet,
+    HistoryRow,
+    Narrowed,
+    ObjectEvent,
+    Outcome,
+    Plan,
+    PodLog,
+    PodView,
+    PodViews,
+    Tree,
+)
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
-from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus
+from fleetui.podports import ExecSession
 from fleetui.ports import Cluster, Dialect, Repositories, Subscription
 
 if TYPE_CHECKING:
+    from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
+    from fleetui.fleet.trees import TreeWatch
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
@@ -78,7 +94,6 @@ class LiveFleet:
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
         self._stores = self._directory.chosen
-        self._dialects = {dialect.app_kind: dialect for dialect in dialects}
         self._by_name = {dialect.name: dialect for dialect in dialects}
         self._namespaces = tuple(namespaces)
         self._commits = Commits(repositories)
@@ -88,7 +103,6 @@ class LiveFleet:
         self._protects = protects
         self._clock = clock
         self._publisher = Publisher(clock, stamp=self._as_of_now)
-        self._apps: dict[AppKey, App] = {}
         self._coverage = Coverage(
             self._stores.values(),
             dialects,
@@ -99,10 +113,16 @@ class LiveFleet:
             changed=self._coverage_changed,
         )
         self._clusters = {name: self._shown(status) for name, status in self._directory.statuses.items()}
-        self._trees: dict[AppKey, Kept] = {}
+        self._trees = Trees(self._tree_watch, self._tree_touched)
+        self._apps = Applications(
+            self._stores,
+            dialects,
+            self._namespaces,
+            publish=self._publisher.publish,
+            watched=lambda: self._trees.kept,
+            same=self._directory.same,
+        )
         self._loaded_waiters: list[asyncio.Future[None]] = []
-        self._seen = Seen()
-        self._unique = Unique(self._stores)
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -111,7 +131,7 @@ class LiveFleet:
     async def start(self) -> None:
         """Begins to watch; returns at once."""
         for store in self._stores.values():
-            self._subscriptions.append(store.subscribe(self._listener(store.api.name)))
+            self._subscriptions.append(store.subscribe(partial(self._apps.object_changed, store.api.name)))
         self._directory.start()
         self._subscriptions += [
             self._directory.on_status(self._status_changed),
@@ -127,9 +147,7 @@ class LiveFleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for kept in self._trees.values():
-            kept.drop()
-        self._trees.clear()
+        self._trees.close()
         await self._coverage.close()
         for subscription in self._subscriptions:
             subscription.close()
@@ -146,7 +164,7 @@ class LiveFleet:
 
     @property
     def apps(self) -> Mapping[AppKey, App]:
-        return MappingProxyType(self._apps)
+        return MappingProxyType(self._apps.shown)
 
     @property
     def clusters(self) -> Mapping[ClusterName, ClusterStatus]:
@@ -181,7 +199,7 @@ class LiveFleet:
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
-        listener(self._as_of_now(ChangeSet(apps=dict(self._apps), clusters=dict(self._clusters))))
+        listener(self._as_of_now(ChangeSet(apps=dict(self._apps.shown), clusters=dict(self._clusters))))
         return subscription
 
     async def login(self, cluster: ClusterName) -> None:
@@ -206,34 +224,20 @@ class LiveFleet:
     # --- questions --------------------------------------------------------------------------------------------------
 
     def watch_tree(self, key: AppKey) -> Subscription:
-        kept = self._trees.setdefault(key, Kept())
-        if kept.is_free and key in self._apps:
+        subscription, first = self._trees.take(key)
+        if first and key in self._apps.shown:
             # Begun here, so that its objects are on their way before anybody asks for the tree.
-            task = asyncio.get_running_loop().create_task(self._begin_tree(key), name=f"tree of {key}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return kept.taken(lambda: self._drop_tree(key, kept))
+            self._begin(self._begin_tree(key), name=f"tree of {key}")
+        return subscription
 
     async def tree(self, key: AppKey) -> Tree:
         app = self._app(key)
         place = await self._place(app)
-        from fleetui.fleet.trees import TreeWatch, without_cluster
-
         if isinstance(place, str):
+            from fleetui.fleet.trees import without_cluster
+
             return without_cluster(app, place)
-
-        def watching(touched: Callable[[], None]) -> TreeWatch:
-            return TreeWatch(place, touched, permissions=self._tools.permissions, clock=self._clock)
-
-        kept = self._trees.get(key)
-        if kept is not None:
-            watch = kept.watch(place, lambda: watching(lambda: self._tree_touched(key)))
-            return await watch.tree(app, tracking=_tracking(key))
-        watch = watching(lambda: None)
-        try:
-            return await watch.tree(app, tracking=_tracking(key))
-        finally:
-            watch.close()
+        return await self._trees.tree(app, place)
 
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
         return await self._tools.differ.diff(await self._subject(key), ref, revision=revision)
@@ -244,10 +248,23 @@ class LiveFleet:
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         from fleetui.fleet.events import events_of_tree
 
-        def asked(cluster: ClusterName) -> Cluster:
-            return self._directory.named(cluster).api.urgent
+        return await events_of_tree(await self.tree(key), self._asked, ref)
 
-        return await events_of_tree(await self.tree(key), asked, ref)
+    async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
+        from fleetui.fleet.pods import pods_of_tree
+
+        return await pods_of_tree(await self.tree(key), self._asked, ref)
+
+    def follow_log(self, log: PodLog, sink: LogSink) -> Subscription:
+        from fleetui.fleet.podlogs import follow
+
+        task = self._begin(follow(self._asked, log, sink, clock=self._clock), name=f"log of {log.ref}")
+        return Once(task.cancel)
+
+    def shell(self, pod: PodView, container: str) -> AbstractAsyncContextManager[ExecSession]:
+        from fleetui.fleet.pods import shell_in
+
+        return shell_in(self._tools.pod_access, self._asked(pod.cluster), pod, container)
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         return await self._tools.differ.manifest(await self._subject(key), ref)
@@ -264,7 +281,7 @@ class LiveFleet:
             action, subject.app, api=subject.hub.api, dialect=subject.dialect, resource=await subject.app_resource()
         )
         known = subject.hub.get(subject.ref)
-        await self._seen.until(
+        await self._apps.seen.until(
             action.app,
             str((written.get("metadata") or {}).get("resourceVersion", "")),
             known=known.meta.resource_version if known is not None else "",
@@ -272,45 +289,6 @@ class LiveFleet:
         return outcome
 
     # --- what clusters tell -----------------------------------------------------------------------------------------
-
-    def _listener(self, hub: ClusterName) -> _Listener:
-        return _Listener(hub, self._object_changed)
-
-    def _object_changed(self, hub: ClusterName, obj: StoredObject, deleted: bool) -> None:
-        dialect = self._dialects.get(obj.ref.group_kind)
-        if dialect is None or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
-            return
-        key = dialect.key(hub, obj)
-        if deleted:
-            self._unique.drop(key, obj.uid)
-            self._app_gone(key)
-            self._show_by_another(hub, obj)
-            return
-        mine, former = self._unique.take(key, obj.uid)
-        if former is not None:
-            self._directory.same(*((hub, former.hub) if mine else (former.hub, hub)))
-        if mine:
-            if former is not None:
-                self._app_gone(former)
-            self._app_changed(dialect.app(hub, obj))
-            self._seen.tell(dialect.key(hub, obj), obj.meta.resource_version)
-
-    def _show_by_another(self, hub: ClusterName, obj: StoredObject) -> None:
-        """What one context shows no more, another one of the same server may."""
-        for name, store in self._stores.items():
-            other = store.get(obj.ref) if name != hub else None
-            if other is not None and other.uid == obj.uid:
-                self._object_changed(name, other, False)
-
-    def _app_changed(self, app: App) -> None:
-        if self._apps.get(app.key) == app:
-            return
-        self._apps[app.key] = app
-        self._publisher.publish(ChangeSet(apps={app.key: app}, trees=self._watched(app.key)))
-
-    def _app_gone(self, key: AppKey) -> None:
-        if self._apps.pop(key, None) is not None:
-            self._publisher.publish(ChangeSet(removed=frozenset({key}), trees=self._watched(key)))
 
     def _status_changed(self, status: ClusterStatus) -> None:
         shown = self._shown(status)
@@ -324,16 +302,12 @@ class LiveFleet:
 
     def _places_changed(self) -> None:
         # Whoever looks at a tree asks again, and gets it from where it is reached now.
-        self._publisher.publish(ChangeSet(trees=frozenset(self._trees)))
+        self._publisher.publish(ChangeSet(trees=self._trees.kept))
 
     def _coverage_changed(self, store: LiveStore, dialect: Dialect) -> None:
         narrowed = self._coverage.narrowed_in(store.api.name, dialect)
         if narrowed is not None and narrowed.namespaces:  # where nothing may be seen, what was known stays, as old
-            mine = [key for key in self._apps if (key.hub, key.dialect) == (store.api.name, dialect.name)]
-            for key in mine:
-                if key.namespace not in narrowed.namespaces:
-                    self._unique.forget(key)
-                    self._app_gone(key)
+            self._apps.narrow(store.api.name, dialect, narrowed.namespaces)
         self._status_changed(self._directory.statuses[store.api.name])
         for hub in self._coverage.hubs:
             self._directory.look_at(hub)
@@ -353,8 +327,18 @@ class LiveFleet:
         self._tools.permissions.forget(store.api.name)
         self._coverage.retry(store.api.name)
 
+    def _begin(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _asked(self, cluster: ClusterName) -> Cluster:
+        """A cluster for what a person waits for."""
+        return self._directory.named(cluster).api.urgent
+
     def _app(self, key: AppKey) -> App:
-        app = self._apps.get(key)
+        app = self._apps.shown.get(key)
         if app is None:
             raise MissingError(f"there is no application {key}")
         return app
@@ -380,17 +364,14 @@ class LiveFleet:
     def _is_protected(self, cluster: ClusterName) -> bool:
         return self._protects(cluster) or self._directory.is_protected(cluster)
 
-    def _watched(self, key: AppKey) -> frozenset[AppKey]:
-        return frozenset({key}) if key in self._trees else frozenset()
-
     async def _begin_tree(self, key: AppKey) -> None:
         with suppress(FleetError):  # whoever asks for the tree hears of it
             await self.tree(key)
 
-    def _drop_tree(self, key: AppKey, kept: Kept) -> None:
-        if kept.is_free and self._trees.get(key) is kept:
-            del self._trees[key]
-            kept.drop()
+    def _tree_watch(self, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
+        from fleetui.fleet.trees import TreeWatch
+
+        return TreeWatch(place, touched, permissions=self._tools.permissions, clock=self._clock)
 
     def _as_of_now(self, change: ChangeSet) -> ChangeSet:
         coverage = self._coverage
@@ -399,24 +380,9 @@ class LiveFleet:
         )
 
 
-class _Listener:
-    """Adds the cluster's name to what its store tells."""
-
-    def __init__(self, hub: ClusterName, told: Callable[[ClusterName, StoredObject, bool], None]) -> None:
-        self._hub = hub
-        self._told = told
-
-    def __call__(self, obj: StoredObject, *, deleted: bool) -> None:
-        self._told(self._hub, obj, deleted)
-
-
 def _is_the_hub(app: App) -> bool:
     """Whether the destination is the hub whatever it has registered."""
     return app.destination.server.rstrip("/") == IN_CLUSTER and not app.destination.name
-
-
-def _tracking(key: AppKey) -> str:
-    return instance_name(key.namespace, key.name)
 
 
 def _is_away(status: ClusterStatus) -> bool:

@@ -1,6 +1,7 @@
 """Trees that somebody looks at.
 
-Owns: `Kept`. Called by `fleetui.fleet.fleet`, one for each application that is looked at.
+Owns: `Trees`, which answers what is in an application's tree, and keeps it watched while somebody looks at it. Made by
+`fleetui.fleet.fleet`.
 """
 
 from __future__ import annotations
@@ -8,15 +9,70 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from fleetui.engine.tracking import instance_name
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subscription import Once
+from fleetui.fleet.views import Tree
+from fleetui.model.app import App, AppKey
 from fleetui.ports import Subscription
 
 if TYPE_CHECKING:
     from fleetui.fleet.trees import TreeWatch
 
+Make = Callable[[LiveStore, Callable[[], None]], "TreeWatch"]
+"""Makes the watch of a tree on a cluster; what it is given is called whenever something of the tree changed."""
 
-class Kept:
+
+class Trees:
+    """The trees of a fleet.
+
+    Args:
+        make: see `Make`.
+        touched: called with the application whose tree changed while somebody looks at it.
+    """
+
+    def __init__(self, make: Make, touched: Callable[[AppKey], None]) -> None:
+        self._make = make
+        self._touched = touched
+        self._kept: dict[AppKey, _Kept] = {}
+
+    @property
+    def kept(self) -> frozenset[AppKey]:
+        """The applications whose trees somebody looks at."""
+        return frozenset(self._kept)
+
+    def take(self, key: AppKey) -> tuple[Subscription, bool]:
+        """Keeps a tree watched until the subscription is closed; with whether nobody else does so far."""
+        kept = self._kept.setdefault(key, _Kept())
+        first = kept.is_free
+        return kept.taken(lambda: self._drop(key, kept)), first
+
+    async def tree(self, app: App, place: LiveStore) -> Tree:
+        """The tree of an application that runs on `place`."""
+        tracking = instance_name(app.key.namespace, app.key.name)
+        kept = self._kept.get(app.key)
+        if kept is not None:
+            watch = kept.watch(place, lambda: self._make(place, lambda: self._touched(app.key)))
+            return await watch.tree(app, tracking=tracking)
+        watch = self._make(place, lambda: None)
+        try:
+            return await watch.tree(app, tracking=tracking)
+        finally:
+            watch.close()
+
+    def close(self) -> None:
+        """Ends every watch."""
+        for kept in self._kept.values():
+            kept.drop()
+        self._kept.clear()
+
+    def _drop(self, key: AppKey, kept: _Kept) -> None:
+        if kept.is_free and self._kept.get(key) is kept:
+            del self._kept[key]
+            kept.drop()
+
+
+class _Kept:
     """One tree: its watch is made when it is first asked for, and anew where its cluster is reached in another way."""
 
     def __init__(self) -> None:

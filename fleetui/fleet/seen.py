@@ -1,6 +1,7 @@
 """Waiting until the picture shows what was written.
 
-Owns: `Seen`. Called by `fleetui.fleet.fleet`: whoever follows an operation must never take the former one for it.
+Owns: `Seen`. Told by `fleetui.fleet.applications`, asked by `fleetui.fleet.fleet`: whoever follows an operation must
+never take the former one for it.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fleetui.fleet.dispatch import Dispatcher
     from fleetui.fleet.permissions import Permissions
     from fleetui.fleet.planner import Planner
+    from fleetui.fleet.podaccess import PodAccess
 
 
 class Tools:
@@ -58,11 +59,20 @@ class Tools:
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
-        from fleetui.fleet.audit import default_audit
         from fleetui.fleet.dispatch import Dispatcher
 
-        audit = self._audit or default_audit(self._clock.now)
-        return Dispatcher(self.permissions, audit, self._clock, read_only=self.read_only)
+        return Dispatcher(self.permissions, self._recorder(), self._clock, read_only=self.read_only)
+
+    @cached_property
+    def pod_access(self) -> PodAccess:
+        from fleetui.fleet.podaccess import PodAccess
+
+        return PodAccess(self.permissions, self._recorder(), read_only=self.read_only)
+
+    def _recorder(self) -> Audit:
+        from fleetui.fleet.audit import default_audit
+
+        return self._audit or default_audit(self._clock.now)
 
     @cached_property
     def differ(self) -> Differ:

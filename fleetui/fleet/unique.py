@@ -1,7 +1,7 @@
 """Each application once, however many contexts lead to it.
 
-Owns: `Unique`. Called by `fleetui.fleet.fleet`. Two contexts with different URLs may lead to one server; an object's
-uid tells, and costs no request.
+Owns: `Unique`. Called by `fleetui.fleet.applications`. Two contexts with different URLs may lead to one server; an
+object's uid tells, and costs no request.
 """
 
 from __future__ import annotations

@@ -110,6 +110,37 @@ class ObjectEvent(msgspec.Struct, frozen=True):
     """Which component says so."""
 
 
+class PodView(msgspec.Struct, frozen=True):
+    """A Pod that can be looked into: its containers (those of the spec first, then init and ephemeral ones), which of
+    them is meant where none is named, and which run now."""
+
+    cluster: ClusterName
+    ref: ObjectRef
+    containers: tuple[str, ...]
+    default: str
+    running: tuple[str, ...] = ()
+    uid: str = ""
+
+
+class PodViews(msgspec.Struct, frozen=True):
+    """The Pods of an application or at and below one object of it. `more` were not asked for, because they are many;
+    `problem` says why there may be others that are not known of."""
+
+    pods: tuple[PodView, ...]
+    more: int = 0
+    problem: str = ""
+
+
+class PodLog(msgspec.Struct, frozen=True):
+    """The log of one container: of its last life with `previous`, at first the last `tail` lines."""
+
+    cluster: ClusterName
+    ref: ObjectRef
+    container: str
+    previous: bool = False
+    tail: int = 1000
+
+
 class ActionKind(StrEnum):
     SYNC = "sync"
     REFRESH = "refresh"

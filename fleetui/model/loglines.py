@@ -16,10 +16,16 @@ CUT = " …(cut)"
 
 
 class LogLines:
-    """Pieces of a log in, lines out; one for each log."""
+    """Pieces of a log in, lines out; one for each log.
 
-    def __init__(self, longest: int = LONGEST) -> None:
+    Args:
+        longest: bytes of a line that are kept.
+        stamped: each line begins with its time and a blank, which no carriage return takes away.
+    """
+
+    def __init__(self, longest: int = LONGEST, *, stamped: bool = False) -> None:
         self._longest = longest
+        self._stamped = stamped
         self._rest = bytearray()
         self._cut = False
         self._returned = False
@@ -50,7 +56,8 @@ class LogLines:
         if not segment:
             return
         if self._returned:
-            self._start()
+            del self._rest[self._rest.find(b" ") + 1 if self._stamped else 0 :]
+            self._cut = self._returned = False
         room = self._longest - len(self._rest)
         self._rest += segment[:room]
         self._cut = self._cut or len(segment) > room

@@ -59,8 +59,12 @@ class Pager(VirtualRows):
     def shows_cursor(self) -> bool:
         return self.has_focus
 
+    def spans_of(self, index: int) -> Line:
+        """What the row at `index` says."""
+        return self._lines[index].spans
+
     def paint(self, index: int, width: int) -> list[Segment]:
-        segments = self.plain(self._lines[index].spans, self.state_of(index))
+        segments = self.plain(self.spans_of(index), self.state_of(index))
         if self._shift:
             segments = list(Strip(segments).crop(self._shift))
         if sum(cell_len(segment.text) for segment in segments) > width:

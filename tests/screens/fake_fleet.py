@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from threading import get_ident
 from typing import Any, TypeVar
 
+from fleetui.fleet.api import LogSink
 from fleetui.fleet.views import (
     Action,
     ActionKind,
@@ -21,6 +23,9 @@ from fleetui.fleet.views import (
     Outcome,
     Plan,
     PlanEntry,
+    PodLog,
+    PodView,
+    PodViews,
     Tree,
     TreeNode,
 )
@@ -29,6 +34,7 @@ from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
 from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, SyncStatus
+from fleetui.podports import ExecSession
 
 T = TypeVar("T")
 NOW = 1_760_000_000.0
@@ -112,7 +118,11 @@ class FakeFleet:
         self.trees: dict[AppKey, Tree | Exception] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
-        self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...]] = {}
+        self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
+        self.running: dict[tuple[AppKey, ObjectRef | None], PodViews | Exception] = {}
+        self.followed: list[tuple[PodLog, LogSink]] = []
+        self.shells: list[tuple[PodView, str]] = []
+        self.session: ExecSession | Exception | None = None
         self.manifests: dict[ObjectRef, Obj | Exception] = {}
         self.plans: dict[ActionKind, Plan | Exception] = {}
         self.outcome: Outcome | Exception | None = None
@@ -218,6 +228,35 @@ class FakeFleet:
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         return await self._answer("events", self.happened.get((key, ref), ()))
 
+    async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
+        return await self._answer("pods", self.running.get((key, ref), PodViews(())))
+
+    def follow_log(self, log: PodLog, sink: LogSink) -> FakeSubscription:
+        followed = (log, sink)
+        self.followed.append(followed)
+        sink.began()
+        return FakeSubscription(lambda: self.followed.remove(followed))
+
+    @asynccontextmanager
+    async def shell(self, pod: PodView, container: str) -> AsyncIterator[ExecSession]:
+        self.shells.append((pod, container))
+        session = await self._answer("shell", self.session)
+        assert session is not None
+        yield session
+
+    def writes(self, pod: str, *pieces: bytes) -> None:
+        """Has a Pod write into the log that is followed; may be called from any thread."""
+        assert self._loop is not None
+        sink = next(sink for log, sink in self.followed if log.ref.name == pod)
+        for piece in pieces:
+            self._loop.call_soon_threadsafe(sink.take, piece)
+
+    def says(self, pod: str, message: str) -> None:
+        """Has the log of a Pod say why nothing comes of it."""
+        assert self._loop is not None
+        sink = next(sink for log, sink in self.followed if log.ref.name == pod)
+        self._loop.call_soon_threadsafe(sink.say, message)
+
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         missing = FleetError(f"{ref} does not exist")
         return await self._answer("manifest", self.manifests.get(ref, missing))
@@ -280,6 +319,50 @@ def settings_diff() -> AppDiff:
         ref=what, live=live, desired=desired, changes=changes, file="apps/payments/settings.yaml", line=7
     )
     return AppDiff(key=key("payments-service"), revision=SHA, commit=COMMIT, objects=(found,))
+
+
+def pod_view(name: str, *containers: str, running: tuple[str, ...] | None = None, hub: str = "prod-eu-1") -> PodView:
+    """A Pod of these containers, the first of which is the default; all run, unless it is said which."""
+    names = containers or ("api",)
+    found = names if running is None else running
+    return PodView(ClusterName(hub), ref("Pod", name), names, names[0], running=found, uid=f"uid-{name}")
+
+
+def stamped(*texts: str, at: int = 0) -> bytes:
+    """Lines as the API server sends them, one second after the other."""
+    return "".join(
+        f"2026-01-02T03:{(at + n) // 60:02}:{(at + n) % 60:02}.500000000Z {t}\n" for n, t in enumerate(texts)
+    ).encode()
+
+
+def payments_events() -> tuple[ObjectEvent, ...]:
+    """What happened to the Pod that cannot pull, and before."""
+    pod, hub = ref("Pod", "payments-api-7c9-x2x"), ClusterName("prod-eu-1")
+    pull = "Failed to pull image registry.example.com/payments:1.99: not found"
+
+    def event(what: ObjectRef, reason: str, message: str, ago: float, **more: Any) -> ObjectEvent:
+        given: dict[str, Any] = {
+            "warning": False,
+            "count": 1,
+            "first": NOW - ago,
+            "last": NOW - ago,
+            "source": "kubelet",
+        } | more
+        return ObjectEvent(ref=what, cluster=hub, reason=reason, message=message, **given)
+
+    replica_set = ref("ReplicaSet", "payments-api-7c9", "apps")
+    return (
+        event(
+            replica_set, "SuccessfulCreate", "Created pod: payments-api-7c9-x2x", 240, source="replicaset-controller"
+        ),
+        event(
+            pod, "Scheduled", "Successfully assigned payments/payments-api-7c9-x2x to node-1", 239, source="scheduler"
+        ),
+        event(pod, "Failed", pull, 30, warning=True, count=12, first=NOW - 238),
+        event(
+            pod, "BackOff", "Back-off pulling image registry.example.com/payments:1.99", 12, count=40, first=NOW - 230
+        ),
+    )
 
 
 def payments_history() -> tuple[HistoryRow, ...]:
@@ -352,6 +435,10 @@ def small_fleet(**more: Any) -> FakeFleet:
     fleet.trees[what] = payments_tree()
     fleet.diffs[what, None] = settings_diff()
     fleet.histories[what] = payments_history()
+    pods = (pod_view("payments-api-7c9-x2x", "api", "proxy"), pod_view("payments-api-7c9-k0p", "api", "proxy"))
+    fleet.running = {(what, None): PodViews(pods), (what, ref("Deployment", "payments-api", "apps")): PodViews(pods)}
+    fleet.running |= {(what, pod.ref): PodViews((pod,)) for pod in pods}
+    fleet.happened = {(what, None): payments_events(), (what, pods[0].ref): payments_events()[1:]}
     fleet.plans[ActionKind.SYNC] = sync_plan()
     return fleet
 

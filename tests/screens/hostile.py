@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleetui.fleet.views import ActionKind, AppDiff, HistoryRow, Outcome, Plan, PlanEntry, Tree
+from fleetui.fleet.views import (
+    ActionKind,
+    AppDiff,
+    HistoryRow,
+    ObjectEvent,
+    Outcome,
+    Plan,
+    PlanEntry,
+    PodView,
+    PodViews,
+    Tree,
+)
 from fleetui.model.app import AppKey, AppResource, Condition, OperationState, Source
 from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
 from fleetui.model.objects import ClusterName, ObjectRef
@@ -81,6 +92,14 @@ def _fill(fleet: FakeFleet, key: AppKey, text: str) -> None:
     fleet.histories[key] = (row, older, replace(older, id=2, commit=None, problem=text))
     for each in nodes:
         fleet.manifests[each.ref] = {"kind": text, text: [text, {"a": text}]}
+    pods = [
+        PodView(key.hub, each.ref, (f"{number}{text}", "b"), f"{number}{text}", (f"{number}{text}", "b"))
+        for number, each in enumerate(nodes[:3])
+    ]
+    fleet.running[key, None] = PodViews(tuple(pods), more=3, problem=text)
+    fleet.happened[key, None] = tuple(
+        ObjectEvent(each.ref, key.hub, True, text, text, 7, NOW - 60, NOW, text) for each in nodes
+    )
     for kind in ActionKind:
         plan = Plan(
             action=None,  # type: ignore[arg-type]  # the fake fleet puts the action in that it was asked with

@@ -17,10 +17,13 @@ from screens.base import FleetScreen
 from screens.clusters import ClustersScreen
 from screens.confirm import ConfirmScreen
 from screens.diff import DiffScreen
+from screens.events import EventsScreen
 from screens.help import HelpScreen
 from screens.history import HistoryScreen
+from screens.logs import LogsScreen
 from screens.manifest import ManifestScreen
 from screens.prompt import QuitScreen
+from screens.shell import ShellScreen
 from screens.widgets.lines import Pager
 from screens.widgets.rows import VirtualRows
 from screens.widgets.tree import FleetTree
@@ -32,9 +35,12 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "apps": (AppsScreen,),
     "clusters": (ClustersScreen,),
     "view": (AppsScreen, AppViewScreen),
+    "pods": (AppsScreen, AppViewScreen),
     "tree": (FleetTree,),
     "pager": (Pager,),
     "diff": (DiffScreen,),
+    "logs": (LogsScreen,),
+    "shell": (ShellScreen,),
     "dialog": (ConfirmScreen,),
     "quit": (QuitScreen,),
 }
@@ -43,7 +49,9 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     AppScreen,
     ClustersScreen,
     DiffScreen,
+    EventsScreen,
     HistoryScreen,
+    LogsScreen,
     ManifestScreen,
     HelpScreen,
 )

@@ -275,7 +275,6 @@ async def test_yaml_of_the_object_under_the_cursor() -> None:
         await found.press("G", "k", "y")
         text = await found.shows("kind: ConfigMap")
         assert "payments-service › ConfigMap settings" in text
-        assert "ConfigMap payments/settings" in text
         assert '[red]\\e]0;x\\a"' in text
         assert "long: xxx" in text
         await found.press("right")

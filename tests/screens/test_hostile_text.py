@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import partial
+from typing import cast
 
 import pytest
 from rich.cells import cell_len
 
 from tests.screens.console import Console, console
-from tests.screens.hostile import hostile_fleet
+from tests.screens.fake_fleet import FakeFleet, stamped
+from tests.screens.hostile import ESCAPES, MARKUP, TEXTS, WIDE, hostile_fleet
 
 pytestmark = pytest.mark.usefixtures("curious")
 
@@ -46,6 +49,37 @@ async def test_every_screen_shows_hostile_text_as_plain_text(size: tuple[int, in
             await found.still()
             check(found)
         assert found.app.is_running
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
+async def test_what_pods_write_and_events_tell_is_plain_text(size: tuple[int, int]) -> None:
+    text = f"{MARKUP} {ESCAPES} {WIDE}"
+    async with console(hostile_fleet(), size=size) as found:
+        await found.shows("[red]x[/")
+        await found.press("e")
+        await found.shows("Warning about")
+        await found.still()
+        check(found)
+        await found.press("escape", "l")
+        fleet = cast(FakeFleet, found.app.fleet)
+        await found.until(lambda: len(fleet.followed) == 3, "followed")
+        for _, sink in tuple(fleet.followed):
+            lines = [text.replace("\n", ""), "\x9b2J" + WIDE * 60, "漢" * 300, *TEXTS[3:]]
+            found.app._runtime.post(partial(sink.take, stamped(*lines) + b"\xff\xfe\x00\x1b[2J\r\x1b]0;x\x07\n"))
+            found.app._runtime.post(partial(sink.say, text))
+        await found.shows(lambda shown: "Following  the last" in shown and "and of" in shown)
+        for keys in (("w",), ("T",), ("w",), ("right", "right"), ("g",), ("p",), ("o",)):
+            await found.press(*keys)
+            await found.still()
+            check(found)
+        await found.press("slash")
+        await found.enter("[red]")
+        await found.still()
+        check(found)
+        await found.press("escape", "escape", "x")
+        await found.shows("Shell in Pod")
+        await found.still()
+        check(found)
 
 
 async def test_dialogs_and_toasts_show_hostile_text_as_plain_text() -> None:

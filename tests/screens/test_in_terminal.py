@@ -177,8 +177,41 @@ def test_ctrl_c_gives_a_login_up_and_not_the_console(start: Start) -> None:
     terminal.wait_for("Password:")
     terminal.send("\x03")
     terminal.wait_for("stage-1: the login was given up")
+    terminal.wait_for("Press any key to go back.")
     terminal.send("\x03")
     terminal.wait_for("login expired 60s: x")
+
+
+def test_a_shell_has_the_terminal_and_gives_it_back(start: Start) -> None:
+    terminal = start("shell")
+    settled(terminal, READY)
+    terminal.send("x")
+    terminal.wait_for("size 80x24")
+    assert "fleetui: a shell in api of Pod payments/web on prod; exit or ctrl+d leaves it" in terminal.text
+    terminal.send("j\x03\x1b[A")
+    terminal.wait_for("<6a><03><1b><5b><41>")  # raw: not even ctrl+c is for the console
+    terminal.screen.reset()
+    terminal.send("q")
+    terminal.wait_for(lambda text: text.startswith(" Apps") and READY in text)
+    terminal.send("?")
+    terminal.wait_for(lambda text: text.startswith(" Help") and "esc back" in text)
+    terminal.send("q")
+    terminal.wait_for(lambda text: text.startswith(" Apps") and READY in text)
+    terminal.send("x")
+    text = terminal.wait_for("Press any key to go back.")
+    assert "fleetui: prod: you may not create pods/exec of payments/web (RBAC)" in text
+    terminal.screen.reset()
+    terminal.send(" ")
+    terminal.wait_for(lambda text: text.startswith(" Apps") and READY in text)
+
+
+def test_a_console_that_is_ended_during_a_shell_gives_the_terminal_back(start: Start) -> None:
+    terminal = start("shell")
+    settled(terminal, READY)
+    terminal.send("x")
+    terminal.wait_for("size 80x24")
+    terminal.signal(signal.SIGTERM)
+    assert terminal.exit_status() == 128 + signal.SIGTERM
 
 
 def stopped(pid: int) -> bool:

@@ -41,6 +41,13 @@ def test_a_line_of_megabytes_is_cut_with_a_mark() -> None:
     assert len(log._rest) == 10
 
 
+def test_a_carriage_return_takes_no_time_away() -> None:
+    log = LogLines(30, stamped=True)
+    stamp = b"2026-01-01T00:00:00.0Z "
+    found = log.feed(stamp + b"10%\r50%\r100%\n" + stamp + b"dos\r\n" + stamp + b"long" * 9 + b"\rshort\n")
+    assert [line.partition(" ")[2] for line in found] == ["100%", "dos", "short"]
+
+
 @given(st.lists(st.binary(max_size=12), max_size=8))
 def test_pieces_make_no_difference(pieces: list[bytes]) -> None:
     whole = b"".join(pieces)
