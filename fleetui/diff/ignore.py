@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from fleetui.diff import jq
 from fleetui.diff.fields import SELF, FieldTree, entries_of, managed_fields_of, names_item, step
 from fleetui.diff.structure import copy_tree, same
 from fleetui.model.globs import glob_matches
@@ -77,8 +78,8 @@ def ignore(
 ) -> Ignored:
     """Both sides of one object without the fields that `rules` ignore.
 
-    JSON pointers are removed from each side. Of `managedFieldsManagers`, fields are removed that such a manager owns
-    and that are on both sides with different values.
+    What JSON pointers and jq path expressions name is removed from each side. Of `managedFieldsManagers`,
+    fields are removed that such a manager owns and that are on both sides with different values.
 
     Args:
         rules: in their order; those about other objects are passed over.
@@ -101,10 +102,8 @@ def ignore(
     for rule in concerned:
         for side in sides:
             problems += _remove_pointers(side, rule.json_pointers) if side is not None else ()
-        problems += [
-            f"ignoreDifferences: {expression!r} is a jq expression, and those are not evaluated here"
-            for expression in rule.jq_path_expressions
-        ]
+        for side in sides:
+            problems += _remove_queried(side, rule.jq_path_expressions) if side is not None else ()
         if sides[0] is not None and sides[1] is not None and rule.managed_fields_managers:
             _remove_managed(sides[0], sides[1], rule.managed_fields_managers, managed_fields)
     return Ignored(sides[0], sides[1], tuple(dict.fromkeys(problems)))
@@ -146,6 +145,17 @@ def _remove(root: Any, parts: list[str]) -> None:
 
 def _is_position(part: str, items: list[Any]) -> bool:
     return part.isascii() and part.isdigit() and int(part) < len(items)
+
+
+def _remove_queried(obj: Obj, expressions: Iterable[str]) -> list[str]:
+    problems = []
+    for expression in expressions:
+        query = jq.parse(expression)
+        if query is None:
+            problems.append(f"ignoreDifferences: {expression!r} is more jq than is understood here, and is left out")
+        else:
+            jq.remove(query, obj)
+    return problems
 
 
 # --- managedFieldsManagers ------------------------------------------------------------------------------------------
