@@ -74,6 +74,9 @@ async def pictures(folder: Path, runtime: Runtime) -> None:
         await pilot.press("d")
         await wait_for(pilot, lambda: "kubectl-edit" in text_of(app))
         await take(app, "diff.svg")
+        await pilot.press("escape", "escape", "slash", *["backspace"] * 10, *"payments-service", "enter", "l")
+        await wait_for(pilot, lambda: text_of(app).count("payments-api") > 20)
+        await take(app, "logs.svg")
     for close in opened:
         await runtime.call(_done(close))
 
