@@ -131,6 +131,17 @@ def events(scope: Scope, app: str, output: str) -> int:
 
 @cli.command()
 @scope_options
+@click.argument("app")
+@output_option("table", "json", "yaml")
+def why(scope: Scope, app: str, output: str) -> int:
+    """What an application waits for, and where that can be seen."""
+    from fleetui.cli.read import show_why
+
+    return show_why(scope, app, output)
+
+
+@cli.command()
+@scope_options
 @click.argument("pod")
 @click.option("-c", "--container", default="", help="Which of the Pod's containers.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written.")

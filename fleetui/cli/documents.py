@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Tree, TreeNode
+from fleetui.fleet.why import Why
 from fleetui.model.app import App
 from fleetui.model.change import Change, Commit, ObjectDiff
 from fleetui.model.objects import ObjectRef
@@ -188,4 +189,23 @@ def event(value: ObjectEvent) -> Document:
         "firstSeen": _time(value.first),
         "lastSeen": _time(value.last),
         "source": value.source,
+    }
+
+
+def why(value: Why) -> Document:
+    """What an application waits for."""
+    return {
+        "app": str(value.key),
+        "cause": value.cause,
+        "words": value.words,
+        "object": None if value.ref is None else ref(value.ref),
+        "evidence": [
+            {
+                "kind": one.kind,
+                "text": one.text,
+                "object": None if one.ref is None else ref(one.ref),
+                "time": _time(one.time),
+            }
+            for one in value.evidence
+        ],
     }

@@ -1,4 +1,4 @@
-"""The commands that read: `get`, `tree`, `diff`, `history`, `events`.
+"""The commands that read: `get`, `tree`, `diff`, `history`, `events`, `why`.
 
 Owns: what each asks of the fleet; how it looks is in `fleetui.cli.output` and `fleetui.cli.tables`.
 """
@@ -199,6 +199,21 @@ def show_events(scope: Scope, text: str, output: str) -> int:
             table=tables.events(now=time.time()),
             empty=f"There are no events about {key}.",
         )
+        return ExitCode.OK
+
+    return with_fleet(scope_of(scope, text), work)
+
+
+def show_why(scope: Scope, text: str, output: str) -> int:
+    """`why APP`."""
+
+    async def work(fleet: LiveFleet) -> int:
+        from fleetui.fleet.asking import why
+
+        found, notes = await why(fleet, await loaded_app(fleet, text, scope))
+        emit(tables.explained(found, now=time.time()) if output == "table" else documents.why(found), output)
+        for note in notes:
+            say(f"fleetui: {note}")
         return ExitCode.OK
 
     return with_fleet(scope_of(scope, text), work)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
 from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Tree
+from fleetui.fleet.why import Why
 from fleetui.model.app import App
 from fleetui.model.change import ChangeKind, ObjectDiff
 from fleetui.model.objects import ClusterName
@@ -158,3 +159,13 @@ def events(*, now: float) -> Callable[[Sequence[ObjectEvent]], str]:
         return [_age(entry.last, now), kind, entry.reason, str(entry.ref), str(entry.count), message]
 
     return lambda rows: aligned(titles, [row(entry) for entry in rows])
+
+
+def explained(value: Why, *, now: float) -> str:
+    """`why APP`: the paragraph, and below it where that was read."""
+    lines = [f"{value.key}: {value.words}"]
+    for one in value.evidence:
+        about = f" {one.ref.kind} {one.ref.name}" if one.ref is not None else ""
+        when = f", {_age(one.time, now)} ago" if one.time is not None else ""
+        lines.append(f"  {one.kind}{about}{when}: {one.text}")
+    return "\n".join(lines)

@@ -1,7 +1,7 @@
 """What in an application's tree is behind its health, in one sentence.
 
-Owns: `cause_of`. Pure. Called by the console for the row under the cursor, where the application itself says no more
-than that it is degraded.
+Owns: `cause_of` and `culprit_of`. Pure. Called by the console for the row under the cursor, where the application
+itself says no more than that it is degraded, and by `fleetui.fleet.asking`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,34 @@ def cause_of(tree: Tree) -> str:
     below the application is in trouble, as far as it may be seen. Where the bottom is known, the top says its count
     alone: the line is short, and what matters is at its end.
     """
-    tops = [index for index, node in enumerate(tree.nodes) if node.depth == 1 and _trouble(node)]
+    tops = _tops(tree)
     if not tops:
         return _hidden(tree)
-    first = min(tops, key=lambda index: _rank(tree.nodes[index]))
-    top = tree.nodes[first]
-    below = [node for node in _below(tree.nodes, first) if _trouble(node)]
-    culprit = min(below, key=lambda node: (_rank(node), -node.depth), default=None)
-    if culprit is None or _rank(culprit) > _rank(top):
+    top, culprit = _worst(tree, tops)
+    if culprit is top:
         told = [_words(top)]
     else:
         told = [f"{top.ref.kind} {top.ref.name}: {top.info}" if top.info else _words(top), _words(culprit)]
     more = f" And {len(tops) - 1} more." if len(tops) > 1 else ""
     return ". ".join(told) + "." + more
+
+
+def culprit_of(tree: Tree) -> TreeNode | None:
+    """The object at the bottom of the trouble; None where nothing below the application is in trouble."""
+    tops = _tops(tree)
+    return _worst(tree, tops)[1] if tops else None
+
+
+def _tops(tree: Tree) -> list[int]:
+    return [index for index, node in enumerate(tree.nodes) if node.depth == 1 and _trouble(node)]
+
+
+def _worst(tree: Tree, tops: Sequence[int]) -> tuple[TreeNode, TreeNode]:
+    first = min(tops, key=lambda index: _rank(tree.nodes[index]))
+    top = tree.nodes[first]
+    below = [node for node in _below(tree.nodes, first) if _trouble(node)]
+    culprit = min(below, key=lambda node: (_rank(node), -node.depth), default=top)
+    return top, top if _rank(culprit) > _rank(top) else culprit
 
 
 def _hidden(tree: Tree) -> str:

@@ -171,6 +171,20 @@ def test_drift_is_shown_with_who_made_it_and_a_sync_ends_it(settled: Run) -> Non
     assert settled("diff", *arguments).stdout == ""
 
 
+def test_why_names_what_an_application_waits_for(settled: Run) -> None:
+    def why(app: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(settled("why", app, "-o", "json", "--all-contexts").stdout)
+        return found
+
+    wait_until(lambda: why("recommendations")["cause"] == "ImagePull", 40, "the demo's image that can't be pulled")
+    stuck = why("recommendations")
+    assert stuck["object"]["kind"] == "Pod"
+    assert "can't pull the image registry.example.com/shop/recommendations:1.0.0-does-not-exist" in stuck["words"]
+    assert {"status", "event"} <= {one["kind"] for one in stuck["evidence"]}
+    assert why("search")["cause"] == "ComparisonError"
+    assert why("orders")["cause"] == "ManualSync"
+
+
 def test_a_name_that_fits_several_or_none_says_so(settled: Run) -> None:
     several = settled("tree", "payments-service", "--all-contexts")
     assert several.returncode == 2
