@@ -72,7 +72,7 @@ SICK = msgspec.structs.replace(FINE, health=Health(HealthStatus.DEGRADED))
             "nothing on the cluster defines the kind Widget of acme.io",
         ),
         (
-            'The Kubernetes API could not find version "v9" of apps/Deployment for requested resource shop/web. Version',
+            'The Kubernetes API could not find version "v9" of apps/Deployment for requested resource a/web. Version',
             "MissingVersion",
             "the cluster does not serve the version v9 of the kind Deployment",
         ),
