@@ -67,6 +67,10 @@ class PodAccess:
                 session = await stack.enter_async_context(opened)
             except FleetError as error:
                 raise self._failed(api, target, "exec", error) from error
+            except BaseException as error:  # cancelled: whether it runs is not known, and that is on record
+                message = f"{command[0]}: {type(error).__name__} while it was started"
+                self._record(api, target, "exec", ending=Ending.FAILED, message=message)
+                raise
             self._record(api, target, "exec", ending=Ending.ACCEPTED, message=command[0])
             yield session
 
