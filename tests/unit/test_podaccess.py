@@ -1,19 +1,23 @@
-"""What gets into a Pod: that it is on record however it ends."""
+"""What gets into a Pod: that it is on record however it ends, and that a connection ends with whoever made it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from fleetui.cli.pods import _listen
 from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.permissions import Permissions
 from fleetui.fleet.podaccess import PodAccess, PodTarget
 from tests.unit.fakes import FakeClock, FakeCluster
+from tests.waiting import await_until
 
 TARGET = PodTarget("shop", "web-0")
 
@@ -62,3 +66,41 @@ async def test_a_command_that_was_given_up_while_it_was_started_is_on_record() -
     assert [(each["ending"], each["message"]) for each in records] == [
         ("failed", "rm: CancelledError while it was started")
     ]
+
+
+class Silent:
+    """A connection to a port that never says anything."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.open = False
+
+    async def read(self) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def write(self, data: bytes) -> None:
+        self.written += data
+
+    async def end(self) -> None: ...
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Silent]:
+        self.open = True
+        try:
+            yield self
+        finally:
+            self.open = False
+
+
+async def test_a_forwarded_connection_ends_when_whoever_made_it_is_gone() -> None:
+    stream = Silent()
+    server = await _listen("127.0.0.1", 0, stream.connect, "web-0 80")
+    async with server:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"hello")
+        await await_until(lambda: stream.written == b"hello", 5, "forwarded")
+        # Closed like this, a socket says RST, as it does when its process is killed with something unread.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        await await_until(lambda: not stream.open, 5, "the connection to the Pod has ended")
