@@ -262,17 +262,20 @@ class Clusters:
     # --- what hubs register -----------------------------------------------------------------------------------------
 
     def _registrations_changed(self) -> None:
-        before = {place.name: place for place in self._registered}
+        before = self._registered
         changed = self._sort()
-        now = {place.name: place for place in self._registered}
-        for name in before.keys() - now.keys():
-            before[name].close()
-            self._gone(name)
+        names = {place.name for place in self._registered}
+        gone = [place for place in before if place not in self._sorting.of_place]
+        for place in gone:
+            place.close()
+            self._twins.forget(place.name)
+            if place.name not in names:
+                self._tell_gone(place.name)
         for place in self._registered:
             self._place_told(place)
         for store in self.chosen.values():
             self._tell(self._shown(store.api.status))
-        if changed or before.keys() != now.keys():
+        if changed or gone:
             for listener in tuple(self._listeners):
                 listener()
 
@@ -341,10 +344,6 @@ class Clusters:
             self._told[status.name] = status
             for listener in tuple(self._status_listeners):
                 listener(status)
-
-    def _gone(self, name: ClusterName) -> None:
-        self._twins.forget(name)
-        self._tell_gone(name)
 
     def _tell_gone(self, name: ClusterName) -> None:
         self._told.pop(name, None)

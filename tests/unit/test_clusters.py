@@ -304,6 +304,19 @@ async def test_what_was_watched_is_closed_with_its_old_login() -> None:
         assert not old.in_use
 
 
+async def test_a_secret_with_another_server_keeps_its_name_and_leaves_the_old_connection() -> None:
+    async with bench() as run:
+        run.lists(secret(name="edge"))
+        run.found(EDGE).want(CONFIG_MAP)
+        old = run.registrar.made[-1]
+        moved = secret(name="edge", server="https://moved.example", version="2")
+        run.hub.watch_of("Secret", "argocd").sink.upsert([moved])
+        assert run.shown == {"hub": "live", "second": "live", "edge": "registered"}
+        assert run.clusters.statuses[ClusterName("edge")].server == "https://moved.example"
+        assert run.gone == []
+        await run.until(lambda: not any(watch.open for watch in old.watches), "the old watches are closed")
+
+
 async def test_a_namespace_more_is_another_way_to_touch_the_same_cluster() -> None:
     async with bench() as run:
         run.lists(secret(namespaces=["a"], cluster_resources=False))
