@@ -8,7 +8,7 @@ needs all Secrets of a namespace to be watched for the sake of one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -89,7 +89,7 @@ class References:
 
     # --- what the watches say ---------------------------------------------------------------------------------------
 
-    def _take(self, objects: Iterable[StoredObject], gone: set[ObjectRef]) -> None:
+    def _take(self, objects: Collection[StoredObject], gone: set[ObjectRef]) -> None:
         """Some objects changed or went."""
         for ref in gone:
             self._of_object.pop(ref, None)
@@ -100,11 +100,17 @@ class References:
             else:
                 self._of_object[obj.ref] = reference
         named = set(self._of_object.values())
-        for reference in sorted(named - self._known.keys() - self._reads.keys()):
+        for reference in sorted((named - self._known.keys()) | self._in_vain(objects)):
             self._read(reference)
         if unnamed := self._known.keys() - named:
             self._known = {reference: known for reference, known in self._known.items() if reference not in unnamed}
             self._changed()
+
+    def _in_vain(self, objects: Collection[StoredObject]) -> set[Reference]:
+        """What these objects name and what could not be used. Flux tries such a Secret again and again, and writes down
+        each time what came of it: then it may be there by now, or be read."""
+        named = {self._of_object[obj.ref] for obj in objects if obj.ref in self._of_object}
+        return {reference for reference in named & self._known.keys() if self._known[reference].problem}
 
     def _settle(self, kind: tuple[str, str], objects: Sequence[StoredObject]) -> None:
         """All objects of a kind."""

@@ -170,3 +170,16 @@ async def test_where_flux_is_not_there_or_may_not_be_read_nothing_is_known() -> 
             watch.sink.failed(ForbiddenError("no", code=403))
         await task
         assert set(run.clusters.statuses) == {"hub"}
+
+
+async def test_a_secret_that_comes_later_is_read_when_an_object_that_names_it_has_news() -> None:
+    async with bench() as run:
+        await run.knows(flux("a", "edge"), flux("b", None))
+        assert run.clusters.statuses[ClusterName("edge")].state is ClusterState.UNREACHABLE
+        run.has("edge")
+        sink = run.hub.watch_of("Kustomization").sink
+        sink.upsert([flux("b", None, version="2")])
+        sink.upsert([flux("a", "edge", version="2")])
+        await await_until(
+            lambda: run.clusters.statuses[ClusterName("edge")].state is ClusterState.REGISTERED, 5, "read again"
+        )
