@@ -246,6 +246,24 @@ async def test_after_a_failure_nobody_runs_it_for_a_while(tmp_path: Path) -> Non
     assert len(runs(tmp_path)) == 2
 
 
+async def test_a_clock_that_is_set_back_makes_no_pause_longer(tmp_path: Path) -> None:
+    clock, works = Clock(), tmp_path / "works"
+    code = f"os.path.exists({str(works)!r}) or sys.exit('no')\nout(token=str(len(open(sys.argv[1]).readlines())))"
+    given = plugin(tmp_path, code, args=(str(tmp_path / "runs"),))
+    async with logging_in(given, clock=clock) as (own,):
+        with pytest.raises(UnauthorizedError):
+            await own.login()
+        clock.now -= 3600
+        works.touch()
+        second = await own.login()
+        assert second.authorization == "Bearer 2"
+        assert own.refused(second)
+        third = await own.login()
+        clock.now -= 3600
+        assert own.refused(third)
+        assert (await own.login()).authorization == "Bearer 4"
+
+
 async def test_who_gives_up_waiting_takes_nothing_from_the_others(tmp_path: Path) -> None:
     go = tmp_path / "go"
     os.mkfifo(go)
