@@ -54,7 +54,8 @@ async def run_plugin(plugin: ExecPlugin, *, at_terminal: bool, timeout: float, n
     spec: dict[str, Any] = {"interactive": interactive}
     if plugin.cluster is not None:
         spec["cluster"] = dict(plugin.cluster)
-    info = json.dumps({"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec})
+    # YAML has dates, JSON none; kubectl tells them as they are written.
+    info = json.dumps({"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec}, default=str)
     env = {**os.environ, **plugin.env, "KUBERNETES_EXEC_INFO": info}
     process = await _started(plugin, env, interactive=interactive)
     try:

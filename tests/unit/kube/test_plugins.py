@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,13 @@ async def test_a_clock_that_is_set_back_makes_no_pause_longer(tmp_path: Path) ->
         clock.now -= 3600
         assert own.refused(third)
         assert (await own.login()).authorization == "Bearer 4"
+
+
+async def test_a_plugin_may_be_told_of_its_cluster_what_json_has_no_word_for(tmp_path: Path) -> None:
+    cluster = {"server": "https://x", "config": {"since": date(2024, 1, 1)}}
+    async with logging_in(plugin(tmp_path, "out(token='t')", cluster=cluster)) as (own,):
+        await own.login()
+    assert runs(tmp_path)[0]["cluster"]["config"] == {"since": "2024-01-01"}
 
 
 async def test_who_gives_up_waiting_takes_nothing_from_the_others(tmp_path: Path) -> None:
