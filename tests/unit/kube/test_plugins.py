@@ -6,6 +6,7 @@ import asyncio
 import os
 import pty
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -332,6 +333,27 @@ async def test_without_a_terminal_there_is_nobody_to_ask(tmp_path: Path, monkeyp
         async with logging_in(plugin(tmp_path, ASKS, interactive_mode="Always")) as (own,):
             with pytest.raises(UnauthorizedError, match=r"asks in a terminal, and standard input is none$"):
                 await own.renew()
+
+
+async def test_a_plugin_that_is_ended_leaves_the_terminal_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+import termios, time
+settings = termios.tcgetattr(0)
+settings[3] &= ~termios.ECHO
+termios.tcsetattr(0, termios.TCSANOW, settings)
+time.sleep(600)
+"""
+    async with logging_in(plugin(tmp_path, code, interactive_mode="Always")) as (own,):
+        with at_a_terminal(monkeypatch):
+            before = termios.tcgetattr(0)
+            asking = asyncio.ensure_future(own.renew())
+            await await_until(lambda: termios.tcgetattr(0) != before, 5, "it asks for a password")
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert termios.tcgetattr(0) == before
 
 
 async def test_one_login_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
