@@ -143,8 +143,11 @@ class Clusters:
             return
         begun = []
         for name, store in self.chosen.items():
-            if store.api.status.state is ClusterState.LIVE and name not in self._references:
+            if store.api.status.state is not ClusterState.LIVE:
+                continue
+            if name not in self._references:
                 self._references[name] = References(store.api, self._referrer, self._registrations_changed)
+            if not self._references[name].begun:
                 begun.append(self._references[name].start())
         await asyncio.gather(*begun)
         await asyncio.gather(*(references.ready() for references in self._references.values()))

@@ -8,7 +8,7 @@ needs all Secrets of a namespace to be watched for the sake of one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -42,26 +42,37 @@ class References:
         self._listed = asyncio.Event()
         self._watches: list[Subscription] = []
         self._reads: dict[Reference, asyncio.Task[None]] = {}
+        self._is_closed = False
 
     async def start(self) -> None:
-        """Begins to watch what the hub serves of the kinds; returns when that is known."""
+        """Begins to watch what the hub serves of the kinds; returns when that is known, or that it can't be now."""
         with suppress(ClusterError):
             discovery = await self._hub.discover()
-            served = [found for kind in self._referrer.kinds if (found := discovery.by_kind(*kind)) is not None]
-            self._waiting = {resource.group_kind for resource in served}
-            for resource in served:
-                kind = resource.group_kind
-                sink = Gathering(settle=partial(self._settle, kind), change=self._take, fail=partial(self._fail, kind))
-                self._watches.append(self._hub.watch(resource, sink))
+            if not (self._watches or self._is_closed):
+                self._watch(found for kind in self._referrer.kinds if (found := discovery.by_kind(*kind)) is not None)
         self._have(None)
+
+    def _watch(self, served: Iterable[ApiResource]) -> None:
+        for resource in served:
+            kind = resource.group_kind
+            self._waiting.add(kind)
+            self._listed.clear()
+            sink = Gathering(settle=partial(self._settle, kind), change=self._take, fail=partial(self._fail, kind))
+            self._watches.append(self._hub.watch(resource, sink))
 
     async def close(self) -> None:
         """Ends the watches and what is being read."""
+        self._is_closed = True
         for watch in self._watches:
             watch.close()
         for task in self._reads.values():
             task.cancel()
         await asyncio.gather(*self._reads.values(), return_exceptions=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything is watched; a hub that did not answer, or has no Flux yet, is to be started again."""
+        return bool(self._watches)
 
     @property
     def hub(self) -> ClusterName:
