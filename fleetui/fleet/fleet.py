@@ -284,7 +284,7 @@ class LiveFleet:
         if deleted:
             self._unique.drop(key, obj.uid)
             self._app_gone(key)
-            self._show_by_another(hub, obj)
+            self._show_by_another(hub, obj.ref, obj.uid)
             return
         mine, former = self._unique.take(key, obj.uid)
         if former is not None:
@@ -295,11 +295,11 @@ class LiveFleet:
             self._app_changed(dialect.app(hub, obj))
             self._seen.tell(dialect.key(hub, obj), obj.meta.resource_version)
 
-    def _show_by_another(self, hub: ClusterName, obj: StoredObject) -> None:
+    def _show_by_another(self, hub: ClusterName, ref: ObjectRef, uid: str) -> None:
         """What one context shows no more, another one of the same server may."""
         for name, store in self._stores.items():
-            other = store.get(obj.ref) if name != hub else None
-            if other is not None and other.uid == obj.uid:
+            other = store.get(ref) if name != hub else None
+            if other is not None and other.uid == uid:
                 self._object_changed(name, other, False)
 
     def _app_changed(self, app: App) -> None:
@@ -330,10 +330,11 @@ class LiveFleet:
         narrowed = self._coverage.narrowed_in(store.api.name, dialect)
         if narrowed is not None and narrowed.namespaces:  # where nothing may be seen, what was known stays, as old
             mine = [key for key in self._apps if (key.hub, key.dialect) == (store.api.name, dialect.name)]
-            for key in mine:
-                if key.namespace not in narrowed.namespaces:
-                    self._unique.forget(key)
-                    self._app_gone(key)
+            unseen = {key for key in mine if key.namespace not in narrowed.namespaces}
+            for key in unseen:
+                self._app_gone(key)
+            for key, uid in self._unique.forget(unseen) if unseen else ():
+                self._show_by_another(key.hub, ObjectRef(*dialect.app_kind, key.namespace, key.name), uid)
         self._status_changed(self._directory.statuses[store.api.name])
         for hub in self._coverage.hubs:
             self._directory.look_at(hub)
