@@ -34,7 +34,7 @@ class Twins:
     def of(self, name: ClusterName) -> ClusterName | None:
         """The chosen cluster that is the same one as a registered one."""
         uid = self._uids.get(name)
-        return next((each for each in self._chosen if uid and self._uids.get(each) == uid), None)
+        return next((each for each in self._chosen if self._uids.get(each) == uid), None) if uid else None
 
     def is_new(self, name: ClusterName) -> bool:
         """Whether a registered cluster has to be asked who it is; true once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.registered import UNUSED
 from fleetui.fleet.store import LiveStore
+from fleetui.fleet.twins import Twins
 from fleetui.hubports import Registration
 from fleetui.model.errors import ForbiddenError, MissingError, UnreachableError
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
@@ -258,6 +259,19 @@ async def test_a_server_under_two_urls_is_shown_once_when_it_says_so_and_goes_it
         assert run.clusters.statuses[SECOND].aliases == ("prod",)
         assert run.found(EDGE) is store, "a server says itself who it is: that must not redirect a sync"
         assert run.clusters.is_protected(ClusterName("prod"))
+
+
+def test_who_has_not_said_who_it_is_costs_no_look_at_the_chosen_ones() -> None:
+    class Counted(dict[ClusterName, LiveStore]):
+        looks = 0
+
+        def __iter__(self) -> Iterator[ClusterName]:
+            self.looks += 1
+            return super().__iter__()
+
+    chosen = Counted({HUB: LiveStore(FakeCluster("hub"))})
+    assert Twins(chosen).of(ClusterName("edge")) is None
+    assert chosen.looks == 0, "a hundred registered clusters are asked about for each of a hundred chosen ones"
 
 
 async def test_clusters_that_do_not_say_who_they_are_stay_apart() -> None:
