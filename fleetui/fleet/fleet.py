@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.tracking import instance_name
 from fleetui.fleet.changes import Publisher
@@ -23,7 +23,7 @@ from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Kept
-from fleetui.fleet.places import place_of
+from fleetui.fleet.places import is_the_hub, place_of
 from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
@@ -100,7 +100,7 @@ class LiveFleet:
         )
         self._clusters = {name: self._shown(status) for name, status in self._directory.statuses.items()}
         self._trees: dict[AppKey, Kept] = {}
-        self._loaded_waiters: list[asyncio.Future[None]] = []
+        self._loaded = asyncio.Event()
         self._seen = Seen()
         self._unique = Unique(self._stores)
         self._subscriptions: list[Subscription] = []
@@ -111,7 +111,7 @@ class LiveFleet:
     async def start(self) -> None:
         """Begins to watch; returns at once."""
         for store in self._stores.values():
-            self._subscriptions.append(store.subscribe(self._listener(store.api.name)))
+            self._subscriptions.append(store.subscribe(partial(self._object_changed, store.api.name)))
         self._directory.start()
         self._subscriptions += [
             self._directory.on_status(self._status_changed),
@@ -199,9 +199,7 @@ class LiveFleet:
 
     async def loaded(self) -> None:
         if self._coverage.loading:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._loaded_waiters.append(waiter)
-            await waiter
+            await self._loaded.wait()
 
     # --- questions --------------------------------------------------------------------------------------------------
 
@@ -273,10 +271,7 @@ class LiveFleet:
 
     # --- what clusters tell -----------------------------------------------------------------------------------------
 
-    def _listener(self, hub: ClusterName) -> _Listener:
-        return _Listener(hub, self._object_changed)
-
-    def _object_changed(self, hub: ClusterName, obj: StoredObject, deleted: bool) -> None:
+    def _object_changed(self, hub: ClusterName, obj: StoredObject, *, deleted: bool) -> None:
         dialect = self._dialects.get(obj.ref.group_kind)
         if dialect is None or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
             return
@@ -300,7 +295,7 @@ class LiveFleet:
         for name, store in self._stores.items():
             other = store.get(ref) if name != hub else None
             if other is not None and other.uid == uid:
-                self._object_changed(name, other, False)
+                self._object_changed(name, other, deleted=False)
 
     def _app_changed(self, app: App) -> None:
         if self._apps.get(app.key) == app:
@@ -340,10 +335,7 @@ class LiveFleet:
             self._directory.look_at(hub)
         self._publisher.publish(ChangeSet())
         if not self._coverage.loading:
-            waiters, self._loaded_waiters = self._loaded_waiters, []
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._loaded.set()
 
     def _tree_touched(self, key: AppKey) -> None:
         self._publisher.publish(ChangeSet(trees=frozenset({key})))
@@ -366,7 +358,7 @@ class LiveFleet:
         return Subject(app, hub=self._stores[key.hub], dialect=self._by_name[key.dialect], place=place)
 
     async def _place(self, app: App) -> LiveStore | str:
-        if not _is_the_hub(app):
+        if not is_the_hub(app):
             await self._directory.ready(app.key.hub)
         return place_of(app, self._directory)
 
@@ -398,22 +390,6 @@ class LiveFleet:
         return msgspec.structs.replace(
             change, loading=coverage.loading, problems=coverage.problems, narrowed=coverage.narrowed
         )
-
-
-class _Listener:
-    """Adds the cluster's name to what its store tells."""
-
-    def __init__(self, hub: ClusterName, told: Callable[[ClusterName, StoredObject, bool], None]) -> None:
-        self._hub = hub
-        self._told = told
-
-    def __call__(self, obj: StoredObject, *, deleted: bool) -> None:
-        self._told(self._hub, obj, deleted)
-
-
-def _is_the_hub(app: App) -> bool:
-    """Whether the destination is the hub whatever it has registered."""
-    return app.destination.server.rstrip("/") == IN_CLUSTER and not app.destination.name
 
 
 def _tracking(key: AppKey) -> str:
