@@ -16,7 +16,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.fleet.twins import Twins
 from fleetui.hubports import Registration
 from fleetui.model.errors import ForbiddenError, MissingError, UnreachableError
-from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
+from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
 from tests.unit.fakes import CONFIG_MAP, SECRET, FakeClock, FakeCluster, manifest, stored
@@ -259,6 +259,23 @@ async def test_a_server_under_two_urls_is_shown_once_when_it_says_so_and_goes_it
         assert run.clusters.statuses[SECOND].aliases == ("prod",)
         assert run.found(EDGE) is store, "a server says itself who it is: that must not redirect a sync"
         assert run.clusters.is_protected(ClusterName("prod"))
+
+
+async def test_a_cluster_that_does_not_say_who_it_is_holds_up_no_other() -> None:
+    async def hangs(*_: object) -> Obj:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with bench() as run:
+        run.registrar.uids[EDGE] = "uid-of-second"
+        run.second.objects[KUBE_SYSTEM] = {"metadata": {"uid": "uid-of-second"}}
+        run.lists(secret("hangs", server="https://hangs.example"), secret("prod"))
+        run.found("https://hangs.example")
+        run.registrar.made[-1].get = hangs  # type: ignore[method-assign, assignment]
+        run.registrar.made[-1].becomes(ClusterState.LIVE)
+        run.found(EDGE)
+        run.registrar.made[-1].becomes(ClusterState.LIVE)
+        await run.until(lambda: set(run.shown) == {"hub", "second", "hangs"}, "prod and second are one")
 
 
 def test_who_has_not_said_who_it_is_costs_no_look_at_the_chosen_ones() -> None:
