@@ -79,7 +79,12 @@ class _Here:
         from fleetui.fleet.podaccess import PodAccess
 
         clock = SystemClock()
-        return PodAccess(Permissions(clock), default_audit(clock.now), read_only=self._scope.read_only)
+        return PodAccess(
+            Permissions(clock),
+            default_audit(clock.now),
+            read_only=self._scope.read_only,
+            warn=lambda trouble: say(f"fleetui: {trouble}"),
+        )
 
 
 def _run(here: _Here, work: Callable[[Cluster], Coroutine[Any, Any, int]]) -> int:

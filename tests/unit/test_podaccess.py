@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import socket
 import struct
@@ -16,6 +17,7 @@ from fleetui.cli.pods import _listen
 from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.permissions import Permissions
 from fleetui.fleet.podaccess import PodAccess, PodTarget
+from fleetui.model.objects import ObjectRef
 from tests.unit.fakes import FakeClock, FakeCluster
 from tests.waiting import await_until
 
@@ -25,8 +27,12 @@ TARGET = PodTarget("shop", "web-0")
 class Pages:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
+        self.warned: list[str] = []
+        self.full = False
 
     def append(self, line: bytes) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
         self.lines.append(line)
 
 
@@ -51,7 +57,7 @@ class Slow(FakeCluster):
 async def test_a_command_that_was_given_up_while_it_was_started_is_on_record() -> None:
     cluster, pages, clock = Slow(), Pages(), FakeClock()
     audit = Audit(pages, Operator("ann", "bastion", "tty"), now=clock.now)
-    access = PodAccess(Permissions(clock), audit, read_only=False)
+    access = PodAccess(Permissions(clock), audit, read_only=False, warn=pages.warned.append)
 
     async def run() -> None:
         async with access.exec(cluster, TARGET, ["rm", "-rf", "/data"]):
@@ -66,6 +72,16 @@ async def test_a_command_that_was_given_up_while_it_was_started_is_on_record() -
     assert [(each["ending"], each["message"]) for each in records] == [
         ("failed", "rm: CancelledError while it was started")
     ]
+
+
+async def test_that_a_record_could_not_be_written_is_told() -> None:
+    cluster, pages, clock = FakeCluster(), Pages(), FakeClock()
+    pages.full = True
+    cluster.objects[ObjectRef("", "Pod", TARGET.namespace, TARGET.pod)] = {}
+    audit = Audit(pages, Operator("ann", "bastion", "tty"), now=clock.now)
+    access = PodAccess(Permissions(clock), audit, read_only=False, warn=pages.warned.append)
+    await access.forward(cluster, TARGET, 80)
+    assert pages.warned == ["the audit record could not be written: No space left on device"]
 
 
 class Silent:
