@@ -158,6 +158,8 @@ class Clusters:
 
         async def ask(place: Registered) -> None:
             async with gate:
+                if place not in self._sorting.of_place:
+                    return  # it went before its turn came
                 await asyncio.wait_for(place.open().api.discover(), PATIENCE)
 
         await asyncio.gather(*map(ask, self._registered), return_exceptions=True)

@@ -16,7 +16,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.fleet.twins import Twins
 from fleetui.hubports import Registration
 from fleetui.model.errors import ForbiddenError, MissingError, UnreachableError
-from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
 from tests.unit.fakes import CONFIG_MAP, SECRET, FakeClock, FakeCluster, manifest, stored
@@ -259,6 +259,28 @@ async def test_a_server_under_two_urls_is_shown_once_when_it_says_so_and_goes_it
         assert run.clusters.statuses[SECOND].aliases == ("prod",)
         assert run.found(EDGE) is store, "a server says itself who it is: that must not redirect a sync"
         assert run.clusters.is_protected(ClusterName("prod"))
+
+
+async def test_a_cluster_that_goes_before_its_turn_is_not_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleetui.fleet.clusters.AT_ONCE", 1)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*, refresh: bool = False) -> Discovery:
+        asked.set()
+        await go_on.wait()
+        return Discovery(())
+
+    async with bench() as run:
+        run.lists(secret("a", server="https://a.example"), secret("b", server="https://b.example"))
+        run.found("https://a.example")
+        run.registrar.made[-1].discover = slow  # type: ignore[method-assign]
+        checking = asyncio.create_task(run.clusters.check())
+        await asked.wait()
+        run.hub.watch_of("Secret", "argocd").sink.remove(secret("b"))
+        made = len(run.registrar.made)
+        go_on.set()
+        await checking
+        assert (len(run.registrar.made), run.gone) == (made, ["b"])
 
 
 async def test_a_cluster_that_does_not_say_who_it_is_holds_up_no_other() -> None:
