@@ -25,7 +25,7 @@ from fleetui.hubports import Registration
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ApiResource, ClusterName, StoredObject
 from fleetui.model.servers import ServerIdentity
-from fleetui.model.text import one_line
+from fleetui.model.text import one_line, visible
 from fleetui.ports import Cluster
 
 IN_CLUSTER = "https://kubernetes.default.svc"
@@ -66,10 +66,10 @@ class ClusterSecrets:
             data = _data(obj)
         except (ValueError, msgspec.DecodeError):
             return Registration(source=source, name="", server="", identity=_nowhere(source), problem="is unreadable")
-        server = one_line(data.get("server", "")).rstrip("/")
+        server = visible(data.get("server", "")).rstrip("/")
         found = Registration(
             source=source,
-            name=one_line(data.get("name", "")),
+            name=visible(data.get("name", "")),
             server=server,
             identity=ServerIdentity.of(server) if server else _nowhere(source),
             namespaces=tuple(filter(None, (one_line(part) for part in data.get("namespaces", "").split(",")))),

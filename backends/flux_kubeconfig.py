@@ -28,7 +28,7 @@ from fleetui.hubports import Reference, Registration
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ClusterName, Obj, StoredObject
 from fleetui.model.servers import ServerIdentity
-from fleetui.model.text import one_line
+from fleetui.model.text import one_line, visible
 from fleetui.ports import Cluster
 
 DEFAULT_KEYS = ("value", "value.yaml")
@@ -61,7 +61,7 @@ class FluxKubeconfigs:
         found = Registration(
             source=f"{source} {reference.key}".rstrip(),
             by="flux",
-            name=one_line(reference.name),
+            name=visible(reference.name),
             server="",
             identity=ServerIdentity(f"{source} {reference.key}"),
             problem=f"{source}: {problem}" if problem else "",

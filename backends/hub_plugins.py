@@ -70,6 +70,9 @@ class Helper:
             if name not in self.options or not (equals or rest):
                 return words, word
             value = value if equals else rest.pop(0)
+            # The aws command takes options of its own out first, wherever they stand, and reads files that values name.
+            if value.startswith("-") or "://" in value:
+                return words, f"{name} {value}"
             if self.fixed is not None and self.fixed.get(name, value) != value:
                 return words, f"{name} {value}"
         return words, ""

@@ -221,7 +221,10 @@ async def _talk(fleet: Fleet, pod: PodView, container: str, local: LocalTerminal
         silent = False
         await asyncio.to_thread(_write, out.fileno(), data)
 
-    async with fleet.shell(pod, container) as session:
+    def warn(trouble: str) -> None:
+        write(out, f"fleetui: {clean(trouble)}\r")  # the terminal is raw
+
+    async with fleet.shell(pod, container, warn=warn) as session:
         code = await talk(session, local, stdin=True, show=show)
     # What a shell ends with is mostly that of its last command, and no failure of ours.
     return f"the shell ended with {code} and without a word; has the image one?" if code and silent else ""

@@ -7,7 +7,6 @@ pkg/endpoints/request/requestinfo.go.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -88,10 +87,6 @@ class Reply(msgspec.Struct, frozen=True):
     content_type: str = JSON
     warnings: tuple[str, ...] = ()
     headers: dict[str, str] = {}
-
-
-def json_reply(body: Any, status: int = 200) -> Reply:
-    return Reply(status, msgspec.json.encode(body))
 
 
 def error_reply(error: ApiError) -> Reply:

@@ -26,11 +26,6 @@ _TO_CORE = {
 _FROM_CORE = {core: new for new, core in _TO_CORE.items()}
 
 
-def stored_kind(resource: ResourceType) -> tuple[str, str]:
-    """Group and kind under which objects of `resource` are kept."""
-    return CORE_EVENTS if resource.group_kind == EVENTS else resource.group_kind
-
-
 def needed(resource: ResourceType) -> bool:
     """Whether stored bytes can't be sent as they are."""
     return resource.api_version != resource.storage_api_version or resource.group_kind == EVENTS

@@ -149,7 +149,3 @@ class Registry:
         """The resource of an object, in the version that the object names, or None."""
         group, version = split_api_version(str(obj.get("apiVersion", "")))
         return self._by_kind.get((group, version, str(obj.get("kind", ""))))
-
-    def by_plural(self, group: str, plural: str) -> ResourceType | None:
-        """The resource of a plural name in its storage version, or None."""
-        return next((r for r in self._stored.values() if r.group_plural == (group, plural)), None)

@@ -59,12 +59,6 @@ def name_faults(resource: ResourceType, name: str, *, field: str = _NAME_FIELD) 
     return _shaped(field, name, pattern=_SUBDOMAIN, text=_SUBDOMAIN_TEXT, most=253)
 
 
-def _path_faults(name: str) -> list[str]:
-    if name in (".", ".."):
-        return [f"may not be '{name}'"]
-    return [f"may not contain '{part}'" for part in ("/", "%") if part in name]
-
-
 def _shaped(field: str, name: str, *, pattern: str, text: str, most: int) -> list[Cause]:
     found = []
     if len(name) > most:

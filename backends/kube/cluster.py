@@ -22,7 +22,7 @@ from backends.kube.context import ContextConfig
 from backends.kube.definitions import Definitions
 from backends.kube.latency import RoundTrips
 from backends.kube.link import Link
-from backends.kube.opening import transport_class
+from backends.kube.opening import closed, transport_class
 from backends.kube.paths import Paths, written
 from backends.kube.selection import Selection
 from backends.kube.served import ServedKinds, kept_in
@@ -89,6 +89,7 @@ class KubeCluster:
         self._trips = RoundTrips()
         self._first_look = first_look
         self._transport: Transport | None = None
+        self._is_closed = False
         self._served = ServedKinds(
             self._name, open_transport=self._open, link=self._link, cache=kept_in(cache, self._context)
         )
@@ -255,7 +256,8 @@ class KubeCluster:
         await self._call("DELETE", self._paths.item(resource, namespace, name), body=options)
 
     async def close(self) -> None:
-        """Ends every watch and closes every connection."""
+        """Ends every watch and closes every connection; what is asked or watched later fails."""
+        self._is_closed = True
         self._definitions.close()
         await self._watches.close()
         await self._link.close()
@@ -270,6 +272,8 @@ class KubeCluster:
             if self._first_look is not None:
                 await self._first_look.breathe()
             made = await transport_class()
+            if self._is_closed:
+                raise closed(self._name)
             if self._transport is None:
                 self._transport = made(
                     self._context,

@@ -23,6 +23,7 @@ from multidict import CIMultiDict
 
 from backends.kube.context import ContextConfig, Pem
 from backends.kube.credentials import Login
+from backends.kube.opening import closed
 from backends.kube.resolver import Resolver
 from backends.kube.tls import ssl_context
 from fleetui import __version__
@@ -52,12 +53,13 @@ class Connections:
         self._opening = asyncio.Lock()
         self._line: Line | None = None
         self._retired: set[Line] = set()
+        self._is_closed = False
 
     async def take(self, login: Login) -> Line:
         """What has the login's certificates, to be given back.
 
         Raises:
-            UnreachableError, UnauthorizedError: a certificate can't be used.
+            UnreachableError, UnauthorizedError: a certificate can't be used, or all were closed.
         """
         line = await self._open(login)
         line.users += 1
@@ -70,7 +72,8 @@ class Connections:
             await line.session.close()
 
     async def close(self) -> None:
-        """Cuts all connections, used or not."""
+        """Cuts all connections, used or not; there will be no others."""
+        self._is_closed = True
         lines, self._retired = [*self._retired], set()
         if self._line is not None:
             lines.append(self._line)
@@ -90,6 +93,8 @@ class Connections:
             if self._line is None or self._line.key != key:
                 context = await asyncio.to_thread(ssl_context, self._config, cert=login.cert, key=login.key)
                 await self._retire()
+                if self._is_closed:
+                    raise closed(self._config.name)
                 self._line = Line(self._new_session(context), key)
             return self._line
 
@@ -151,6 +156,9 @@ class _Protocol(ResponseHandler):
     _is_final = False
 
     def close(self) -> None:
+        # Whoever still reads the body would wait for ever: aiohttp forgets it before the connection is lost.
+        if self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ServerDisconnectedError())
         self.abort()
 
     def set_response_params(self, **params: Any) -> None:

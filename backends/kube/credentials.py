@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from backends.kube.context import ContextConfig, Impersonation, Pem, shown
 from backends.kube.logins import Credential, NoLoginError, SharedLogin, shared
+from backends.kube.opening import closed
 from fleetui.model.errors import RefusedError, UnauthorizedError, UnreachableError
 from fleetui.model.text import one_line
 
@@ -67,6 +68,7 @@ class Credentials:
         self._ends = 0.0
         self._shared: SharedLogin | None = None
         self._credential: Credential | None = None
+        self._is_closed = False
         self.fixed_headers = impersonation_headers(config.impersonate)
 
     async def login(self) -> Login:
@@ -116,12 +118,15 @@ class Credentials:
         return self._config.token_file is not None
 
     async def close(self) -> None:
-        """Ends a run that nobody else waits for."""
+        """Ends a run that nobody else waits for; there is no login from now on."""
+        self._is_closed = True
         taken, self._shared = self._shared, None
         if taken is not None:
             await taken.release()
 
     def _insist_on_usable(self) -> None:
+        if self._is_closed:
+            raise closed(self._config.name)
         if self._config.problem:
             raise UnreachableError(self._config.problem, cluster=self._config.name)
 

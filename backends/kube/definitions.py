@@ -37,10 +37,11 @@ class Definitions:
         self._timer: asyncio.TimerHandle | None = None
         self._own: dict[tuple[str, str], Subscription] = {}
         self._refused: set[tuple[str, str]] = set()
+        self._is_closed = False
 
     def known(self, discovery: Discovery) -> None:
         """Somebody knows what the server serves; from now on it is worth knowing when that changes."""
-        if self._timer is None:
+        if self._timer is None and not self._is_closed:
             self._timer = asyncio.get_running_loop().call_later(_AFTER, self._start, discovery)
 
     def watched(self, resource: ApiResource, sink: WatchSink) -> WatchSink:
@@ -51,6 +52,7 @@ class Definitions:
         return Noticing(sink, self._changed)
 
     def close(self) -> None:
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
         for kind in tuple(self._own):

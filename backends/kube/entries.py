@@ -16,7 +16,7 @@ from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from backends.kube.context import ContextConfig, ExecPlugin, Fields, Impersonation, InteractiveMode
-from backends.kube.proxy import proxy_problem
+from backends.kube.proxy import is_host, proxy_problem
 from fleetui.model.text import one_line
 
 _EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
@@ -39,7 +39,7 @@ def build(name: str, context: Fields, cluster: Fields, user: Fields) -> ContextC
         source=user.file,
         ca=cluster.pem("certificate-authority"),
         insecure=cluster.flag("insecure-skip-tls-verify"),
-        tls_server_name=cluster.text("tls-server-name"),
+        tls_server_name=_tls_server_name(cluster),
         proxy_url=_proxy_url(cluster),
         compression=not cluster.flag("disable-compression"),
         token=user.text("token"),
@@ -109,7 +109,7 @@ def _server(cluster: Fields) -> str:
         text = f"http://{text}"
     try:
         url = urlsplit(text)
-        fine = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port is None or url.port > 0)
+        fine = url.scheme in {"http", "https"} and is_host(url.hostname or "") and (url.port is None or url.port > 0)
     except ValueError:
         fine = False
     if not fine or any(char.isspace() for char in text):
@@ -118,6 +118,13 @@ def _server(cluster: Fields) -> str:
         raise cluster.wrong("server", "must not carry a user name or a password")
     if url.query or url.fragment:
         raise cluster.wrong("server", "must not have a query or a fragment")
+    return text
+
+
+def _tls_server_name(cluster: Fields) -> str:
+    text = cluster.text("tls-server-name")
+    if text and not is_host(text):
+        raise cluster.wrong("tls-server-name", "is no host name")
     return text
 
 

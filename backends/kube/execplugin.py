@@ -13,8 +13,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from backends.kube.context import ExecPlugin
@@ -54,13 +54,15 @@ async def run_plugin(plugin: ExecPlugin, *, at_terminal: bool, timeout: float, n
     spec: dict[str, Any] = {"interactive": interactive}
     if plugin.cluster is not None:
         spec["cluster"] = dict(plugin.cluster)
-    info = json.dumps({"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec})
+    # YAML has dates, JSON none; kubectl tells them as they are written.
+    info = json.dumps({"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec}, default=str)
     env = {**os.environ, **plugin.env, "KUBERNETES_EXEC_INFO": info}
-    process = await _started(plugin, env, interactive=interactive)
-    try:
-        answer = await _answer(plugin, process, timeout=None if interactive else timeout)
-    finally:
-        await _end(process, group=not interactive)
+    with _terminal_kept() if interactive else nullcontext():
+        process = await _started(plugin, env, interactive=interactive)
+        try:
+            answer = await _answer(plugin, process, timeout=None if interactive else timeout)
+        finally:
+            await _end(process, group=not interactive)
     found = _credential(plugin, answer)
     if found.expires is not None and found.expires <= now:
         raise NoLoginError(f"{plugin} gave a login that has ended already; is this machine's clock right?")
@@ -77,6 +79,21 @@ def _is_interactive(plugin: ExecPlugin, *, at_terminal: bool) -> bool:
             raise NoLoginError(f"{plugin} asks in a terminal, and standard input is none")
         raise NoLoginError(f"{plugin} asks in a terminal", by_hand=True)
     return terminal
+
+
+@contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """A plugin that is ended while it asks for a password can't switch the echo on again."""
+    import termios
+
+    assert sys.__stdin__ is not None
+    terminal = sys.__stdin__.fileno()
+    before = termios.tcgetattr(terminal)
+    try:
+        yield
+    finally:
+        with suppress(termios.error):  # it has gone
+            termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
 async def _started(plugin: ExecPlugin, env: Mapping[str, str], *, interactive: bool) -> asyncio.subprocess.Process:

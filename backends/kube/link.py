@@ -136,6 +136,7 @@ class Link:
         self._probing: asyncio.Task[None] | None = None
         self._asked_at: float | None = None
         self._patience: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     @property
     def status(self) -> ClusterStatus:
@@ -152,7 +153,9 @@ class Link:
 
     def asked(self) -> None:
         """A request was sent. The first one, while connecting, begins the time that the server is given to answer."""
-        if self._asked_at is None and not self._connected and self._status.state is ClusterState.CONNECTING:
+        if self._is_closed or self._asked_at is not None or self._connected:
+            return
+        if self._status.state is ClusterState.CONNECTING:
             self._asked_at = self._clock()
             name = f"patience with {self._status.name}"
             self._patience = asyncio.get_running_loop().create_task(self._lose_patience(), name=name)
@@ -209,7 +212,8 @@ class Link:
         self._publish(msgspec.structs.replace(self._status, latency=latency))
 
     async def close(self) -> None:
-        """Ends the probe and the waiting for a first answer."""
+        """Ends the probe and the waiting for a first answer; what fails from now on begins no other."""
+        self._is_closed = True
         tasks = (self._probing, self._patience)
         self._probing = self._patience = None
         for task in tasks:
@@ -239,7 +243,7 @@ class Link:
 
     def _suspect(self) -> None:
         self._open.clear()
-        if self._probing is None:
+        if self._probing is None and not self._is_closed:
             name = f"probe {self._status.name}"
             self._probing = asyncio.get_running_loop().create_task(self._probe_until_answered(), name=name)
 

@@ -64,7 +64,7 @@ class SharedLogin:
         self._renew_at = 0.0
         self._run: asyncio.Task[Credential] | None = None
         self._failure: NoLoginError | None = None
-        self._pause_ends = 0.0
+        self._failed_at = float("-inf")
         self._dropped_at = float("-inf")
         self._at_terminal = False
         self.takers = 0
@@ -78,7 +78,7 @@ class SharedLogin:
         held, now = self._held, self._clock()
         if held is None or (held.expires is not None and now >= held.expires):
             return await self._next()
-        if now >= self._renew_at and now >= self._pause_ends and not self._at_terminal:
+        if now >= self._renew_at and not self._pauses_since(self._failed_at) and not self._at_terminal:
             self._begin()
         return held
 
@@ -86,10 +86,9 @@ class SharedLogin:
         """Told that a server answered 401; True where another try may get another login."""
         if self._held is not credential:
             return True
-        now = self._clock()
-        if now - self._dropped_at < PAUSE:
+        if self._pauses_since(self._dropped_at):
             return False
-        self._held, self._dropped_at = None, now
+        self._held, self._dropped_at = None, self._clock()
         return True
 
     async def by_hand(self) -> None:
@@ -116,7 +115,7 @@ class SharedLogin:
             await self._stop()
 
     async def _next(self) -> Credential:
-        if self._failure is not None and self._clock() < self._pause_ends:
+        if self._failure is not None and self._pauses_since(self._failed_at):
             raise NoLoginError(str(self._failure), by_hand=self._failure.by_hand)
         if self._at_terminal:
             raise NoLoginError("a login at the terminal is going on")
@@ -146,15 +145,19 @@ class SharedLogin:
         if error is None:
             self._keep(run.result())
         elif isinstance(error, NoLoginError):
-            self._failure, self._pause_ends = error, self._clock() + PAUSE
+            self._failure, self._failed_at = error, self._clock()
 
     def _keep(self, found: Credential) -> None:
         now = self._clock()
-        self._held, self._failure, self._pause_ends = found, None, 0.0
+        self._held, self._failure, self._failed_at = found, None, float("-inf")
         if found.expires is None:
             self._renew_at = float("inf")
         else:
             self._renew_at = found.expires - min(_EARLY, (found.expires - now) / 5)
+
+    def _pauses_since(self, at: float) -> bool:
+        # A clock that was set back says that it is still to come: that must not make an hour of it.
+        return 0 <= self._clock() - at < PAUSE
 
     async def _stop(self) -> None:
         run, self._run = self._run, None

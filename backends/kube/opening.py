@@ -1,6 +1,6 @@
-"""The network stack, imported when it is needed first.
+"""The network stack, imported when it is needed first, and what is said of a cluster that was closed.
 
-Owns: `transport_class`. Called by `backends.kube.cluster`.
+Owns: `transport_class` and `closed`. Called by `backends.kube.cluster` and what it is made of.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import importlib
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from fleetui.model.errors import UnreachableError
 
 if TYPE_CHECKING:
     from backends.kube.transport import Transport
@@ -29,3 +31,8 @@ async def transport_class() -> type[Transport]:
         finally:
             _importing.pop(loop, None)
     return found
+
+
+def closed(cluster: str) -> UnreachableError:
+    """The error of whoever asks a cluster that was closed: a login or an address changed, or a hub dropped it."""
+    return UnreachableError(f"{cluster} is not reached in this way any more", "look again", cluster=cluster)

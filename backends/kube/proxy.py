@@ -1,6 +1,6 @@
 """Which proxy a request to an API server goes through.
 
-Owns: `proxy_for`, `proxy_problem` and `ProxyRefusedError`. Pure; called by `backends.kube.transport` and
+Owns: `proxy_for`, `proxy_problem`, `is_host` and `ProxyRefusedError`. Pure; called by `backends.kube.transport` and
 `backends.kube.entries`. The rules of ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` are Go's
 (golang.org/x/net/http/httpproxy), as kubectl has them: CIDR blocks count, loopback is never proxied. urllib's own rules
 know neither.
@@ -24,11 +24,21 @@ class ProxyRefusedError(OSError):
     """A proxy that was reached and does not connect to the server; the text is its reason."""
 
 
+def is_host(name: str) -> bool:
+    """Whether a name can be looked up, or asked of a certificate; of others Python says so by a UnicodeError, much
+    later."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return bool(name) and name.isprintable()
+
+
 def proxy_problem(proxy: str) -> str:
     """Why a proxy's URL can't be used, without what may be secret in it; empty where it can."""
     try:
         url = urlsplit(proxy)
-        fine = bool(url.hostname) and (url.port is None or url.port > 0)
+        fine = is_host(url.hostname or "") and (url.port is None or url.port > 0)
     except ValueError:
         return "is no URL such as http://proxy.example.com:3128"
     if not fine:

@@ -50,7 +50,7 @@ def _trust(context: ssl.SSLContext, config: ContextConfig) -> None:
     problem = f"the certificate authority of {config.cluster or config.name}{_at(config.ca)}"
     try:
         context.load_verify_locations(cadata=_read(config.ca).decode("ascii", "replace"))
-    except ssl.SSLError as error:
+    except (ssl.SSLError, ValueError, TypeError) as error:  # empty: a file that is just being written; not ASCII
         raise UnreachableError(f"{problem} is no PEM certificate", cluster=config.name) from error
     except OSError as error:
         raise UnreachableError(f"{problem} can't be read: {error.strerror}", cluster=config.name) from error

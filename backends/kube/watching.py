@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING
 
 from backends.kube.link import Link
+from backends.kube.opening import closed
 from backends.kube.paths import Paths
 from backends.kube.selection import Selection
 from backends.kube.streaming import Streaming
 from backends.kube.turns import starting
-from fleetui.model.errors import InvalidError
+from fleetui.model.errors import ClusterError, InvalidError
 from fleetui.model.objects import ApiResource
 from fleetui.ports import Subscription, WatchSink
 
@@ -54,6 +55,7 @@ class Watches:
         self._requests = requests
         self._streaming = Streaming(self._version)
         self._running: set[_Watch] = set()
+        self._is_closed = False
 
     def start(
         self, resource: ApiResource, sink: WatchSink, selection: Selection, *, telling: bool = True
@@ -73,7 +75,8 @@ class Watches:
         return any(watch.resource.group_kind == group_kind for watch in self._running)
 
     async def close(self) -> None:
-        """Ends every watch, and returns when all have ended."""
+        """Ends every watch, and returns when all have ended; one that is started later fails."""
+        self._is_closed = True
         watches = tuple(self._running)
         for watch in watches:
             watch.close()
@@ -84,7 +87,7 @@ class Watches:
         """Lists and watches until it is cancelled."""
         try:
             path = self._path(resource, selection)
-        except InvalidError as error:
+        except ClusterError as error:
             sink.failed(error)
             return
         source = await self._source()
@@ -112,6 +115,8 @@ class Watches:
         return "" if looked_at else self._link.status.version
 
     def _path(self, resource: ApiResource, selection: Selection) -> str:
+        if self._is_closed:
+            raise closed(self._name)
         if resource.verbs and "watch" not in resource.verbs:
             raise InvalidError(f"{resource.full_name} can't be watched", cluster=self._name)
         return Paths(self._name).every(resource, selection.namespace)

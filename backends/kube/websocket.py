@@ -14,6 +14,7 @@ from contextlib import suppress
 import aiohttp
 from yarl import URL
 
+from backends.kube.bodies import problem
 from backends.kube.connections import Interrupted
 from backends.kube.context import ContextConfig
 from backends.kube.errors import from_answer, from_exception
@@ -149,10 +150,9 @@ async def connect(
 
 
 async def _refusal(answer: aiohttp.ClientResponse, config: ContextConfig) -> Exception:
-    async with answer:
-        try:
-            body = await answer.read()
-        except (aiohttp.ClientError, OSError) as error:
-            return from_exception(error, cluster=config.name, server=config.server)
+    try:
+        body = await problem(answer)
+    finally:
+        answer.close()
     what = f"GET {answer.url.raw_path}"
     return from_answer(answer.status, answer.headers, body=body, cluster=config.name, what=what)

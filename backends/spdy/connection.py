@@ -18,7 +18,6 @@ from backends.spdy.frames import (
     Decoder,
     Encoder,
     Frame,
-    GoAway,
     Ping,
     Reset,
     SynReply,
@@ -165,10 +164,6 @@ class Connection:
         for stream in tuple(self._streams.values()):
             stream.cut()
         self._streams.clear()
-
-    async def go_away(self) -> None:
-        """Tells the other end that this is the end."""
-        await self.send(GoAway(self._last))
 
     def forget(self, stream: Stream) -> None:
         """Lets go of a stream that is over on both ends."""

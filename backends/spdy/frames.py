@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 FIN = 0x01
-PROTOCOL_ERROR, REFUSED_STREAM, CANCEL = 1, 3, 5
+PROTOCOL_ERROR, CANCEL = 1, 5
 """Why a stream is reset."""
 
 _VERSION = 0x8003

@@ -79,7 +79,12 @@ class _Here:
         from fleetui.fleet.podaccess import PodAccess
 
         clock = SystemClock()
-        return PodAccess(Permissions(clock), default_audit(clock.now), read_only=self._scope.read_only)
+        return PodAccess(
+            Permissions(clock),
+            default_audit(clock.now),
+            read_only=self._scope.read_only,
+            warn=lambda trouble: say(f"fleetui: {trouble}"),
+        )
 
 
 def _run(here: _Here, work: Callable[[Cluster], Coroutine[Any, Any, int]]) -> int:
@@ -296,13 +301,21 @@ async def _join(stream: ByteStream, reader: asyncio.StreamReader, writer: asynci
             await stream.write(data)
         await stream.end()
 
-    sending = asyncio.create_task(send())
-    try:
+    async def receive() -> None:
         while data := await stream.read():
             writer.write(data)
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
+
+    sending, receiving = asyncio.create_task(send()), asyncio.create_task(receive())
+    try:
+        ended, _ = await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        if receiving not in ended and isinstance(sending.exception(), ConnectionError):
+            # Whoever connected is gone without a farewell: the Pod would keep its end, and we ours, for ever.
+            return
+        await receiving
     finally:
         sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+        receiving.cancel()
+        await asyncio.gather(sending, receiving, return_exceptions=True)

@@ -132,8 +132,11 @@ class Fleet(Protocol):
         connection breaks, until the subscription is closed."""
         ...
 
-    def shell(self, pod: PodView, container: str) -> AbstractAsyncContextManager[ExecSession]:
-        """A shell in a container, on a terminal; the audit record is written.
+    def shell(
+        self, pod: PodView, container: str, *, warn: Callable[[str], object]
+    ) -> AbstractAsyncContextManager[ExecSession]:
+        """A shell in a container, on a terminal; the audit record is written, and `warn` told on the engine's thread
+        where it could not be.
 
         Raises:
             RefusedError: read-only, or not permitted.

@@ -13,7 +13,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.fleet.unique import Unique
 from fleetui.fleet.views import ChangeSet
 from fleetui.model.app import App, AppKey
-from fleetui.model.objects import ClusterName, StoredObject
+from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.ports import Dialect
 
 
@@ -57,7 +57,7 @@ class Applications:
         if deleted:
             self._unique.drop(key, obj.uid)
             self._gone(key)
-            self._show_by_another(hub, obj)
+            self._show_by_another(hub, obj.ref, obj.uid)
             return
         mine, former = self._unique.take(key, obj.uid)
         if former is not None:
@@ -70,16 +70,18 @@ class Applications:
 
     def narrow(self, hub: ClusterName, dialect: Dialect, namespaces: Collection[str]) -> None:
         """Of a cluster's applications those of these namespaces alone may be seen now."""
-        for key in [key for key in self.shown if (key.hub, key.dialect) == (hub, dialect.name)]:
-            if key.namespace not in namespaces:
-                self._unique.forget(key)
-                self._gone(key)
+        mine = [key for key in self.shown if (key.hub, key.dialect) == (hub, dialect.name)]
+        unseen = {key for key in mine if key.namespace not in namespaces}
+        for key in unseen:
+            self._gone(key)
+        for key, uid in self._unique.forget(unseen) if unseen else ():
+            self._show_by_another(hub, ObjectRef(*dialect.app_kind, key.namespace, key.name), uid)
 
-    def _show_by_another(self, hub: ClusterName, obj: StoredObject) -> None:
+    def _show_by_another(self, hub: ClusterName, ref: ObjectRef, uid: str) -> None:
         """What one context shows no more, another one of the same server may."""
         for name, store in self._stores.items():
-            other = store.get(obj.ref) if name != hub else None
-            if other is not None and other.uid == obj.uid:
+            other = store.get(ref) if name != hub else None
+            if other is not None and other.uid == uid:
                 self.object_changed(name, other, deleted=False)
 
     def _changed(self, app: App) -> None:

@@ -143,8 +143,11 @@ class Clusters:
             return
         begun = []
         for name, store in self.chosen.items():
-            if store.api.status.state is ClusterState.LIVE and name not in self._references:
+            if store.api.status.state is not ClusterState.LIVE:
+                continue
+            if name not in self._references:
                 self._references[name] = References(store.api, self._referrer, self._registrations_changed)
+            if not self._references[name].begun:
                 begun.append(self._references[name].start())
         await asyncio.gather(*begun)
         await asyncio.gather(*(references.ready() for references in self._references.values()))
@@ -155,6 +158,8 @@ class Clusters:
 
         async def ask(place: Registered) -> None:
             async with gate:
+                if place not in self._sorting.of_place:
+                    return  # it went before its turn came
                 await asyncio.wait_for(place.open().api.discover(), PATIENCE)
 
         await asyncio.gather(*map(ask, self._registered), return_exceptions=True)
@@ -262,17 +267,20 @@ class Clusters:
     # --- what hubs register -----------------------------------------------------------------------------------------
 
     def _registrations_changed(self) -> None:
-        before = {place.name: place for place in self._registered}
+        before = self._registered
         changed = self._sort()
-        now = {place.name: place for place in self._registered}
-        for name in before.keys() - now.keys():
-            before[name].close()
-            self._gone(name)
+        names = {place.name for place in self._registered}
+        gone = [place for place in before if place not in self._sorting.of_place]
+        for place in gone:
+            place.close()
+            self._twins.forget(place.name)
+            if place.name not in names:
+                self._tell_gone(place.name)
         for place in self._registered:
             self._place_told(place)
         for store in self.chosen.values():
             self._tell(self._shown(store.api.status))
-        if changed or before.keys() != now.keys():
+        if changed or gone:
             for listener in tuple(self._listeners):
                 listener()
 
@@ -341,10 +349,6 @@ class Clusters:
             self._told[status.name] = status
             for listener in tuple(self._status_listeners):
                 listener(status)
-
-    def _gone(self, name: ClusterName) -> None:
-        self._twins.forget(name)
-        self._tell_gone(name)
 
     def _tell_gone(self, name: ClusterName) -> None:
         self._told.pop(name, None)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.fleet.applications import Applications
 from fleetui.fleet.changes import Publisher
@@ -24,7 +23,7 @@ from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
-from fleetui.fleet.places import place_of
+from fleetui.fleet.places import is_the_hub, place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
@@ -122,7 +121,7 @@ class LiveFleet:
             watched=lambda: self._trees.kept,
             same=self._directory.same,
         )
-        self._loaded_waiters: list[asyncio.Future[None]] = []
+        self._loaded = asyncio.Event()
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -217,9 +216,7 @@ class LiveFleet:
 
     async def loaded(self) -> None:
         if self._coverage.loading:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._loaded_waiters.append(waiter)
-            await waiter
+            await self._loaded.wait()
 
     # --- questions --------------------------------------------------------------------------------------------------
 
@@ -261,10 +258,12 @@ class LiveFleet:
         task = self._begin(follow(self._asked, log, sink, clock=self._clock), name=f"log of {log.ref}")
         return Once(task.cancel)
 
-    def shell(self, pod: PodView, container: str) -> AbstractAsyncContextManager[ExecSession]:
+    def shell(
+        self, pod: PodView, container: str, *, warn: Callable[[str], object]
+    ) -> AbstractAsyncContextManager[ExecSession]:
         from fleetui.fleet.pods import shell_in
 
-        return shell_in(self._tools.pod_access, self._asked(pod.cluster), pod, container)
+        return shell_in(self._tools.pod_access(warn), self._asked(pod.cluster), pod, container)
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
         return await self._tools.differ.manifest(await self._subject(key), ref)
@@ -313,10 +312,7 @@ class LiveFleet:
             self._directory.look_at(hub)
         self._publisher.publish(ChangeSet())
         if not self._coverage.loading:
-            waiters, self._loaded_waiters = self._loaded_waiters, []
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._loaded.set()
 
     def _tree_touched(self, key: AppKey) -> None:
         self._publisher.publish(ChangeSet(trees=frozenset({key})))
@@ -349,7 +345,7 @@ class LiveFleet:
         return Subject(app, hub=self._stores[key.hub], dialect=self._by_name[key.dialect], place=place)
 
     async def _place(self, app: App) -> LiveStore | str:
-        if not _is_the_hub(app):
+        if not is_the_hub(app):
             await self._directory.ready(app.key.hub)
         return place_of(app, self._directory)
 
@@ -378,11 +374,6 @@ class LiveFleet:
         return msgspec.structs.replace(
             change, loading=coverage.loading, problems=coverage.problems, narrowed=coverage.narrowed
         )
-
-
-def _is_the_hub(app: App) -> bool:
-    """Whether the destination is the hub whatever it has registered."""
-    return app.destination.server.rstrip("/") == IN_CLUSTER and not app.destination.name
 
 
 def _is_away(status: ClusterStatus) -> bool:

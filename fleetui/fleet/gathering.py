@@ -5,7 +5,7 @@ Owns: `Gathering`. Called by what keeps a picture of a few objects of its own, b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from fleetui.model.objects import ObjectRef, StoredObject
 
@@ -23,7 +23,7 @@ class Gathering:
         self,
         *,
         settle: Callable[[Sequence[StoredObject]], object],
-        change: Callable[[Iterable[StoredObject], set[ObjectRef]], object],
+        change: Callable[[Sequence[StoredObject], set[ObjectRef]], object],
         fail: Callable[[Exception], object],
     ) -> None:
         self._settle = settle

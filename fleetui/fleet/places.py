@@ -1,14 +1,20 @@
 """Where an application runs.
 
-Owns: `place_of`. Pure but for what the directory lends.
+Owns: `place_of` and `is_the_hub`. Pure but for what the directory lends.
 """
 
 from __future__ import annotations
 
+from fleetui.engine.application import IN_CLUSTER
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
 from fleetui.model.app import App
 from fleetui.model.errors import MissingError
+
+
+def is_the_hub(app: App) -> bool:
+    """Whether the destination is the hub whatever it has registered."""
+    return app.destination.server.rstrip("/") == IN_CLUSTER and not app.destination.name
 
 
 def place_of(app: App, clusters: Clusters) -> LiveStore | str:

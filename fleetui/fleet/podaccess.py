@@ -41,12 +41,16 @@ class PodAccess:
         permissions: what the operator may do.
         audit: where the record goes.
         read_only: refuse everything.
+        warn: told why a record could not be written; what was asked for goes on all the same, as in the dispatcher.
     """
 
-    def __init__(self, permissions: Permissions, audit: Audit, *, read_only: bool) -> None:
+    def __init__(
+        self, permissions: Permissions, audit: Audit, *, read_only: bool, warn: Callable[[str], object]
+    ) -> None:
         self._permissions = permissions
         self._audit = audit
         self._read_only = read_only
+        self._warn = warn
 
     @asynccontextmanager
     async def exec(
@@ -67,6 +71,10 @@ class PodAccess:
                 session = await stack.enter_async_context(opened)
             except FleetError as error:
                 raise self._failed(api, target, "exec", error) from error
+            except BaseException as error:  # cancelled: whether it runs is not known, and that is on record
+                message = f"{command[0]}: {type(error).__name__} while it was started"
+                self._record(api, target, "exec", ending=Ending.FAILED, message=message)
+                raise
             self._record(api, target, "exec", ending=Ending.ACCEPTED, message=command[0])
             yield session
 
@@ -126,4 +134,5 @@ class PodAccess:
                 resources=(f"Pod {target}",),
             )
 
-        self._audit.write(make)
+        if trouble := self._audit.write(make):
+            self._warn(trouble)

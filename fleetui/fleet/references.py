@@ -8,7 +8,7 @@ needs all Secrets of a namespace to be watched for the sake of one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -42,26 +42,37 @@ class References:
         self._listed = asyncio.Event()
         self._watches: list[Subscription] = []
         self._reads: dict[Reference, asyncio.Task[None]] = {}
+        self._is_closed = False
 
     async def start(self) -> None:
-        """Begins to watch what the hub serves of the kinds; returns when that is known."""
+        """Begins to watch what the hub serves of the kinds; returns when that is known, or that it can't be now."""
         with suppress(ClusterError):
             discovery = await self._hub.discover()
-            served = [found for kind in self._referrer.kinds if (found := discovery.by_kind(*kind)) is not None]
-            self._waiting = {resource.group_kind for resource in served}
-            for resource in served:
-                kind = resource.group_kind
-                sink = Gathering(settle=partial(self._settle, kind), change=self._take, fail=partial(self._fail, kind))
-                self._watches.append(self._hub.watch(resource, sink))
+            if not (self._watches or self._is_closed):
+                self._watch(found for kind in self._referrer.kinds if (found := discovery.by_kind(*kind)) is not None)
         self._have(None)
+
+    def _watch(self, served: Iterable[ApiResource]) -> None:
+        for resource in served:
+            kind = resource.group_kind
+            self._waiting.add(kind)
+            self._listed.clear()
+            sink = Gathering(settle=partial(self._settle, kind), change=self._take, fail=partial(self._fail, kind))
+            self._watches.append(self._hub.watch(resource, sink))
 
     async def close(self) -> None:
         """Ends the watches and what is being read."""
+        self._is_closed = True
         for watch in self._watches:
             watch.close()
         for task in self._reads.values():
             task.cancel()
         await asyncio.gather(*self._reads.values(), return_exceptions=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything is watched; a hub that did not answer, or has no Flux yet, is to be started again."""
+        return bool(self._watches)
 
     @property
     def hub(self) -> ClusterName:
@@ -89,7 +100,7 @@ class References:
 
     # --- what the watches say ---------------------------------------------------------------------------------------
 
-    def _take(self, objects: Iterable[StoredObject], gone: set[ObjectRef]) -> None:
+    def _take(self, objects: Collection[StoredObject], gone: set[ObjectRef]) -> None:
         """Some objects changed or went."""
         for ref in gone:
             self._of_object.pop(ref, None)
@@ -100,11 +111,17 @@ class References:
             else:
                 self._of_object[obj.ref] = reference
         named = set(self._of_object.values())
-        for reference in sorted(named - self._known.keys() - self._reads.keys()):
+        for reference in sorted((named - self._known.keys()) | self._in_vain(objects)):
             self._read(reference)
         if unnamed := self._known.keys() - named:
             self._known = {reference: known for reference, known in self._known.items() if reference not in unnamed}
             self._changed()
+
+    def _in_vain(self, objects: Collection[StoredObject]) -> set[Reference]:
+        """What these objects name and what could not be used. Flux tries such a Secret again and again, and writes down
+        each time what came of it: then it may be there by now, or be read."""
+        named = {self._of_object[obj.ref] for obj in objects if obj.ref in self._of_object}
+        return {reference for reference in named & self._known.keys() if self._known[reference].problem}
 
     def _settle(self, kind: tuple[str, str], objects: Sequence[StoredObject]) -> None:
         """All objects of a kind."""

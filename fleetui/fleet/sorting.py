@@ -42,7 +42,9 @@ class Sorting:
         self.of_chosen: dict[ClusterName, list[Claim]] = {}
         self._chosen = _by_way(chosen.items())
         self._known = _by_way((place, place.identity) for place in known)
-        self._names: set[str] = {*chosen, *(place.name for place in known)}
+        kept = {_same(self._known, each.identity) for _, each in self.claims}
+        # What nobody registers any more leaves its name, to the same Secret with another server above all.
+        self._names: set[str] = {*chosen, *(place.name for place in kept if place is not None)}
         self._make = make
         for claim in self.claims:
             self._sort(claim)

@@ -63,11 +63,11 @@ class Tools:
 
         return Dispatcher(self.permissions, self._recorder(), self._clock, read_only=self.read_only)
 
-    @cached_property
-    def pod_access(self) -> PodAccess:
+    def pod_access(self, warn: Callable[[str], object]) -> PodAccess:
+        """The way into Pods; `warn` hears of records that could not be written."""
         from fleetui.fleet.podaccess import PodAccess
 
-        return PodAccess(self.permissions, self._recorder(), read_only=self.read_only)
+        return PodAccess(self.permissions, self._recorder(), read_only=self.read_only, warn=warn)
 
     def _recorder(self) -> Audit:
         from fleetui.fleet.audit import default_audit

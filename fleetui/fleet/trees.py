@@ -65,6 +65,7 @@ class TreeWatch:
         self._facts: dict[str, tuple[str, Facts]] = {}
         self._tracking = ""
         self._rediscovered_at = float("-inf")
+        self._is_closed = False
         self._subscriptions = [
             store.subscribe(self._object_changed),
             store.on_watch(self._watch_told),
@@ -72,6 +73,7 @@ class TreeWatch:
         ]
 
     def close(self) -> None:
+        self._is_closed = True
         for subscription in (*self._subscriptions, *self._wants.values()):
             subscription.close()
         self._wants.clear()
@@ -95,6 +97,8 @@ class TreeWatch:
         if self.store.api.status.state not in _AWAY:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ask(needed), PATIENCE)
+        if self._is_closed:  # while it was asked: nobody would end what began now
+            return self._build(app, unseen=_Everything(), problem=self._say("nobody looks at this tree any more"))
         self._watch(needed - self._denied.keys())
         await self._listed()
         self._look_again_later()
@@ -224,7 +228,7 @@ class TreeWatch:
 
     def _look_again_later(self) -> None:
         self._stop_recheck()
-        if self._denied:
+        if self._denied and not self._is_closed:
             self._recheck = self._clock.call_later(KEPT, self._touched)
 
     def _stop_recheck(self) -> None:

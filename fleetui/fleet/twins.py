@@ -16,6 +16,8 @@ from fleetui.model.objects import ApiResource, ClusterName
 from fleetui.model.status import ClusterState
 from fleetui.ports import Cluster
 
+PATIENCE = 10.0
+"""Seconds that a cluster has to say who it is."""
 NAMESPACE = ApiResource(group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False)
 
 
@@ -34,7 +36,7 @@ class Twins:
     def of(self, name: ClusterName) -> ClusterName | None:
         """The chosen cluster that is the same one as a registered one."""
         uid = self._uids.get(name)
-        return next((each for each in self._chosen if uid and self._uids.get(each) == uid), None)
+        return next((each for each in self._chosen if self._uids.get(each) == uid), None) if uid else None
 
     def is_new(self, name: ClusterName) -> bool:
         """Whether a registered cluster has to be asked who it is; true once."""
@@ -48,18 +50,26 @@ class Twins:
 
     async def ask(self, place: Registered) -> None:
         """Asks a registered cluster, and those of the chosen ones that are live and were not asked yet."""
+        await asyncio.gather(self._ask_chosen(), self._ask_registered(place))
+
+    async def _ask_chosen(self) -> None:
         async with self._asking:
             live = [each.api for each in self._chosen.values() if each.api.status.state is ClusterState.LIVE]
             asked = [api for api in live if api.name not in self._uids]
-            asked += [place.live.api] if place.live is not None else []
             for api, uid in zip(asked, await asyncio.gather(*map(_uid_of, asked)), strict=True):
                 self._uids[api.name] = uid
+
+    async def _ask_registered(self, place: Registered) -> None:
+        store = place.live
+        uid = await _uid_of(store.api) if store is not None else ""
+        if uid and place.live is store:  # else another one may have its name by now
+            self._uids[place.name] = uid
 
 
 async def _uid_of(api: Cluster) -> str:
     """What a cluster is known by from inside: the uid of its kube-system; empty where that may not be read."""
     try:
-        found = await api.get(NAMESPACE, "kube-system")
-    except ClusterError:
+        found = await asyncio.wait_for(api.get(NAMESPACE, "kube-system"), PATIENCE)
+    except (ClusterError, TimeoutError):
         return ""
     return str((found.get("metadata") or {}).get("uid") or "")

@@ -6,7 +6,7 @@ object's uid tells, and costs no request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from fleetui.model.app import AppKey
 from fleetui.model.objects import ClusterName
@@ -35,9 +35,13 @@ class Unique:
         self._shown[uid] = key
         return True, former
 
-    def forget(self, key: AppKey) -> None:
-        """The application may not be seen under `key` any more, though nobody has said that it is gone."""
-        self._shown = {uid: shown for uid, shown in self._shown.items() if shown != key}
+    def forget(self, keys: Container[AppKey]) -> list[tuple[AppKey, str]]:
+        """Applications may not be seen under `keys` any more, though nobody has said that they are gone; returns those
+        that another context may still show, with their uids."""
+        free = [(shown, uid) for uid, shown in self._shown.items() if shown in keys]
+        for _, uid in free:
+            del self._shown[uid]
+        return free
 
     def drop(self, key: AppKey, uid: str) -> None:
         """The application is not seen under `key` any more."""

@@ -12,6 +12,11 @@ from typing import Any
 # C0 without tab and newline, DEL, C1, and the marks that reorder what a terminal shows (UAX #9, Trojan Source).
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+# What counts as printable and is blank, beside the format characters, which don't (Unicode: Default_Ignorable).
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
 
 def sanitize(text: str) -> str:
     """Returns `text` without control characters, escape bytes and bidirectional marks.
@@ -35,6 +40,11 @@ def sanitize_all(value: Any) -> Any:
 def one_line(text: str) -> str:
     """Returns `sanitize(text)` on a single line: runs of white space become one blank."""
     return " ".join(sanitize(text).split())
+
+
+def visible(text: str) -> str:
+    """Returns `one_line(text)` with whatever takes no room replaced: two names that look alike are the same."""
+    return _UNSEEN.sub("\ufffd", "".join(char if char.isprintable() else "\ufffd" for char in one_line(text)))
 
 
 def cut_middle(text: str, width: int) -> str:

@@ -238,7 +238,7 @@ class FakeFleet:
         return FakeSubscription(lambda: self.followed.remove(followed))
 
     @asynccontextmanager
-    async def shell(self, pod: PodView, container: str) -> AsyncIterator[ExecSession]:
+    async def shell(self, pod: PodView, container: str, *, warn: Callable[[str], object]) -> AsyncIterator[ExecSession]:
         self.shells.append((pod, container))
         session = await self._answer("shell", self.session)
         assert session is not None

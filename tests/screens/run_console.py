@@ -90,7 +90,7 @@ def scenarios() -> dict[str, Callable[[], object]]:
         """A shell can be had once; after that it is forbidden."""
 
         @asynccontextmanager
-        async def shell(self, pod: PodView, container: str) -> AsyncIterator[Any]:
+        async def shell(self, pod: PodView, container: str, *, warn: Callable[[str], object]) -> AsyncIterator[Any]:
             self.shells.append((pod, container))
             if len(self.shells) > 1:
                 raise RefusedError("prod: you may not create pods/exec of payments/web (RBAC)")

@@ -91,6 +91,11 @@ def test_namespaces_limit_what_may_be_touched(
     assert (found.namespaces, found.cluster_resources) == (namespaces, cluster_resources)
 
 
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u200d", "\U000e0061", "\ufe0f", "\u3164"])
+def test_a_name_that_only_looks_like_another_one_shows_it(unseen: str) -> None:
+    assert read({}, {"name": f"pr{unseen}od"}).name == "pr\ufffdod"
+
+
 def test_in_cluster_is_the_hub_whatever_it_is_called_and_needs_no_login() -> None:
     found = read("{", {"name": "the-hub", "server": "https://kubernetes.default.svc/"})
     assert (found.name, found.server, found.problem) == ("the-hub", "https://kubernetes.default.svc", "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,9 +13,10 @@ import pytest
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.registered import UNUSED
 from fleetui.fleet.store import LiveStore
+from fleetui.fleet.twins import Twins
 from fleetui.hubports import Registration
 from fleetui.model.errors import ForbiddenError, MissingError, UnreachableError
-from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
+from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
 from tests.unit.fakes import CONFIG_MAP, SECRET, FakeClock, FakeCluster, manifest, stored
@@ -260,6 +261,58 @@ async def test_a_server_under_two_urls_is_shown_once_when_it_says_so_and_goes_it
         assert run.clusters.is_protected(ClusterName("prod"))
 
 
+async def test_a_cluster_that_goes_before_its_turn_is_not_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleetui.fleet.clusters.AT_ONCE", 1)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*, refresh: bool = False) -> Discovery:
+        asked.set()
+        await go_on.wait()
+        return Discovery(())
+
+    async with bench() as run:
+        run.lists(secret("a", server="https://a.example"), secret("b", server="https://b.example"))
+        run.found("https://a.example")
+        run.registrar.made[-1].discover = slow  # type: ignore[method-assign]
+        checking = asyncio.create_task(run.clusters.check())
+        await asked.wait()
+        run.hub.watch_of("Secret", "argocd").sink.remove(secret("b"))
+        made = len(run.registrar.made)
+        go_on.set()
+        await checking
+        assert (len(run.registrar.made), run.gone) == (made, ["b"])
+
+
+async def test_a_cluster_that_does_not_say_who_it_is_holds_up_no_other() -> None:
+    async def hangs(*_: object) -> Obj:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with bench() as run:
+        run.registrar.uids[EDGE] = "uid-of-second"
+        run.second.objects[KUBE_SYSTEM] = {"metadata": {"uid": "uid-of-second"}}
+        run.lists(secret("hangs", server="https://hangs.example"), secret("prod"))
+        run.found("https://hangs.example")
+        run.registrar.made[-1].get = hangs  # type: ignore[method-assign, assignment]
+        run.registrar.made[-1].becomes(ClusterState.LIVE)
+        run.found(EDGE)
+        run.registrar.made[-1].becomes(ClusterState.LIVE)
+        await run.until(lambda: set(run.shown) == {"hub", "second", "hangs"}, "prod and second are one")
+
+
+def test_who_has_not_said_who_it_is_costs_no_look_at_the_chosen_ones() -> None:
+    class Counted(dict[ClusterName, LiveStore]):
+        looks = 0
+
+        def __iter__(self) -> Iterator[ClusterName]:
+            self.looks += 1
+            return super().__iter__()
+
+    chosen = Counted({HUB: LiveStore(FakeCluster("hub"))})
+    assert Twins(chosen).of(ClusterName("edge")) is None
+    assert chosen.looks == 0, "a hundred registered clusters are asked about for each of a hundred chosen ones"
+
+
 async def test_clusters_that_do_not_say_who_they_are_stay_apart() -> None:
     async with bench() as run:
         run.lists(secret(), secret("b", server="https://b.example"))
@@ -302,6 +355,19 @@ async def test_what_was_watched_is_closed_with_its_old_login() -> None:
         run.lists(secret(access="rotated"))
         await run.until(lambda: not any(watch.open for watch in cluster.watches), "the old watches are closed")
         assert not old.in_use
+
+
+async def test_a_secret_with_another_server_keeps_its_name_and_leaves_the_old_connection() -> None:
+    async with bench() as run:
+        run.lists(secret(name="edge"))
+        run.found(EDGE).want(CONFIG_MAP)
+        old = run.registrar.made[-1]
+        moved = secret(name="edge", server="https://moved.example", version="2")
+        run.hub.watch_of("Secret", "argocd").sink.upsert([moved])
+        assert run.shown == {"hub": "live", "second": "live", "edge": "registered"}
+        assert run.clusters.statuses[ClusterName("edge")].server == "https://moved.example"
+        assert run.gone == []
+        await run.until(lambda: not any(watch.open for watch in old.watches), "the old watches are closed")
 
 
 async def test_a_namespace_more_is_another_way_to_touch_the_same_cluster() -> None:

@@ -128,6 +128,18 @@ async def test_rows_of_a_namespace_that_may_no_longer_be_seen_go_and_the_others_
         assert {key.name for key in run.told().removed} == {"till"}
 
 
+async def test_what_one_context_may_no_longer_see_is_shown_by_another_one_that_may() -> None:
+    first, second = hub("", "default", name="first"), hub("", name="second")  # type: ignore[arg-type]
+    async with running(first, second) as run:
+        for cluster in (first, second):
+            cluster.watch_of("Application").lists(application("shop", "default"), application("till", "bank"))
+        assert {(key.hub, key.name) for key in run.fleet.apps} == {("first", "shop"), ("first", "till")}
+        first.grants = {("default", "applications")}
+        first.refuse("Application")
+        await watched(run, first, "default")
+        assert {(key.hub, key.name) for key in run.fleet.apps} == {("first", "shop"), ("second", "till")}
+
+
 async def test_rows_stay_as_old_ones_where_nothing_may_be_seen_any_more() -> None:
     cluster = hub("")
     async with running(cluster) as run:

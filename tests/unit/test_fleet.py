@@ -308,6 +308,34 @@ async def test_a_tree_is_watched_while_it_is_looked_at() -> None:
         assert [watch.resource.kind for watch in hub.watches if watch.open] == ["Application"]
 
 
+async def test_a_tree_that_nobody_looks_at_any_more_begins_no_watch() -> None:
+    hub = Slow("hub")
+    async with running(hub) as run:
+        run.lists(application())
+        looking = run.fleet.watch_tree(run.key())
+        await run.until(lambda: hub.waiting, "the tree waits for what the cluster serves")
+        looking.close()
+        hub.go_on.set()
+        await run.until(lambda: not hub.waiting, "it is known")
+        await asyncio.sleep(0)
+        assert [watch.resource.kind for watch in hub.watches if watch.open] == ["Application"]
+
+
+class Slow(FakeCluster):
+    """A cluster that says what it serves when it is told to."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.go_on = asyncio.Event()
+        self.waiting = 0
+
+    async def discover(self, *, refresh: bool = False) -> Discovery:
+        self.waiting += 1
+        await self.go_on.wait()
+        self.waiting -= 1
+        return await super().discover(refresh=refresh)
+
+
 async def test_a_tree_follows_its_application_to_new_kinds() -> None:
     hub = FakeCluster("hub")
     async with running(hub) as run:

@@ -68,6 +68,8 @@ def test_a_helper_gets_a_login_for_a_server_of_its_own_cloud(
         ("aws", ("s3", "rm", "s3://bucket"), {}, "something else than a login"),
         ("aws", (*TOKEN, "extra"), {}, "something else than a login"),
         ("aws", (*TOKEN, "--endpoint-url", "http://evil.example"), {}, "something else than a login"),
+        ("aws", (*TOKEN, "--role-arn", "--endpoint-url=https://evil.example"), {}, "something else than a login"),
+        ("aws", (*TOKEN, "--role-arn=file:///home/jane/.aws/credentials"), {}, "something else than a login"),
         ("aws", ("--no-verify-ssl", *TOKEN), {}, "something else than a login"),
         ("aws", ("eks", "get-token", "--cluster-name"), {}, "something else than a login"),
         ("kubelogin", ("get-token", "--server-id", "https://management.azure.com"), {}, "something else than a login"),

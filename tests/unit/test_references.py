@@ -11,9 +11,10 @@ from typing import Any
 
 from backends.flux_kubeconfig import FluxKubeconfigs
 from fleetui.fleet.clusters import Clusters
+from fleetui.fleet.references import References
 from fleetui.fleet.store import LiveStore
 from fleetui.hubports import Registration
-from fleetui.model.errors import ForbiddenError
+from fleetui.model.errors import ForbiddenError, UnreachableError
 from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
 from tests.unit.fakes import SERVED, FakeClock, FakeCluster, manifest, resource, stored
@@ -170,3 +171,38 @@ async def test_where_flux_is_not_there_or_may_not_be_read_nothing_is_known() -> 
             watch.sink.failed(ForbiddenError("no", code=403))
         await task
         assert set(run.clusters.statuses) == {"hub"}
+
+
+async def test_a_secret_that_comes_later_is_read_when_an_object_that_names_it_has_news() -> None:
+    async with bench() as run:
+        await run.knows(flux("a", "edge"), flux("b", None))
+        assert run.clusters.statuses[ClusterName("edge")].state is ClusterState.UNREACHABLE
+        run.has("edge")
+        sink = run.hub.watch_of("Kustomization").sink
+        sink.upsert([flux("b", None, version="2")])
+        sink.upsert([flux("a", "edge", version="2")])
+        await await_until(
+            lambda: run.clusters.statuses[ClusterName("edge")].state is ClusterState.REGISTERED, 5, "read again"
+        )
+
+
+async def test_a_hub_that_could_not_be_asked_is_asked_again_the_next_time() -> None:
+    async with bench() as run:
+        run.has("edge")
+        run.hub.away = UnreachableError("gone for a moment")
+        await run.clusters.referred()
+        assert run.hub.watches == []
+        run.hub.away = None
+        assert set(await run.knows(flux("a", "edge"))) == {"edge"}
+        await run.clusters.referred()
+        assert len(run.hub.watches) == 2
+
+
+async def test_a_hub_that_is_closed_while_it_is_asked_is_not_watched() -> None:
+    hub = FakeCluster("hub")
+    hub.served = Discovery((*SERVED, KUSTOMIZATION, HELM_RELEASE))
+    references = References(hub, Flux(), lambda: None)
+    starting = references.start()
+    await references.close()
+    await starting
+    assert [watch for watch in hub.watches if watch.open] == []

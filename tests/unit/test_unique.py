@@ -24,7 +24,7 @@ def test_the_first_context_shows_it_whoever_comes_first() -> None:
 def test_the_other_context_shows_it_once_the_first_may_not_see_it_any_more() -> None:
     ways = unique()
     ways.take(FIRST, "u")
-    ways.forget(FIRST)
+    assert ways.forget({FIRST}) == [(FIRST, "u")]
     assert ways.take(SECOND, "u") == (True, None)
 
 

@@ -387,6 +387,42 @@ async def test_a_closed_watch_leaves_the_server_alone() -> None:
     assert cluster.requests == {"LIST": 1, "WATCH": 1}
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["nothing sent", "head sent"])
+async def test_a_cluster_that_is_closed_while_it_is_asked_fails_at_once_and_asks_nothing_more(begun: bool) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.path)
+        if begun:
+            return await hanging(b"{")(request)  # type: ignore[arg-type]
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with serving(answer) as url:
+        cluster, tasks = KubeCluster(context(url)), asyncio.all_tasks()
+        asking = asyncio.ensure_future(cluster.list(CONFIG_MAPS))
+        state = ClusterState.LIVE if begun else ClusterState.CONNECTING
+        await await_until(lambda: asked and cluster.status.state is state, 5, "asked")
+        await cluster.close()
+        with pytest.raises(UnreachableError, match="prod is not reached in this way any more"):
+            await asyncio.wait_for(asking, 5)
+        assert not [task.get_name() for task in asyncio.all_tasks() - tasks if task.get_name().startswith("probe")]
+    assert len(asked) == 1
+
+
+async def test_a_cluster_that_is_closed_is_neither_asked_nor_watched_any_more() -> None:
+    async with scripted() as (cluster, script):
+        view, sink = cluster.urgent, Sink()
+        await cluster.close()
+        for again in (cluster, view):
+            with pytest.raises(UnreachableError, match="prod is not reached in this way any more"):
+                await again.get(CONFIG_MAPS, "a", "x")
+        cluster.watch(CONFIG_MAPS, sink)
+        await await_until(lambda: sink.errors, 5, "told")
+        assert str(sink.errors[0]).startswith("prod is not reached in this way any more")
+        assert script.asked == []
+
+
 async def test_a_resource_without_watch_is_told_so() -> None:
     async with scripted() as (cluster, script):
         sink = Sink()

@@ -6,9 +6,11 @@ import asyncio
 import os
 import pty
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -246,6 +248,31 @@ async def test_after_a_failure_nobody_runs_it_for_a_while(tmp_path: Path) -> Non
     assert len(runs(tmp_path)) == 2
 
 
+async def test_a_clock_that_is_set_back_makes_no_pause_longer(tmp_path: Path) -> None:
+    clock, works = Clock(), tmp_path / "works"
+    code = f"os.path.exists({str(works)!r}) or sys.exit('no')\nout(token=str(len(open(sys.argv[1]).readlines())))"
+    given = plugin(tmp_path, code, args=(str(tmp_path / "runs"),))
+    async with logging_in(given, clock=clock) as (own,):
+        with pytest.raises(UnauthorizedError):
+            await own.login()
+        clock.now -= 3600
+        works.touch()
+        second = await own.login()
+        assert second.authorization == "Bearer 2"
+        assert own.refused(second)
+        third = await own.login()
+        clock.now -= 3600
+        assert own.refused(third)
+        assert (await own.login()).authorization == "Bearer 4"
+
+
+async def test_a_plugin_may_be_told_of_its_cluster_what_json_has_no_word_for(tmp_path: Path) -> None:
+    cluster = {"server": "https://x", "config": {"since": date(2024, 1, 1)}}
+    async with logging_in(plugin(tmp_path, "out(token='t')", cluster=cluster)) as (own,):
+        await own.login()
+    assert runs(tmp_path)[0]["cluster"]["config"] == {"since": "2024-01-01"}
+
+
 async def test_who_gives_up_waiting_takes_nothing_from_the_others(tmp_path: Path) -> None:
     go = tmp_path / "go"
     os.mkfifo(go)
@@ -306,6 +333,27 @@ async def test_without_a_terminal_there_is_nobody_to_ask(tmp_path: Path, monkeyp
         async with logging_in(plugin(tmp_path, ASKS, interactive_mode="Always")) as (own,):
             with pytest.raises(UnauthorizedError, match=r"asks in a terminal, and standard input is none$"):
                 await own.renew()
+
+
+async def test_a_plugin_that_is_ended_leaves_the_terminal_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+import termios, time
+settings = termios.tcgetattr(0)
+settings[3] &= ~termios.ECHO
+termios.tcsetattr(0, termios.TCSANOW, settings)
+time.sleep(600)
+"""
+    async with logging_in(plugin(tmp_path, code, interactive_mode="Always")) as (own,):
+        with at_a_terminal(monkeypatch):
+            before = termios.tcgetattr(0)
+            asking = asyncio.ensure_future(own.renew())
+            await await_until(lambda: termios.tcgetattr(0) != before, 5, "it asks for a password")
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert termios.tcgetattr(0) == before
 
 
 async def test_one_login_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

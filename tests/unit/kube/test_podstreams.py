@@ -116,6 +116,18 @@ async def test_a_refusal_has_the_servers_words(code: int, reason: str, kind: typ
     assert script.lines == [f"GET /api/v1/namespaces/shop/pods/web/{one}" for one in ("exec", "portforward", "log")]
 
 
+async def test_a_refusal_without_an_end_is_not_read_to_it() -> None:
+    async def endless(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(status=403)
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 65_536)
+
+    async with serving(endless) as url, cluster_at(url) as cluster:
+        with pytest.raises(ForbiddenError):
+            await asyncio.wait_for(code_of(cluster), 10)
+
+
 async def test_a_login_that_is_refused_is_told_as_such() -> None:
     script = Script([status(401, "Unauthorized", "Unauthorized"), body(b"ok")])
     async with scripted(script) as cluster:

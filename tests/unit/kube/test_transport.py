@@ -363,6 +363,8 @@ async def test_a_client_certificate_that_rotates_is_picked_up_and_what_is_under_
 @pytest.mark.parametrize(
     ("settings", "expected", "sentence"),
     [
+        ({"ca": b""}, UnreachableError, "the certificate authority of prod is no PEM certificate"),
+        ({"ca": b"\xff"}, UnreachableError, "the certificate authority of prod is no PEM certificate"),
         ({"ca": b"no pem"}, UnreachableError, "the certificate authority of prod is no PEM certificate"),
         ({"ca": PEM / "gone"}, UnreachableError, "can't be read: No such file or directory"),
         (
