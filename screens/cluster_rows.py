@@ -32,7 +32,7 @@ def columns(glyphs: Glyphs) -> Sequence[Column]:
     count = {"least": 2, "most": 4, "right": True}
     return (
         Column("cluster", "CLUSTER", least=12, most=50, flash=False, name=True),
-        Column("state", "STATE", least=18, most=34),
+        Column("state", "STATE", least=22, most=34),
         Column("apps", "APPS", least=4, most=6, right=True),
         Column("degraded", glyphs.degraded, **count, priority=1),  # type: ignore[arg-type]
         Column("progressing", glyphs.progressing, **count, priority=1),  # type: ignore[arg-type]

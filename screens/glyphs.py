@@ -98,7 +98,8 @@ CLUSTER_ROLE = {
 
 
 def for_terminal(environ: Mapping[str, str] = os.environ) -> Glyphs:
-    """The glyphs that the terminal of `environ` can show: letters where its encoding isn't UTF-8.
+    """The glyphs that the terminal of `environ` can show: letters where its encoding isn't UTF-8, and on Linux' own
+    console, whose fonts have at most 512 characters and not these.
 
     ``FLEETUI_ASCII=1`` asks for the letters whatever the encoding is, ``0`` for the glyphs. Otherwise the first of
     LC_ALL, LC_CTYPE and LANG that is set says it (POSIX 8.2). Python's own encoding says nothing: it coerces the C
@@ -107,6 +108,8 @@ def for_terminal(environ: Mapping[str, str] = os.environ) -> Glyphs:
     asked = environ.get("FLEETUI_ASCII", "")
     if asked:
         return UNICODE if asked == "0" else ASCII
+    if environ.get("TERM") == "linux":
+        return ASCII
     coerced = environ.get("LC_CTYPE") in {"C.UTF-8", "C.utf8"} and environ.get("LANG", "") in {"", "C", "POSIX"}
     names = ("LC_ALL", "LANG") if coerced else ("LC_ALL", "LC_CTYPE", "LANG")
     named = next((environ[name] for name in names if environ.get(name)), "")

@@ -112,8 +112,8 @@ class EmbeddedHost:
     def kubeconfig(self, path: Path, *, contexts: Iterable[str] | None = None, viewers: bool = False) -> Path:
         """Writes a kubeconfig with a context for each cluster, the first one current, for its owner alone.
 
-        Returns `path`. `contexts` names the clusters that get one; None: all. With `viewers` there is a second context
-        for each, whose user may do less.
+        Returns `path`. `contexts` names the clusters that get one; None: all. With `viewers` their user is the second
+        one, who may do less.
         """
         wanted = set(self._clusters if contexts is None else contexts)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,22 +132,19 @@ class EmbeddedHost:
 def kubeconfig_text(clusters: Iterable[EmbeddedCluster], *, viewers: bool = False) -> str:
     """The kubeconfig of these clusters, as YAML that is JSON: every reader knows it."""
     found = list(clusters)
-    logins: list[tuple[EmbeddedCluster, str, str, dict[str, Any]]] = [
-        (c, c.name, f"{ADMIN.name}@{c.name}", {"token": c.token}) for c in found
-    ]
+    who, suffix, claim = ADMIN.name, "", dict[str, Any]()
     if viewers:
         # kubectl sends no token over plain HTTP, but says for whom it speaks: so the viewer is one that the
         # administrator speaks for.
+        who, suffix = VIEWER.name, f"-{VIEWER.name}"
         claim = {"as": VIEWER.name, "as-groups": [group for group in VIEWER.groups if group != AUTHENTICATED]}
-        logins += [
-            (c, f"{c.name}-{VIEWER.name}", f"{VIEWER.name}@{c.name}", {"token": c.token, **claim}) for c in found
-        ]
+    contexts = [{"name": c.name + suffix, "context": {"cluster": c.name, "user": f"{who}@{c.name}"}} for c in found]
     body = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": found[0].name if found else "",
+        "current-context": contexts[0]["name"] if contexts else "",
         "clusters": [{"name": c.name, "cluster": {"server": c.url}} for c in found],
-        "contexts": [{"name": name, "context": {"cluster": c.name, "user": user}} for c, name, user, _ in logins],
-        "users": [{"name": user, "user": login} for _, _, user, login in logins],
+        "contexts": contexts,
+        "users": [{"name": f"{who}@{c.name}", "user": {"token": c.token, **claim}} for c in found],
     }
     return json.dumps(body, indent=2) + "\n"

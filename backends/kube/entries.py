@@ -35,7 +35,7 @@ def build(name: str, context: Fields, cluster: Fields, user: Fields) -> ContextC
         server=_server(cluster),
         namespace=context.text("namespace") or "default",
         cluster=context.text("cluster"),
-        user=context.text("user"),
+        user=one_line(context.text("user")),
         source=user.file,
         ca=cluster.pem("certificate-authority"),
         insecure=cluster.flag("insecure-skip-tls-verify"),

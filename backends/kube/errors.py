@@ -185,7 +185,7 @@ def _words(error: Exception, server: str) -> tuple[str, str]:
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         if isinstance(error.os_error, ProxyRefusedError):
             return f"the proxy {error.host}:{error.port} does not connect to {server}: {_reason(error)}", ""
-        return f"the proxy {error.host}:{error.port} for {server} can't be reached: {_reason(error)}", ""
+        return _not_connected(error, f"the proxy {error.host}:{error.port} for {server}", hint="is the proxy running?")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy for {server} answers {error.status} {one_line(error.message)}", ""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -203,14 +203,14 @@ def _words(error: Exception, server: str) -> tuple[str, str]:
     if isinstance(error.__cause__, ContentEncodingError):
         return f"{server} sends an answer that can't be decompressed", "disable-compression in the kubeconfig helps"
     if isinstance(error, aiohttp.ClientConnectorError) and error.errno != errno.ECONNRESET:
-        return _not_connected(error, server)
+        return _not_connected(error, server, hint="is the API server running?")
     return f"the connection to {server} was lost", ""
 
 
-def _not_connected(error: Exception, server: str) -> tuple[str, str]:
+def _not_connected(error: Exception, server: str, *, hint: str) -> tuple[str, str]:
     number = getattr(error, "errno", None)
     if number == errno.ECONNREFUSED or "refused" in _reason(error).lower():
-        return f"{server} refuses connections", "is the API server running?"
+        return f"{server} refuses connections", hint
     if number in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
         return f"there is no route to {server}", "is a VPN needed?"
     return f"{server} can't be reached: {_reason(error)}", ""

@@ -60,10 +60,10 @@ class Kubeconfig:
                 used.
         """
         inside = self._inside
-        chosen = name or self.current
+        chosen = one_line(name or self.current)
         if inside is not None and chosen not in self._contexts and chosen in {"", inside.name}:
             return inside
-        name = name or self._current_or_complain()
+        name = chosen or self._current_or_complain()
         context = self._contexts.get(name)
         if context is None:
             raise self._unknown(name)
@@ -81,12 +81,12 @@ class Kubeconfig:
             return ContextConfig(name=name, server="", problem=str(error))
 
     def _entry(self, section: Mapping[str, Fields], context: Fields, kind: str) -> Fields:
-        name = context.text(kind)
+        name = one_line(context.text(kind))
         if not name:
             raise context.refused(f"names no {kind}")
         found = section.get(name)
         if found is None:
-            raise context.wrong(kind, f"{one_line(name)} does not exist{_among(section)}")
+            raise context.wrong(kind, f"{name} does not exist{_among(section)}")
         return found
 
     def _current_or_complain(self) -> str:
@@ -100,9 +100,9 @@ class Kubeconfig:
     def _unknown(self, name: str) -> UsageError:
         from difflib import get_close_matches
 
-        who = f"the current-context {one_line(name)}" if name == self.current else f"the context {one_line(name)}"
+        who = f"the current-context {name}" if name == self.current else f"the context {name}"
         near = get_close_matches(name, self._contexts, n=3, cutoff=0.6)
-        hint = f"did you mean {' or '.join(map(one_line, near))}?" if near else _among(self._contexts).lstrip("; ")
+        hint = f"did you mean {' or '.join(near)}?" if near else _among(self._contexts).lstrip("; ")
         return UsageError(f"{who} does not exist in {_files(self.files)}", hint)
 
 
@@ -135,7 +135,7 @@ def load(
     sections = {section: _merged(documents, section) for section in _SECTIONS}
     if inside is None:
         _insist_on_contexts(sections, files)
-    currents = (document.text("current-context") for document in documents)
+    currents = (one_line(document.text("current-context")) for document in documents)
     return Kubeconfig(
         files=tuple(files),
         current=next(filter(None, currents), ""),
@@ -234,14 +234,15 @@ def _merged(documents: Iterable[Fields], section: str) -> dict[str, Fields]:
 
 
 def _named(document: Fields, section: str) -> dict[str, Fields]:
+    """The entries of one section of one file by name; the names made harmless, as whoever looks them up does too."""
     singular = section.removesuffix("s")
     named: dict[str, Fields] = {}
     for entry in document.entries(section):
-        name = entry.text("name")
+        name = one_line(entry.text("name"))
         if not name:
             raise entry.wrong("name", "is missing")
         if name in named:
-            raise document.wrong(section, f"has two entries named {one_line(name)}")
+            raise document.wrong(section, f"has two entries named {name}")
         named[name] = Fields(entry.values.get(singular), file=document.file, what=f"{singular} {name}")
     return named
 
@@ -251,7 +252,7 @@ def _files(files: Sequence[Path]) -> str:
 
 
 def _among(names: Iterable[str]) -> str:
-    known = [one_line(name) for name in names]
+    known = list(names)
     if not known:
         return ""
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""

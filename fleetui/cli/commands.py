@@ -31,7 +31,7 @@ def cli(
         open_console(context.obj)
 
 
-@cli.command()
+@cli.command(short_help="A fleet to play with; needs no cluster.")
 @click.option("--clusters", default=4, show_default=True, type=click.IntRange(1, 100), help="How many clusters.")
 @click.option("--apps", type=click.IntRange(1, 20_000), help="So many applications in all.  [default: the story's]")
 @click.option("--seed", default=1, show_default=True, help="Another number, another fleet.")
@@ -61,7 +61,7 @@ def get_apps(scope: Scope, selector: str, watch: bool, output: str) -> int:
     return show_apps(scope, output, selector=selector, watch=watch)
 
 
-@get.command("clusters")
+@get.command("clusters", short_help="The clusters, and how they are.")
 @scope_options
 @output_option("table", "json", "yaml", "name")
 @click.option("--check", is_flag=True, help="Connect to the registered clusters too, to see how they are.")
@@ -83,7 +83,7 @@ def tree(scope: Scope, app: str, output: str) -> int:
     return show_tree(scope, app, output)
 
 
-@cli.command()
+@cli.command(short_help="What differs between Git and the cluster.")
 @scope_options
 @click.argument("app", required=False)
 @click.option("--revision", default="", help="Compare with this commit, branch or tag instead.")
@@ -118,7 +118,7 @@ def history(scope: Scope, app: str, output: str) -> int:
     return show_history(scope, app, output)
 
 
-@cli.command()
+@cli.command(short_help="What happened to an application and to all below it.")
 @scope_options
 @click.argument("app")
 @output_option("table", "json", "yaml")
@@ -129,7 +129,7 @@ def events(scope: Scope, app: str, output: str) -> int:
     return show_events(scope, app, output)
 
 
-@cli.command()
+@cli.command(short_help="The log of a Pod.")
 @scope_options
 @click.argument("app")
 @output_option("table", "json", "yaml")
@@ -174,7 +174,7 @@ def logs(
     )
 
 
-@cli.command("exec")
+@cli.command("exec", short_help="Run a command in a Pod.")
 @scope_options
 @click.argument("pod")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -189,7 +189,7 @@ def exec_(scope: Scope, pod: str, command: tuple[str, ...], container: str, stdi
     return run_exec(scope, pod, command, container=container, stdin=stdin, tty=tty, yes=yes)
 
 
-@cli.command("port-forward")
+@cli.command("port-forward", short_help="Connect ports of this machine to ports of a Pod.")
 @scope_options
 @click.argument("pod")
 @click.argument("ports", nargs=-1, required=True, metavar="[LOCAL:]REMOTE...")
@@ -251,7 +251,7 @@ def refresh(scope: Scope, app: str, hard: bool) -> int:
     return run_refresh(scope, app, hard=hard)
 
 
-@cli.command()
+@cli.command(short_help="Go back to an entry of the history.")
 @scope_options
 @click.argument("app")
 @click.argument("history_id", metavar="[ID]", type=int, required=False)
@@ -290,7 +290,7 @@ def wait(scope: Scope, app: str, for_sync: bool, for_health: bool, timeout: floa
     return run_wait(scope, app, sync=for_sync or both, health=for_health or both, timeout=timeout)
 
 
-@cli.command()
+@cli.command(short_help="Log in with the context's credential plugin.")
 @scope_options
 @click.argument("context", required=False, default="")
 def login(scope: Scope, context: str) -> None:
@@ -300,7 +300,7 @@ def login(scope: Scope, context: str) -> None:
     run_login(scope, context)
 
 
-@cli.command()
+@cli.command(short_help="The health of objects in files, without a cluster.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--customizations", metavar="DIR", type=click.Path(path_type=Path), help="Lua scripts, laid out like Argo CD's."

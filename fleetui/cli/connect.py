@@ -39,10 +39,8 @@ def chosen_contexts(scope: Scope) -> tuple[Kubeconfig, tuple[str, ...]]:
         if not kubeconfig.contexts:
             raise UsageError("the kubeconfig has no contexts", "fleetui demo shows a fleet without one")
         return kubeconfig, kubeconfig.contexts
-    names = scope.contexts or (kubeconfig.context().name,)
-    for name in names:
-        kubeconfig.context(name)
-    return kubeconfig, tuple(dict.fromkeys(names))
+    chosen = (kubeconfig.context(name).name for name in scope.contexts or ("",))
+    return kubeconfig, tuple(dict.fromkeys(chosen))
 
 
 def scope_of(scope: Scope, app: str) -> Scope:

@@ -74,8 +74,7 @@ def _serve(fleet: DemoFleet, scope: Scope) -> None:
 
     click.echo(str(fleet.kubeconfig))
     say(f"try: kubectl --kubeconfig {fleet.kubeconfig} get applications -A; ctrl+c ends it")
-    viewer = f"kubectl --kubeconfig {fleet.viewers} --context {fleet.plan.clusters[0]}-viewer"
-    say(f"as one who may only look: {viewer} get applications -A")
+    say(f"as one who may only look: kubectl --kubeconfig {fleet.viewers} get applications -A")
     try:
         serve_until_stopped(work)
     finally:

@@ -18,7 +18,7 @@ import click
 from fleetui.cli.connect import Connection, chosen_contexts, scope_of
 from fleetui.cli.options import Scope
 from fleetui.cli.report import say
-from fleetui.model.errors import ExitCode, FleetError, RefusedError, UsageError
+from fleetui.model.errors import ExitCode, FleetError, NotFoundError, RefusedError, UsageError
 from fleetui.model.objects import ClusterName
 from fleetui.runtime import Runtime
 from fleetui.terminal import LocalTerminal, is_terminal, talk
@@ -92,7 +92,11 @@ def _run(here: _Here, work: Callable[[Cluster], Coroutine[Any, Any, int]]) -> in
 
     async def run() -> int:
         async with here.cluster() as cluster:
-            return await work(cluster)
+            try:
+                return await work(cluster)
+            except NotFoundError as error:
+                sentence = f"{here.name}: {error}, in the namespace {here.target.namespace}"
+                raise NotFoundError(sentence, f"name another: {_FORM}, or -n") from error
 
     # asyncio of 3.11 complains on stderr where a server ends a connection in the middle of our input; that is no news.
     set_up_log(Paths.of(os.environ).log_file)

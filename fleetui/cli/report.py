@@ -31,8 +31,11 @@ def run(command: click.Command) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); what Python would still flush has nowhere to go.
+    except SystemExit as end:
+        if end.code != 1:  # a signal's
+            raise
+        # Whoever read our output has gone (`| head`): outside its standalone mode click exits by itself for that alone.
+        # What Python would still flush has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except Exception as error:

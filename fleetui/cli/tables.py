@@ -14,7 +14,7 @@ from fleetui.fleet.why import Why
 from fleetui.model.app import App
 from fleetui.model.change import ChangeKind, ObjectDiff
 from fleetui.model.objects import ClusterName
-from fleetui.model.status import PROBLEM_ORDER, ClusterStatus, SyncStatus
+from fleetui.model.status import PROBLEM_ORDER, ClusterStatus, OperationPhase, SyncStatus
 from fleetui.model.times import age
 
 Keep = Callable[[App], bool]
@@ -48,10 +48,10 @@ def apps(*, wide: bool, now: float, head: bool = True) -> Callable[[Sequence[App
 
 
 def why(app: App) -> str:
-    """The most telling message that an application has, in one line."""
+    """The most telling message that an application has; that a sync succeeded explains nothing."""
     for condition in app.conditions:
         return condition.message
-    if app.operation is not None and app.operation.message:
+    if app.operation is not None and app.operation.phase is not OperationPhase.SUCCEEDED and app.operation.message:
         return app.operation.message
     return app.health.message
 

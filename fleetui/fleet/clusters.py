@@ -191,6 +191,10 @@ class Clusters:
 
     # --- fleetui.hubports.Directory ---------------------------------------------------------------------------------
 
+    def unread(self, hub: ClusterName) -> str:
+        """Why it is not known which clusters the hub has registered; empty where it is known, or not asked."""
+        return self._hubs[hub].problem if hub in self._hubs else ""
+
     def look_at(self, hub: ClusterName) -> None:
         """Begins to watch what a hub registers; harmless when it has begun."""
         if self._registrar is not None and hub not in self._hubs:
@@ -335,8 +339,7 @@ class Clusters:
         given, found = self._given_aliases.get(status.name, ()), self._found_aliases.get(status.name, ())
         aliases = (*given, *found, *self._sorting.aliases(status.name))
         twins = tuple(place.name for place in self._registered if self._twins.of(place.name) == status.name)
-        hub = self._hubs.get(status.name)
-        problem = hub.problem if hub is not None and status.state is ClusterState.LIVE else ""
+        problem = self.unread(status.name) if status.state is ClusterState.LIVE else ""
         return msgspec.structs.replace(
             status,
             aliases=tuple(dict.fromkeys((*aliases, *twins))),

@@ -55,4 +55,8 @@ def _hint(keys: list[AppKey], text: str) -> str:
     by_name = {key.name: key for key in sorted(keys)}
     # Whoever names a wrong context or namespace gets the right one offered: the last part alone is compared.
     near = get_close_matches(text.rpartition("/")[2], by_name, n=_NEAREST)
-    return "nearest: " + ", ".join(str(by_name[name]) for name in near) if near else "see fleetui get apps"
+    return (
+        "nearest: " + ", ".join(str(by_name[name]) for name in near)
+        if near
+        else "fleetui get apps --all-contexts shows all"
+    )

@@ -24,5 +24,12 @@ def place_of(app: App, clusters: Clusters) -> LiveStore | str:
     try:
         return clusters.store(app.key.hub, server=destination.server, name=destination.name)
     except MissingError as error:
-        hint = f"; neither a context here leads to it nor has {app.key.hub} registered it" if named else ""
-        return f"{error}{hint}"
+        return f"{error}; {_not_known(clusters, app)}" if named else str(error)
+
+
+def _not_known(clusters: Clusters, app: App) -> str:
+    hub = app.key.hub
+    unread = clusters.unread(hub)
+    if unread:
+        return f"no context here leads to it, and of {hub} {unread}"
+    return f"neither a context here leads to it nor has {hub} registered it"

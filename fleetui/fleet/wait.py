@@ -95,5 +95,11 @@ def _ended(app: App) -> bool:
 
 def _too_late(fleet: Fleet, key: AppKey, lacks: list[str]) -> UnmetError:
     app = fleet.apps.get(key)
-    message = app.health.message or (app.operation.message if app.operation else "") if app else ""
+    message = app.health.message or _failure(app) if app else ""
     return UnmetError(f"application {key}: time is over, and {' and '.join(lacks)}", message)
+
+
+def _failure(app: App) -> str:
+    """What the last operation says, unless it has succeeded: then it is not what is missing."""
+    operation = app.operation
+    return "" if operation is None or operation.phase is OperationPhase.SUCCEEDED else operation.message

@@ -175,7 +175,8 @@ def test_a_kubeconfig_of_all_clusters(tmp_path: Path) -> None:
     tokens = {entry["name"]: entry["user"]["token"] for entry in body["users"]}
     assert set(tokens.values()) == {cluster.token for cluster in clusters}
     viewers = json.loads(kubeconfig_text(clusters, viewers=True))
-    assert [entry["name"] for entry in viewers["contexts"]] == ["one", "two", "one-viewer", "two-viewer"]
+    assert [entry["name"] for entry in viewers["contexts"]] == ["one-viewer", "two-viewer"]
+    assert viewers["current-context"] == "one-viewer"
     claimed = {"token": clusters[1].token, "as": "viewer", "as-groups": ["viewers"]}
     assert viewers["users"][-1] == {"name": "viewer@two", "user": claimed}
 

@@ -257,6 +257,8 @@ def test_a_clusters_colour_is_the_same_as_long_as_the_console_runs() -> None:
         ({"LANG": "de_DE"}, ASCII),
         ({"LC_ALL": "C", "LANG": "en_US.UTF-8"}, ASCII),
         ({"LANG": "en_US.UTF-8", "FLEETUI_ASCII": "1"}, ASCII),
+        ({"LANG": "en_US.UTF-8", "TERM": "linux"}, ASCII),
+        ({"LANG": "en_US.UTF-8", "TERM": "linux", "FLEETUI_ASCII": "0"}, UNICODE),
         ({"LANG": "C", "FLEETUI_ASCII": "0"}, UNICODE),
     ],
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +75,16 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     broken.write_text("a: [")
     with pytest.raises(ManifestError, match=r"broken\.yaml:2: not a valid manifest"):
         show_health([broken], customizations=None, flux=False)
+
+
+def test_an_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+    file = tmp_path / "manifests.yaml"
+    file.write_text(MANIFESTS)
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "fleetui", "health", str(file)]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -11,10 +11,12 @@ import msgspec
 import pytest
 
 from fleetui.fleet.clusters import Clusters
+from fleetui.fleet.places import place_of
 from fleetui.fleet.registered import UNUSED
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.twins import Twins
 from fleetui.hubports import Registration
+from fleetui.model.app import App, AppKey, Destination
 from fleetui.model.errors import ForbiddenError, MissingError, UnreachableError
 from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.servers import ServerIdentity
@@ -408,6 +410,9 @@ async def test_secrets_that_may_not_be_read_are_said_by_their_hub_and_found_late
         assert run.clusters.statuses[HUB].message == said
         assert {status.name: status.message for status in run.statuses}[HUB] == said
         assert run.shown == {"hub": "live", "second": "live"}
+        runs_where = App(key=AppKey(HUB, "argo", "argocd", "a"), destination=Destination(name="edge"))
+        nowhere = "there are no clusters with this name: edge; no context here leads to it, and of hub "
+        assert place_of(runs_where, run.clusters) == nowhere + said
         run.lists(secret())
         assert run.clusters.statuses[HUB].message == ""
         assert run.found(EDGE)

@@ -156,6 +156,19 @@ async def test_an_application_that_is_not_there_is_waited_for_only_while_its_clu
     assert await waiting == GOOD
 
 
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [(OperationPhase.SUCCEEDED, "not Synced"), (OperationPhase.RUNNING, "not Synced (waiting for a hook)")],
+)
+async def test_too_late_repeats_no_success(phase: OperationPhase, said: str) -> None:
+    fleet = FakeFleet()
+    operation = OperationState(phase=phase, message="waiting for a hook", started_at=1.0)
+    fleet.becomes(msgspec.structs.replace(GOOD, sync=SyncStatus.OUT_OF_SYNC, operation=operation))
+    with pytest.raises(UnmetError) as caught:
+        await fleet.wait(sync=True, timeout=0.001)
+    assert str(caught.value).endswith(said)
+
+
 async def test_too_late_says_what_was_missing() -> None:
     fleet = FakeFleet()
     fleet.becomes(msgspec.structs.replace(GOOD, health=Health(HealthStatus.DEGRADED, "0 of 3 ready")))

@@ -151,6 +151,19 @@ def test_what_is_no_kubeconfig_is_told_with_file_and_line(tmp_path: Path, conten
     assert "\n" not in str(caught.value)
 
 
+def test_names_with_control_characters_are_harmless_and_still_found(tmp_path: Path) -> None:
+    content = (
+        rb'{current-context: "a\e[31m\u202e",'
+        rb'contexts: [{name: "a\e[31m\u202e", context: {cluster: "c\a", user: "u\e"}}],'
+        rb'clusters: [{name: "c\a", cluster: {server: "https://h"}}], users: [{name: "u\e", user: {token: t}}]}'
+    )
+    kubeconfig = load([written(tmp_path, content)])
+    shown, raw = "a\ufffd[31m\ufffd", "a\x1b[31m\u202e"
+    assert (kubeconfig.contexts, kubeconfig.current) == ((shown,), shown)
+    found = [kubeconfig.context(name) for name in ("", raw, shown)]
+    assert [(context.name, context.user, context.token) for context in found] == [(shown, "u\ufffd", "t")] * 3
+
+
 # --- one context --------------------------------------------------------------------------------------------------
 
 EXEC = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}

@@ -113,7 +113,7 @@ async def test_a_proxy_that_is_not_there_is_told_as_that(scheme: str) -> None:
     with pytest.raises(UnreachableError) as caught:
         await transport.request("GET", "/api")
     await transport.close()
-    assert str(caught.value).startswith(f"the proxy 127.0.0.1:1 for https://{HOST} can't be reached: ")
+    assert str(caught.value).startswith(f"the proxy 127.0.0.1:1 for https://{HOST} refuses connections")
     assert "s3cret" not in repr(caught.value) + str(caught.value)
 
 

@@ -274,7 +274,9 @@ async def test_no_tls_there() -> None:
 async def test_a_proxy_that_is_not_there() -> None:
     port = unused_port()
     error = await failure(context("https://api.invalid", proxy_url=f"http://127.0.0.1:{port}"))
-    assert str(error).startswith(f"the proxy 127.0.0.1:{port} for https://api.invalid can't be reached: ")
+    assert str(error).startswith(
+        f"the proxy 127.0.0.1:{port} for https://api.invalid refuses connections (is the proxy"
+    )
 
 
 @pytest.mark.parametrize(
