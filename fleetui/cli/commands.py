@@ -129,7 +129,7 @@ def events(scope: Scope, app: str, output: str) -> int:
     return show_events(scope, app, output)
 
 
-@cli.command(short_help="The log of a Pod.")
+@cli.command()
 @scope_options
 @click.argument("app")
 @output_option("table", "json", "yaml")
@@ -140,7 +140,7 @@ def why(scope: Scope, app: str, output: str) -> int:
     return show_why(scope, app, output)
 
 
-@cli.command()
+@cli.command(short_help="The log of a Pod.")
 @scope_options
 @click.argument("pod")
 @click.option("-c", "--container", default="", help="Which of the Pod's containers.")
