@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -186,7 +186,9 @@ class LiveFleet:
 
     async def login(self, cluster: ClusterName) -> None:
         store = self._directory.named(cluster)
-        await store.api.login()
+        # Listened to, or the connection would be closed as unused while somebody types, and the login with it.
+        with closing(store.subscribe(lambda _, *, deleted: None)):
+            await store.api.login()
         self._look_again(store)
 
     async def retry(self, cluster: ClusterName) -> None:
