@@ -155,8 +155,9 @@ class LiveFleet:
     @property
     def problems(self) -> dict[ClusterName, str]:
         """Why a cluster shows no applications or old ones, in a sentence that begins with its name."""
-        chosen = {name: status for name, status in self._clusters.items() if name in self._stores}
-        away = {name: status.message for name, status in chosen.items() if _is_away(status)}
+        fine = {ClusterState.LIVE, ClusterState.CONNECTING}
+        told = {name: status.message for name, status in self._clusters.items() if status.state not in fine}
+        away = {name: message for name, message in told.items() if message and name in self._stores}
         return {name: f"{name}: {problem}" for name, problem in (away | self._coverage.problems).items()}
 
     @property
@@ -396,7 +397,3 @@ class LiveFleet:
 
 def _tracking(key: AppKey) -> str:
     return instance_name(key.namespace, key.name)
-
-
-def _is_away(status: ClusterStatus) -> bool:
-    return status.state not in {ClusterState.LIVE, ClusterState.CONNECTING} and bool(status.message)
