@@ -110,8 +110,9 @@ def exit_code(body: bytes, *, cluster: str) -> int:
     if status.status == "Success":
         return 0
     for cause in (status.details.causes if status.details else None) or ():
-        if cause.reason == "ExitCode" and cause.message.isascii() and cause.message.isdigit():
-            return int(cause.message)
+        code = cause.message
+        if cause.reason == "ExitCode" and code.isascii() and code.isdigit() and len(code) < 12:
+            return int(code)
     raise StatusError(_message(status.message), cluster=cluster, code=status.code, reason=one_line(status.reason))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, closing, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -172,8 +172,9 @@ class LiveFleet:
     @property
     def problems(self) -> dict[ClusterName, str]:
         """Why a cluster shows no applications or old ones, in a sentence that begins with its name."""
-        chosen = {name: status for name, status in self._clusters.items() if name in self._stores}
-        away = {name: status.message for name, status in chosen.items() if _is_away(status)}
+        fine = {ClusterState.LIVE, ClusterState.CONNECTING}
+        told = {name: status.message for name, status in self._clusters.items() if status.state not in fine}
+        away = {name: message for name, message in told.items() if message and name in self._stores}
         return {name: f"{name}: {problem}" for name, problem in (away | self._coverage.problems).items()}
 
     @property
@@ -203,7 +204,9 @@ class LiveFleet:
 
     async def login(self, cluster: ClusterName) -> None:
         store = self._directory.named(cluster)
-        await store.api.login()
+        # Listened to, or the connection would be closed as unused while somebody types, and the login with it.
+        with closing(store.subscribe(lambda _, *, deleted: None)):
+            await store.api.login()
         self._look_again(store)
 
     async def retry(self, cluster: ClusterName) -> None:
@@ -374,7 +377,3 @@ class LiveFleet:
         return msgspec.structs.replace(
             change, loading=coverage.loading, problems=coverage.problems, narrowed=coverage.narrowed
         )
-
-
-def _is_away(status: ClusterStatus) -> bool:
-    return status.state not in {ClusterState.LIVE, ClusterState.CONNECTING} and bool(status.message)

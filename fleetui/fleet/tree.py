@@ -269,7 +269,8 @@ def _superseded(children: list[StoredObject], facts: Callable[[StoredObject], Fa
 
 def _revision(obj: StoredObject) -> int:
     text = (obj.meta.annotations or {}).get(_REVISION, "")
-    return int(text) if text.isdecimal() else 0
+    # An int64 at most: Python itself refuses to read thousands of digits, which anybody may write there.
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
 
 
 def _child_order(child: StoredObject) -> tuple[int, str, int, str, str]:

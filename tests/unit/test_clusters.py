@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from fleetui.fleet.clusters import Clusters
+from fleetui.fleet.fleet import LiveFleet
 from fleetui.fleet.places import place_of
 from fleetui.fleet.registered import UNUSED
 from fleetui.fleet.store import LiveStore
@@ -21,7 +22,15 @@ from fleetui.model.errors import ForbiddenError, MissingError, UnreachableError
 from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
-from tests.unit.fakes import CONFIG_MAP, SECRET, FakeClock, FakeCluster, manifest, stored
+from tests.unit.fakes import (
+    CONFIG_MAP,
+    SECRET,
+    FakeClock,
+    FakeCluster,
+    manifest,
+    stored,
+)
+from tests.unit.test_history import FakeRepositories, FakeRepository
 from tests.waiting import await_until
 
 HUB, SECOND = ClusterName("hub"), ClusterName("second")
@@ -462,6 +471,28 @@ async def test_a_cluster_that_nobody_looks_at_any_more_is_not_called_live() -> N
         assert run.shown["edge"] == "registered"
         assert run.statuses[-1].state is ClusterState.REGISTERED
         assert run.found(EDGE) is not store
+
+
+async def test_a_cluster_stays_connected_to_while_a_person_logs_in_there() -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        asked.set()
+        await go_on.wait()
+
+    async with bench() as run:
+        run.lists(secret())
+        store = run.clusters.named(ClusterName("edge"))
+        run.registrar.made[-1].login = slow  # type: ignore[method-assign]
+        fleet = LiveFleet(run.clusters, [], FakeRepositories(FakeRepository()), clock=run.clock)
+        login = asyncio.create_task(fleet.login(ClusterName("edge")))
+        await asked.wait()
+        run.clock.advance(3 * UNUSED)
+        assert run.clusters.named(ClusterName("edge")) is store
+        go_on.set()
+        await login
+        run.clock.advance(3 * UNUSED)
+        assert run.clusters.named(ClusterName("edge")) is not store
 
 
 async def test_a_registered_cluster_that_is_away_is_its_own_state() -> None:

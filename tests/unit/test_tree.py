@@ -40,7 +40,7 @@ def deployment(name: str, *, ready: int = 1, replicas: int = 1) -> StoredObject:
     return stored(manifest("Deployment", name, api_version="apps/v1", spec={"replicas": replicas}, status=status))
 
 
-def replica_set(name: str, owner: str, *, revision: int, pods: int) -> StoredObject:
+def replica_set(name: str, owner: str, *, revision: int | str, pods: int) -> StoredObject:
     metadata = owned_by("Deployment", owner, annotations={"deployment.kubernetes.io/revision": str(revision)})
     spec, status = {"replicas": pods}, {"replicas": pods, "readyReplicas": pods, "availableReplicas": pods}
     return stored(manifest("ReplicaSet", name, api_version="apps/v1", metadata=metadata, spec=spec, status=status))
@@ -117,6 +117,11 @@ def test_what_grew_stands_below_what_it_grew_from() -> None:
 def test_a_deployment_scaled_to_nothing_keeps_its_newest_replica_set() -> None:
     store = holding(deployment("api", ready=0, replicas=0), replica_set("api-1", "api", revision=1, pods=0))
     assert lines(build(application(deployment("api").ref), cluster=HUB, objects=store))[1] == "  ReplicaSet api-1 0/0"
+
+
+def test_a_revision_that_is_no_number_of_kubernetes_s_is_none() -> None:
+    store = holding(deployment("api"), replica_set("api-1", "api", revision="9" * 5000, pods=1))
+    assert lines(build(application(deployment("api").ref), cluster=HUB, objects=store))[1] == "  ReplicaSet api-1 1/1"
 
 
 def test_what_is_not_there_is_missing_and_what_can_not_be_seen_is_unknown() -> None:

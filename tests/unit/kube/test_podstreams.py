@@ -235,6 +235,11 @@ async def test_what_is_asked_for() -> None:
     ("last", "words"),
     [
         (b"", "without a word on how the process ended"),
+        (
+            b'\x03{"status":"Failure","message":"odd","details":{"causes":[{"reason":"ExitCode","message":"%s"}]}}'
+            % (b"9" * 5000),
+            "odd",
+        ),
         (b"\x03not json \x1b[31m", "not json"),
         (b'\x03{"status":"Failure","message":"it \\u001b[1m broke","code":500}', "it �\\[1m broke"),
     ],
