@@ -114,8 +114,11 @@ async def opening_of(folder: Path, scope: Scope, *, clusters: int, apps: int | N
 async def _run_engines(connection: Connection) -> None:
     from fleetui.engine.clock import SystemClock
     from fleetui.engine.controller import Engine
+    from fleetui.engine.lease import EngineLease
 
+    clock = SystemClock()
     async with asyncio.TaskGroup() as group:
         for store in connection.stores:
-            engine = Engine(store, connection.repositories, clock=SystemClock(), directory=connection.clusters)
-            group.create_task(engine.run(), name=f"engine {store.api.name}")
+            engine = Engine(store, connection.repositories, clock=clock, directory=connection.clusters)
+            # The lease keeps off an engine that somebody else runs on these clusters.
+            group.create_task(EngineLease(store.api, clock).guard(engine.run), name=f"engine {store.api.name}")

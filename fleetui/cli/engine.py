@@ -41,7 +41,8 @@ SERVED_INTERVAL = 0.1
 def run_engine(scope: Scope, *, git_interval: float, once: bool = False) -> None:
     """`engine run`: reconciles every chosen hub until SIGINT or SIGTERM, or `once`: until nothing is left to do.
 
-    A hub that does not answer is tried again. One that can't be used ends its own engine, the last one the command.
+    A hub that does not answer is tried again, but not with `once`. One that can't be used ends its own engine, the last
+    one the command.
 
     Raises:
         FleetError: no hub can be used: no definition of Applications, another engine at work, no permission.
@@ -72,6 +73,9 @@ async def _run_hub(connection: Connection, store: LiveStore, *, once: bool) -> F
             await EngineLease(store.api, SystemClock()).guard(run)
             return None
         except (UnreachableError, OverloadedError) as error:
+            if once:
+                _log.error("%s", error)
+                return error
             _log.warning("%s; next try in %.0f s", error, delay)
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_RETRY)

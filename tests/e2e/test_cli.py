@@ -171,6 +171,12 @@ def test_drift_is_shown_with_who_made_it_and_a_sync_ends_it(settled: Run) -> Non
     assert settled("diff", *arguments).stdout == ""
 
 
+def test_no_other_engine_runs_beside_that_of_the_demo(settled: Run) -> None:
+    refused = settled("engine", "run", "--once", "--context", "prod-eu-1")
+    assert refused.returncode == 5, refused.stderr
+    assert "another fleetui engine reconciles cluster prod-eu-1" in refused.stderr
+
+
 def test_why_names_what_an_application_waits_for(settled: Run) -> None:
     def why(app: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(settled("why", app, "-o", "json", "--all-contexts").stdout)

@@ -24,3 +24,18 @@ def test_an_engine_that_runs_once_ends_when_every_application_was_looked_at(tmp_
     assert states["payments-service"] == "Synced"
     assert set(states.values()) <= {"Synced", "OutOfSync"}
     assert not [app for app in apps if "operation" in app]
+
+
+def test_an_engine_that_runs_once_does_not_wait_for_a_server_that_is_down(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        """
+        {current-context: away, contexts: [{name: away, context: {cluster: away, user: me}}],
+         clusters: [{name: away, cluster: {server: "https://127.0.0.1:1"}}], users: [{name: me, user: {token: t}}]}
+        """
+    )
+    command = [sys.executable, "-m", "fleetui", "engine", "run", "--once", "--kubeconfig", str(kubeconfig)]
+    environment = settings() | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "refuses connections" in done.stderr
