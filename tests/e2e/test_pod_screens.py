@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tests.terminal import Terminal
 
 pytestmark = pytest.mark.timeout(180)
 
+CLEAR = "\x15"
 SERVER = "https://kubernetes.default.svc"
 
 
@@ -39,6 +42,18 @@ def demo(tmp_path: Path) -> Iterator[Terminal]:
         yield terminal
 
 
+def type_into(terminal: Terminal, text: str) -> None:
+    """Types into the field of a dialog until it is there: keys that come before the dialog was painted are dropped on
+    purpose, and a test can be that fast."""
+    field = re.compile(rf"│\s*{re.escape(text)}\s*│")
+    for _ in range(5):
+        terminal.send(f"{CLEAR}{text}")
+        with suppress(AssertionError):
+            terminal.wait_for(lambda screen: field.search(screen) is not None, timeout=4)
+            return
+    raise AssertionError(f"the dialog never took {text!r}:\n{terminal.text}")
+
+
 def test_the_logs_events_and_a_shell_of_an_application_of_the_demo(demo: Terminal, tmp_path: Path) -> None:
     demo.wait_for("payments-service", timeout=60)
     demo.send("/payments-service\r")
@@ -53,7 +68,8 @@ def test_the_logs_events_and_a_shell_of_an_application_of_the_demo(demo: Termina
 
     demo.send("x")
     demo.wait_for(lambda text: "Shell in Pod payments-prod/payments-api" in text and "to go on" in text)
-    demo.send("prod-eu-1\r")
+    type_into(demo, "prod-eu-1")
+    demo.send("\r")
     demo.wait_for("/ #")
     demo.send("stty size\r")
     demo.wait_for("36 120")
