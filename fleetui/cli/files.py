@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 
 from fleetui.model.errors import UsageError
-from fleetui.render.lines import item_lines
+from fleetui.render.lines import items_with_lines
 from fleetui.render.yaml import Document, decode, documents
 
 
@@ -31,8 +30,7 @@ def objects_in(file: Path) -> Iterator[Document]:
         value = document.value
         items = value.get("items") if isinstance(value, dict) else None
         if isinstance(items, list) and str(value.get("kind", "")).endswith("List"):
-            lines = item_lines(decode(content, path=str(file)), document.line)
-            for item, line in zip_longest(items, lines[: len(items)], fillvalue=document.line):
+            for item, line in items_with_lines(items, decode(content, path=str(file)), document.line):
                 yield Document(item, line)
         else:
             yield document

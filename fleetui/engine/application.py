@@ -54,6 +54,11 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """The maps of a list; anything else is left out."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
 def strings(value: Any) -> tuple[str, ...]:
     """The strings of a list; anything else is left out."""
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

@@ -5,7 +5,7 @@ Owns: `why`, which gathers what `fleetui.fleet.why` judges. Called by the comman
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from fleetui.fleet.api import Fleet
 from fleetui.fleet.cause import culprit_of
@@ -25,18 +25,19 @@ async def why(fleet: Fleet, key: AppKey) -> tuple[Why, tuple[str, ...]]:
     app, notes = fleet.apps.get(key), []
     if app is None:
         raise MissingError(f"{key} is gone")
-    tree = await fleet.tree(key)
-    if tree.problem:
-        notes.append(tree.problem)
     events: tuple[ObjectEvent, ...] = ()
-    try:
-        events = await fleet.events(key)
-    except ClusterError as error:
-        notes.append(f"Events are missing: {error}")
-    culprit = culprit_of(tree)
-    live: Obj | None = None
-    if culprit is not None:
-        with suppress(ClusterError, MissingError):  # the tree says so, and what it says of the object is shown
-            live = await fleet.manifest(key, culprit.ref)
+    with closing(fleet.watch_tree(key)):  # all that follows is of the tree, which would be listed anew each time
+        tree = await fleet.tree(key)
+        if tree.problem:
+            notes.append(tree.problem)
+        try:
+            events = await fleet.events(key)
+        except ClusterError as error:
+            notes.append(f"Events are missing: {error}")
+        culprit = culprit_of(tree)
+        live: Obj | None = None
+        if culprit is not None:
+            with suppress(ClusterError, MissingError):  # the tree says so, and what it says of the object is shown
+                live = await fleet.manifest(key, culprit.ref)
     found = explain(app, cluster=fleet.clusters.get(key.hub), tree=tree, culprit=culprit, live=live, events=events)
     return found, tuple(notes)

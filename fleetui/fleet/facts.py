@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleetui.engine.application import mapping, text, whole
+from fleetui.engine.application import mapping, mappings, text, whole
 from fleetui.model.objects import split_api_version
 
 Section = Mapping[str, Any]
@@ -29,7 +29,7 @@ def ready_endpoints(endpoint_slice: Section) -> int:
     """How many addresses of an EndpointSlice take traffic; one without a condition counts as ready (discovery/v1)."""
     return sum(
         len(_list(endpoint.get("addresses")))
-        for endpoint in _maps(endpoint_slice.get("endpoints"))
+        for endpoint in mappings(endpoint_slice.get("endpoints"))
         if mapping(endpoint.get("conditions")).get("ready") is not False
     )
 
@@ -61,7 +61,7 @@ def _daemon_set(obj: Section) -> str:
 
 
 def _job(obj: Section) -> str:
-    held = {text(each.get("type")) for each in _maps(_status(obj).get("conditions")) if each.get("status") == "True"}
+    held = {text(each.get("type")) for each in mappings(_status(obj).get("conditions")) if each.get("status") == "True"}
     for condition, word in (("Complete", "Succeeded"), ("Failed", "Failed"), ("Suspended", "Suspended")):
         if condition in held:
             return word
@@ -75,7 +75,7 @@ def _cron_job(obj: Section) -> str:
 
 def _pod(obj: Section) -> str:
     """The STATUS column of kubectl (pkg/printers/internalversion/printers.go, `printPod`), and the restarts."""
-    statuses = _maps(_status(obj).get("containerStatuses"))
+    statuses = mappings(_status(obj).get("containerStatuses"))
     restarts = sum(whole(status.get("restartCount")) for status in statuses)
     said = "Terminating" if mapping(obj.get("metadata")).get("deletionTimestamp") else _pod_reason(obj, statuses)
     ready = sum(status.get("ready") is True for status in statuses)
@@ -98,7 +98,7 @@ def _pod_reason(obj: Section, statuses: list[Section]) -> str:
 
 
 def _initialising(obj: Section) -> str:
-    statuses = _maps(_status(obj).get("initContainerStatuses"))
+    statuses = mappings(_status(obj).get("initContainerStatuses"))
     for index, container in enumerate(statuses):
         state = mapping(container.get("state"))
         terminated = mapping(state.get("terminated"))
@@ -173,7 +173,3 @@ def _status(obj: Section) -> Section:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _maps(value: Any) -> list[Section]:
-    return [item for item in _list(value) if isinstance(item, Mapping)]

@@ -7,11 +7,10 @@ Owns: `pods_of_tree`, `shell_in`. Called by `fleetui.fleet.fleet`. What a Pod wr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
-from fleetui.engine.application import mapping, text
+from fleetui.engine.application import mapping, mappings, text
 from fleetui.fleet.podaccess import POD, PodAccess, PodTarget
 from fleetui.fleet.views import PodView, PodViews, Tree, TreeNode
 from fleetui.model.errors import MissingError, NotFoundError
@@ -82,8 +81,8 @@ def view_of(pod: Obj, ref: ObjectRef, *, cluster: ClusterName) -> PodView:
     pkg/cmd/util/podcmd/podcmd.go FindOrDefaultContainerByName)."""
     spec, status = mapping(pod.get("spec")), mapping(pod.get("status"))
     kinds = ("containers", "initContainers", "ephemeralContainers")
-    names = [one_line(text(each.get("name"))) for kind in kinds for each in _maps(spec.get(kind))]
-    statuses = [each for kind in kinds for each in _maps(status.get(_STATUSES[kind]))]
+    names = [one_line(text(each.get("name"))) for kind in kinds for each in mappings(spec.get(kind))]
+    statuses = [each for kind in kinds for each in mappings(status.get(_STATUSES[kind]))]
     running = {text(each.get("name")) for each in statuses if mapping(each.get("state")).get("running") is not None}
     annotated = text(mapping(mapping(pod.get("metadata")).get("annotations")).get(_DEFAULT))
     default = annotated if annotated in names else next(iter(names), "")
@@ -102,7 +101,3 @@ _STATUSES = {
     "initContainers": "initContainerStatuses",
     "ephemeralContainers": "ephemeralContainerStatuses",
 }
-
-
-def _maps(value: Any) -> Sequence[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []

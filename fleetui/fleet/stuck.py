@@ -5,9 +5,10 @@ Owns: `stuck`. Called by `fleetui.fleet.why`. Pure; a field of an odd type is as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from fleetui.engine.application import mapping, mappings
 from fleetui.fleet.causes import Cause, told_by
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"})
@@ -20,7 +21,7 @@ def stuck(obj: Mapping[str, Any]) -> Cause | None:
 
 
 def _finalizers(obj: Mapping[str, Any]) -> Cause | None:
-    metadata = _map(obj.get("metadata"))
+    metadata = mapping(obj.get("metadata"))
     finalizers = metadata.get("finalizers")
     if not metadata.get("deletionTimestamp") or not isinstance(finalizers, list) or not finalizers:
         return None
@@ -30,13 +31,15 @@ def _finalizers(obj: Mapping[str, Any]) -> Cause | None:
 
 
 def _pod(obj: Mapping[str, Any]) -> Cause | None:
-    spec, status = _map(obj.get("spec")), _map(obj.get("status"))
-    images = {one.get("name"): one.get("image") for key in ("initContainers", "containers") for one in _maps(spec, key)}
-    for container in (*_maps(status, "initContainerStatuses"), *_maps(status, "containerStatuses")):
+    spec, status = mapping(obj.get("spec")), mapping(obj.get("status"))
+    images = {
+        one.get("name"): one.get("image") for key in ("initContainers", "containers") for one in mappings(spec.get(key))
+    }
+    for container in (*mappings(status.get("initContainerStatuses")), *mappings(status.get("containerStatuses"))):
         cause = _container(obj, container, str(images.get(container.get("name")) or container.get("image")))
         if cause is not None:
             return cause
-    for condition in _maps(status, "conditions"):
+    for condition in mappings(status.get("conditions")):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             found = told_by(str(condition.get("message") or ""))
             words = found.words if found is not None else str(condition.get("message") or "no node takes it")
@@ -45,8 +48,8 @@ def _pod(obj: Mapping[str, Any]) -> Cause | None:
 
 
 def _container(obj: Mapping[str, Any], container: Mapping[str, Any], image: str) -> Cause | None:
-    state, last = _map(container.get("state")), _map(container.get("lastState"))
-    waiting = _map(state.get("waiting"))
+    state, last = mapping(container.get("state")), mapping(container.get("lastState"))
+    waiting = mapping(state.get("waiting"))
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     name = container.get("name")
     if reason in _IMAGE:
@@ -55,7 +58,7 @@ def _container(obj: Mapping[str, Any], container: Mapping[str, Any], image: str)
         return Cause("ImagePull", words, "See to its name, its tag and the registry's login")
     if reason in _CONFIG:
         return Cause("ContainerConfig", f"{_name(obj)}: container {name} can't be made: {message or reason}")
-    ended = _map(state.get("terminated")) or _map(last.get("terminated"))
+    ended = mapping(state.get("terminated")) or mapping(last.get("terminated"))
     if ended.get("reason") == "OOMKilled":
         words = f"{_name(obj)}: container {name} was killed because it used more memory than its limit"
         return Cause("OutOfMemory", words, "Raise the limit, or see what uses it")
@@ -69,7 +72,7 @@ def _container(obj: Mapping[str, Any], container: Mapping[str, Any], image: str)
 
 def _conditions(obj: Mapping[str, Any]) -> Cause | None:
     """What a condition says that a controller has refused or can't do."""
-    for condition in _maps(_map(obj.get("status")), "conditions"):
+    for condition in mappings(mapping(obj.get("status")).get("conditions")):
         found = told_by(str(condition.get("message") or ""))
         if found is not None:
             return Cause(found.name, f"{_name(obj)}: {found.words}", found.remedy)
@@ -77,13 +80,4 @@ def _conditions(obj: Mapping[str, Any]) -> Cause | None:
 
 
 def _name(obj: Mapping[str, Any]) -> str:
-    return f"{obj.get('kind')} {_map(obj.get('metadata')).get('name')}"
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _maps(parent: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
-    value = parent.get(key)
-    return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else iter(())
+    return f"{obj.get('kind')} {mapping(obj.get('metadata')).get('name')}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from itertools import zip_longest
 from pathlib import PurePosixPath
 
 import msgspec
@@ -18,7 +17,7 @@ from fleetui.model.errors import ManifestError
 from fleetui.model.globs import glob_matches
 from fleetui.model.objects import Obj
 from fleetui.render.cache import ByteCache
-from fleetui.render.lines import item_lines
+from fleetui.render.lines import items_with_lines
 from fleetui.render.yaml import Document, decode, documents, single_json
 
 MAX_COMBINED = 10_000_000
@@ -118,8 +117,7 @@ def _expand(document: Document, content: bytes, file: str) -> Iterator[Document]
     obj: Obj = document.value
     items = obj.get("items")
     if isinstance(items, list):
-        lines = item_lines(decode(content, path=file), document.line)
-        for item, line in zip_longest(items, lines[: len(items)], fillvalue=document.line):
+        for item, line in items_with_lines(items, decode(content, path=file), document.line):
             yield _object(Document(item, line), file)
     elif "items" not in obj or items is not None or "spec" in obj or "status" in obj:
         yield document

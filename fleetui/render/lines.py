@@ -1,11 +1,13 @@
 """Where in its file a field is written.
 
-Owns: `line_of`, `item_lines`. Called by whoever shows a difference beside its origin in Git. Pure.
+Owns: `line_of`, `item_lines`, `items_with_lines`. Called by whoever shows a difference beside its origin in Git. Pure.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
 import yaml
@@ -36,6 +38,12 @@ def item_lines(text: str, document_line: int) -> list[int]:
     root, offset = _document(text, document_line)
     _, items = _child(root, "items")
     return [item.start_mark.line + offset for item in items.value] if isinstance(items, yaml.SequenceNode) else []
+
+
+def items_with_lines(items: Sequence[Any], text: str, document_line: int) -> Iterator[tuple[Any, int]]:
+    """Each of a list's `items` with the line (1-based) that it begins at; the document's where that can't be told."""
+    lines = item_lines(text, document_line)
+    return zip_longest(items, lines[: len(items)], fillvalue=document_line)
 
 
 class _Loader(yaml.CSafeLoader):
