@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterStatus
 from fleetui.podports import PodStreams
+
+T = TypeVar("T")
 
 
 class PatchType(StrEnum):
@@ -348,4 +350,24 @@ class Dialect(Protocol):
             RefusedError: as for `sync_patch`, and while automated sync is on.
             MissingError: the history has no such id.
         """
+        ...
+
+
+class PathExpressions(Protocol):
+    """Evaluates jq path expressions. Blocks."""
+
+    def __call__(self, expression: str, obj: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """What ``path(EXPRESSION)`` gives for `obj`: paths as jq writes them; none where the expression fails on it.
+
+        Raises:
+            ExpressionError: it can't be evaluated, or not within its limits.
+        """
+        ...
+
+
+class Jq(Protocol):
+    """A jq outside of this process's own code: expressions are strangers' programs."""
+
+    async def run(self, work: Callable[[PathExpressions], T]) -> T:
+        """Calls `work` with jq at hand, on a thread where it may block; one at a time."""
         ...

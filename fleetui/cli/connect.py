@@ -87,6 +87,7 @@ class Connection:
     def __init__(self, scope: Scope, *, git_interval: float = 60.0, first_look: FirstLook | None = None) -> None:
         from backends.argocd_clusters import ClusterSecrets
         from backends.flux_kubeconfig import FluxKubeconfigs
+        from backends.jq import JqWorker
         from backends.kube.cluster import KubeCluster
         from backends.kube.identity import identity_of
         from fleetui.cli.limits import allow_many_files
@@ -124,6 +125,7 @@ class Connection:
             aliases={ClusterName(name): others for name, others in leaders.items()},
         )
         self.repositories: Repositories = _OpenedLater(git_interval)
+        self.jq = JqWorker()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
         """The live fleet over these clusters; not started.
@@ -142,10 +144,12 @@ class Connection:
             namespaces=(self.scope.namespace,),
             named=self._named,
             protects=protects,
+            jq=self.jq,
         )
 
     async def close(self) -> None:
         """Ends every watch and every process."""
+        self.jq.close()
         await self.clusters.close()
         for store in self.stores:
             store.close()

@@ -119,6 +119,8 @@ async def _run_engines(connection: Connection) -> None:
     clock = SystemClock()
     async with asyncio.TaskGroup() as group:
         for store in connection.stores:
-            engine = Engine(store, connection.repositories, clock=clock, directory=connection.clusters)
+            engine = Engine(
+                store, connection.repositories, clock=clock, directory=connection.clusters, jq=connection.jq
+            )
             # The lease keeps off an engine that somebody else runs on these clusters.
             group.create_task(EngineLease(store.api, clock).guard(engine.run), name=f"engine {store.api.name}")

@@ -67,7 +67,9 @@ async def _run_hub(connection: Connection, store: LiveStore, *, once: bool) -> F
     """Reconciles one hub for as long as it can be used; returns why it can't be any more, None where it is done."""
     delay = FIRST_RETRY
     while True:
-        engine = Engine(store, connection.repositories, clock=SystemClock(), directory=connection.clusters)
+        engine = Engine(
+            store, connection.repositories, clock=SystemClock(), directory=connection.clusters, jq=connection.jq
+        )
         try:
             run = partial(_until_settled, engine, store) if once else engine.run
             await EngineLease(store.api, SystemClock()).guard(run)

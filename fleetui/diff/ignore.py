@@ -2,7 +2,8 @@
 
 Owns: `IgnoreRule`, `ignore`. Called between `normalize` and `structure.compare`, on both sides. Rules: argo-cd v3.6.1,
 util/argo/normalizers/diff_normalizer.go and util/argo/managedfields. A rule that can't be applied spoils no comparison:
-it comes back as a sentence, for the caller to show.
+it comes back as a sentence, for the caller to show. jq path expressions that only name places are evaluated here; one
+that computes is a program, and for the `PathExpressions` that the caller may hand in.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import msgspec
 
 from fleetui.diff import jq
 from fleetui.diff.fields import SELF, FieldTree, entries_of, managed_fields_of, names_item, step
+from fleetui.diff.jqpaths import remove_paths
 from fleetui.diff.structure import copy_tree, same
+from fleetui.model.errors import ExpressionError
 from fleetui.model.globs import glob_matches
 from fleetui.model.objects import Obj, ref_of
+from fleetui.ports import PathExpressions
 
 
 class IgnoreRule(msgspec.Struct, frozen=True, rename="camel"):
@@ -45,11 +49,16 @@ class IgnoreRule(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Ignored(NamedTuple):
-    """The two sides without what is ignored; `problems` says in a sentence each what could not be applied."""
+    """The two sides without what is ignored, and in a sentence each what could not be.
+
+    `problems` are rules that say nothing sensible; Argo CD passes over them too. `unevaluated` are expressions of which it
+    is not known what they name: the sides may differ in what they were to hide.
+    """
 
     desired: Obj | None
     live: Obj | None
     problems: tuple[str, ...]
+    unevaluated: tuple[str, ...] = ()
 
 
 def rules_of(application: Mapping[str, Any]) -> tuple[list[IgnoreRule], list[str]]:
@@ -69,12 +78,18 @@ def _without_nulls(entry: Any) -> Any:
     return {key: value for key, value in entry.items() if value is not None} if isinstance(entry, dict) else entry
 
 
+def ask_jq(rules: Iterable[IgnoreRule]) -> bool:
+    """Whether an expression of the rules computes, so that `ignore` needs a jq for it."""
+    return any(jq.parse(expression) is None for rule in rules for expression in rule.jq_path_expressions)
+
+
 def ignore(
     rules: Iterable[IgnoreRule],
     desired: Mapping[str, Any] | None,
     live: Mapping[str, Any] | None,
     *,
     managed_fields: Sequence[Any] | None = None,
+    evaluate: PathExpressions | None = None,
 ) -> Ignored:
     """Both sides of one object without the fields that `rules` ignore.
 
@@ -86,6 +101,7 @@ def ignore(
         desired: what should be, or what an apply would leave, normalised.
         live: what is, normalised.
         managed_fields: the live object's managedFields, where normalising has taken them out of `live`.
+        evaluate: where expressions that compute are evaluated; it is called for nothing else.
 
     Returns:
         Copies where something was removed, else the objects themselves. Fields that are not there are no problem.
@@ -98,15 +114,16 @@ def ignore(
     if managed_fields is None:
         managed_fields = managed_fields_of(live)
     problems: list[str] = []
+    unevaluated: list[str] = []
     sides = [None if side is None else copy_tree(side) for side in result[:2]]
     for rule in concerned:
         for side in sides:
             problems += _remove_pointers(side, rule.json_pointers) if side is not None else ()
         for side in sides:
-            problems += _remove_queried(side, rule.jq_path_expressions) if side is not None else ()
+            unevaluated += _remove_queried(side, rule.jq_path_expressions, evaluate) if side is not None else ()
         if sides[0] is not None and sides[1] is not None and rule.managed_fields_managers:
             _remove_managed(sides[0], sides[1], rule.managed_fields_managers, managed_fields)
-    return Ignored(sides[0], sides[1], tuple(dict.fromkeys(problems)))
+    return Ignored(sides[0], sides[1], tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(unevaluated)))
 
 
 def _own(obj: Mapping[str, Any] | None) -> Obj | None:
@@ -147,15 +164,22 @@ def _is_position(part: str, items: list[Any]) -> bool:
     return part.isascii() and part.isdigit() and int(part) < len(items)
 
 
-def _remove_queried(obj: Obj, expressions: Iterable[str]) -> list[str]:
-    problems = []
+# --- jq path expressions --------------------------------------------------------------------------------------------
+
+
+def _remove_queried(obj: Obj, expressions: Iterable[str], evaluate: PathExpressions | None) -> list[str]:
+    unevaluated = []
     for expression in expressions:
         query = jq.parse(expression)
-        if query is None:
-            problems.append(f"ignoreDifferences: {expression!r} is more jq than is understood here, and is left out")
-        else:
-            jq.remove(query, obj)
-    return problems
+        try:
+            remove_paths(obj, jq.paths(query, obj) if query is not None else (evaluate or _no_jq)(expression, obj))
+        except ExpressionError as error:
+            unevaluated.append(f"ignoreDifferences: {error}")
+    return unevaluated
+
+
+def _no_jq(expression: str, obj: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    raise ExpressionError(f"{expression!r} computes, and there is no jq at hand to evaluate it")
 
 
 # --- managedFieldsManagers ------------------------------------------------------------------------------------------

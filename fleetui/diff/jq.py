@@ -1,8 +1,8 @@
 """The jq path expressions that people write in `ignoreDifferences`, evaluated without jq.
 
-Owns: `parse` and `remove`. Paths, iteration, ``?``, ``select`` with comparisons, ``and``, ``or``, ``not`` and tests of
-strings; nothing that computes, so that no expression can run for long or reach the environment. Rules: jq 1.8's manual,
-and gojq 0.12, which Argo CD evaluates ``del(EXPRESSION)`` with (argo-cd v3.6.1,
+Owns: `parse` and `paths`. Paths, iteration, ``?``, ``select`` with comparisons, ``and``, ``or``, ``not`` and tests of
+strings; nothing that computes, so that no expression can run for long or reach the environment: what does is for a real
+jq. Rules: jq 1.8's manual, and gojq 0.12, which Argo CD evaluates ``del(EXPRESSION)`` with (argo-cd v3.6.1,
 util/argo/normalizers/diff_normalizer.go). Called by `ignore`. Pure.
 """
 
@@ -15,12 +15,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from fleetui.diff.jqvalues import JqError, index, items, ordered, same_value, tested
+from fleetui.diff.jqvalues import JqError, index, items, same_value, tested
 
 MAX_DEPTH = 50
 """How deep parentheses and `select` may nest."""
 MAX_BRANCHES = 50_000
 """How many values ``[]`` and ``,`` may give in one evaluation: a few short expressions multiply without end."""
+
+
+Path = tuple[str | int, ...]
 
 
 class At(NamedTuple):
@@ -29,7 +32,7 @@ class At(NamedTuple):
     `budget` is one for the whole evaluation.
     """
 
-    path: tuple[str | int, ...] | None
+    path: Path | None
     value: Any
     budget: Iterator[int]
 
@@ -68,30 +71,14 @@ def parse(expression: str) -> Query | None:
         return None
 
 
-def remove(query: Query, obj: Any) -> None:
-    """Removes from `obj`, in place, all that the query names.
-
-    An expression that fails on this object removes nothing, as with Argo CD; nor is the object itself ever removed.
-    """
+def paths(query: Query, obj: Any) -> list[Path]:
+    """The places in `obj` that the query names; none where it fails on this object, as with Argo CD."""
     try:
-        paths = {at.path for at in query(At((), obj, iter(range(MAX_BRANCHES))))}
+        found = {at.path for at in query(At((), obj, iter(range(MAX_BRANCHES))))}
     except (JqError, _TooLongError):
-        return
-    if () in paths or None in paths:
-        return
-    for path in sorted(filter(None, paths), key=lambda path: [ordered(part) for part in path], reverse=True):
-        _remove(obj, path)
-
-
-def _remove(root: Any, path: tuple[str | int, ...]) -> None:
-    *parents, last = path
-    node = root
-    for part in parents:
-        node = index(node, part)
-    if isinstance(node, dict):
-        node.pop(last, None)
-    elif isinstance(node, list) and isinstance(last, int) and last < len(node):
-        del node[last]
+        return []
+    # A value that was made has no place: jq's ``path`` fails on it.
+    return [] if None in found else [path for path in found if path is not None]
 
 
 def _tokens(expression: str) -> list[tuple[str, str]]:
@@ -279,12 +266,8 @@ def _spend(at: At) -> None:
         raise _TooLongError
 
 
-def _below(at: At, key: str | int) -> tuple[str | int, ...] | None:
-    if at.path is None:
-        return None
-    if isinstance(key, int) and key < 0 and isinstance(at.value, list):
-        key = key + len(at.value) if key + len(at.value) >= 0 else len(at.value)
-    return (*at.path, key)
+def _below(at: At, key: str | int) -> Path | None:
+    return None if at.path is None else (*at.path, key)
 
 
 def _tried(query: Query) -> Query:

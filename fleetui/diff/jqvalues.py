@@ -1,6 +1,6 @@
 """What jq does with one value: looking something up, going through it, comparing it.
 
-Owns: these and `JqError`. Called by `fleetui.diff.jq` alone. Pure.
+Owns: these and `JqError`. Called by `fleetui.diff.jq` and `fleetui.diff.jqpaths` alone. Pure.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from fleetui.diff.structure import compare
 from fleetui.model.change import ObjectDiff
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import ref_of
+from fleetui.ports import PathExpressions
 
 
 def object_diff(
@@ -26,6 +27,7 @@ def object_diff(
     *,
     predicted: Mapping[str, Any] | None = None,
     rules: Iterable[IgnoreRule] = (),
+    evaluate: PathExpressions | None = None,
     file: str = "",
     line: int | None = None,
 ) -> tuple[ObjectDiff, tuple[str, ...]]:
@@ -37,6 +39,7 @@ def object_diff(
         live: the object as the server gives it; None where there is none.
         predicted: a server's dry-run answer to applying `desired`; without it, `predicted.merge` stands in.
         rules: what to ignore.
+        evaluate: as for `ignore`.
         file, line: where `desired` is written.
 
     Returns:
@@ -56,11 +59,12 @@ def object_diff(
         None if desired is None or predicted is None else normalize(predicted),
         None if live is None else normalize(live),
         managed_fields=managed_fields,
+        evaluate=evaluate,
     )
     after, before = mask(sides.desired, sides.live)
     changes = compare(after, before, managed_fields=managed_fields)
     diff = ObjectDiff(ref_of(subject), live=before, desired=after, changes=tuple(changes), file=file, line=line)
-    return diff, sides.problems
+    return diff, (*sides.problems, *sides.unevaluated)
 
 
 def is_modified(predicted: Mapping[str, Any] | None, live: Mapping[str, Any] | None) -> bool:

@@ -22,7 +22,7 @@ from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import StoredObject
-from fleetui.ports import LiveCluster, Repositories
+from fleetui.ports import Jq, LiveCluster, Repositories
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Engine:
         directory: where the clusters are found that an Application may name as its destination; the hub alone where
             there is none.
         settings: see `Settings`.
+        jq: evaluates the expressions of `ignoreDifferences` that compute.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class Engine:
         clock: Clock,
         directory: Directory | None = None,
         settings: Settings | None = None,
+        jq: Jq | None = None,
     ) -> None:
         self._hub = hub
         self._clock = clock
         self._settings = settings or Settings()
+        self._jq = jq
         self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._instances: dict[str, Key] = {}
         self._by_url: dict[str, set[Key]] = {}
@@ -97,6 +100,7 @@ class Engine:
             ApplicationWriter(self._destinations.hub, resource),
             clock=self._clock,
             settings=self._settings,
+            jq=self._jq,
         )
         going = [self._directory.subscribe(self._clusters_changed), self._hub.want(resource)]
         # Where somebody watches them already, no event tells of the Applications that are there.

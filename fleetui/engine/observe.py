@@ -15,10 +15,12 @@ from fleetui.engine.application import Application, mapping, text
 from fleetui.engine.compare import Comparison, Member, compare, failed, members_of
 from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
+from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.sources import Sources
 from fleetui.health import assess
-from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError
+from fleetui.model.errors import ClusterError, ExpressionError, FleetError, RepositoryUnreachableError
 from fleetui.model.objects import ref_of
+from fleetui.ports import Jq
 
 PREDICTIONS_AT_ONCE = 10
 
@@ -32,6 +34,7 @@ async def observe(
     source: Mapping[str, Any] | None = None,
     revision: str = "",
     fetch: bool = False,
+    jq: Jq | None = None,
 ) -> Comparison:
     """Compares an application with its destination.
 
@@ -43,6 +46,7 @@ async def observe(
         source: another source than the spec's (an operation's).
         revision: another revision than the source's target.
         fetch: ask the repository's remote first, and the API server for kinds that it did not know.
+        jq: evaluates the expressions of `ignoreDifferences` that compute.
 
     Raises:
         RepositoryUnreachableError: the repository can't be reached now; whether that matters is the caller's choice.
@@ -75,8 +79,8 @@ async def observe(
     if objection:
         return _blind(app, members, sha, ClusterError(objection))
     try:
-        members = await _with_predictions(app, members, destination)
-    except ClusterError as error:
+        members = await _with_predictions(app, members, destination, jq)
+    except (ClusterError, ExpressionError) as error:
         message = f"Failed to compare desired state to live state: {error}"
         return failed(app, members, revision=sha, judge=assess, error=message)
     return compare(app, members, targets, instance=instance, revision=sha, judge=assess)
@@ -111,8 +115,10 @@ def _blind(app: Application, members: Sequence[Member], revision: str, error: Cl
     return failed(app, members, revision=revision, judge=assess, error=message, blind=True)
 
 
-async def _with_predictions(app: Application, members: list[Member], destination: Destination) -> list[Member]:
-    rules, _ = rules_of(app.obj)
+async def _with_predictions(
+    app: Application, members: list[Member], destination: Destination, jq: Jq | None
+) -> list[Member]:
+    ignoring = Ignoring(tuple(rules_of(app.obj)[0]), jq)
     gate = asyncio.Semaphore(PREDICTIONS_AT_ONCE)
 
     async def predicted(member: Member) -> Member:
@@ -120,7 +126,7 @@ async def _with_predictions(app: Application, members: list[Member], destination
             return member
         async with gate:
             modified = await destination.predictor.modified(
-                member.target, member.live, destination.discovery, rules=rules
+                member.target, member.live, destination.discovery, ignoring=ignoring
             )
         return Member(member.ref, member.target, member.live, modified)
 

@@ -9,22 +9,24 @@ of what did not change makes no request.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from fleetui.diff.fields import managed_fields_of
-from fleetui.diff.ignore import IgnoreRule, ignore
+from fleetui.diff.ignore import Ignored, IgnoreRule, ignore
 from fleetui.diff.normalize import LAST_APPLIED, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
 from fleetui.engine.application import FIELD_MANAGER, annotation, mapping, text
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
-from fleetui.model.errors import NotFoundError, StatusError
+from fleetui.engine.ignoring import Ignoring
+from fleetui.model.errors import ExpressionError, NotFoundError, StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
-from fleetui.ports import Cluster
+from fleetui.ports import Cluster, PathExpressions
 
 CLIENT_SIDE_MANAGERS = frozenset({"kubectl-client-side-apply", FIELD_MANAGER})
 _CACHE_LIMIT = 200_000
@@ -45,33 +47,33 @@ class Predictor:
         self._api = api
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
-    async def modified(
-        self, target: Target, live: Obj, discovery: Discovery, *, rules: Sequence[IgnoreRule] = ()
-    ) -> bool:
+    async def modified(self, target: Target, live: Obj, discovery: Discovery, *, ignoring: Ignoring) -> bool:
         """Whether `live` differs from what applying `target` would make of it.
 
         Args:
             target: the desired object.
             live: the object as it is.
             discovery: what the cluster serves.
-            rules: the application's `ignoreDifferences`; what they name does not count.
+            ignoring: the application's `ignoreDifferences`; what they name does not count.
 
         Raises:
             ClusterError: the API server could not be asked.
+            ExpressionError: it is not known what one of them names. Argo CD goes on without it; an automated sync would
+                then overwrite what it was to leave alone.
         """
         if applied_exactly(target.obj, live):
             return False
         current = normalize(live)
-        concerned = [rule for rule in rules if rule.concerns(live)]
-        key = (fingerprint((target.obj, concerned)), fingerprint(current))
+        ignoring = ignoring.about(live)
+        key = (fingerprint((target.obj, ignoring.rules)), fingerprint(current))
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery, concerned)
+        answer = await self._ask(target, live, discovery, ignoring)
         self._remember(target.ref, key, answer)
         return answer
 
-    async def _ask(self, target: Target, live: Obj, discovery: Discovery, rules: Sequence[IgnoreRule]) -> bool:
+    async def _ask(self, target: Target, live: Obj, discovery: Discovery, ignoring: Ignoring) -> bool:
         try:
             live = await self._in_version(target, live, discovery)
             for _ in range(_TRIES):
@@ -82,7 +84,9 @@ class Predictor:
                 live = await self._fresh(target, discovery) or live
         except NotFoundError:
             return True
-        sides = ignore(rules, normalize(predicted), normalize(live), managed_fields=managed_fields_of(live))
+        sides = await ignoring.run(partial(_ignored, ignoring.rules, predicted, live))
+        if sides.unevaluated:
+            raise ExpressionError(f"{target.ref}: {sides.unevaluated[0]}")
         return not same(sides.desired, sides.live)
 
     async def _in_version(self, target: Target, live: Obj, discovery: Discovery) -> Obj:
@@ -137,6 +141,11 @@ def is_schema_error(error: StatusError) -> bool:
     (apimachinery `strict decoding error`, structured-merge-diff `failed to create typed patch object`).
     """
     return "strict decoding error" in error.message or "failed to create typed patch object" in error.message
+
+
+def _ignored(rules: Iterable[IgnoreRule], predicted: Obj, live: Obj, evaluate: PathExpressions | None) -> Ignored:
+    sides = normalize(predicted), normalize(live)
+    return ignore(rules, *sides, managed_fields=managed_fields_of(live), evaluate=evaluate)
 
 
 def _version(obj: Mapping[str, Any]) -> str:

@@ -44,6 +44,7 @@ from fleetui.model.errors import ClusterError, FleetError, MissingError, Reposit
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
 from fleetui.model.times import format_time
+from fleetui.ports import Jq
 
 _log = logging.getLogger(__name__)
 
@@ -74,12 +75,14 @@ class Reconciler:
         *,
         clock: Clock,
         settings: Settings,
+        jq: Jq | None,
     ) -> None:
         self._destinations = destinations
         self._sources = sources
         self._writer = writer
         self._clock = clock
         self._settings = settings
+        self._jq = jq
         self._not_before: dict[ObjectRef, float] = {}
         self._unreachable_since: dict[ObjectRef, float] = {}
 
@@ -147,7 +150,7 @@ class Reconciler:
         """The comparison, or when to look again: a repository that does not answer for a moment changes nothing."""
         fetch = self._asked_to_refresh(app, destination)
         try:
-            comparison = await observe(app, destination, self._sources, instance=instance, fetch=fetch)
+            comparison = await observe(app, destination, self._sources, instance=instance, fetch=fetch, jq=self._jq)
         except RepositoryUnreachableError as error:
             return await self._compared_meanwhile(ref, app, destination, instance, error)
         self._unreachable_since.pop(ref, None)
@@ -171,7 +174,7 @@ class Reconciler:
         known = text(before.get("revision"))
         if left > 0 and COMMIT.fullmatch(known) and before.get("comparedTo") == compared_to(app):
             try:
-                return await observe(app, destination, self._sources, instance=instance, revision=known)
+                return await observe(app, destination, self._sources, instance=instance, revision=known, jq=self._jq)
             except RepositoryUnreachableError:
                 if app.operation is None:
                     return Again(min(left, self._settings.poll))
@@ -319,7 +322,14 @@ class Reconciler:
         fetch = not resolved and not COMMIT.fullmatch(wish)
         try:
             return await observe(
-                app, destination, self._sources, instance=instance, source=source, revision=wish, fetch=fetch
+                app,
+                destination,
+                self._sources,
+                instance=instance,
+                source=source,
+                revision=wish,
+                fetch=fetch,
+                jq=self._jq,
             )
         except RepositoryUnreachableError as error:
             return await unreadable(app, destination, error, instance=instance, source=source, revision=wish)

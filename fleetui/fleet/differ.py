@@ -7,11 +7,11 @@ and the planner. The comparison itself is `fleetui.diff`'s; what is desired is `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple
 
 from fleetui.diff.fields import managed_fields_of
-from fleetui.diff.ignore import IgnoreRule, rules_of
+from fleetui.diff.ignore import rules_of
 from fleetui.diff.mask import mask
 from fleetui.diff.normalize import LAST_APPLIED
 from fleetui.diff.objects import object_diff
@@ -20,6 +20,7 @@ from fleetui.engine.application import FIELD_MANAGER, annotation, mapping
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.engine.hooks import hook_types
+from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.predict import CLIENT_SIDE_MANAGERS
 from fleetui.engine.tracking import is_self_referenced, owner_of
 from fleetui.fleet.desired import Desired, desired_of
@@ -31,7 +32,7 @@ from fleetui.model.change import Blame, Change, ObjectDiff
 from fleetui.model.errors import ClusterError, ForbiddenError, MissingError, NotFoundError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.model.text import sanitize, sanitize_all
-from fleetui.ports import Repositories
+from fleetui.ports import Jq, PathExpressions, Repositories
 
 _AT_ONCE = 8
 """Requests in flight for one diff."""
@@ -46,11 +47,17 @@ class Compared(NamedTuple):
 
 
 class Differ:
-    """Compares applications with Git."""
+    """Compares applications with Git.
 
-    def __init__(self, repositories: Repositories, commits: Commits) -> None:
+    Args:
+        repositories, commits: where desired states lie.
+        jq: evaluates the expressions of `ignoreDifferences` that compute.
+    """
+
+    def __init__(self, repositories: Repositories, commits: Commits, jq: Jq | None = None) -> None:
         self._repositories = repositories
         self._commits = commits
+        self._jq = jq
 
     async def diff(self, subject: Subject, ref: ObjectRef | None, *, revision: str = "") -> AppDiff:
         """As `fleetui.fleet.api.Fleet.diff` says.
@@ -76,7 +83,7 @@ class Differ:
         """Every object that differs, or `only` one, whether it differs or not."""
         desired = await desired_of(subject, self._repositories, revision=revision, history_id=history_id, fetch=fetch)
         rules, problems = rules_of(subject.stored.decode())
-        comparison = _Comparison(subject, desired, rules)
+        comparison = _Comparison(subject, desired, Ignoring(tuple(rules), self._jq))
         if only is not None:
             objects = [await comparison.one(only)]
         else:
@@ -105,10 +112,10 @@ class Differ:
 class _Comparison:
     """One application at one commit against what is live."""
 
-    def __init__(self, subject: Subject, desired: Desired, rules: Sequence[IgnoreRule]) -> None:
+    def __init__(self, subject: Subject, desired: Desired, ignoring: Ignoring) -> None:
         self._subject = subject
         self._desired = desired
-        self._rules = rules
+        self._ignoring = ignoring
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self.notes: list[str] = []
 
@@ -145,10 +152,10 @@ class _Comparison:
         async with self._turn:
             live = await live_of(self._subject.place, target.ref, self._desired.discovery)
             if live is None:
-                return self._diff(target, None, target.obj)
+                return await self._diff(target, None, target.obj)
             if applied_exactly(target.obj, live):
-                return self._diff(target, live, live)
-            return self._diff(target, live, await self._predicted(target, live))
+                return await self._diff(target, live, live)
+            return await self._diff(target, live, await self._predicted(target, live))
 
     async def _predicted(self, target: Target, live: Obj) -> Obj:
         """What a sync would make of `live`: the API server's own dry run, or else our three-way merge.
@@ -168,10 +175,21 @@ class _Comparison:
             self.notes.append(f"{target.ref} is compared without the API server's help: {error}")
             return merge(target.obj, live)
 
-    def _diff(self, target: Target, live: Obj | None, predicted: Obj) -> ObjectDiff:
-        diff, problems = object_diff(
-            target.obj, live, predicted=predicted, rules=self._rules, file=target.file, line=target.line
-        )
+    async def _diff(self, target: Target, live: Obj | None, predicted: Obj) -> ObjectDiff:
+        ignoring = self._ignoring.about(target.obj if live is None else live)
+
+        def compared(evaluate: PathExpressions | None) -> tuple[ObjectDiff, tuple[str, ...]]:
+            return object_diff(
+                target.obj,
+                live,
+                predicted=predicted,
+                rules=ignoring.rules,
+                evaluate=evaluate,
+                file=target.file,
+                line=target.line,
+            )
+
+        diff, problems = await ignoring.run(compared)
         self.notes += problems
         return harmless_diff(diff)
 

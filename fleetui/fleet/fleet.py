@@ -47,7 +47,7 @@ from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.podports import ExecSession
-from fleetui.ports import Cluster, Dialect, Repositories, Subscription
+from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 
 if TYPE_CHECKING:
     from fleetui.fleet.api import LogSink
@@ -74,6 +74,7 @@ class LiveFleet:
         named: namespaces to look into where not all may be listed, besides the context's own.
         protects: which clusters want their name typed before an action, besides those whose status says so.
         clock: the time.
+        jq: evaluates the expressions of `ignoreDifferences` that compute.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class LiveFleet:
         named: Sequence[str] = (),
         protects: Callable[[str], bool] = lambda cluster: False,
         clock: Clock | None = None,
+        jq: Jq | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
@@ -97,7 +99,13 @@ class LiveFleet:
         self._namespaces = tuple(namespaces)
         self._commits = Commits(repositories)
         self._tools = Tools(
-            repositories, self._commits, clock=clock, audit=audit, read_only=read_only, protects=self._is_protected
+            repositories,
+            self._commits,
+            clock=clock,
+            audit=audit,
+            read_only=read_only,
+            protects=self._is_protected,
+            jq=jq,
         )
         self._protects = protects
         self._clock = clock

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fleetui.engine.clock import Clock
 from fleetui.fleet.history import Commits
 from fleetui.model.objects import ClusterName
-from fleetui.ports import Repositories
+from fleetui.ports import Jq, Repositories
 
 if TYPE_CHECKING:
     from fleetui.fleet.audit import Audit
@@ -32,6 +32,7 @@ class Tools:
         audit: where actions are recorded; None: the file in the user's state folder.
         read_only: refuse every action.
         protects: which clusters want their name typed.
+        jq: evaluates the expressions of `ignoreDifferences` that compute.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Tools:
         audit: Audit | None,
         read_only: bool,
         protects: Callable[[ClusterName], bool],
+        jq: Jq | None,
     ) -> None:
         self.read_only = read_only
         self._repositories = repositories
@@ -50,6 +52,7 @@ class Tools:
         self._clock = clock
         self._audit = audit
         self._protects = protects
+        self._jq = jq
 
     @cached_property
     def permissions(self) -> Permissions:
@@ -78,7 +81,7 @@ class Tools:
     def differ(self) -> Differ:
         from fleetui.fleet.differ import Differ
 
-        return Differ(self._repositories, self._commits)
+        return Differ(self._repositories, self._commits, self._jq)
 
     @cached_property
     def planner(self) -> Planner:

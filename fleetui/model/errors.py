@@ -191,3 +191,10 @@ class ManifestError(FleetError):
         self.line = line
         where = path if line is None else f"{path}:{line}"
         super().__init__(f"{where}: {message}" if where else message)
+
+
+# --- what is written in an Application ------------------------------------------------------------------------
+
+
+class ExpressionError(FleetError):
+    """A jq path expression that could not be evaluated: it is no jq, took too long or too much, or there is no jq."""

@@ -63,7 +63,7 @@ def main() -> None:
     show("  DeepDiff", lambda: DeepDiff(live, desired))
     query = jq.parse('.spec.template.spec.containers[] | select(.name == "web") | .image')
     assert query is not None
-    show("jq path, nothing removed", lambda: jq.remove(query, desired))
+    show("jq path, nothing removed", lambda: jq.paths(query, desired))
     show("normalize", lambda: normalize(live))
     show("is_modified, equal", lambda: is_modified(equal, live))
     show("merge, three-way offline", lambda: merge(desired, live))
