@@ -15,13 +15,14 @@ from fleetui.cli.options import Scope
 from fleetui.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from backends.jq import JqWorker
     from backends.kube.context import ContextConfig
     from backends.kube.firstlook import FirstLook
     from backends.kube.kubeconfig import Kubeconfig
     from fleetui.fleet.fleet import LiveFleet
     from fleetui.fleet.store import LiveStore
     from fleetui.model.servers import ServerIdentity
-    from fleetui.ports import Repositories, Repository
+    from fleetui.ports import PathExpressions, Repositories, Repository
 
 T = TypeVar("T")
 
@@ -87,7 +88,6 @@ class Connection:
     def __init__(self, scope: Scope, *, git_interval: float = 60.0, first_look: FirstLook | None = None) -> None:
         from backends.argocd_clusters import ClusterSecrets
         from backends.flux_kubeconfig import FluxKubeconfigs
-        from backends.jq import JqWorker
         from backends.kube.cluster import KubeCluster
         from backends.kube.identity import identity_of
         from fleetui.cli.limits import allow_many_files
@@ -125,7 +125,7 @@ class Connection:
             aliases={ClusterName(name): others for name, others in leaders.items()},
         )
         self.repositories: Repositories = _OpenedLater(git_interval)
-        self.jq = JqWorker()
+        self.jq = _JqLater()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
         """The live fleet over these clusters; not started.
@@ -174,6 +174,24 @@ class _OpenedLater:
     async def close(self) -> None:
         if self._made is not None:
             await self._made.close()
+
+
+class _JqLater:
+    """A jq that costs nothing, not even an import, before there is something to evaluate."""
+
+    def __init__(self) -> None:
+        self._made: JqWorker | None = None
+
+    async def run(self, work: Callable[[PathExpressions], T]) -> T:
+        if self._made is None:
+            from backends.jq import JqWorker
+
+            self._made = JqWorker()
+        return await self._made.run(work)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
 
 
 def with_fleet(scope: Scope, work: Callable[[LiveFleet], Coroutine[Any, Any, T]]) -> T:

@@ -51,8 +51,8 @@ class IgnoreRule(msgspec.Struct, frozen=True, rename="camel"):
 class Ignored(NamedTuple):
     """The two sides without what is ignored, and in a sentence each what could not be.
 
-    `problems` are rules that say nothing sensible; Argo CD passes over them too. `unevaluated` are expressions of which it
-    is not known what they name: the sides may differ in what they were to hide.
+    `problems` are rules that say nothing sensible; Argo CD passes over them too. `unevaluated` are expressions of which
+    it is not known what they name: the sides may differ in what they were to hide.
     """
 
     desired: Obj | None
@@ -78,7 +78,7 @@ def _without_nulls(entry: Any) -> Any:
     return {key: value for key, value in entry.items() if value is not None} if isinstance(entry, dict) else entry
 
 
-def ask_jq(rules: Iterable[IgnoreRule]) -> bool:
+def need_jq(rules: Iterable[IgnoreRule]) -> bool:
     """Whether an expression of the rules computes, so that `ignore` needs a jq for it."""
     return any(jq.parse(expression) is None for rule in rules for expression in rule.jq_path_expressions)
 

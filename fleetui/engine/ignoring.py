@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from fleetui.diff.ignore import IgnoreRule, ask_jq
+from fleetui.diff.ignore import IgnoreRule, need_jq
 from fleetui.model.errors import ExpressionError
 from fleetui.ports import Jq, PathExpressions
 
@@ -35,7 +35,7 @@ class Ignoring:
     async def run(self, work: Callable[[PathExpressions | None], T]) -> T:
         """Calls `work`, which applies the rules, with what evaluates their expressions: here where none of them needs a
         jq, else where it may take its time."""
-        if self.jq is None or not ask_jq(self.rules):
+        if self.jq is None or not need_jq(self.rules):
             return work(None)
         return await self.jq.run(lambda evaluate: work(self._once(evaluate)))
 

@@ -9,14 +9,13 @@ of what did not change makes no request.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from fleetui.diff.fields import managed_fields_of
-from fleetui.diff.ignore import Ignored, IgnoreRule, ignore
+from fleetui.diff.ignore import ignore
 from fleetui.diff.normalize import LAST_APPLIED, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
@@ -26,7 +25,7 @@ from fleetui.engine.desired import Target
 from fleetui.engine.ignoring import Ignoring
 from fleetui.model.errors import ExpressionError, NotFoundError, StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
-from fleetui.ports import Cluster, PathExpressions
+from fleetui.ports import Cluster
 
 CLIENT_SIDE_MANAGERS = frozenset({"kubectl-client-side-apply", FIELD_MANAGER})
 _CACHE_LIMIT = 200_000
@@ -84,7 +83,13 @@ class Predictor:
                 live = await self._fresh(target, discovery) or live
         except NotFoundError:
             return True
-        sides = await ignoring.run(partial(_ignored, ignoring.rules, predicted, live))
+        before = normalize(predicted), normalize(live)
+        if same(*before):
+            return False
+        fields = managed_fields_of(live)
+        sides = await ignoring.run(
+            lambda evaluate: ignore(ignoring.rules, *before, managed_fields=fields, evaluate=evaluate)
+        )
         if sides.unevaluated:
             raise ExpressionError(f"{target.ref}: {sides.unevaluated[0]}")
         return not same(sides.desired, sides.live)
@@ -141,11 +146,6 @@ def is_schema_error(error: StatusError) -> bool:
     (apimachinery `strict decoding error`, structured-merge-diff `failed to create typed patch object`).
     """
     return "strict decoding error" in error.message or "failed to create typed patch object" in error.message
-
-
-def _ignored(rules: Iterable[IgnoreRule], predicted: Obj, live: Obj, evaluate: PathExpressions | None) -> Ignored:
-    sides = normalize(predicted), normalize(live)
-    return ignore(rules, *sides, managed_fields=managed_fields_of(live), evaluate=evaluate)
 
 
 def _version(obj: Mapping[str, Any]) -> str:

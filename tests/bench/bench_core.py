@@ -13,6 +13,7 @@ from typing import Any
 
 from deepdiff import DeepDiff
 
+from backends.jq import JqWorker
 from fleetui.diff import compare, is_modified, jq, mask, merge, normalize, object_diff, rows
 from fleetui.health import AppMember, aggregate, assess, load_customizations
 from fleetui.model.objects import ref_of
@@ -64,6 +65,10 @@ def main() -> None:
     query = jq.parse('.spec.template.spec.containers[] | select(.name == "web") | .image')
     assert query is not None
     show("jq path, nothing removed", lambda: jq.paths(query, desired))
+    worker = JqWorker()
+    computes = '.spec.template.spec.containers[] | select(.name | test("^web")) | .image'
+    show("  by jq, in the other process", lambda: worker.paths(computes, desired))
+    worker.close()
     show("normalize", lambda: normalize(live))
     show("is_modified, equal", lambda: is_modified(equal, live))
     show("merge, three-way offline", lambda: merge(desired, live))

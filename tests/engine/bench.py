@@ -20,6 +20,7 @@ from backends.argocd_clusters import ClusterSecrets
 from backends.definitions import load as definitions
 from backends.embedded.cluster import EmbeddedCluster
 from backends.embedded.thread import EmbeddedHost
+from backends.jq import JqWorker
 from backends.kube.cluster import KubeCluster
 from backends.kube.kubeconfig import load
 from fleetui.engine.clock import Clock, SystemClock
@@ -202,7 +203,8 @@ class Running:
         self.api = hub.connect()
         self._store = LiveStore(self.api)
         self.clusters = Clusters([self._store], ClusterSecrets(), clock=clock)
-        self.engine = Engine(self._store, repo, clock=clock, settings=settings, directory=self.clusters)
+        self.jq = JqWorker()
+        self.engine = Engine(self._store, repo, clock=clock, settings=settings, directory=self.clusters, jq=self.jq)
         self._task = asyncio.create_task(self.engine.run())
 
     async def idle(self) -> None:
@@ -219,6 +221,7 @@ class Running:
     async def kill(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self.jq.close()
         await self.clusters.close()
         self._store.close()
         await self.api.close()

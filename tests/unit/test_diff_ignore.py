@@ -107,9 +107,7 @@ def test_a_rule_that_cannot_be_applied_is_told_and_spoils_nothing() -> None:
     rules = [rule(json_pointers=("spec/replicas", "/spec/replicas"), jq_path_expressions=(".spec | keys",)), rule()]
     result = ignore(rules, web(replicas=1), web(replicas=2))
     assert result.desired == result.live == web()
-    assert result.problems == (
-        "ignoreDifferences: 'spec/replicas' is no JSON pointer; one begins with a slash",
-    )
+    assert result.problems == ("ignoreDifferences: 'spec/replicas' is no JSON pointer; one begins with a slash",)
     assert result.unevaluated == (
         "ignoreDifferences: '.spec | keys' computes, and there is no jq at hand to evaluate it",
     )

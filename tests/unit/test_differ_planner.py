@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 from typing import Any
 
 import pytest
 
 from backends.argocd import ArgoDialect
+from backends.jq import JqWorker
 from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.differ import Differ
 from fleetui.fleet.dispatch import Dispatcher
@@ -28,6 +30,7 @@ from fleetui.model.errors import (
     RepositoryUnreachableError,
 )
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
+from fleetui.ports import Jq
 from tests.unit.fakes import APPLICATION, CONFIG_MAP, SECRET, FakeClock, FakeCluster, manifest, stored
 from tests.unit.test_dispatch import Pages
 from tests.unit.test_history import FakeRepositories, FakeRepository
@@ -95,7 +98,9 @@ def application(**spec: Any) -> Obj:
 class Desk:
     """A differ and a planner over one application that runs in another cluster than its hub."""
 
-    def __init__(self, *objects: Obj, read_only: bool = False, protected: bool = False, **spec: Any) -> None:
+    def __init__(
+        self, *objects: Obj, read_only: bool = False, protected: bool = False, jq: Jq | None = None, **spec: Any
+    ) -> None:
         self.hub, self.prod = FakeCluster("hub"), FakeCluster("prod-eu-1")
         self.repository = FakeRepository(OLD, NEW, "main")
         files = {"settings.yaml": SETTINGS_YAML, "token.yaml": TOKEN_YAML, "fresh.yaml": FRESH_YAML}
@@ -110,7 +115,7 @@ class Desk:
         commits = Commits(repositories)
         audit = Audit(Pages(), Operator("ann", "bastion", "no terminal"), now=clock.now)
         dispatcher = Dispatcher(Permissions(clock), audit, clock, read_only=read_only)
-        self.differ = Differ(repositories, commits)
+        self.differ = Differ(repositories, commits, jq)
         self.planner = Planner(
             self.differ, dispatcher, commits, protects=lambda cluster: protected and cluster == "prod-eu-1"
         )
@@ -230,6 +235,20 @@ async def test_a_server_that_does_not_help_is_said_and_done_without() -> None:
 async def test_ignored_differences_are_none() -> None:
     desk = Desk(DRIFTED, ignoreDifferences=[{"kind": "ConfigMap", "jsonPointers": ["/data/color"]}])
     assert SETTINGS not in await desk.objects()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jq") is None, reason="jq is an extra: pip install 'fleetui[jq]'")
+async def test_differences_that_an_expression_computes_are_none_and_one_that_fails_is_a_note() -> None:
+    jq = JqWorker()
+    try:
+        rule = {"kind": "ConfigMap", "jqPathExpressions": ['.data | .[keys[] | select(test("^col"))]']}
+        assert SETTINGS not in await Desk(DRIFTED, jq=jq, ignoreDifferences=[rule]).objects()
+        desk = Desk(DRIFTED, jq=jq, ignoreDifferences=[{**rule, "jqPathExpressions": ["def f: f; f"]}])
+        found = await desk.differ.diff(desk.subject, None)
+        assert SETTINGS in {each.ref for each in found.objects}
+        assert found.notes == ("ignoreDifferences: 'def f: f; f' did not end within 1 s and was stopped",)
+    finally:
+        jq.close()
 
 
 @pytest.mark.parametrize(
