@@ -57,7 +57,13 @@ class JqWorker:
         return None if self._child is None else self._child.process.pid
 
     async def run(self, work: Callable[[PathExpressions], T]) -> T:
-        """As `fleetui.ports.Jq.run`; given up before its turn, `work` is not called."""
+        """As `fleetui.ports.Jq.run`; given up before its turn, `work` is not called.
+
+        Raises:
+            ExpressionError: `close` was called.
+        """
+        if self._closed:
+            raise ExpressionError("no expression is evaluated any more: fleetui is ending")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, self.paths)
 
     def paths(self, expression: str, obj: Mapping[str, Any]) -> list[list[Any]]:
@@ -110,7 +116,6 @@ class _Child:
 
     def __init__(self, packages: str) -> None:
         self._link, theirs = socket.socketpair()
-        self._link.settimeout(PATIENCE)
         with theirs:
             try:
                 self.process: subprocess.Popen[bytes] = subprocess.Popen(
@@ -133,6 +138,7 @@ class _Child:
         Raises:
             OSError: it has ended, or is silent (TimeoutError).
         """
+        self._link.settimeout(PATIENCE)
         self._link.sendall(QUESTION.pack(len(expression), len(obj)) + expression + obj)
         kind, length = ANSWER.unpack(self._received(ANSWER.size))
         return kind, self._received(length)
@@ -164,5 +170,5 @@ def _ended(status: int, *, late: bool) -> str:
         return f"gave no answer within {PATIENCE:g} s and was stopped"
     if status == -signal.SIGPROF:
         return f"did not end within {SECONDS:g} s and was stopped"
-    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+    how = f"signal {-status}" if status < 0 else f"status {status}"
     return f"ended the process that evaluates it ({how}); it may need more than {MEGABYTES} MB of memory"

@@ -69,8 +69,8 @@ def _key(node: Any, part: Any) -> str | int | None:
 
 def _span(node: Any, part: Mapping[str, Any]) -> range:
     """The positions of a slice, ``{"start": …, "end": …}`` with null for an open end."""
-    if not isinstance(node, list):
-        raise JqError
     start, end = part.get("start"), part.get("end")
+    if not isinstance(node, list) or not all(isinstance(bound, int | float | None) for bound in (start, end)):
+        raise JqError
     bounds = slice(None if start is None else math.floor(start), None if end is None else math.ceil(end))
     return range(*bounds.indices(len(node)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -164,3 +165,27 @@ def test_no_expression_and_no_object_raises(expression: str, obj: dict[str, Any]
     query = jq.parse(expression)
     if query is not None:
         remove_paths(obj, jq.paths(query, obj))
+
+
+BOUND = st.none() | st.integers(-4, 4) | st.floats(-4, 4)
+PART = st.sampled_from(["a", "b"]) | BOUND | st.builds(lambda start, end: {"start": start, "end": end}, BOUND, BOUND)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.lists(PART, min_size=1, max_size=4), max_size=4), st.dictionaries(st.sampled_from(["a", "b"]), JSON))
+def test_whatever_the_paths_every_place_that_is_there_goes_and_no_other(paths: Any, obj: dict[str, Any]) -> None:
+    before = sum(1 for _ in places(obj))
+    result = copy.deepcopy(obj)
+    remove_paths(result, paths)
+    after = sum(1 for _ in places(result))
+    assert after <= before
+    assert (after == before) == (result == obj)
+    again = copy.deepcopy(obj)
+    remove_paths(again, [*reversed(paths), *paths])
+    assert again == result, "neither order nor repetition matters"
+
+
+def places(value: Any) -> Iterator[Any]:
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield child
+        yield from places(child)

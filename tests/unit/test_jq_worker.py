@@ -336,13 +336,13 @@ def test_one_that_is_killed_at_work_is_told_and_replaced(own: JqWorker) -> None:
     wait_until(lambda: own.pid is not None, PATIENCE, "it works")
     os.kill(own.pid or 0, signal.SIGKILL)
     working.join()
-    assert "ended the process that evaluates it (signal SIGKILL)" in told[0]
+    assert "ended the process that evaluates it (signal 9)" in told[0]
     assert own.paths(".[keys[0]]", WEB) == [["metadata"]]
 
 
 def test_one_that_is_silent_is_given_up(own: JqWorker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "PATIENCE", 0.2)
     own.paths(".[keys[0]]", WEB)
+    monkeypatch.setattr(backend, "PATIENCE", 0.2)
     os.kill(own.pid or 0, signal.SIGSTOP)
     assert "gave no answer within 0.2 s and was stopped" in sentence(own, ".[keys[0]]", {"a": "x" * 2_000_000})
     monkeypatch.setattr(backend, "PATIENCE", PATIENCE)
@@ -410,8 +410,10 @@ async def test_closing_ends_what_is_at_work_and_what_waits(own: JqWorker) -> Non
     waiting = asyncio.create_task(own.run(lambda evaluate: evaluate(".[keys[0]]", WEB)))
     pid = await await_until(lambda: own.pid, PATIENCE, "it works") or 0
     own.close()
-    assert "SIGKILL" in await at_work
+    assert "(signal 9)" in await at_work
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert not is_running(pid)
     assert "fleetui is ending" in sentence(own, ".[keys[0]]")
+    with pytest.raises(ExpressionError, match="fleetui is ending"):
+        await own.run(lambda evaluate: evaluate(".[keys[0]]", WEB))
