@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fleetui.diff.jqvalues import JqError, index, ordered
+from fleetui.diff.jqvalues import JqError, ordered
 
 Place = tuple[str | int, ...]
 
@@ -52,7 +52,7 @@ def _places(obj: Any, path: Sequence[Any]) -> list[Place]:
         if key is None:
             return []
         place.append(key + offset if isinstance(key, int) else key)
-        node, offset = index(node, key), 0
+        node, offset = node[key], 0
     return [tuple(place)]
 
 
