@@ -16,7 +16,7 @@ import msgspec
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import IgnoreRule, ignore
-from fleetui.diff.normalize import LAST_APPLIED, normalize
+from fleetui.diff.normalize import DEFAULTS, LAST_APPLIED, CompareOptions, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
 from fleetui.engine.application import FIELD_MANAGER, annotation, mapping, text
@@ -46,7 +46,13 @@ class Predictor:
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
     async def modified(
-        self, target: Target, live: Obj, discovery: Discovery, *, rules: Sequence[IgnoreRule] = ()
+        self,
+        target: Target,
+        live: Obj,
+        discovery: Discovery,
+        *,
+        rules: Sequence[IgnoreRule] = (),
+        options: CompareOptions = DEFAULTS,
     ) -> bool:
         """Whether `live` differs from what applying `target` would make of it.
 
@@ -54,24 +60,33 @@ class Predictor:
             target: the desired object.
             live: the object as it is.
             discovery: what the cluster serves.
-            rules: the application's `ignoreDifferences`; what they name does not count.
+            rules: the `ignoreDifferences` of the application and of the hub; what they name does not count.
+            options: the hub's.
 
         Raises:
             ClusterError: the API server could not be asked.
         """
         if applied_exactly(target.obj, live):
             return False
-        current = normalize(live)
+        options = options.about(target.obj)
+        current = normalize(live, options)
         concerned = [rule for rule in rules if rule.concerns(live)]
-        key = (fingerprint((target.obj, concerned)), fingerprint(current))
+        key = (fingerprint((target.obj, concerned, options)), fingerprint(current))
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery, concerned)
+        answer = await self._ask(target, live, discovery, concerned, options)
         self._remember(target.ref, key, answer)
         return answer
 
-    async def _ask(self, target: Target, live: Obj, discovery: Discovery, rules: Sequence[IgnoreRule]) -> bool:
+    async def _ask(
+        self,
+        target: Target,
+        live: Obj,
+        discovery: Discovery,
+        rules: Sequence[IgnoreRule],
+        options: CompareOptions,
+    ) -> bool:
         try:
             live = await self._in_version(target, live, discovery)
             for _ in range(_TRIES):
@@ -82,7 +97,9 @@ class Predictor:
                 live = await self._fresh(target, discovery) or live
         except NotFoundError:
             return True
-        sides = ignore(rules, normalize(predicted), normalize(live), managed_fields=managed_fields_of(live))
+        sides = ignore(
+            rules, normalize(predicted, options), normalize(live, options), managed_fields=managed_fields_of(live)
+        )
         return not same(sides.desired, sides.live)
 
     async def _in_version(self, target: Target, live: Obj, discovery: Discovery) -> Obj:
