@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import IgnoreRule, rules_of
@@ -32,6 +32,9 @@ from fleetui.model.errors import ClusterError, ForbiddenError, MissingError, Not
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.model.text import sanitize, sanitize_all
 from fleetui.ports import Repositories
+
+if TYPE_CHECKING:
+    from fleetui.engine.overrides import Overrides
 
 _AT_ONCE = 8
 """Requests in flight for one diff."""
@@ -76,7 +79,7 @@ class Differ:
         """Every object that differs, or `only` one, whether it differs or not."""
         desired = await desired_of(subject, self._repositories, revision=revision, history_id=history_id, fetch=fetch)
         rules, problems = rules_of(subject.stored.decode())
-        comparison = _Comparison(subject, desired, rules)
+        comparison = _Comparison(subject, desired, rules, await subject.overrides())
         if only is not None:
             objects = [await comparison.one(only)]
         else:
@@ -105,10 +108,11 @@ class Differ:
 class _Comparison:
     """One application at one commit against what is live."""
 
-    def __init__(self, subject: Subject, desired: Desired, rules: Sequence[IgnoreRule]) -> None:
+    def __init__(self, subject: Subject, desired: Desired, rules: Sequence[IgnoreRule], overrides: Overrides) -> None:
         self._subject = subject
         self._desired = desired
-        self._rules = rules
+        self._rules = (*rules, *overrides.rules)
+        self._overrides = overrides
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self.notes: list[str] = []
 
@@ -170,9 +174,17 @@ class _Comparison:
 
     def _diff(self, target: Target, live: Obj | None, predicted: Obj) -> ObjectDiff:
         diff, problems = object_diff(
-            target.obj, live, predicted=predicted, rules=self._rules, file=target.file, line=target.line
+            target.obj,
+            live,
+            predicted=predicted,
+            rules=self._rules,
+            options=self._overrides.options,
+            file=target.file,
+            line=target.line,
         )
         self.notes += problems
+        if live is not None and (doubt := self._overrides.doubt(live)):
+            self.notes.append(f"{doubt}; until it is mended, the engine compares and syncs nothing that it concerns")
         return harmless_diff(diff)
 
     # --- not desired ------------------------------------------------------------------------------------------------
