@@ -63,7 +63,7 @@ async def test_a_tree_is_judged_by_the_scripts_of_its_hub_as_they_are_now() -> N
         assert run.told().trees == {run.key()}
         assert health(await run.fleet.tree(run.key())) is None
         looking.close()
-        assert hub.settings is watch, "one watch, which stays"
+        assert settings_watch(hub) is watch, "one watch, which stays"
     assert not watch.open
 
 
