@@ -92,6 +92,8 @@ class HubSettings:
                 _log.warning("%s: %s; Argo CD's defaults hold", self._hub.name, error)
             self._refused = True
             self._known.set()
+        elif not self._known.is_set():
+            _log.warning("%s: %s/%s can't be read yet: %s", self._hub.name, self._namespace, CONFIG_MAP, error)
         self._answered.set()
 
     def _take(self, obj: StoredObject | None) -> None:

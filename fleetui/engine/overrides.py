@@ -185,8 +185,11 @@ def _options(text: str, left_out: _LeftOut) -> CompareOptions:
     if not isinstance(aggregated, bool | None):
         left_out.doubt(EVERYTHING, f"{where} can't be read: ignoreAggregatedRoles is neither true nor false")
         return DEFAULTS
+    if not isinstance(status, str | bool | None):
+        left_out.doubt(EVERYTHING, f"{where} can't be read: ignoreResourceStatusField is no text")
+        return DEFAULTS
     # YAML makes a boolean of ``off``, and Argo CD text of that again.
-    named = "" if status is None else str(status).lower() if isinstance(status, bool) else str(status)
+    named = str(status).lower() if isinstance(status, bool) else status or ""
     if named not in _IGNORED_STATUS:
         left_out.problems.append(f"{where}: ignoreResourceStatusField {named} is not known, and taken for all")
     return CompareOptions(_IGNORED_STATUS.get(named, "all"), aggregated is True)

@@ -8,7 +8,7 @@ value says is its reader's: `fleetui.health.lua.library` (health, actions), `fle
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fleetui.model.errors import UsageError
@@ -17,6 +17,8 @@ from fleetui.model.text import one_line
 CONFIG_MAP = "argocd-cm"
 EVERYTHING = "*/*"
 """The key of all kinds."""
+MAX_DEPTH = 100
+"""Deepest nesting of a value."""
 HEALTH, ACTIONS, IGNORE_DIFFERENCES = "health", "actions", "ignoreDifferences"
 
 _PREFIX = "resource.customizations"
@@ -68,12 +70,24 @@ def yaml_map(text: str, where: str) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # Composed first, it would overflow the stack of libyaml's loader, which ends the process.
+        _check_depth(yaml.parse(text, Loader=yaml.CSafeLoader))
+        found = yaml.load(text, Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where} is not YAML: {one_line(str(error))}") from error
     if found is not None and not isinstance(found, Mapping):
         raise UsageError(f"{where} is not a map")
     return {str(key): value for key, value in (found or {}).items()}
+
+
+def _check_depth(events: Iterable[object]) -> None:
+    from yaml.events import CollectionEndEvent, CollectionStartEvent
+
+    depth = 0
+    for event in events:
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 def _mapped(text: str) -> Iterator[Customization | Unread]:

@@ -175,6 +175,8 @@ def test_managers_count_for_one_kind_alone_as_in_argo_cd(key: str) -> None:
 
 # --- what can't be read -----------------------------------------------------------------------------------------------
 
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 50)}]\n" for n in range(1, 10))
+"""Ten aliases that would be 50 to the power of 9 values."""
 DEPLOYMENT, SECRET = made("apps/v1", "Deployment"), made("v1", "Secret")
 
 
@@ -213,6 +215,11 @@ DEPLOYMENT, SECRET = made("apps/v1", "Deployment"), made("v1", "Secret")
             "ignoreDifferences of Secret is no text",
             (False, True),
         ),
+        ({CHOICES: "[" * 200_000}, "it is nested deeper than 100 levels", (True, True)),
+        ({f"{IGNORE}Secret": "- " * 200_000}, "it is nested deeper than 100 levels", (False, True)),
+        ({CHOICES: f"{BOMB}ignoreResourceStatusField: *a9"}, "ignoreResourceStatusField is no text", (True, True)),
+        ({f"{IGNORE}Secret": f"{BOMB}jsonPointers: *a9"}, "Expected `str`, got `array`", (False, True)),
+        ({"resource.customizations.actions.a_b": f"{BOMB}discovery.lua: *a9"}, "a script is no text", (False, False)),
         ({CHOICES: "]"}, "argocd-cm: resource.compareoptions is not YAML: ", (True, True)),
         ({CHOICES: "ignoreAggregatedRoles: 'no'"}, "ignoreAggregatedRoles is neither true nor false", (True, True)),
         ({"resource.customizations.helth.a_b": ""}, "resource customization type helth not supported", (False, False)),

@@ -148,9 +148,9 @@ def _take_actions(scripts: Scripts, text: str, name: str) -> None:
     discovery, definitions = found.get("discovery.lua"), found.get("definitions") or []
     if not isinstance(definitions, list) or not all(isinstance(each, Mapping) for each in definitions):
         raise UsageError(f"{name}: actions: definitions is not a list of maps")
-    scripts.discovery = Source(f"{name} discovery", str(discovery or ""))
-    scripts.actions = {
-        str(each.get("name", "")): Source(f"{name} {each.get('name', '')}", str(each.get("action.lua", "")))
-        for each in definitions
-    }
+    named = [(each.get("name") or "", each.get("action.lua") or "") for each in definitions]
+    if not all(isinstance(text, str) for pair in [*named, (discovery or "",)] for text in pair):
+        raise UsageError(f"{name}: actions: a name or a script is no text")
+    scripts.discovery = Source(f"{name} discovery", discovery or "")
+    scripts.actions = {each: Source(f"{name} {each}", text) for each, text in named}
     scripts.with_built_in = found.get("mergeBuiltinActions") is True
