@@ -18,11 +18,12 @@ from fleetui.engine.application import (
     strings,
     text,
 )
-from fleetui.engine.compare import Comparison, Judge, Member
+from fleetui.engine.compare import Comparison, Member
 from fleetui.engine.destination import Destination
 from fleetui.engine.operation import recorded_results
 from fleetui.engine.plan import SyncContext, SyncSettings
 from fleetui.engine.served import unserved
+from fleetui.health import Judge
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.times import parse_time
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from fleetui.diff.ignore import rules_of
 from fleetui.engine.application import Application, mapping, text
-from fleetui.engine.compare import Comparison, Judge, Member, compare, failed, members_of
+from fleetui.engine.compare import Comparison, Member, compare, failed, members_of
 from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.sources import Sources
+from fleetui.health import Judge
 from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError, UsageError
 from fleetui.model.objects import ref_of
 

@@ -19,10 +19,8 @@ from fleetui.diff import jq
 from fleetui.diff.ignore import IgnoreRule
 from fleetui.diff.normalize import DEFAULTS, CompareOptions
 from fleetui.engine.application import mapping
-from fleetui.engine.compare import Judge
-from fleetui.health import assess
-from fleetui.health.lua.customizations import LuaCustomizations
-from fleetui.health.lua.library import library_of
+from fleetui.health import Judge, assess
+from fleetui.health.lua.library import Library, library_of
 from fleetui.model.customizations import (
     CONFIG_MAP,
     EVERYTHING,
@@ -109,12 +107,18 @@ def overrides_of(found: Obj | None) -> Overrides:
             left_out.problems.append(sentence)
     scripted = any(each.what == HEALTH and each.value for each in customizations)
     return Overrides(
-        judge=partial(assess, customizations=LuaCustomizations([library])) if scripted else assess,
+        judge=_by_scripts(library) if scripted else assess,
         rules=tuple(_rule(each, left_out) for each in customizations if each.what == IGNORE_DIFFERENCES),
         options=_options(found["data"].get(_COMPARE_OPTIONS, ""), left_out),
         problems=tuple(dict.fromkeys(map(one_line, left_out.problems))),
         doubts=tuple(left_out.doubts),
     )
+
+
+def _by_scripts(library: Library) -> Judge:
+    from fleetui.health.lua.customizations import LuaCustomizations  # a hub without scripts doesn't pay for it
+
+    return partial(assess, customizations=LuaCustomizations([library]))
 
 
 @dataclass

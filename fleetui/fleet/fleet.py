@@ -51,10 +51,10 @@ from fleetui.podports import ExecSession
 from fleetui.ports import Cluster, Dialect, Repositories, Subscription
 
 if TYPE_CHECKING:
-    from fleetui.engine.compare import Judge
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.trees import TreeWatch
+    from fleetui.health import Judge
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""

@@ -13,9 +13,9 @@ import msgspec
 
 from fleetui.fleet.facts import describe, endpoints, is_idle_replica_set, ready_endpoints
 from fleetui.fleet.views import Tree, TreeNode
-from fleetui.health import assess
+from fleetui.health import Judge, assess
 from fleetui.model.app import App, AppResource, ResourceResult
-from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.model.status import Health, HealthStatus, OperationPhase
 from fleetui.model.text import one_line, sanitize
 from fleetui.model.times import parse_time
@@ -96,7 +96,7 @@ def child_kinds(kinds: Iterable[GroupKind]) -> frozenset[GroupKind]:
     return frozenset(found)
 
 
-def facts_of(stored: StoredObject, judge: Callable[[Obj], Health | None] = assess) -> Facts:
+def facts_of(stored: StoredObject, judge: Judge = assess) -> Facts:
     """Decodes one object and has it judged. Never raises; text is sanitised."""
     obj = stored.decode()
     health = judge(obj)

@@ -14,13 +14,13 @@ from typing import Any
 
 from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.clock import Clock, Timer
-from fleetui.engine.compare import Judge
 from fleetui.fleet.permissions import KEPT, Permissions
 from fleetui.fleet.refusal import WATCHED, missing, sentence
 from fleetui.fleet.rules import Attributes, attributes
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.tree import Facts, GroupKind, build, child_kinds, facts_of, members
 from fleetui.fleet.views import Tree
+from fleetui.health import Judge
 from fleetui.model.app import App
 from fleetui.model.errors import ClusterError, FleetError, ForbiddenError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, ObjectRef, StoredObject
