@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 
 from fleetui.engine.clock import Clock, Timer
 from fleetui.engine.gathering import Gathering
-from fleetui.engine.overrides import NO_OVERRIDES, Overrides, overrides_of, relevant
+from fleetui.engine.overrides import NO_OVERRIDES, Overrides, Written, overrides_of, written_in
 from fleetui.model.customizations import CONFIG_MAP
 from fleetui.model.errors import ForbiddenError
-from fleetui.model.objects import ApiResource, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
 from fleetui.ports import Cluster, Subscription
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class HubSettings:
         self._namespace = namespace
         self._clock = clock
         self._changed = changed
-        self._read: Obj | None = None
+        self._written: Written | None = None
         self._known, self._answered = asyncio.Event(), asyncio.Event()
         self._watch: Subscription | None = None
         self._retry: Timer | None = None
@@ -97,11 +97,11 @@ class HubSettings:
         self._answered.set()
 
     def _take(self, obj: StoredObject | None) -> None:
-        found = relevant(obj.decode()) if obj is not None else None
-        if found == self._read:
+        written = written_in(obj.decode()) if obj is not None else None
+        if written == self._written:
             return
-        self._read, before = found, self.overrides
-        self.overrides = overrides_of(found)
+        self._written, before = written, self.overrides
+        self.overrides = overrides_of(written)
         for problem in self.overrides.problems:
             if problem not in before.problems:
                 _log.warning("%s: %s/%s", self._hub.name, self._namespace, problem)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -32,7 +32,6 @@ from fleetui.model.customizations import (
     yaml_map,
 )
 from fleetui.model.errors import UsageError
-from fleetui.model.objects import Obj
 from fleetui.model.text import one_line
 
 PART_OF = ("app.kubernetes.io/part-of", "argocd")
@@ -79,25 +78,30 @@ class Overrides:
 NO_OVERRIDES = Overrides()
 
 
-def relevant(config_map: Mapping[str, Any] | None) -> Obj | None:
-    """What of ``argocd-cm`` the overrides are made from; None without one. Equal where they are."""
-    if config_map is None:
-        return None
+class Written(NamedTuple):
+    """What of ``argocd-cm`` the overrides are made from; `labelled`: whether Argo CD sees it."""
+
+    data: Mapping[str, str]
+    labelled: bool = True
+
+
+def written_in(config_map: Mapping[str, Any]) -> Written:
+    """What a decoded ``argocd-cm`` says of objects; equal to what it said before where that has not changed."""
     data = mapping(config_map.get("data")).items()
     kept = {key: value for key, value in data if key == _COMPARE_OPTIONS or is_customization(key)}
     label, value = PART_OF
-    labels = mapping(mapping(config_map.get("metadata")).get("labels"))
-    return {"part-of": labels.get(label) == value, "data": kept}
+    return Written(kept, labelled=mapping(mapping(config_map.get("metadata")).get("labels")).get(label) == value)
 
 
-def overrides_of(found: Obj | None) -> Overrides:
-    """The overrides of what is `relevant`; whatever can't be read is left out and said, nothing is raised."""
-    if found is None or not found["data"]:
+def overrides_of(written: Written | None) -> Overrides:
+    """The overrides of a hub, None where it has no ``argocd-cm``. Whatever can't be read is left out and said; nothing
+    is raised."""
+    if written is None or not written.data:
         return NO_OVERRIDES
-    if not found["part-of"]:
+    if not written.labelled:
         unlabelled = f"{CONFIG_MAP} is not read, as Argo CD does not: it has no label {'='.join(PART_OF)}"
         return Overrides(problems=(unlabelled,))
-    customizations, unread = customizations_of(found["data"])
+    customizations, unread = customizations_of(written.data)
     library, problems = library_of(customizations)
     left_out = _LeftOut(problems)
     for sentence, what, key in unread:
@@ -105,11 +109,13 @@ def overrides_of(found: Obj | None) -> Overrides:
             left_out.doubt(key, sentence)
         else:
             left_out.problems.append(sentence)
+    rules = [_rule(each, left_out) for each in customizations if each.what == IGNORE_DIFFERENCES]
+    options = _options(written.data.get(_COMPARE_OPTIONS, ""), left_out)
     scripted = any(each.what == HEALTH and each.value for each in customizations)
     return Overrides(
         judge=_by_scripts(library) if scripted else assess,
-        rules=tuple(_rule(each, left_out) for each in customizations if each.what == IGNORE_DIFFERENCES),
-        options=_options(found["data"].get(_COMPARE_OPTIONS, ""), left_out),
+        rules=tuple(rules),
+        options=options,
         problems=tuple(dict.fromkeys(map(one_line, left_out.problems))),
         doubts=tuple(left_out.doubts),
     )

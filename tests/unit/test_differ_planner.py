@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backends.argocd import ArgoDialect
-from fleetui.engine.overrides import Overrides, overrides_of
+from fleetui.engine.overrides import Overrides, Written, overrides_of
 from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.differ import Differ
 from fleetui.fleet.dispatch import Dispatcher
@@ -141,7 +141,7 @@ class Desk:
         return Subject(ARGO.app(self.hub.name, found), hub=hub, dialect=ARGO, place=place, overrides=self._overrides)
 
     async def _overrides(self) -> Overrides:
-        return overrides_of({"part-of": True, "data": self.config})
+        return overrides_of(Written(self.config))
 
     async def objects(self, ref: ObjectRef | None = None, **options: Any) -> dict[ObjectRef, ObjectDiff]:
         return {each.ref: each for each in (await self.differ.diff(self.subject, ref, **options)).objects}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleetui.diff import CompareOptions, IgnoreRule
-from fleetui.engine.overrides import NO_OVERRIDES, Overrides, overrides_of, relevant
+from fleetui.engine.overrides import NO_OVERRIDES, Overrides, Written, overrides_of, written_in
 from fleetui.health import assess
 from fleetui.model.objects import Obj
 from fleetui.model.status import Health, HealthStatus
@@ -24,7 +24,7 @@ def config_map(labels: Any = LABELS, **data: Any) -> Obj:
 
 
 def read(**data: str) -> Overrides:
-    return overrides_of(relevant(config_map(**data)))
+    return overrides_of(Written(data))
 
 
 def made(api_version: str, kind: str, **rest: Any) -> Obj:
@@ -36,22 +36,22 @@ def made(api_version: str, kind: str, **rest: Any) -> Obj:
     [None, config_map(), config_map(url="https://argocd.example"), {"data": None}, {"data": {}, "metadata": None}],
 )
 def test_without_overrides_nothing_costs_anything(found: Obj | None) -> None:
-    overrides = overrides_of(relevant(found))
+    overrides = overrides_of(None if found is None else written_in(found))
     assert overrides is NO_OVERRIDES
     assert overrides.judge is assess
 
 
 def test_what_is_not_about_objects_changes_nothing() -> None:
     rule = {f"{IGNORE}apps_Deployment": "jsonPointers: [/spec/replicas]"}
-    assert relevant(config_map(**rule, url="https://a.example")) == relevant(
+    assert written_in(config_map(**rule, url="https://a.example")) == written_in(
         config_map(**rule, url="https://b.example")
     )
-    assert overrides_of(relevant(config_map(**rule))).judge is assess, "and costs no health rule anything"
+    assert overrides_of(written_in(config_map(**rule))).judge is assess, "and costs no health rule anything"
 
 
 @pytest.mark.parametrize("labels", [None, {}, {"app.kubernetes.io/part-of": "else"}])
 def test_a_config_map_that_argo_cd_does_not_see_is_not_read_and_said(labels: Any) -> None:
-    found = relevant(config_map(labels, **{f"{IGNORE}all": "jsonPointers: [/spec]"}))
+    found = written_in(config_map(labels, **{f"{IGNORE}all": "jsonPointers: [/spec]"}))
     assert overrides_of(found).rules == ()
     (problem,) = overrides_of(found).problems
     assert problem == "argocd-cm is not read, as Argo CD does not: it has no label app.kubernetes.io/part-of=argocd"
