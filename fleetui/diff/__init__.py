@@ -7,7 +7,7 @@ Called by the engine, by `fleetui.fleet` and by the command line. Pure: no clock
 
 from fleetui.diff.ignore import Ignored, IgnoreRule, ignore, rules_of
 from fleetui.diff.mask import mask
-from fleetui.diff.normalize import normalize
+from fleetui.diff.normalize import CompareOptions, normalize
 from fleetui.diff.objects import is_modified, object_diff
 from fleetui.diff.ownership import blame
 from fleetui.diff.predicted import merge
@@ -16,6 +16,7 @@ from fleetui.diff.structure import apply_changes, compare, same
 from fleetui.diff.summary import audit_changes, summary, to_json
 
 __all__ = [
+    "CompareOptions",
     "DiffRow",
     "IgnoreRule",
     "Ignored",

@@ -1,8 +1,8 @@
 """An object without what says nothing about its desired state, and with one spelling for what has several.
 
-Owns: `normalize`, and where the built-in kinds hold quantities. Called on both sides of every comparison: on what an
-apply would leave and on what is live. Rules: argo-cd v3.6.1, gitops-engine/pkg/diff/diff.go (`Normalize`, `remarshal`).
-Never here: what a user wants ignored (`ignore`), what a server would default (`predicted`).
+Owns: `normalize` with its `CompareOptions`, and where the built-in kinds hold quantities. Called on both sides of every
+comparison: on what an apply would leave and on what is live. Rules: argo-cd v3.6.1, gitops-engine/pkg/diff/diff.go
+(`Normalize`, `remarshal`). Never here: what a user wants ignored (`ignore`), what a server would default (`predicted`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from operator import is_
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,23 +21,53 @@ from fleetui.model.objects import Obj, split_api_version
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SERVERS_OWN = frozenset({"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"})
 """What the API server writes into metadata; no manifest sets it."""
+_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_ROLES = frozenset({("rbac.authorization.k8s.io", "Role"), ("rbac.authorization.k8s.io", "ClusterRole")})
 
 
-def normalize(obj: Mapping[str, Any]) -> Obj:
+class CompareOptions(msgspec.Struct, frozen=True):
+    """Argo CD's ``resource.compareoptions`` (util/settings/settings.go, `ArgoCDDiffOptions`), with its defaults.
+
+    `ignore_status`: of which objects the status does not count. `ignore_aggregated_roles`: the rules of a role that
+    others are aggregated into do not count.
+    """
+
+    ignore_status: Literal["all", "crd", "none"] = "all"
+    ignore_aggregated_roles: bool = False
+
+    def about(self, desired: Mapping[str, Any]) -> CompareOptions:
+        """The options for one manifest: where it has no status, an apply changes none."""
+        return self if "status" in desired else msgspec.structs.replace(self, ignore_status="all")
+
+
+DEFAULTS = CompareOptions()
+
+
+def normalize(obj: Mapping[str, Any], options: CompareOptions = DEFAULTS) -> Obj:
     """A copy of a decoded object that can be compared field by field with another one.
 
-    Left out: what the server writes into `metadata`, `status` (Argo CD's ``ignoreResourceStatusField: all``, its
-    default since 3.0), the last-applied annotation, empty labels and annotations. Spelled in one way: a Secret's values
-    (`stringData` becomes `data`), no rules in a Role, the order of Endpoints, the quantities of built-in kinds.
+    Left out: what the server writes into `metadata`, the last-applied annotation, empty labels and annotations, and
+    what `options` ignore. Spelled in one way: a Secret's values (`stringData` becomes `data`), no rules in a Role, the
+    order of Endpoints, the quantities of built-in kinds.
 
     The copy shares with `obj` what is left as it is: change neither in place. Odd objects come back as they are.
     """
-    result: Obj = {key: value for key, value in obj.items() if key != "status"}
+    kind = split_api_version(str(obj.get("apiVersion", "")))[0], str(obj.get("kind", ""))
+    left_out = _ignored(obj, kind, options)
+    result: Obj = {key: value for key, value in obj.items() if key not in left_out}
     metadata = result.get("metadata")
     if isinstance(metadata, dict):
         result["metadata"] = _metadata(metadata)
-    rule = _RULES.get((split_api_version(str(result.get("apiVersion", "")))[0], str(result.get("kind", ""))))
+    rule = _RULES.get(kind)
     return rule(result) if rule is not None else result
+
+
+def _ignored(obj: Mapping[str, Any], kind: tuple[str, str], options: CompareOptions) -> tuple[str, ...]:
+    status = options.ignore_status == "all" or (options.ignore_status == "crd" and kind == _CRD)
+    fields = ("status",) if status else ()
+    if options.ignore_aggregated_roles and kind in _ROLES and isinstance(obj.get("aggregationRule"), Mapping):
+        return (*fields, "rules")
+    return fields
 
 
 def _metadata(metadata: Obj) -> Obj:

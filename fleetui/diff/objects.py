@@ -12,7 +12,7 @@ from typing import Any
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import IgnoreRule, ignore
 from fleetui.diff.mask import mask
-from fleetui.diff.normalize import normalize
+from fleetui.diff.normalize import DEFAULTS, CompareOptions, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import compare
 from fleetui.model.change import ObjectDiff
@@ -28,6 +28,7 @@ def object_diff(
     predicted: Mapping[str, Any] | None = None,
     rules: Iterable[IgnoreRule] = (),
     evaluate: PathExpressions | None = None,
+    options: CompareOptions = DEFAULTS,
     file: str = "",
     line: int | None = None,
 ) -> tuple[ObjectDiff, tuple[str, ...]]:
@@ -38,7 +39,7 @@ def object_diff(
         desired: the manifest; None for an object that Git does not list.
         live: the object as the server gives it; None where there is none.
         predicted: a server's dry-run answer to applying `desired`; without it, `predicted.merge` stands in.
-        rules: what to ignore.
+        rules, options: what to ignore.
         evaluate: as for `ignore`.
         file, line: where `desired` is written.
 
@@ -54,10 +55,11 @@ def object_diff(
     if desired is not None and predicted is None:
         predicted = merge(desired, live)
     managed_fields = managed_fields_of(live)
+    options = options.about(desired or {})
     sides = ignore(
         rules,
-        None if desired is None or predicted is None else normalize(predicted),
-        None if live is None else normalize(live),
+        None if desired is None or predicted is None else normalize(predicted, options),
+        None if live is None else normalize(live, options),
         managed_fields=managed_fields,
         evaluate=evaluate,
     )

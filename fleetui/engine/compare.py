@@ -24,12 +24,10 @@ from fleetui.engine.application import (
 from fleetui.engine.desired import Target, Targets
 from fleetui.engine.hooks import wave
 from fleetui.engine.tracking import is_self_referenced, owner_of
-from fleetui.health import AppMember, aggregate
+from fleetui.health import AppMember, Judge, aggregate
 from fleetui.health.hooks import is_hook, is_skipped
 from fleetui.model.objects import Obj, ObjectRef, ref_of, split_api_version
 from fleetui.model.status import Health, SyncStatus
-
-Judge = Callable[[Obj], Health | None]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from fleetui.engine.destination import Destination
 from fleetui.engine.operation import recorded_results
 from fleetui.engine.plan import SyncContext, SyncSettings
 from fleetui.engine.served import unserved
-from fleetui.health import assess
+from fleetui.health import Judge
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.times import parse_time
 
@@ -34,6 +34,7 @@ def context_of(
     comparison: Comparison,
     state: Mapping[str, Any],
     *,
+    judge: Judge,
     terminating: bool,
 ) -> SyncContext:
     """The context of the next step.
@@ -43,6 +44,7 @@ def context_of(
         destination: where it is synced to.
         comparison: what it was compared with for this operation.
         state: `status.operationState`.
+        judge: the health of a live object.
         terminating: whether a human wants the operation to end.
     """
     sync = mapping(mapping(state.get("operation")).get("sync"))
@@ -59,7 +61,7 @@ def context_of(
         resources=[_triple(member) for member in members],
         hooks=[(target.ref, target.obj) for target in comparison.targets.hooks],
         live=destination.get,
-        health=assess,
+        health=judge,
         modified=frozenset(member.ref for member in members if member.differs),
         unserved=lambda obj: unserved(obj, destination.discovery, namespace=namespace),
         recorded=recorded_results(state),

@@ -1,7 +1,8 @@
 """The engine's loops: what wakes which Application, and the workers that reconcile them.
 
-Owns: `Engine`, one for each hub. Woken by the hub's Applications, by the objects they made, by their repositories and
-by the clusters that come and go; timers are only a safety net. The decisions are in the modules it calls.
+Owns: `Engine`, one for each hub. Woken by the hub's Applications, by the objects they made, by their repositories, by
+the hub's ``argocd-cm`` and by the clusters that come and go; timers are only a safety net. The decisions are in the
+modules it calls.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
+from fleetui.engine.hubsettings import HubSettings
 from fleetui.engine.queue import WorkQueue
 from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.settings import Settings
@@ -71,6 +73,9 @@ class Engine:
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
         self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
+        self._hub_settings = HubSettings(
+            hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
+        )
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
 
@@ -98,15 +103,19 @@ class Engine:
             self._destinations,
             self._sources,
             ApplicationWriter(self._destinations.hub, resource),
+            overrides=lambda: self._hub_settings.overrides,
             clock=self._clock,
             settings=self._settings,
             jq=self._jq,
         )
-        going = [self._directory.subscribe(self._clusters_changed), self._hub.want(resource)]
+        self._hub_settings.start()
+        going = [self._directory.subscribe(self._clusters_changed), self._hub.want(resource), self._hub_settings]
         # Where somebody watches them already, no event tells of the Applications that are there.
         for obj in self._hub.of_kind(GROUP, KIND):
             self._application_changed(obj)
         try:
+            # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
+            await self._hub_settings.known()
             async with asyncio.TaskGroup() as group:
                 for number in range(WORKERS):
                     group.create_task(self._work(reconciler), name=f"engine {self._hub.api.name} worker {number}")
@@ -187,6 +196,10 @@ class Engine:
         for key, asked in self._asks.items():
             if asked in changed:
                 self._queue.add(key)
+
+    def _overrides_changed(self) -> None:
+        for key in self._asks:
+            self._queue.add(key)
 
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):

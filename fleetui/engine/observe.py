@@ -16,9 +16,16 @@ from fleetui.engine.compare import Comparison, Member, compare, failed, members_
 from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
 from fleetui.engine.ignoring import Ignoring
+from fleetui.engine.overrides import Overrides
 from fleetui.engine.sources import Sources
-from fleetui.health import assess
-from fleetui.model.errors import ClusterError, ExpressionError, FleetError, RepositoryUnreachableError
+from fleetui.health import Judge
+from fleetui.model.errors import (
+    ClusterError,
+    ExpressionError,
+    FleetError,
+    RepositoryUnreachableError,
+    UsageError,
+)
 from fleetui.model.objects import ref_of
 from fleetui.ports import Jq
 
@@ -31,6 +38,7 @@ async def observe(
     sources: Sources,
     *,
     instance: str,
+    overrides: Overrides,
     source: Mapping[str, Any] | None = None,
     revision: str = "",
     fetch: bool = False,
@@ -43,6 +51,7 @@ async def observe(
         destination: the cluster it names.
         sources: where its desired state is read.
         instance: its name within tracking ids.
+        overrides: what its hub says of health and ignored differences.
         source: another source than the spec's (an operation's).
         revision: another revision than the source's target.
         fetch: ask the repository's remote first, and the API server for kinds that it did not know.
@@ -52,18 +61,21 @@ async def observe(
         RepositoryUnreachableError: the repository can't be reached now; whether that matters is the caller's choice.
     """
     source = app.source if source is None else source
+    judge = overrides.judge
     wish = revision or text(source.get("targetRevision"))
     try:
         await destination.know(_known_kinds(app))
     except ClusterError as error:
-        return _blind(app, (), wish, error)
+        return _blind(app, (), wish, judge, error)
     try:
         sha = await sources.resolve(source, revision, fetch=fetch)
         rendered = await sources.render(source, sha)
     except RepositoryUnreachableError:
         raise
     except FleetError as error:
-        return await unreadable(app, destination, error, instance=instance, source=source, revision=revision)
+        return await unreadable(
+            app, destination, error, instance=instance, judge=judge, source=source, revision=revision
+        )
     kinds = {ref_of(manifest.obj).group_kind for manifest in rendered.manifests} | _known_kinds(app)
     try:
         await destination.know(kinds, anew=fetch)
@@ -72,18 +84,18 @@ async def observe(
         targets = targets_of(
             rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace
         )
-        return _blind(app, members_of(targets, lambda _: None, ()), sha, error)
+        return _blind(app, members_of(targets, lambda _: None, ()), sha, judge, error)
     targets = targets_of(rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
     members = members_of(targets, destination.get, destination.tracked(instance))
     objection = destination.objection(target.ref for target in (*targets.objects, *targets.hooks))
     if objection:
-        return _blind(app, members, sha, ClusterError(objection))
+        return _blind(app, members, sha, judge, ClusterError(objection))
     try:
-        members = await _with_predictions(app, members, destination, jq)
-    except (ClusterError, ExpressionError) as error:
+        members = await _with_predictions(app, members, destination, overrides, jq)
+    except (ClusterError, ExpressionError, UsageError) as error:
         message = f"Failed to compare desired state to live state: {error}"
-        return failed(app, members, revision=sha, judge=assess, error=message)
-    return compare(app, members, targets, instance=instance, revision=sha, judge=assess)
+        return failed(app, members, revision=sha, judge=judge, error=message)
+    return compare(app, members, targets, instance=instance, revision=sha, judge=judge)
 
 
 async def unreadable(
@@ -92,6 +104,7 @@ async def unreadable(
     error: FleetError,
     *,
     instance: str,
+    judge: Judge,
     source: Mapping[str, Any],
     revision: str = "",
 ) -> Comparison:
@@ -105,20 +118,23 @@ async def unreadable(
         await destination.know(_known_kinds(app))
         await destination.watch(_known_kinds(app))
     except ClusterError:
-        return failed(app, (), revision=wish, judge=assess, error=message, blind=True)
+        return failed(app, (), revision=wish, judge=judge, error=message, blind=True)
     members = members_of(Targets(), destination.get, destination.tracked(instance))
-    return failed(app, members, revision=wish, judge=assess, error=message)
+    return failed(app, members, revision=wish, judge=judge, error=message)
 
 
-def _blind(app: Application, members: Sequence[Member], revision: str, error: ClusterError) -> Comparison:
+def _blind(app: Application, members: Sequence[Member], revision: str, judge: Judge, error: ClusterError) -> Comparison:
     message = f"Failed to load live state: {error}"
-    return failed(app, members, revision=revision, judge=assess, error=message, blind=True)
+    return failed(app, members, revision=revision, judge=judge, error=message, blind=True)
 
 
 async def _with_predictions(
-    app: Application, members: list[Member], destination: Destination, jq: Jq | None
+    app: Application, members: list[Member], destination: Destination, overrides: Overrides, jq: Jq | None
 ) -> list[Member]:
-    ignoring = Ignoring(tuple(rules_of(app.obj)[0]), jq)
+    for member in members:
+        if member.target is not None and member.live is not None and (doubt := overrides.doubt(member.live)):
+            raise UsageError(doubt)
+    ignoring = Ignoring((*rules_of(app.obj)[0], *overrides.rules), jq)
     gate = asyncio.Semaphore(PREDICTIONS_AT_ONCE)
 
     async def predicted(member: Member) -> Member:
@@ -126,7 +142,7 @@ async def _with_predictions(
             return member
         async with gate:
             modified = await destination.predictor.modified(
-                member.target, member.live, destination.discovery, ignoring=ignoring
+                member.target, member.live, destination.discovery, ignoring=ignoring, options=overrides.options
             )
         return Member(member.ref, member.target, member.live, modified)
 

@@ -16,7 +16,7 @@ import msgspec
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import ignore
-from fleetui.diff.normalize import LAST_APPLIED, normalize
+from fleetui.diff.normalize import DEFAULTS, LAST_APPLIED, CompareOptions, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
 from fleetui.engine.application import FIELD_MANAGER, annotation, mapping, text
@@ -46,14 +46,23 @@ class Predictor:
         self._api = api
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
-    async def modified(self, target: Target, live: Obj, discovery: Discovery, *, ignoring: Ignoring) -> bool:
+    async def modified(
+        self,
+        target: Target,
+        live: Obj,
+        discovery: Discovery,
+        *,
+        ignoring: Ignoring,
+        options: CompareOptions = DEFAULTS,
+    ) -> bool:
         """Whether `live` differs from what applying `target` would make of it.
 
         Args:
             target: the desired object.
             live: the object as it is.
             discovery: what the cluster serves.
-            ignoring: the application's `ignoreDifferences`; what they name does not count.
+            ignoring: the `ignoreDifferences` of the application and of the hub; what they name does not count.
+            options: the hub's.
 
         Raises:
             ClusterError: the API server could not be asked.
@@ -62,17 +71,20 @@ class Predictor:
         """
         if applied_exactly(target.obj, live):
             return False
-        current = normalize(live)
+        options = options.about(target.obj)
+        current = normalize(live, options)
         ignoring = ignoring.about(live)
-        key = (fingerprint((target.obj, ignoring.rules)), fingerprint(current))
+        key = (fingerprint((target.obj, ignoring.rules, options)), fingerprint(current))
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery, ignoring)
+        answer = await self._ask(target, live, discovery, ignoring, options)
         self._remember(target.ref, key, answer)
         return answer
 
-    async def _ask(self, target: Target, live: Obj, discovery: Discovery, ignoring: Ignoring) -> bool:
+    async def _ask(
+        self, target: Target, live: Obj, discovery: Discovery, ignoring: Ignoring, options: CompareOptions
+    ) -> bool:
         try:
             live = await self._in_version(target, live, discovery)
             for _ in range(_TRIES):
@@ -83,7 +95,7 @@ class Predictor:
                 live = await self._fresh(target, discovery) or live
         except NotFoundError:
             return True
-        before = normalize(predicted), normalize(live)
+        before = normalize(predicted, options), normalize(live, options)
         if same(*before):
             return False
         fields = managed_fields_of(live)

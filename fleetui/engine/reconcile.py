@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from fleetui.engine.destination import Destination, Destinations
 from fleetui.engine.execute import ApplyOptions, Executor
 from fleetui.engine.finalize import finalize
 from fleetui.engine.observe import observe, unreadable
+from fleetui.engine.overrides import Overrides
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.status import (
@@ -65,7 +66,10 @@ _AT_ONCE = Again(0.0)
 
 
 class Reconciler:
-    """Reconciles the Applications of one hub."""
+    """Reconciles the Applications of one hub.
+
+    `overrides`: what the hub's ``argocd-cm`` says at this moment.
+    """
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class Reconciler:
         sources: Sources,
         writer: ApplicationWriter,
         *,
+        overrides: Callable[[], Overrides],
         clock: Clock,
         settings: Settings,
         jq: Jq | None,
@@ -80,6 +85,7 @@ class Reconciler:
         self._destinations = destinations
         self._sources = sources
         self._writer = writer
+        self._overrides = overrides
         self._clock = clock
         self._settings = settings
         self._jq = jq
@@ -150,7 +156,15 @@ class Reconciler:
         """The comparison, or when to look again: a repository that does not answer for a moment changes nothing."""
         fetch = self._asked_to_refresh(app, destination)
         try:
-            comparison = await observe(app, destination, self._sources, instance=instance, fetch=fetch, jq=self._jq)
+            comparison = await observe(
+                app,
+                destination,
+                self._sources,
+                instance=instance,
+                overrides=self._overrides(),
+                fetch=fetch,
+                jq=self._jq,
+            )
         except RepositoryUnreachableError as error:
             return await self._compared_meanwhile(ref, app, destination, instance, error)
         self._unreachable_since.pop(ref, None)
@@ -174,11 +188,20 @@ class Reconciler:
         known = text(before.get("revision"))
         if left > 0 and COMMIT.fullmatch(known) and before.get("comparedTo") == compared_to(app):
             try:
-                return await observe(app, destination, self._sources, instance=instance, revision=known, jq=self._jq)
+                return await observe(
+                    app,
+                    destination,
+                    self._sources,
+                    instance=instance,
+                    overrides=self._overrides(),
+                    revision=known,
+                    jq=self._jq,
+                )
             except RepositoryUnreachableError:
                 if app.operation is None:
                     return Again(min(left, self._settings.poll))
-        return await unreadable(app, destination, error, instance=instance, source=app.source)
+        judge = self._overrides().judge
+        return await unreadable(app, destination, error, instance=instance, judge=judge, source=app.source)
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
         if app.refresh == "hard":
@@ -320,19 +343,23 @@ class Reconciler:
             return comparison
         # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
         fetch = not resolved and not COMMIT.fullmatch(wish)
+        overrides = self._overrides()
         try:
             return await observe(
                 app,
                 destination,
                 self._sources,
                 instance=instance,
+                overrides=overrides,
                 source=source,
                 revision=wish,
                 fetch=fetch,
                 jq=self._jq,
             )
         except RepositoryUnreachableError as error:
-            return await unreadable(app, destination, error, instance=instance, source=source, revision=wish)
+            return await unreadable(
+                app, destination, error, instance=instance, judge=overrides.judge, source=source, revision=wish
+            )
 
     async def _step(
         self,
@@ -345,7 +372,8 @@ class Reconciler:
         *,
         terminating: bool,
     ) -> Again:
-        context = context_of(app, destination, comparison, state, terminating=terminating)
+        judge = self._overrides().judge
+        context = context_of(app, destination, comparison, state, judge=judge, terminating=terminating)
         strategy = mapping(sync.get("syncStrategy"))
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
         executor = Executor(destination, ApplyOptions.of(strings(sync.get("syncOptions")), force=force))

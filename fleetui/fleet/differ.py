@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import rules_of
@@ -33,6 +33,9 @@ from fleetui.model.errors import ClusterError, ForbiddenError, MissingError, Not
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.model.text import sanitize, sanitize_all
 from fleetui.ports import Jq, PathExpressions, Repositories
+
+if TYPE_CHECKING:
+    from fleetui.engine.overrides import Overrides
 
 _AT_ONCE = 8
 """Requests in flight for one diff."""
@@ -83,7 +86,9 @@ class Differ:
         """Every object that differs, or `only` one, whether it differs or not."""
         desired = await desired_of(subject, self._repositories, revision=revision, history_id=history_id, fetch=fetch)
         rules, problems = rules_of(subject.stored.decode())
-        comparison = _Comparison(subject, desired, Ignoring(tuple(rules), self._jq))
+        overrides = await subject.overrides()
+        ignoring = Ignoring((*rules, *overrides.rules), self._jq)
+        comparison = _Comparison(subject, desired, ignoring, overrides)
         if only is not None:
             objects = [await comparison.one(only)]
         else:
@@ -112,10 +117,11 @@ class Differ:
 class _Comparison:
     """One application at one commit against what is live."""
 
-    def __init__(self, subject: Subject, desired: Desired, ignoring: Ignoring) -> None:
+    def __init__(self, subject: Subject, desired: Desired, ignoring: Ignoring, overrides: Overrides) -> None:
         self._subject = subject
         self._desired = desired
         self._ignoring = ignoring
+        self._overrides = overrides
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self.notes: list[str] = []
 
@@ -185,12 +191,15 @@ class _Comparison:
                 predicted=predicted,
                 rules=ignoring.rules,
                 evaluate=evaluate,
+                options=self._overrides.options,
                 file=target.file,
                 line=target.line,
             )
 
         diff, problems = await ignoring.run(compared)
         self.notes += problems
+        if live is not None and (doubt := self._overrides.doubt(live)):
+            self.notes.append(f"{doubt}; until it is mended, the engine compares and syncs nothing that it concerns")
         return harmless_diff(diff)
 
     # --- not desired ------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
+from fleetui.fleet.overrides import HubOverrides
 from fleetui.fleet.places import is_the_hub, place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.trees import TreeWatch
+    from fleetui.health import Judge
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
@@ -121,6 +123,7 @@ class LiveFleet:
         )
         self._clusters = {name: self._shown(status) for name, status in self._directory.statuses.items()}
         self._trees = Trees(self._tree_watch, self._tree_touched)
+        self._overrides = HubOverrides(clock, self._overrides_changed)
         self._apps = Applications(
             self._stores,
             dialects,
@@ -155,6 +158,7 @@ class LiveFleet:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._trees.close()
+        self._overrides.close()
         await self._coverage.close()
         for subscription in self._subscriptions:
             subscription.close()
@@ -245,6 +249,7 @@ class LiveFleet:
             from fleetui.fleet.trees import without_cluster
 
             return without_cluster(app, place)
+        await self._overrides.of(self._stores[key.hub].api)
         return await self._trees.tree(app, place)
 
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
@@ -325,6 +330,9 @@ class LiveFleet:
         if not self._coverage.loading:
             self._loaded.set()
 
+    def _overrides_changed(self, hub: ClusterName) -> None:
+        self._publisher.publish(ChangeSet(trees=frozenset(key for key in self._trees.kept if key.hub == hub)))
+
     def _tree_touched(self, key: AppKey) -> None:
         self._publisher.publish(ChangeSet(trees=frozenset({key})))
 
@@ -353,7 +361,9 @@ class LiveFleet:
     async def _subject(self, key: AppKey) -> Subject:
         app = self._app(key)
         place = await self._place(app)
-        return Subject(app, hub=self._stores[key.hub], dialect=self._by_name[key.dialect], place=place)
+        hub = self._stores[key.hub]
+        overrides = partial(self._overrides.of, hub.api)
+        return Subject(app, hub=hub, dialect=self._by_name[key.dialect], place=place, overrides=overrides)
 
     async def _place(self, app: App) -> LiveStore | str:
         if not is_the_hub(app):
@@ -375,10 +385,13 @@ class LiveFleet:
         with suppress(FleetError):  # whoever asks for the tree hears of it
             await self.tree(key)
 
-    def _tree_watch(self, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
+    def _tree_watch(self, app: App, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
         from fleetui.fleet.trees import TreeWatch
 
-        return TreeWatch(place, touched, permissions=self._tools.permissions, clock=self._clock)
+        def judge() -> Judge:
+            return self._overrides.now(app.key.hub).judge
+
+        return TreeWatch(place, touched, permissions=self._tools.permissions, judge=judge, clock=self._clock)
 
     def _as_of_now(self, change: ChangeSet) -> ChangeSet:
         coverage = self._coverage

@@ -19,8 +19,9 @@ from fleetui.ports import Subscription
 if TYPE_CHECKING:
     from fleetui.fleet.trees import TreeWatch
 
-Make = Callable[[LiveStore, Callable[[], None]], "TreeWatch"]
-"""Makes the watch of a tree on a cluster; what it is given is called whenever something of the tree changed."""
+Make = Callable[[App, LiveStore, Callable[[], None]], "TreeWatch"]
+"""Makes the watch of an application's tree on a cluster; what it is given is called whenever something of it
+changed."""
 
 
 class Trees:
@@ -52,9 +53,9 @@ class Trees:
         tracking = instance_name(app.key.namespace, app.key.name)
         kept = self._kept.get(app.key)
         if kept is not None:
-            watch = kept.watch(place, lambda: self._make(place, lambda: self._touched(app.key)))
+            watch = kept.watch(place, lambda: self._make(app, place, lambda: self._touched(app.key)))
             return await watch.tree(app, tracking=tracking)
-        watch = self._make(place, lambda: None)
+        watch = self._make(app, place, lambda: None)
         try:
             return await watch.tree(app, tracking=tracking)
         finally:

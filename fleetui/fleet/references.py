@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from fleetui.fleet.gathering import Gathering
+from fleetui.engine.gathering import Gathering
 from fleetui.hubports import Reference, Referrer, Registration
 from fleetui.model.errors import ClusterError, NotFoundError
 from fleetui.model.objects import ApiResource, ClusterName, ObjectRef, StoredObject

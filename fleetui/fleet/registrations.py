@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from fleetui.fleet.gathering import Gathering
+from fleetui.engine.gathering import Gathering
 from fleetui.hubports import Registrar, Registration
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject

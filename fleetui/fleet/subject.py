@@ -5,8 +5,8 @@ Owns: `Subject`, which the modules that answer a question about one application 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from fleetui.engine.application import mapping
 from fleetui.engine.tracking import instance_name
@@ -15,6 +15,9 @@ from fleetui.model.app import App
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ApiResource, Obj, ObjectRef, StoredObject
 from fleetui.ports import Dialect
+
+if TYPE_CHECKING:
+    from fleetui.engine.overrides import Overrides
 
 
 class Subject:
@@ -25,12 +28,22 @@ class Subject:
         hub: the cluster that holds its object.
         dialect: how that object is written.
         place: the cluster that it is synced into, or why there is none at hand.
+        overrides: asks the hub what it changes about comparisons.
     """
 
-    def __init__(self, app: App, *, hub: LiveStore, dialect: Dialect, place: LiveStore | str) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        hub: LiveStore,
+        dialect: Dialect,
+        place: LiveStore | str,
+        overrides: Callable[[], Awaitable[Overrides]],
+    ) -> None:
         self.app = app
         self.hub = hub
         self.dialect = dialect
+        self.overrides = overrides
         self._place = place
 
     @property

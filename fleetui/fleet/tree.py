@@ -13,7 +13,7 @@ import msgspec
 
 from fleetui.fleet.facts import describe, endpoints, is_idle_replica_set, ready_endpoints
 from fleetui.fleet.views import Tree, TreeNode
-from fleetui.health import assess
+from fleetui.health import Judge, assess
 from fleetui.model.app import App, AppResource, ResourceResult
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.model.status import Health, HealthStatus, OperationPhase
@@ -65,7 +65,7 @@ class Objects(Protocol):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What a node takes from its object's content; the same for one uid and resourceVersion."""
+    """What a node takes from its object's content; the same for one uid, resourceVersion and judge."""
 
     health: Health | None = None
     info: str = ""
@@ -96,10 +96,10 @@ def child_kinds(kinds: Iterable[GroupKind]) -> frozenset[GroupKind]:
     return frozenset(found)
 
 
-def facts_of(stored: StoredObject) -> Facts:
-    """Decodes and judges one object. Never raises; text is sanitised."""
+def facts_of(stored: StoredObject, judge: Judge = assess) -> Facts:
+    """Decodes one object and has it judged. Never raises; text is sanitised."""
     obj = stored.decode()
-    health = assess(obj)
+    health = judge(obj)
     return Facts(
         health=Health(health.status, sanitize(health.message)) if health else None,
         info=one_line(describe(obj)),

@@ -20,6 +20,7 @@ from fleetui.fleet.rules import Attributes, attributes
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.tree import Facts, GroupKind, build, child_kinds, facts_of, members
 from fleetui.fleet.views import Tree
+from fleetui.health import Judge
 from fleetui.model.app import App
 from fleetui.model.errors import ClusterError, FleetError, ForbiddenError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, ObjectRef, StoredObject
@@ -45,15 +46,24 @@ class TreeWatch:
         touched: called when an object that belongs to the tree changed or went, the cluster's state did, or it is time
             to look again at what may be seen.
         permissions: what the user may do there.
+        judge: gives the health of live objects, as the application's hub says it at this moment; whoever gives it
+            sees to it that the tree is asked for anew when it becomes another.
         clock: the time.
     """
 
     def __init__(
-        self, store: LiveStore, touched: Callable[[], None], *, permissions: Permissions, clock: Clock
+        self,
+        store: LiveStore,
+        touched: Callable[[], None],
+        *,
+        permissions: Permissions,
+        judge: Callable[[], Judge],
+        clock: Clock,
     ) -> None:
         self.store = store
         self._touched = touched
         self._permissions = permissions
+        self._judge = judge
         self._clock = clock
         self._denied: dict[_Want, tuple[Attributes, ...]] = {}
         self._refused_at: dict[_Want, float] = {}
@@ -62,7 +72,7 @@ class TreeWatch:
         self._failures: dict[_Want, str] = {}
         self._refs: frozenset[ObjectRef] = frozenset()
         self._uids: frozenset[str] = frozenset()
-        self._facts: dict[str, tuple[str, Facts]] = {}
+        self._facts: dict[str, tuple[str, Judge, Facts]] = {}
         self._tracking = ""
         self._rediscovered_at = float("-inf")
         self._is_closed = False
@@ -132,10 +142,12 @@ class TreeWatch:
         return tree
 
     def _remembered(self, obj: StoredObject) -> Facts:
-        version, facts = self._facts.get(obj.uid, ("", None))
-        if facts is None or version != obj.meta.resource_version:
-            facts = facts_of(obj)
-            self._facts[obj.uid] = (obj.meta.resource_version, facts)
+        version, judge = obj.meta.resource_version, self._judge()
+        known = self._facts.get(obj.uid)
+        if known is not None and known[:2] == (version, judge):
+            return known[2]
+        facts = facts_of(obj, judge)
+        self._facts[obj.uid] = (version, judge, facts)
         return facts
 
     # --- watching ---------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleetui.health.aggregation import AppMember, aggregate
-from fleetui.health.assessment import Customizations, assess
+from fleetui.health.assessment import Customizations, Judge, assess
 from fleetui.health.kstatus import Kstatus, kstatus
 
-__all__ = ["AppMember", "Customizations", "Kstatus", "aggregate", "assess", "kstatus", "load_customizations"]
+__all__ = ["AppMember", "Customizations", "Judge", "Kstatus", "aggregate", "assess", "kstatus", "load_customizations"]
 
 
 def load_customizations(folder: Path | None = None, *, config: Mapping[str, str] | None = None) -> Customizations:

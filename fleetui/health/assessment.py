@@ -14,11 +14,13 @@ from fleetui.health import autoscaling, jobs, kinds, pods, services, workloads
 from fleetui.health.hooks import has_hook_finalizer
 from fleetui.health.reading import OddObjectError, Section, is_map, section, type_name
 from fleetui.health.verdicts import progressing, unknown
-from fleetui.model.objects import split_api_version
+from fleetui.model.objects import Obj, split_api_version
 from fleetui.model.status import Health
 from fleetui.model.times import parse_time
 
 Rule = Callable[[Section], Health | None]
+Judge = Callable[[Obj], Health | None]
+"""Gives the health of a live object, None where its kind has none: `assess`, or with a hub's customizations."""
 
 
 class Customizations(Protocol):

@@ -414,3 +414,41 @@ def _is_established(story: Story) -> bool:
     found = story.client.get("customresourcedefinition", "widgets.example.com") or {}
     conditions = found.get("status", {}).get("conditions") or []
     return ("Established", "True") in [(one["type"], one["status"]) for one in conditions]
+
+
+# --- the hub's settings ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub_settings(story: Story) -> Iterator[Json]:
+    """``argocd-cm`` with rules that only the story's own objects feel."""
+    script = f"if obj.metadata.namespace == '{story.namespace}' then return {{status = 'Suspended'}} end"
+    yield {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "argocd-cm",
+            "namespace": "argocd",
+            "labels": {"app.kubernetes.io/part-of": "argocd"},
+        },
+        "data": {
+            "resource.customizations.health.ConfigMap": script,
+            "resource.customizations": "'ap*/*': {ignoreDifferences: 'jsonPointers: [/spec/replicas]'}",
+        },
+    }
+    story.client.delete("configmap", "argocd-cm", "argocd")
+
+
+def test_the_settings_of_the_hub_decide_health_and_what_differs(story: Story, hub_settings: Json) -> None:
+    first = story.repository.commit(article(), "initial manifests")
+    story.apply(story.application())
+    story.until_settled(first)
+    story.apply(hub_settings)
+    story.until_settled(first, health="Suspended")
+    story.patch("deployment", "payments-api", {"spec": {"replicas": 5}})
+    story.refresh()
+    story.until_settled(first, health="Suspended")
+    assert replicas(story) == 5, "what the hub ignores is not healed"
+    story.client.delete("configmap", "argocd-cm", "argocd")
+    story.until(lambda: replicas(story) == 2, "without the hub's settings it is healed")
+    story.until_settled(first)

@@ -103,8 +103,9 @@ class Repo:
 class Hub:
     """The cluster as its administrator has it."""
 
-    def __init__(self, folder: Path, host: EmbeddedHost) -> None:
+    def __init__(self, folder: Path, host: EmbeddedHost, cluster: EmbeddedCluster) -> None:
         self.host = host
+        self.cluster = cluster
         self.kubeconfig = folder / "kubeconfig"
         self.api = self.connect()
         self.last: Any = None
@@ -239,9 +240,10 @@ async def running(hub: Hub, repo: Repo, *, clock: Clock | None = None) -> AsyncI
 @asynccontextmanager
 async def embedded_hub(folder: Path, *others: EmbeddedCluster) -> AsyncIterator[Hub]:
     """A hub with Argo CD's definitions and namespace, and other clusters beside it."""
-    with EmbeddedHost([EmbeddedCluster("hub"), *others]) as host:
+    cluster = EmbeddedCluster("hub")
+    with EmbeddedHost([cluster, *others]) as host:
         host.kubeconfig(folder / "kubeconfig")
-        hub = Hub(folder, host)
+        hub = Hub(folder, host, cluster)
         try:
             for definition in definitions():
                 await hub.create(definition)

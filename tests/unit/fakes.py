@@ -68,7 +68,11 @@ class FakeWatch:
 
 
 class FakeCluster:
-    """A `Cluster` without a server: watches are fed by the test, writes are recorded and answered by `answer`."""
+    """A `Cluster` without a server: watches are fed by the test, writes are recorded and answered by `answer`.
+
+    Whoever asks for a hub's ``argocd-cm`` is answered at once, with `config`; that watch, which is none of `watches`,
+    is `settings`.
+    """
 
     def __init__(self, name: str = "hub", *, server: str = "https://hub.example:6443") -> None:
         self.name = ClusterName(name)
@@ -77,6 +81,8 @@ class FakeCluster:
         self.status = ClusterStatus(name=self.name, state=ClusterState.LIVE, since=0.0, server=server)
         self.served = Discovery(SERVED, version="v1.37.2")
         self.watches: list[FakeWatch] = []
+        self.settings: FakeWatch | None = None
+        self.config: list[StoredObject] = []
         self.objects: dict[ObjectRef, Obj] = {}
         self.writes: list[tuple[str, str, Any]] = []
         self.discoveries = 0
@@ -192,8 +198,13 @@ class FakeCluster:
         fields: str = "",
         metadata_only: bool = False,
     ) -> Subscription:
-        self.watches.append(FakeWatch(resource, namespace, sink, mode=(labels, fields, metadata_only)))
-        return self.watches[-1]
+        watch = FakeWatch(resource, namespace, sink, mode=(labels, fields, metadata_only))
+        if fields == "metadata.name=argocd-cm":
+            self.settings = watch
+            watch.lists(*self.config)
+        else:
+            self.watches.append(watch)
+        return watch
 
     async def close(self) -> None:
         for watch in self.watches:

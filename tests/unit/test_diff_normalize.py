@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fleetui.diff import normalize
+from fleetui.diff import CompareOptions, normalize
 from fleetui.diff.quantity import canonical
 
 
@@ -105,3 +105,28 @@ def test_quantities_are_looked_for_only_where_they_are_known_to_be() -> None:
     assert normalize(claim)["spec"]["resources"]["requests"]["storage"] == "1Gi"
     odd = made("Deployment", "apps/v1", spec={"template": {"spec": {"containers": "none", "volumes": [1, None]}}})
     assert normalize(odd) == odd
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        (CompareOptions(), set()),
+        (CompareOptions(ignore_status="crd"), {"Widget"}),
+        (CompareOptions(ignore_status="none"), {"Widget", "CustomResourceDefinition"}),
+    ],
+)
+def test_whose_status_counts(options: CompareOptions, kept: set[str]) -> None:
+    crd = made("CustomResourceDefinition", api_version="apiextensions.k8s.io/v1", status={"x": 1})
+    widget = made("Widget", api_version="x.io/v1", status={"x": 1})
+    assert {obj["kind"] for obj in (crd, widget) if "status" in normalize(obj, options)} == kept
+    bare = made("Widget", api_version="x.io/v1")
+    assert "status" not in normalize(widget, options.about(bare)), "an apply of a manifest without one changes none"
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("ClusterRole", False), ("Role", False), ("Widget", True)])
+def test_rules_that_are_aggregated_may_be_ignored(kind: str, counts: bool) -> None:
+    options = CompareOptions(ignore_aggregated_roles=True)
+    role = made(kind, api_version="rbac.authorization.k8s.io/v1", rules=[{"verbs": ["get"]}], aggregationRule={})
+    assert ("rules" in normalize(role, options)) is counts
+    assert "rules" in normalize(role)
+    assert "rules" in normalize({**role, "aggregationRule": "odd"}, options)

@@ -10,6 +10,7 @@ import pytest
 
 from backends.argocd import ArgoDialect
 from backends.jq import JqWorker
+from fleetui.engine.overrides import Overrides, Written, overrides_of
 from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.differ import Differ
 from fleetui.fleet.dispatch import Dispatcher
@@ -115,6 +116,7 @@ class Desk:
         commits = Commits(repositories)
         audit = Audit(Pages(), Operator("ann", "bastion", "no terminal"), now=clock.now)
         dispatcher = Dispatcher(Permissions(clock), audit, clock, read_only=read_only)
+        self.config: dict[str, str] = {}
         self.differ = Differ(repositories, commits, jq)
         self.planner = Planner(
             self.differ, dispatcher, commits, protects=lambda cluster: protected and cluster == "prod-eu-1"
@@ -140,7 +142,11 @@ class Desk:
         hub = self.stores[self.hub.name]
         found = hub.get(ObjectRef("argoproj.io", "Application", "argocd", "payments"))
         assert found is not None
-        return Subject(ARGO.app(self.hub.name, found), hub=hub, dialect=ARGO, place=self.stores[self.prod.name])
+        place = self.stores[self.prod.name]
+        return Subject(ARGO.app(self.hub.name, found), hub=hub, dialect=ARGO, place=place, overrides=self._overrides)
+
+    async def _overrides(self) -> Overrides:
+        return overrides_of(Written(self.config))
 
     async def objects(self, ref: ObjectRef | None = None, **options: Any) -> dict[ObjectRef, ObjectDiff]:
         return {each.ref: each for each in (await self.differ.diff(self.subject, ref, **options)).objects}
@@ -249,6 +255,18 @@ async def test_differences_that_an_expression_computes_are_none_and_one_that_fai
         assert found.notes == ("ignoreDifferences: 'def f: f; f' did not end within 1 s and was stopped",)
     finally:
         jq.close()
+
+
+async def test_differences_that_the_hub_ignores_are_none_and_a_rule_that_cannot_be_read_is_said() -> None:
+    desk = Desk(DRIFTED)
+    assert SETTINGS in await desk.objects()
+    desk.config["resource.customizations.ignoreDifferences.ConfigMap"] = "jqPathExpressions: [.data.color]"
+    assert SETTINGS not in await desk.objects()
+    desk.config["resource.customizations.ignoreDifferences.ConfigMap"] = "jqPathExpressions: ["
+    notes = (await desk.differ.diff(desk.subject, None)).notes
+    assert [note.partition(": ")[2].partition(" is not")[0] for note in notes] == ["ignoreDifferences of ConfigMap"]
+    assert notes[0].endswith("; until it is mended, the engine compares and syncs nothing that it concerns")
+    assert SETTINGS in await desk.objects()
 
 
 @pytest.mark.parametrize(

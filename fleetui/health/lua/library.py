@@ -1,24 +1,21 @@
 """Where Argo CD's scripts come from: a folder, or a hub's ConfigMap.
 
-Owns: `Library`, `read_folder` and `read_config`. Called by whoever wants customizations (`fleetui.health`,
-`fleetui.engine`). Nothing is run here. Rules: argo-cd v3.6.1 util/lua/lua.go (which script, in which order) and
-util/settings/settings.go (the keys of ``argocd-cm``).
+Owns: `Library`, `read_folder`, `read_config` and `library_of`. Called by whoever wants customizations
+(`fleetui.health`, `fleetui.engine`). Nothing is run here. Rules: argo-cd v3.6.1 util/lua/lua.go (which script, in which
+order).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from fleetui.model.customizations import ACTIONS, CONFIG_MAP, HEALTH, Customization, customizations_of, yaml_map
 from fleetui.model.errors import UsageError
 from fleetui.model.globs import glob_matches
 
-_PREFIX = "resource.customizations"
-_OTHERS = frozenset({"useOpenLibs", "ignoreDifferences", "ignoreResourceUpdates", "knownTypeFields"})
-"""Customizations that are not about health or actions; others read them."""
 _LARGEST = 2**20
 """Bytes of a script."""
 
@@ -118,75 +115,42 @@ def _fits_path(pattern: str, key: str) -> bool:
 # --- argocd-cm -----------------------------------------------------------------------------------------------------
 
 
-def read_config(data: Mapping[str, str], *, where: str = "argocd-cm") -> Library:
+def read_config(data: Mapping[str, str]) -> Library:
     """The scripts in the data of a hub's ``argocd-cm``.
 
-    Args:
-        where: what it is called in messages.
-
     Raises:
-        UsageError: a value is not what its key promises.
+        UsageError: something in it can't be read.
     """
+    found, unread = customizations_of(data)
+    library, problems = library_of(found)
+    for problem in (*(each.sentence for each in unread), *problems):
+        raise UsageError(problem)
+    return library
+
+
+def library_of(customizations: Iterable[Customization]) -> tuple[Library, list[str]]:
+    """The scripts among customizations, and a sentence for each that is left out."""
     by_key: dict[str, Scripts] = {}
-    for key, override in _legacy(data.get(_PREFIX, ""), where).items():
-        if health := override.get("health.lua"):
-            by_key.setdefault(key, Scripts()).health = Source(f"{where} {key}", str(health))
-        if actions := override.get("actions"):
-            _take_actions(by_key.setdefault(key, Scripts()), str(actions), f"{where} {key}")
-    for kind, key, value in _split_keys(data, where):
-        scripts = by_key.setdefault(key, Scripts())
-        if kind == "health":
-            scripts.health = Source(f"{where} {key}", value) if value else None
-        elif value:
-            _take_actions(scripts, value, f"{where} {key}")
-    return Library(by_key, fits=glob_matches)
-
-
-def _split_keys(data: Mapping[str, str], where: str) -> Iterator[tuple[str, str, str]]:
-    """``resource.customizations.KIND.GROUP_KIND``: kind of customization, key, value."""
-    for name, value in data.items():
-        parts = name.split(".", 3)
-        if not name.startswith(f"{_PREFIX}.") or len(parts) < 4:
-            continue
-        kind, group_kind = parts[2], parts[3].split("_")
-        if kind in _OTHERS:
-            continue
-        if kind not in ("health", "actions"):
-            raise UsageError(f"{where}: {name}: resource customization type {kind} not supported")
-        if len(group_kind) > 2 or not group_kind[0]:
-            raise UsageError(f"{where}: {name}: a group and kind is written GROUP_KIND, or KIND for the core group")
-        key = "/".join(group_kind)
-        yield kind, "*/*" if key == "all" else key, value
-
-
-def _legacy(text: str, where: str) -> Mapping[str, Mapping[str, Any]]:
-    """The one big map that ``resource.customizations`` used to be."""
-    found = _yaml(text, f"{where}: {_PREFIX}")
-    if not all(isinstance(value, Mapping) for value in found.values()):
-        raise UsageError(f"{where}: {_PREFIX} is not a map of maps")
-    return found
+    problems: list[str] = []
+    for what, key, value in customizations:
+        if what == HEALTH and value:
+            by_key.setdefault(key, Scripts()).health = Source(f"{CONFIG_MAP} {key}", value)
+        elif what == ACTIONS and value:
+            try:
+                _take_actions(by_key.setdefault(key, Scripts()), value, f"{CONFIG_MAP} {key}")
+            except UsageError as error:
+                problems.append(str(error))
+    return Library(by_key, fits=glob_matches), problems
 
 
 def _take_actions(scripts: Scripts, text: str, name: str) -> None:
-    found = _yaml(text, f"{name}: actions")
+    found = yaml_map(text, f"{name}: actions")
     discovery, definitions = found.get("discovery.lua"), found.get("definitions") or []
     if not isinstance(definitions, list) or not all(isinstance(each, Mapping) for each in definitions):
         raise UsageError(f"{name}: actions: definitions is not a list of maps")
-    scripts.discovery = Source(f"{name} discovery", str(discovery or ""))
-    scripts.actions = {
-        str(each.get("name", "")): Source(f"{name} {each.get('name', '')}", str(each.get("action.lua", "")))
-        for each in definitions
-    }
+    named = [(each.get("name") or "", each.get("action.lua") or "") for each in definitions]
+    if not all(isinstance(text, str) for pair in [*named, (discovery or "",)] for text in pair):
+        raise UsageError(f"{name}: actions: a name or a script is no text")
+    scripts.discovery = Source(f"{name} discovery", discovery or "")
+    scripts.actions = {each: Source(f"{name} {each}", text) for each, text in named}
     scripts.with_built_in = found.get("mergeBuiltinActions") is True
-
-
-def _yaml(text: str, where: str) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{where} is not YAML: {error}") from error
-    if found is not None and not isinstance(found, Mapping):
-        raise UsageError(f"{where} is not a map")
-    return found or {}

@@ -1,6 +1,7 @@
 """A watch whose listings are told as a whole.
 
-Owns: `Gathering`. Called by what keeps a picture of a few objects of its own, beside `fleetui.fleet.store`.
+Owns: `Gathering`. Called by what keeps a picture of a few objects of its own, beside `fleetui.fleet.store`: the hub's
+settings here, and what hubs register in `fleetui.fleet`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,201 @@
+"""What a hub's ``argocd-cm`` changes about the health and the comparison of all its Applications.
+
+Owns: `Overrides`, and how they are read. Called by `fleetui.engine.hubsettings`, which watches the ConfigMap; used by
+the engine's comparisons and by `fleetui.fleet` for trees and diffs, so that both say the same. Pure. Rules: argo-cd
+v3.6.1 util/settings/settings.go (`GetResourceOverrides`, `GetResourceCompareOptions`), util/argo/normalizers and
+util/argo/diff/ignore.go. Not read: ``knownTypeFields``, ``ignoreResourceUpdates``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from fleetui.diff.ignore import IgnoreRule
+from fleetui.diff.normalize import DEFAULTS, CompareOptions
+from fleetui.engine.application import mapping
+from fleetui.health import Judge, assess
+from fleetui.health.lua.library import Library, library_of
+from fleetui.model.customizations import (
+    CONFIG_MAP,
+    EVERYTHING,
+    HEALTH,
+    IGNORE_DIFFERENCES,
+    Customization,
+    customizations_of,
+    is_customization,
+    yaml_map,
+)
+from fleetui.model.errors import UsageError
+from fleetui.model.text import one_line
+
+PART_OF = ("app.kubernetes.io/part-of", "argocd")
+"""The label without which Argo CD does not see its own ConfigMap."""
+
+_COMPARE_OPTIONS = "resource.compareoptions"
+_IGNORED_STATUS: dict[str, Literal["all", "crd", "none"]] = {
+    "": "all",
+    "all": "all",
+    "crd": "crd",
+    "none": "none",
+    "off": "none",
+    "false": "none",
+}
+_PATTERN = frozenset("*?[{\\")
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """A rule that can't be read: with what it concerns nothing can be compared, or a sync would put back what somebody
+    wants left alone."""
+
+    concerns: IgnoreRule
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """A hub's settings for objects; as they are made here, those of a hub that has none.
+
+    `rules` come after an Application's own. `problems` are the sentences for whoever runs the hub: what was left out.
+    """
+
+    judge: Judge = assess
+    rules: tuple[IgnoreRule, ...] = ()
+    options: CompareOptions = DEFAULTS
+    problems: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+
+    def doubt(self, obj: Mapping[str, Any]) -> str:
+        """Why an object can't be compared with Git, in a sentence; empty where it can."""
+        return next((each.sentence for each in self.doubts if each.concerns.concerns(obj)), "")
+
+
+NO_OVERRIDES = Overrides()
+
+
+class Written(NamedTuple):
+    """What of ``argocd-cm`` the overrides are made from; `labelled`: whether Argo CD sees it."""
+
+    data: Mapping[str, str]
+    labelled: bool = True
+
+
+def written_in(config_map: Mapping[str, Any]) -> Written:
+    """What a decoded ``argocd-cm`` says of objects; equal to what it said before where that has not changed."""
+    data = mapping(config_map.get("data")).items()
+    kept = {key: value for key, value in data if key == _COMPARE_OPTIONS or is_customization(key)}
+    label, value = PART_OF
+    return Written(kept, labelled=mapping(mapping(config_map.get("metadata")).get("labels")).get(label) == value)
+
+
+def overrides_of(written: Written | None) -> Overrides:
+    """The overrides of a hub, None where it has no ``argocd-cm``. Whatever can't be read is left out and said; nothing
+    is raised."""
+    if written is None or not written.data:
+        return NO_OVERRIDES
+    if not written.labelled:
+        unlabelled = f"{CONFIG_MAP} is not read, as Argo CD does not: it has no label {'='.join(PART_OF)}"
+        return Overrides(problems=(unlabelled,))
+    customizations, unread = customizations_of(written.data)
+    library, problems = library_of(customizations)
+    left_out = _LeftOut(problems)
+    for sentence, what, key in unread:
+        if key and what in {"", IGNORE_DIFFERENCES}:
+            left_out.doubt(key, sentence)
+        else:
+            left_out.problems.append(sentence)
+    rules = [_rule(each, left_out) for each in customizations if each.what == IGNORE_DIFFERENCES]
+    options = _options(written.data.get(_COMPARE_OPTIONS, ""), left_out)
+    scripted = any(each.what == HEALTH and each.value for each in customizations)
+    return Overrides(
+        judge=_by_scripts(library) if scripted else assess,
+        rules=tuple(rules),
+        options=options,
+        problems=tuple(dict.fromkeys(map(one_line, left_out.problems))),
+        doubts=tuple(left_out.doubts),
+    )
+
+
+def _by_scripts(library: Library) -> Judge:
+    from fleetui.health.lua.customizations import LuaCustomizations  # a hub without scripts doesn't pay for it
+
+    return partial(assess, customizations=LuaCustomizations([library]))
+
+
+@dataclass
+class _LeftOut:
+    """What was left out so far."""
+
+    problems: list[str]
+    doubts: list[Doubt] = field(default_factory=list)
+
+    def doubt(self, key: str, sentence: str) -> None:
+        self.problems.append(sentence)
+        self.doubts.append(Doubt(_about(key), one_line(sentence)))
+
+
+def _rule(customization: Customization, left_out: _LeftOut) -> IgnoreRule:
+    """The rule of one value, as far as it can be read."""
+    key = customization.key
+    rule, where = _about(key), f"{CONFIG_MAP}: {IGNORE_DIFFERENCES} of {key}"
+    try:
+        found = msgspec.convert(yaml_map(customization.value, where), _Ignored)
+    except UsageError as error:
+        left_out.doubt(key, str(error))
+        return rule
+    except msgspec.ValidationError as error:
+        left_out.doubt(key, f"{where} can't be read: {error}")
+        return rule
+    managers = found.managed_fields_managers or ()
+    if managers and not _names_one_kind(key):
+        # Argo CD looks these up by group and kind, where its other rules are patterns (`HasIgnoreDifference`).
+        left_out.problems.append(f"{where}: managedFieldsManagers has no effect, as in Argo CD: it is not GROUP/KIND")
+        managers = ()
+    return msgspec.structs.replace(
+        rule,
+        json_pointers=found.json_pointers or (),
+        jq_path_expressions=found.jq_path_expressions or (),
+        managed_fields_managers=managers,
+    )
+
+
+class _Ignored(msgspec.Struct, rename="camel"):
+    """argo-cd pkg/apis/application/v1alpha1/types.go, `OverrideIgnoreDiff`."""
+
+    json_pointers: tuple[str, ...] | None = None
+    jq_path_expressions: tuple[str, ...] | None = None
+    managed_fields_managers: tuple[str, ...] | None = None
+
+
+def _names_one_kind(key: str) -> bool:
+    return key == EVERYTHING or ("/" in key and _PATTERN.isdisjoint(key))
+
+
+def _about(key: str) -> IgnoreRule:
+    group, _, kind = key.rpartition("/")
+    return IgnoreRule(group=group, kind=kind)
+
+
+def _options(text: str, left_out: _LeftOut) -> CompareOptions:
+    where = f"{CONFIG_MAP}: {_COMPARE_OPTIONS}"
+    try:
+        found = yaml_map(text, where)
+    except UsageError as error:
+        left_out.doubt(EVERYTHING, str(error))
+        return DEFAULTS
+    aggregated, status = found.get("ignoreAggregatedRoles"), found.get("ignoreResourceStatusField")
+    if not isinstance(aggregated, bool | None):
+        left_out.doubt(EVERYTHING, f"{where} can't be read: ignoreAggregatedRoles is neither true nor false")
+        return DEFAULTS
+    if not isinstance(status, str | bool | None):
+        left_out.doubt(EVERYTHING, f"{where} can't be read: ignoreResourceStatusField is no text")
+        return DEFAULTS
+    # YAML makes a boolean of ``off``, and Argo CD text of that again.
+    named = str(status).lower() if isinstance(status, bool) else status or ""
+    if named not in _IGNORED_STATUS:
+        left_out.problems.append(f"{where}: ignoreResourceStatusField {named} is not known, and taken for all")
+    return CompareOptions(_IGNORED_STATUS.get(named, "all"), aggregated is True)
