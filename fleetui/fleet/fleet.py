@@ -23,7 +23,7 @@ from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
-from fleetui.fleet.places import is_the_hub, place_of
+from fleetui.fleet.places import behind, grown_in, is_the_hub, place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
@@ -370,7 +370,15 @@ class LiveFleet:
     def _tree_watch(self, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
         from fleetui.fleet.trees import TreeWatch
 
-        return TreeWatch(place, touched, permissions=self._tools.permissions, clock=self._clock)
+        cluster = place.api.name
+        return TreeWatch(
+            place,
+            touched,
+            permissions=self._tools.permissions,
+            clock=self._clock,
+            grown=partial(grown_in, cluster, self._by_name.values(), self._directory),
+            remote=lambda namespace, secret: behind(cluster, namespace, secret, self._directory),
+        )
 
     def _as_of_now(self, change: ChangeSet) -> ChangeSet:
         coverage = self._coverage

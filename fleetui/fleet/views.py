@@ -48,7 +48,7 @@ class ChangeSet(msgspec.Struct, frozen=True):
     """The clusters of which not all that was asked for may be seen (the whole map, as of now)."""
 
 
-class TreeNode(msgspec.Struct, frozen=True):
+class TreeNode(msgspec.Struct, frozen=True, gc=False):
     """One object of an application's tree.
 
     `depth` counts from 0, the application itself. `sync` and `changes` are None and 0 for what Git does not list.
