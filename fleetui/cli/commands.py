@@ -75,7 +75,7 @@ def get_clusters(scope: Scope, output: str, check: bool) -> int:
 @cli.command()
 @scope_options
 @click.argument("app")
-@output_option("table", "json", "yaml")
+@output_option("table", "wide", "json", "yaml")
 def tree(scope: Scope, app: str, output: str) -> int:
     """The objects of an application, with the health of each."""
     from fleetui.cli.read import show_tree

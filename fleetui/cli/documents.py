@@ -124,6 +124,7 @@ def _node(node: TreeNode) -> Document:
         "requiresPruning": node.requires_pruning,
         "forbidden": node.forbidden,
         "createdAt": _time(node.created_at),
+        "app": str(node.app) if node.app is not None else None,
     }
 
 

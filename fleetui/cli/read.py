@@ -140,8 +140,8 @@ def show_tree(scope: Scope, text: str, output: str) -> int:
     async def work(fleet: LiveFleet) -> int:
         key = await loaded_app(fleet, text, scope)
         found = await fleet.tree(key)
-        if output == "table":
-            emit(tables.tree(found))
+        if output in {"table", "wide"}:
+            emit(tables.tree(found, wide=output == "wide"))
         else:
             emit(documents.tree(found), output)
         if found.problem:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fleetui.fleet.edges import REPLICA_SET
 from fleetui.fleet.facts import Facts
 from fleetui.fleet.views import TreeNode
-from fleetui.model.app import App, AppResource
+from fleetui.model.app import App, AppKey, AppResource
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.model.status import OperationPhase
 
@@ -65,12 +65,13 @@ class Item:
     """One object in a tree, there or only listed.
 
     `obj` is None where it is not there, or not watched. `flat` is what a screen shows of it and all below it, `node`
-    its own part of that: None where something of it has changed. `old` is a ReplicaSet that another has superseded.
+    its own part of that: None where something of it has changed. `within` is the Application below the tree's own on
+    which it hangs; `old` is a ReplicaSet that another has superseded.
     """
 
     __slots__ = (
-        "children", "depth", "facts", "flat", "grown", "key", "listed", "nested", "node", "obj", "old", "order",
-        "parent", "sorted",
+        "children", "depth", "facts", "flat", "grown", "key", "listed", "node", "obj", "old", "order", "parent",
+        "sorted", "within",
     )  # fmt: skip
 
     def __init__(self, key: Key, obj: StoredObject | None) -> None:
@@ -85,7 +86,7 @@ class Item:
         self.flat: tuple[TreeNode, ...] | None = None
         self.order: Order = order_of(key, obj)
         self.depth = 0
-        self.nested = False
+        self.within: AppKey | None = None
         self.sorted = True
         self.old = False
 
@@ -97,9 +98,20 @@ class Item:
         """Another item stands below it, the last until they are sorted."""
         if not self.children:
             self.children = [child]
-            return
-        self.sorted = self.sorted and self.children[-1].order < child.order
-        self.children.append(child)
+        else:
+            self.sorted = self.sorted and self.children[-1].order < child.order
+            self.children.append(child)
+        self.look_at_sets(child)
+
+    def lose(self, child: Item) -> None:
+        """An item does not stand below it any more."""
+        self.children.remove(child)
+        self.look_at_sets(child)
+
+    def look_at_sets(self, child: Item) -> None:
+        """Which ReplicaSets others have superseded may have changed with one of them."""
+        if child.ref.group_kind == REPLICA_SET:
+            self.sorted = False
 
     def below(self) -> Iterator[Item]:
         """The item itself and all below it; at no depth does it recur."""

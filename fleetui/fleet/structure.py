@@ -290,13 +290,13 @@ class Structure:
             above = each.parent
             assert above is not None
             each.depth = above.depth + 1
-            each.nested = above.nested or (above.grown is not None and above is not self.root)
+            each.within = above.within if above.grown is None or above is self.root else above.grown.app.key
             each.node = each.flat = None
 
     def _unhang(self, item: Item) -> None:
         parent, item.parent = item.parent, None
         if parent is not None:
-            parent.children.remove(item)
+            parent.lose(item)
             parent.node = None
             parent.spoil()
 

@@ -172,8 +172,8 @@ class ResourceTree:
     def _renew(self, item: Item) -> bool:
         """Makes an item's node anew; whether it is another by that."""
         above = item.parent
-        if above is not None and item.ref.group_kind == REPLICA_SET:
-            above.sorted = False
+        if above is not None:
+            above.look_at_sets(item)
             self._sort(above)
         if item.node is not None:
             node = self._node(item)
@@ -230,13 +230,17 @@ class ResourceTree:
             uid=obj.uid if obj is not None else "",
             health=facts.health,
             sync=member.sync if member else None,
-            info=_OLD if item.old else facts.info or self._service_info(item),
+            info=", ".join(filter(None, (self._info(item, facts), _elsewhere(item)))),
             hook=bool(member and member.hook),
             requires_pruning=bool(member and member.requires_pruning),
             forbidden=facts.forbidden,
             children=len(item.children) if item.depth < DEEPEST else 0,
             created_at=parse_time(obj.meta.creation_timestamp) if obj is not None else None,
+            app=item.within,
         )
+
+    def _info(self, item: Item, facts: Facts) -> str:
+        return _OLD if item.old else facts.info or self._service_info(item)
 
     def _root_node(self, root: Item) -> TreeNode:
         app = self._app
@@ -266,7 +270,7 @@ class ResourceTree:
     def _service_info(self, item: Item) -> str:
         if item.ref.group_kind != SERVICE or item.obj is None or ENDPOINT_SLICE in self._unseen:
             return ""
-        if self._blind(ENDPOINT_SLICE, item.ref.namespace) or (item.nested and not item.children):
+        if self._blind(ENDPOINT_SLICE, item.ref.namespace) or (item.within is not None and not item.children):
             return ""
         slices = [child for child in item.children if child.ref.group_kind == ENDPOINT_SLICE]
         return endpoints(sum(self._said(child, child.obj).endpoints for child in slices if child.obj is not None))
@@ -274,7 +278,15 @@ class ResourceTree:
 
 def _is_own(item: Item, cluster: ClusterName) -> bool:
     """Whether an item is watched for this tree, not for that of an Application below it."""
-    return not item.nested and item.key[0] == cluster
+    return item.within is None and item.key[0] == cluster
+
+
+def _elsewhere(item: Item) -> str:
+    """Says where an object is that is not in the cluster of the one above it; the application's own view says where
+    that is."""
+    above = item.parent
+    here = above is None or above.parent is None or above.key[0] == item.key[0]
+    return "" if here else f"on {item.key[0]}"
 
 
 def _place(item: Item) -> tuple[object, ...]:

@@ -68,6 +68,10 @@ class TreeNode(msgspec.Struct, frozen=True, gc=False):
     forbidden: bool = False
     children: int = 0
     created_at: float | None = None
+    app: AppKey | None = None
+    """The Application below the tree's own on which it hangs, whose `sync` that is; None: the tree's own."""
+    group: int = 0
+    """For how many objects it stands that are below it; 0 for an object (`fleetui.fleet.grouping`)."""
 
 
 class Tree(msgspec.Struct, frozen=True):

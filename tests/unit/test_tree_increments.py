@@ -53,6 +53,8 @@ def bodies(draw: st.DrawFn, subject: Subject) -> Obj:
     """An object that leads to others, and says where it comes from, in every way that there is."""
     kind, name = subject
     owners = draw(st.lists(st.tuples(SUBJECTS, st.booleans()), max_size=2))
+    if kind == "ReplicaSet" and draw(st.booleans()):
+        owners.append((("Deployment", "a"), True))
     metadata: Obj = {
         "uid": f"{kind}-{name}-{draw(st.integers(0, 1))}",
         "ownerReferences": [
