@@ -146,6 +146,16 @@ def claim_templates(obj: Obj) -> tuple[str, ...]:
     return strings([mapping(each.get("metadata")).get("name") for each in templates])
 
 
+_ORIGINS = frozenset(
+    {STATEFUL_SET, SERVICE, KUSTOMIZATION, HELM_RELEASE, ("", "ServiceAccount"), (_CERTIFICATES, "Certificate")}
+)
+
+
+def may_be_named(kind: GroupKind) -> bool:
+    """Whether an object may say that it came from one of `kind`, otherwise than by an owner reference."""
+    return kind in _ORIGINS or kind[0] in {_SOURCES, _IMAGES}
+
+
 # --- what an object came from ---------------------------------------------------------------------------------------
 
 _APPLIERS = tuple((kind, f"{kind[0]}/name", f"{kind[0]}/namespace") for kind in (KUSTOMIZATION, HELM_RELEASE))

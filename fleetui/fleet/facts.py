@@ -14,9 +14,18 @@ from typing import Any
 import msgspec
 
 from fleetui.engine.application import mapping, mappings, text, whole
-from fleetui.fleet.edges import ENDPOINT_SLICE, REPLICA_SET, STATEFUL_SET, claim_templates, elsewhere, listed, may_list
+from fleetui.fleet.edges import (
+    ENDPOINT_SLICE,
+    REPLICA_SET,
+    STATEFUL_SET,
+    GroupKind,
+    claim_templates,
+    elsewhere,
+    listed,
+    may_list,
+)
 from fleetui.health import assess
-from fleetui.model.objects import ObjectRef, StoredObject, split_api_version
+from fleetui.model.objects import ObjectRef, StoredObject
 from fleetui.model.status import Health
 from fleetui.model.text import one_line, sanitize
 
@@ -46,22 +55,23 @@ def facts_of(stored: StoredObject) -> Facts:
     obj = stored.decode()
     kind = stored.ref.group_kind
     health = assess(obj)
-    lists = may_list(kind)
-    return Facts(
-        health=Health(health.status, sanitize(health.message)) if health and health.message else health,
-        info=one_line(describe(obj)),
-        endpoints=ready_endpoints(obj) if kind == ENDPOINT_SLICE else 0,
-        idle=kind == REPLICA_SET and is_idle_replica_set(obj),
-        listed=listed(obj) if lists else (),
-        elsewhere=elsewhere(obj) if lists else "",
-        templates=claim_templates(obj) if kind == STATEFUL_SET else (),
-    )
+    if health is not None and health.message:
+        health = Health(health.status, sanitize(health.message))
+    info = one_line(describe(obj, kind))
+    if may_list(kind):
+        return Facts(health, info, listed=listed(obj), elsewhere=elsewhere(obj))
+    if kind == ENDPOINT_SLICE:
+        return Facts(health, info, endpoints=ready_endpoints(obj))
+    if kind == REPLICA_SET:
+        return Facts(health, info, idle=is_idle_replica_set(obj))
+    if kind == STATEFUL_SET:
+        return Facts(health, info, templates=claim_templates(obj))
+    return Facts(health, info)
 
 
-def describe(obj: Section) -> str:
-    """The short text of a decoded object; empty where there is nothing worth saying."""
-    group = split_api_version(text(obj.get("apiVersion")))[0]
-    rule = _RULES.get((group, text(obj.get("kind"))))
+def describe(obj: Section, kind: GroupKind) -> str:
+    """The short text of a decoded object of a kind; empty where there is nothing worth saying."""
+    rule = _RULES.get(kind)
     said = rule(obj) if rule else ""
     if mapping(obj.get("metadata")).get("deletionTimestamp") and "Terminating" not in said:
         return f"{said}, Terminating" if said else "Terminating"
@@ -70,11 +80,11 @@ def describe(obj: Section) -> str:
 
 def ready_endpoints(endpoint_slice: Section) -> int:
     """How many addresses of an EndpointSlice take traffic; one without a condition counts as ready (discovery/v1)."""
-    return sum(
-        len(_list(endpoint.get("addresses")))
-        for endpoint in mappings(endpoint_slice.get("endpoints"))
-        if mapping(endpoint.get("conditions")).get("ready") is not False
-    )
+    count = 0
+    for endpoint in mappings(endpoint_slice.get("endpoints")):
+        if mapping(endpoint.get("conditions")).get("ready") is not False:
+            count += len(_list(endpoint.get("addresses")))
+    return count
 
 
 def endpoints(count: int) -> str:

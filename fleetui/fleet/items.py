@@ -31,6 +31,7 @@ _ORDER = (
     *("ResourceQuota", "LimitRange", "StorageClass", "PersistentVolume", "CustomResourceDefinition", "Namespace"),
 )
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
+_OTHERS = _RANK[""]
 _REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -70,12 +71,13 @@ class Item:
     """
 
     __slots__ = (
-        "children", "depth", "facts", "flat", "grown", "key", "listed", "node", "obj", "old", "order", "parent",
+        "children", "depth", "facts", "flat", "grown", "key", "kind", "listed", "node", "obj", "old", "order", "parent",
         "sorted", "within",
     )  # fmt: skip
 
     def __init__(self, key: Key, obj: StoredObject | None) -> None:
         self.key = key
+        self.kind = key[1].group_kind
         self.obj = obj
         self.parent: Item | None = None
         self.children = _NO_ITEMS
@@ -110,7 +112,7 @@ class Item:
 
     def look_at_sets(self, child: Item) -> None:
         """Which ReplicaSets others have superseded may have changed with one of them."""
-        if child.ref.group_kind == REPLICA_SET:
+        if child.kind == REPLICA_SET:
             self.sorted = False
 
     def below(self) -> Iterator[Item]:
@@ -123,17 +125,19 @@ class Item:
 
     def spoil(self) -> None:
         """Something at or below it has changed: what is shown of it, and of all above it, is to be made anew."""
-        item: Item | None = self
-        while item is not None:
-            item.flat = None
-            item = item.parent
+        self.flat = None
+        above = self.parent
+        while above is not None and above.flat is not None:  # above what is to be made anew, all is
+            above.flat = None
+            above = above.parent
 
 
 def order_of(key: Key, obj: StoredObject | None) -> Order:
     """What siblings are sorted by: kind, newest revision, name."""
     cluster, ref = key
-    newest = -revision(obj) if obj is not None and ref.group_kind == REPLICA_SET else 0
-    return _RANK.get(ref.kind, _RANK[""]), ref.kind, newest, ref.name, ref.namespace, cluster
+    kind = ref.kind
+    newest = -revision(obj) if kind == "ReplicaSet" and obj is not None else 0
+    return _RANK.get(kind, _OTHERS), kind, newest, ref.name, ref.namespace, cluster
 
 
 def revision(obj: StoredObject) -> int:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.tracking import names_itself
-from fleetui.fleet.edges import APPLICATION, STATEFUL_SET, came_from, is_from, may_list
+from fleetui.fleet.edges import APPLICATION, STATEFUL_SET, came_from, is_from, may_be_named, may_list
 from fleetui.fleet.facts import Facts
 from fleetui.fleet.items import NOTHING, Grown, Item, Key, Listing, Order, listing_of, order_of
 from fleetui.model.app import App, AppResource
@@ -133,7 +133,7 @@ class Structure:
             keys += [item.key, *(child.key for child in item.children), *self._leads_to(item)]
         elif _says(obj) != _says(before):
             keys.append(item.key)
-        if item.ref.group_kind == STATEFUL_SET:  # its templates say which claims are its
+        if item.kind == STATEFUL_SET:  # its templates say which claims are its
             keys += self._keys(self._objects.named(item.ref))
         order = order_of(item.key, obj)
         if order != item.order:
@@ -141,7 +141,7 @@ class Structure:
             if item.parent is not None:
                 item.parent.sorted = False
                 item.parent.spoil()
-        if may_list(item.ref.group_kind):
+        if may_list(item.kind):
             keys += self._read_anew(item)
         return keys
 
@@ -167,11 +167,13 @@ class Structure:
     # --- what leads where -------------------------------------------------------------------------------------------
 
     def _leads_to(self, item: Item) -> list[Key]:
-        keys = list(item.listed)
-        if item.obj is not None:
-            if item.obj.uid:
-                keys += self._keys(self._objects.owned(item.obj.uid))
-            keys += self._keys(self._objects.named(item.ref))
+        keys = list(item.listed) if item.listed else []
+        obj = item.obj
+        if obj is not None:
+            if owned := self._objects.owned(obj.meta.uid):
+                keys += self._keys(owned)
+            if may_be_named(item.kind):
+                keys += self._keys(self._objects.named(item.key[1]))
         if item.grown is not None:
             keys += self._tracked_by(item.grown)
         return keys
@@ -197,7 +199,8 @@ class Structure:
         found: list[tuple[int, Item]] = []
         tracker = ""
         if obj is not None:
-            for owner in obj.meta.owner_references or ():
+            owners = obj.meta.owner_references
+            for owner in owners or ():
                 if (item := self._by_uid.get(owner.uid)) is not None:
                     found.append((_CONTROLLER if owner.controller else _OWNER, item))
             for ref in came_from(obj):
@@ -205,7 +208,7 @@ class Structure:
                 if item is not None and item.obj is not None and self._is_from(key[1], item):
                     found.append((_ORIGIN, item))
             tracker = tracker_of(obj)
-            if tracker and not obj.meta.owner_references and (item := self._trackers.get(tracker)) is not None:
+            if tracker and not owners and (item := self._trackers.get(tracker)) is not None:
                 found.append((_TRACKED, item))
         if (listers := self._listers.get(key)) is not None:
             for item in listers.values():
@@ -213,11 +216,12 @@ class Structure:
                     found.append((_INVENTORY, item))
                 else:
                     found.append((_TRACKED_AND_LISTED if item.grown.tracking == tracker else _LISTED, item))
-        itself = self.items.get(key)
-        return found if itself is None else [each for each in found if each[1] is not itself]
+        if len(found) == 1 and found[0][1].key[1] != key[1]:
+            return found
+        return [each for each in found if each[1].key != key]
 
     def _is_from(self, child: ObjectRef, parent: Item) -> bool:
-        if parent.ref.group_kind == STATEFUL_SET and parent.facts is None and parent.obj is not None:
+        if parent.kind == STATEFUL_SET and parent.facts is None and parent.obj is not None:
             parent.facts = self._facts(parent.obj)
         return is_from(child, parent.ref, parent.facts.templates if parent.facts is not None else ())
 
@@ -246,7 +250,8 @@ class Structure:
                 return ()
             item = self._admit(key, obj)
             self._hang(item, parent)
-            self._unlike(NOTHING, item.listed)
+            if item.listed:
+                self._unlike(NOTHING, item.listed)
             return self._leads_to(item)
         if parent is None:
             return self._uproot(item)
@@ -262,7 +267,7 @@ class Structure:
     def _admit(self, key: Key, obj: StoredObject | None) -> Item:
         item = self.items[key] = Item(key, obj)
         self._know(item)
-        if may_list(key[1].group_kind):
+        if may_list(item.kind):
             self._read(item)
             self._enlist(item)
         return item
@@ -281,17 +286,22 @@ class Structure:
         return keys
 
     def _hang(self, item: Item, parent: Item) -> None:
-        self._unhang(item)
+        if item.parent is not None:
+            self._unhang(item)
         item.parent = parent
         parent.take(item)
         parent.node = None
         parent.spoil()
-        for each in item.below():
-            above = each.parent
-            assert above is not None
-            each.depth = above.depth + 1
-            each.within = above.within if above.grown is None or above is self.root else above.grown.app.key
-            each.node = each.flat = None
+        self._stand(item, parent)
+        if item.children:
+            for each in item.below():
+                if each is not item and each.parent is not None:
+                    self._stand(each, each.parent)
+
+    def _stand(self, item: Item, above: Item) -> None:
+        item.depth = above.depth + 1
+        item.within = above.within if above.grown is None or above is self.root else above.grown.app.key
+        item.node = item.flat = None
 
     def _unhang(self, item: Item) -> None:
         parent, item.parent = item.parent, None
@@ -315,7 +325,7 @@ class Structure:
         item.grown, item.listed = None, NOTHING
         if obj is None:
             return
-        if item.ref.group_kind == APPLICATION:
+        if item.kind == APPLICATION:
             item.grown = self._grown(obj)
             item.listed = listing_of(item.grown) if item.grown is not None else NOTHING
             return

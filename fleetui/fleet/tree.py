@@ -130,7 +130,7 @@ class ResourceTree:
         """
         self._unseen, self._blind = unseen, blind
         for item in self._structure.items.values():
-            if item.obj is None or item.ref.group_kind == SERVICE:
+            if item.obj is None or item.kind == SERVICE:
                 self._renew(item)
 
     def judge(self, facts: Callable[[StoredObject], Facts]) -> None:
@@ -154,7 +154,7 @@ class ResourceTree:
         """
         cluster = self._structure.cluster
         items = [item for item in self._structure.items.values() if item is not self._root]
-        return {(item.ref.group_kind, item.ref.namespace) for item in items if _is_own(item, cluster)}
+        return {(item.kind, item.ref.namespace) for item in items if _is_own(item, cluster)}
 
     def of_kind(self, group: str, kind: str) -> list[ObjectRef]:
         """Those of its objects that are of a kind, in the cluster where it is watched."""
@@ -181,7 +181,7 @@ class ResourceTree:
                 return False
             item.node = node
             item.spoil()
-        if above is not None and item.ref.group_kind == ENDPOINT_SLICE:
+        if above is not None and item.kind == ENDPOINT_SLICE:
             self._renew(above)
         return True
 
@@ -191,18 +191,18 @@ class ResourceTree:
             return item.flat
         if item.node is None:
             item.node = self._node(item)
-        parts: list[tuple[TreeNode, ...]] = [(item.node,)]
-        if item.depth < DEEPEST:
+        if not item.children or item.depth >= DEEPEST:
+            item.flat = (item.node,)
+        else:
             self._sort(item)
-            parts += map(self._flat, item.children)
-        item.flat = parts[0] if len(parts) == 1 else tuple(chain.from_iterable(parts))
+            item.flat = (item.node, *chain.from_iterable(map(self._flat, item.children)))
         return item.flat
 
     def _sort(self, item: Item) -> None:
         if item.sorted:
             return
         item.sorted = True
-        sets = [child for child in item.children if child.ref.group_kind == REPLICA_SET]
+        sets = [child for child in item.children if child.kind == REPLICA_SET]
         newest = max((revision(child.obj) for child in sets if child.obj is not None), default=0)
         for child in sets:
             old = child.obj is not None and revision(child.obj) < newest and self._said(child, child.obj).idle
@@ -230,7 +230,7 @@ class ResourceTree:
             uid=obj.uid if obj is not None else "",
             health=facts.health,
             sync=member.sync if member else None,
-            info=", ".join(filter(None, (self._info(item, facts), _elsewhere(item)))),
+            info=self._info(item, facts),
             hook=bool(member and member.hook),
             requires_pruning=bool(member and member.requires_pruning),
             forbidden=facts.forbidden,
@@ -240,7 +240,11 @@ class ResourceTree:
         )
 
     def _info(self, item: Item, facts: Facts) -> str:
-        return _OLD if item.old else facts.info or self._service_info(item)
+        info = _OLD if item.old else facts.info
+        if not info and item.kind == SERVICE:
+            info = self._service_info(item)
+        place = _elsewhere(item)
+        return f"{info}, {place}" if info and place else info or place
 
     def _root_node(self, root: Item) -> TreeNode:
         app = self._app
@@ -268,11 +272,11 @@ class ResourceTree:
         return Facts(health=Health(HealthStatus.MISSING, "not in the cluster"))
 
     def _service_info(self, item: Item) -> str:
-        if item.ref.group_kind != SERVICE or item.obj is None or ENDPOINT_SLICE in self._unseen:
+        if item.obj is None or ENDPOINT_SLICE in self._unseen:
             return ""
         if self._blind(ENDPOINT_SLICE, item.ref.namespace) or (item.within is not None and not item.children):
             return ""
-        slices = [child for child in item.children if child.ref.group_kind == ENDPOINT_SLICE]
+        slices = [child for child in item.children if child.kind == ENDPOINT_SLICE]
         return endpoints(sum(self._said(child, child.obj).endpoints for child in slices if child.obj is not None))
 
 
@@ -285,8 +289,9 @@ def _elsewhere(item: Item) -> str:
     """Says where an object is that is not in the cluster of the one above it; the application's own view says where
     that is."""
     above = item.parent
-    here = above is None or above.parent is None or above.key[0] == item.key[0]
-    return "" if here else f"on {item.key[0]}"
+    if above is None or above.key[0] == item.key[0] or above.parent is None:
+        return ""
+    return f"on {item.key[0]}"
 
 
 def _place(item: Item) -> tuple[object, ...]:

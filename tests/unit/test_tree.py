@@ -257,4 +257,5 @@ RUNNING = container(state="running", ready=True)
 )
 def test_what_stands_behind_a_name(kind: str, body: Obj, expected: str) -> None:
     group, _, name = kind.rpartition("/")
-    assert describe({"apiVersion": f"{group}/v1" if group else "v1", "kind": name, **body}) == expected
+    obj = {"apiVersion": f"{group}/v1" if group else "v1", "kind": name, **body}
+    assert describe(obj, (group, name)) == expected
