@@ -408,7 +408,8 @@ def node_words(node: TreeNode, now: float) -> str:
     said = ", ".join(part for part in parts if part)
     where = [f"in {node.ref.namespace}"] if node.ref.namespace else []
     where += [f"created {ago(node.created_at, now)}"] if node.created_at else []
-    told = f"{node.ref.kind} {node_name(node)}" + (f": {said}" if said else "")
+    called = f"{node.group} {node.ref.kind}s" if node.group else f"{node.ref.kind} {node.ref.name}"
+    told = called + (f": {said}" if said else "")
     if not where or not said:
         return ", ".join([told, *where])
     place = ", ".join(where)

@@ -228,7 +228,7 @@ class ResourceTree:
             cluster=item.key[0],
             depth=item.depth,
             uid=obj.uid if obj is not None else "",
-            health=facts.health,
+            health=facts.health or _told_by_itself(item),
             sync=member.sync if member else None,
             info=self._info(item, facts),
             hook=bool(member and member.hook),
@@ -283,6 +283,11 @@ class ResourceTree:
 def _is_own(item: Item, cluster: ClusterName) -> bool:
     """Whether an item is watched for this tree, not for that of an Application below it."""
     return item.within is None and item.key[0] == cluster
+
+
+def _told_by_itself(item: Item) -> Health | None:
+    """An Application's own health: Argo CD's rules give the object none, so that it does not count in its parent's."""
+    return item.grown.app.health if item.grown is not None else None
 
 
 def _elsewhere(item: Item) -> str:

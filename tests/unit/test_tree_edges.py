@@ -305,14 +305,17 @@ def test_an_application_below_an_application_shows_what_it_manages_elsewhere() -
     broken = Health(HealthStatus.DEGRADED, "crashes")
     deployment = ObjectRef("apps", "Deployment", "web", "web")
     resource = AppResource(ref=deployment, sync=SyncStatus.OUT_OF_SYNC, health=broken)
-    app = App(key=AppKey(HUB, "argo", "argocd", "web"), resources=(resource,))
+    app = App(key=AppKey(HUB, "argo", "argocd", "web"), resources=(resource,), health=broken)
     story = Story(child, manages=(child,), grown=grown({child.ref: Grown(app, EDGE, "web")}))
     assert [(node.cluster, node.depth, node.ref.kind) for node in story.nodes] == [
         (HUB, 0, "Application"),
         (HUB, 1, "Application"),
         (EDGE, 2, "Deployment"),
     ]
-    assert (story.nodes[2].sync, story.nodes[2].health) == (SyncStatus.OUT_OF_SYNC, broken)
+    assert [node.health for node in story.nodes[1:]] == [broken, broken]
+    assert [node.app for node in story.nodes] == [None, None, app.key]
+    assert [node.info for node in story.nodes[1:]] == ["", "on edge"]
+    assert story.nodes[2].sync is SyncStatus.OUT_OF_SYNC
     assert story.tree.kinds() == {(("argoproj.io", "Application"), "argocd")}, (
         "what its own engine tells is not watched"
     )
