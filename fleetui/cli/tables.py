@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
 from fleetui.fleet.grouping import grouped
-from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Tree
+from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Orphans, Tree
 from fleetui.fleet.why import Why
 from fleetui.model.app import App
 from fleetui.model.change import ChangeKind, ObjectDiff
@@ -109,6 +109,15 @@ def tree(value: Tree, *, wide: bool = False) -> str:
         name = f"({node.group} alike)" if node.group else node.ref.name
         rows.append([kind, name, node.ref.namespace, health, sync, message])
     return aligned(("KIND", "NAME", "NAMESPACE", "HEALTH", "SYNC", "INFO"), rows)
+
+
+def orphans(value: Orphans, now: float) -> str:
+    """`tree APP --orphans`."""
+    rows = [
+        [one.ref.kind, one.ref.group, one.ref.name, one.ref.namespace, _age(one.created_at, now)]
+        for one in value.objects
+    ]
+    return aligned(("KIND", "GROUP", "NAME", "NAMESPACE", "AGE"), rows)
 
 
 def diff(objects: Iterable[ObjectDiff], *, of_files: bool = False) -> str:

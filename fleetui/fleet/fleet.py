@@ -23,7 +23,7 @@ from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
-from fleetui.fleet.places import behind, grown_in, is_the_hub, place_of
+from fleetui.fleet.places import behind, called, grown_in, is_the_hub, place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
@@ -35,6 +35,7 @@ from fleetui.fleet.views import (
     HistoryRow,
     Narrowed,
     ObjectEvent,
+    Orphans,
     Outcome,
     Plan,
     PodLog,
@@ -239,6 +240,12 @@ class LiveFleet:
             return without_cluster(app, place)
         return await self._trees.tree(app, place)
 
+    async def orphans(self, key: AppKey) -> Orphans:
+        from fleetui.fleet.orphans import orphans_of
+
+        subject = await self._subject(key)
+        return await orphans_of(subject, self._managed_in(subject.place.api.name))
+
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
         return await self._tools.differ.diff(await self._subject(key), ref, revision=revision)
 
@@ -335,6 +342,12 @@ class LiveFleet:
     def _asked(self, cluster: ClusterName) -> Cluster:
         """A cluster for what a person waits for."""
         return self._directory.named(cluster).api.urgent
+
+    def _managed_in(self, cluster: ClusterName) -> frozenset[ObjectRef]:
+        """All that the fleet's applications list in a cluster."""
+        place = partial(called, clusters=self._directory)
+        apps = [app for app in self._apps.shown.values() if place(app) == cluster]
+        return frozenset(resource.ref for app in apps for resource in app.resources)
 
     def _app(self, key: AppKey) -> App:
         app = self._apps.shown.get(key)

@@ -41,9 +41,14 @@ def grown_in(hub: ClusterName, dialects: Iterable[Dialect], clusters: Clusters, 
     if dialect is None or hub not in clusters.chosen:
         return None
     app = dialect.app(hub, stored)
+    return Grown(app, called(app, clusters), instance_name(app.key.namespace, app.key.name))
+
+
+def called(app: App, clusters: Clusters) -> ClusterName:
+    """The name of the cluster into which `app` is synced, as its destination says it where it is not known here.
+    Connects to nothing."""
     server, name = app.destination.server, app.destination.name
-    place = clusters.called(hub, server=server, name=name) or ClusterName(name or server)
-    return Grown(app, place, instance_name(app.key.namespace, app.key.name))
+    return clusters.called(app.key.hub, server=server, name=name) or ClusterName(name or server)
 
 
 def behind(hub: ClusterName, namespace: str, secret: str, clusters: Clusters) -> ClusterName:

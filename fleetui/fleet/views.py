@@ -84,6 +84,31 @@ class Tree(msgspec.Struct, frozen=True):
     nodes: tuple[TreeNode, ...]
     problem: str = ""
 
+    @property
+    def own(self) -> list[TreeNode]:
+        """The nodes where the application itself runs, without what hangs on Applications below it, or is listed in
+        other clusters: those are connected to when somebody looks at them."""
+        clusters = {node.cluster for node in self.nodes if node.depth <= 1}
+        return [node for node in self.nodes if node.app is None and node.cluster in clusters]
+
+
+class Orphan(msgspec.Struct, frozen=True, gc=False):
+    """An object that nobody manages; `created_at` in seconds since the epoch."""
+
+    ref: ObjectRef
+    created_at: float | None = None
+
+
+class Orphans(msgspec.Struct, frozen=True):
+    """What nobody manages in the namespace that an application is synced into. `problem` says which kinds were not
+    looked at, and why; empty where all were."""
+
+    key: AppKey
+    cluster: ClusterName
+    namespace: str
+    objects: tuple[Orphan, ...] = ()
+    problem: str = ""
+
 
 class HistoryRow(msgspec.Struct, frozen=True):
     """One entry of an application's history beside its commit; `commit` is None where Git can't say, and `problem`
