@@ -121,13 +121,20 @@ class Cluster(Protocol):
     async def get(self, resource: ApiResource, name: str, namespace: str = "") -> Obj: ...
 
     async def list(
-        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> list[Obj]:
         """The objects of a resource, of all namespaces where `namespace` is empty.
 
         Args:
             labels: a label selector, such as ``app in (a,b)``.
             fields: a field selector, such as ``metadata.name=a``.
+            metadata_only: asks for `apiVersion`, `kind` and `metadata` alone.
         """
         ...
 

@@ -53,6 +53,10 @@ class AppViewScreen(FleetScreen):
         """The object that this view is about, or that the cursor is on; None for the application as a whole."""
         return None
 
+    def owner(self) -> AppKey:
+        """The application on which that object hangs: another one where it stands below an Application in the tree."""
+        return self.key
+
     def say_in(self, rows: VirtualRows, message: str) -> None:
         """Shows a sentence where rows would be."""
         rows.say(wrap(message, self.size.width - 4, 6, ellipsis=self.host.glyphs.ellipsis))
@@ -122,7 +126,7 @@ class AppViewScreen(FleetScreen):
         from screens.diff import DiffScreen
 
         if self.HERE != "d":
-            self.go(DiffScreen(self.key, self.node()))
+            self.go(DiffScreen(self.owner(), self.node()))
 
     def action_history(self) -> None:
         from screens.history import HistoryScreen
@@ -134,24 +138,24 @@ class AppViewScreen(FleetScreen):
         from screens.manifest import ManifestScreen
 
         if self.HERE != "y":
-            self.go(ManifestScreen(self.key, self.node()))
+            self.go(ManifestScreen(self.owner(), self.node()))
 
     def action_logs(self) -> None:
         from screens.logs import LogsScreen
 
         if self.HERE != "l":
-            self.go(LogsScreen(self.key, self.node()))
+            self.go(LogsScreen(self.owner(), self.node()))
 
     def action_events(self) -> None:
         from screens.events import EventsScreen
 
         if self.HERE != "e":
-            self.go(EventsScreen(self.key, self.node()))
+            self.go(EventsScreen(self.owner(), self.node()))
 
     def action_shell(self) -> None:
         from screens.shell import open_shell
 
-        open_shell(self, self.key, self.node())
+        open_shell(self, self.owner(), self.node())
 
     def name_under_cursor(self) -> str:
         node = self.node()
@@ -172,7 +176,7 @@ class AppViewScreen(FleetScreen):
     def action_sync(self) -> None:
         from screens.confirm import sync_each
 
-        sync_each(self, [self.key], resources=tuple(self.resources()))
+        sync_each(self, [self.owner()], resources=tuple(self.resources()))
 
     def action_refresh(self) -> None:
         from screens.confirm import refresh_each

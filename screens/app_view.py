@@ -100,7 +100,9 @@ class AppScreen(AppViewScreen):
         self.ask(lambda fleet: fleet.tree(self.key), self._take, doing="reading the tree", failed=self._failed)
 
     def _take(self, tree: Tree) -> None:
-        self._found = tree
+        from fleetui.fleet.grouping import grouped
+
+        self._found = tree = grouped(tree)
         self.tree_rows.set_nodes(nodes_of(tree, self.host.glyphs))
         if not tree.nodes:
             self.say_in(self.tree_rows, tree.problem or "The application has no objects yet")
@@ -218,7 +220,20 @@ class AppScreen(AppViewScreen):
     def node(self) -> ObjectRef | None:
         """The object under the cursor; None on the application itself."""
         node = self._tree_node()
+        if node is not None and node.group:
+            node = self._above(node)
         return node.ref if node is not None and node.depth > 0 else None
+
+    def owner(self) -> AppKey:
+        node = self._tree_node()
+        return node.app if node is not None and node.app is not None else self.key
+
+    def _above(self, node: TreeNode) -> TreeNode | None:
+        """The node below which one stands."""
+        if self._found is None:
+            return None
+        place = next(i for i, other in enumerate(self._found.nodes) if other is node)
+        return next((other for other in reversed(self._found.nodes[:place]) if other.depth < node.depth), None)
 
     # --- the diff beside the tree --------------------------------------------------------------------------------
 
@@ -251,8 +266,8 @@ class AppScreen(AppViewScreen):
         if node.sync is None and node.depth > 0:
             self.pane.clear_to("Git does not list this object")
             return
-        ref = self.node()
-        self.ask(lambda fleet: fleet.diff(self.key, ref), self._take_diff, doing="comparing", failed=self.pane.clear_to)
+        ref, owner = self.node(), self.owner()
+        self.ask(lambda fleet: fleet.diff(owner, ref), self._take_diff, doing="comparing", failed=self.pane.clear_to)
 
     def _take_diff(self, diff: AppDiff) -> None:
         self.pane.set_diff(diff)
@@ -263,21 +278,36 @@ class AppScreen(AppViewScreen):
     # --- actions -------------------------------------------------------------------------------------------------
 
     def _open(self, key: Key) -> None:
-        """What Git lists opens its diff, anything else its YAML; the application its own diff."""
+        """A row of like objects opens and closes, an Application opens its own tree; what Git lists opens its diff,
+        anything else its YAML; the application its own diff."""
         node = self._tree_node()
-        if node is not None and (node.sync is not None or node.depth == 0):
+        if node is not None and node.group:
+            self.tree_rows.toggle()
+        elif node is not None and (below := self._application(node)) is not None:
+            self.app.push_screen(AppScreen(below))
+        elif node is not None and (node.sync is not None or node.depth == 0):
             self.action_diff()
         else:
             self.action_yaml()
 
+    def _application(self, node: TreeNode) -> AppKey | None:
+        """The application of the fleet that a node below this one is."""
+        if node.depth == 0 or node.ref.kind != "Application":
+            return None
+        named = node.cluster, node.ref.namespace, node.ref.name
+        return next((key for key in self.host.picture.apps if (key.hub, key.namespace, key.name) == named), None)
+
     def resources(self) -> Sequence[ObjectRef]:
-        """The marked objects that Git lists; without marks the one under the cursor, if Git lists it."""
+        """The marked objects that Git lists, of the application of the one under the cursor; without marks that one, if
+        Git lists it."""
         if self._found is None:
             return ()
+        owner = self.owner()
         marked = [
             node.ref
             for row, node in zip(self.tree_rows.nodes, self._found.nodes, strict=True)
             if row.key in self.tree_rows.marks and node.depth > 0 and node.sync is not None
+            if (node.app or self.key) == owner
         ]
         node = self._tree_node()
         if marked or node is None or node.depth == 0 or node.sync is None:
@@ -317,7 +347,8 @@ def nodes_of(tree: Tree, glyphs: Glyphs) -> list[Node]:
                 key=NodeKey(node.cluster, node.ref, nth),
                 depth=node.depth,
                 kind=node.ref.kind,
-                name=Span(node.ref.name, "bright" if needs_human(node) else ""),
+                row=bool(node.group),
+                name=Span(node_name(node), "bright" if needs_human(node) else ""),
                 glyphs=_glyphs(node, glyphs),
                 info=Span(_info(node), "muted"),
                 problem=needs_human(node),
@@ -325,6 +356,11 @@ def nodes_of(tree: Tree, glyphs: Glyphs) -> list[Node]:
             )
         )
     return nodes
+
+
+def node_name(node: TreeNode) -> str:
+    """What a node is called in its row."""
+    return f"{node.group} alike" if node.group else node.ref.name
 
 
 def needs_human(node: TreeNode) -> bool:
@@ -372,7 +408,8 @@ def node_words(node: TreeNode, now: float) -> str:
     said = ", ".join(part for part in parts if part)
     where = [f"in {node.ref.namespace}"] if node.ref.namespace else []
     where += [f"created {ago(node.created_at, now)}"] if node.created_at else []
-    told = f"{node.ref.kind} {node.ref.name}" + (f": {said}" if said else "")
+    called = f"{node.group} {node.ref.kind}s" if node.group else f"{node.ref.kind} {node.ref.name}"
+    told = called + (f": {said}" if said else "")
     if not where or not said:
         return ", ".join([told, *where])
     place = ", ".join(where)

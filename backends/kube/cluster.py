@@ -24,6 +24,8 @@ from backends.kube.latency import RoundTrips
 from backends.kube.link import Link
 from backends.kube.opening import closed, transport_class
 from backends.kube.paths import Paths, written
+from backends.kube.reading import METADATA
+from backends.kube.request import JSON
 from backends.kube.selection import Selection
 from backends.kube.served import ServedKinds, kept_in
 from backends.kube.watching import Watches
@@ -155,20 +157,27 @@ class KubeCluster:
         return self._obj(await self._call("GET", self._paths.item(resource, namespace, name)))
 
     async def list(
-        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> builtins.list[Obj]:
         path = self._paths.every(resource, namespace)
         query = Selection(labels=labels, fields=fields).query
+        form = METADATA.format("List") if metadata_only else JSON
         try:
-            return await self._pages(resource, path, query | {"limit": _PAGE})
+            return await self._pages(resource, path, query | {"limit": _PAGE}, form)
         except GoneError:
             # The list took longer than its continue token lasts: then in one page (client-go v0.37 tools/pager).
-            return await self._pages(resource, path, query)
+            return await self._pages(resource, path, query, form)
 
-    async def _pages(self, resource: ApiResource, path: str, query: dict[str, str]) -> builtins.list[Obj]:
+    async def _pages(self, resource: ApiResource, path: str, query: dict[str, str], form: str) -> builtins.list[Obj]:
         found: builtins.list[Obj] = []
         while True:
-            body = await self._call("GET", path, query=query, verb="LIST")
+            body = await self._call("GET", path, query=query, verb="LIST", accept=form)
             try:
                 page = decode.list_page(body)
                 found += decode.listed_objects(resource, page)
@@ -312,6 +321,7 @@ class KubeCluster:
         body: Any = None,
         content_type: str = "application/json",
         verb: str = "",
+        accept: str = JSON,
     ) -> bytes:
         transport = await self._open()
         data = b"" if body is None else msgspec.json.encode(body)
@@ -323,6 +333,7 @@ class KubeCluster:
                 body=data,
                 content_type=content_type,
                 verb=verb,
+                accept=accept,
                 urgent=self._is_urgent,
                 deadline=_URGENT_DEADLINE if self._is_urgent and verb != "LIST" else None,
             )

@@ -114,9 +114,10 @@ def _stored(resource: ApiResource, meta: Meta, text: bytes, *, whole: bool) -> S
 
 
 def listed_objects(resource: ApiResource, page: ListPage) -> list[Obj]:
-    """The dicts of a page's items, with ``apiVersion`` and ``kind``."""
+    """The dicts of a page's items, with the ``apiVersion`` and ``kind`` of the resource: those of built-in kinds have
+    none, those that are metadata alone have others."""
     head = {"apiVersion": resource.api_version, "kind": resource.kind}
-    return [head | obj(raw) for raw in page.items or ()]
+    return [head | obj(raw) | head for raw in page.items or ()]
 
 
 def _prefix(resource: ApiResource) -> bytes:

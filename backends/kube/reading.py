@@ -14,6 +14,7 @@ import msgspec
 
 from backends.kube import decode
 from backends.kube.errors import Status, from_status, parse_status
+from backends.kube.request import JSON
 from backends.kube.selection import Query, Selection
 from fleetui.model.errors import StatusError
 from fleetui.model.objects import ApiResource, StoredObject
@@ -23,8 +24,7 @@ PAGE = 500
 FIRST = 100
 """Objects of a page that are decoded at first: more than a screen shows, so that each of many clusters that answer at
 once has its first rows told before any has the rest."""
-_JSON = "application/json"
-_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1,application/json"
+METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1,application/json"
 """client-go v0.37 metadata/metadata.go; a server that has no such form sends whole objects."""
 
 T = TypeVar("T")
@@ -78,8 +78,8 @@ class Reader:
         self._path = path
         self._query = selection.query
         partial = selection.metadata_only
-        self._list_form = _METADATA.format("List") if partial else _JSON
-        self._watch_form = _METADATA.format("") if partial else _JSON
+        self._list_form = METADATA.format("List") if partial else JSON
+        self._watch_form = METADATA.format("") if partial else JSON
         self._stored: Callable[[ApiResource, msgspec.Raw], StoredObject]
         self._stored = decode.stored_metadata if partial else decode.stored
 

@@ -75,12 +75,13 @@ def get_clusters(scope: Scope, output: str, check: bool) -> int:
 @cli.command()
 @scope_options
 @click.argument("app")
-@output_option("table", "json", "yaml")
-def tree(scope: Scope, app: str, output: str) -> int:
+@output_option("table", "wide", "json", "yaml")
+@click.option("--orphans", is_flag=True, help="What nobody manages in its namespace, instead.")
+def tree(scope: Scope, app: str, output: str, *, orphans: bool) -> int:
     """The objects of an application, with the health of each."""
-    from fleetui.cli.read import show_tree
+    from fleetui.cli.read import show_orphans, show_tree
 
-    return show_tree(scope, app, output)
+    return (show_orphans if orphans else show_tree)(scope, app, output)
 
 
 @cli.command(short_help="What differs between Git and the cluster.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Tree, TreeNode
+from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Orphans, Tree, TreeNode
 from fleetui.fleet.why import Why
 from fleetui.model.app import App
 from fleetui.model.change import Change, Commit, ObjectDiff
@@ -124,6 +124,18 @@ def _node(node: TreeNode) -> Document:
         "requiresPruning": node.requires_pruning,
         "forbidden": node.forbidden,
         "createdAt": _time(node.created_at),
+        "app": str(node.app) if node.app is not None else None,
+    }
+
+
+def orphans(value: Orphans) -> Document:
+    """What nobody manages in an application's namespace."""
+    return {
+        "app": str(value.key),
+        "context": value.cluster,
+        "namespace": value.namespace,
+        "problem": value.problem,
+        "objects": [{**ref(one.ref), "createdAt": _time(one.created_at)} for one in value.objects],
     }
 
 

@@ -134,14 +134,32 @@ def show_clusters(scope: Scope, output: str, *, check: bool) -> int:
     return with_fleet(scope, work)
 
 
+def show_orphans(scope: Scope, text: str, output: str) -> int:
+    """`tree APP --orphans`."""
+
+    async def work(fleet: LiveFleet) -> int:
+        found = await fleet.orphans(await loaded_app(fleet, text, scope))
+        if output not in {"table", "wide"}:
+            emit(documents.orphans(found), output)
+        elif found.objects:
+            emit(tables.orphans(found, time.time()))
+        else:
+            say(f"No orphans in namespace {found.namespace} on {found.cluster}.")
+        if found.problem:
+            say(f"fleetui: {found.problem}")
+        return ExitCode.OK
+
+    return with_fleet(scope_of(scope, text), work)
+
+
 def show_tree(scope: Scope, text: str, output: str) -> int:
     """`tree APP`."""
 
     async def work(fleet: LiveFleet) -> int:
         key = await loaded_app(fleet, text, scope)
         found = await fleet.tree(key)
-        if output == "table":
-            emit(tables.tree(found))
+        if output in {"table", "wide"}:
+            emit(tables.tree(found, wide=output == "wide"))
         else:
             emit(documents.tree(found), output)
         if found.problem:

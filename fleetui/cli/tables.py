@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
-from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Tree
+from fleetui.fleet.grouping import grouped
+from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Orphans, Tree
 from fleetui.fleet.why import Why
 from fleetui.model.app import App
 from fleetui.model.change import ChangeKind, ObjectDiff
@@ -91,17 +92,32 @@ def latency(status: ClusterStatus) -> str:
     return "" if status.latency is None else f"{max(1, round(status.latency * 1000))}ms"
 
 
-def tree(value: Tree) -> str:
-    """`tree APP`: indented, with health, sync status and what there is to say of each object."""
+def tree(value: Tree, *, wide: bool = False) -> str:
+    """`tree APP`: indented, with health, sync status and what there is to say of each object. Many like ones, such as
+    the Pods of a ReplicaSet, are one row, unless it is `wide`."""
     rows = []
-    for node in value.nodes:
+    skipped = None
+    for node in value.nodes if wide else grouped(value).nodes:
+        if skipped is not None and node.depth > skipped:
+            continue
+        skipped = node.depth if node.group else None
         kind = f"{'  ' * node.depth}{node.ref.kind}"
         health = node.health.status.value if node.health else ""
         sync = node.sync.value if node.sync else ""
         prune = "requires pruning" if node.requires_pruning else ""
         message = node.info or (node.health.message if node.health else "") or prune
-        rows.append([kind, node.ref.name, node.ref.namespace, health, sync, message])
+        name = f"({node.group} alike)" if node.group else node.ref.name
+        rows.append([kind, name, node.ref.namespace, health, sync, message])
     return aligned(("KIND", "NAME", "NAMESPACE", "HEALTH", "SYNC", "INFO"), rows)
+
+
+def orphans(value: Orphans, now: float) -> str:
+    """`tree APP --orphans`."""
+    rows = [
+        [one.ref.kind, one.ref.group, one.ref.name, one.ref.namespace, _age(one.created_at, now)]
+        for one in value.objects
+    ]
+    return aligned(("KIND", "GROUP", "NAME", "NAMESPACE", "AGE"), rows)
 
 
 def diff(objects: Iterable[ObjectDiff], *, of_files: bool = False) -> str:

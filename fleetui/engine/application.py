@@ -51,12 +51,12 @@ class Retry:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """`value` where it is a map, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def mappings(value: Any) -> list[Mapping[str, Any]]:
     """The maps of a list; anything else is left out."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if type(item) is dict or isinstance(item, Mapping)] if type(value) is list else []
 
 
 def strings(value: Any) -> tuple[str, ...]:

@@ -36,10 +36,14 @@ def is_self_referenced(live: Mapping[str, Any]) -> bool:
     (`controller/state.go`, `isSelfReferencedObj`, for an object without a target; the namespace is ignored where the
     live object has none. An object without the annotation counts as managed.)
     """
-    parts = annotation(live, TRACKING_ID).split(":", 2)
+    return names_itself(annotation(live, TRACKING_ID), ref_of(live))
+
+
+def names_itself(tracking: str, mine: ObjectRef) -> bool:
+    """Whether the tracking id of the object `mine` speaks of it; one that can't be read counts as if it did."""
+    parts = tracking.split(":", 2)
     if len(parts) != 3:
         return True
     group, _, kind = parts[1].partition("/")
     namespace, _, name = parts[2].partition("/")
-    mine = ref_of(live)
     return (group, kind, name) == (mine.group, mine.kind, mine.name) and mine.namespace in {"", namespace}

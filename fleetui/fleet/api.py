@@ -17,6 +17,7 @@ from fleetui.fleet.views import (
     ChangeSet,
     HistoryRow,
     ObjectEvent,
+    Orphans,
     Outcome,
     Plan,
     PodLog,
@@ -108,6 +109,14 @@ class Fleet(Protocol):
         ...
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]: ...
+
+    async def orphans(self, key: AppKey) -> Orphans:
+        """What nobody manages in the namespace that an application is synced into, over all engines.
+
+        Raises:
+            ClusterError: its cluster can't be asked.
+        """
+        ...
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         """The Events about everything in an application's tree, or about one object of it; the newest last.

@@ -235,13 +235,31 @@ class Clusters:
         Raises:
             MissingError: as for `find`.
         """
+        place = self._place(hub, server=server, name=name)
+        return place.open() if isinstance(place, Registered) else self.chosen[place]
+
+    def called(self, hub: ClusterName, *, server: str, name: str) -> ClusterName | None:
+        """The name under which `store` is shown, connected to or not; None where there is none."""
+        try:
+            place = self._place(hub, server=server, name=name)
+        except MissingError:
+            return None
+        return place.name if isinstance(place, Registered) else place
+
+    def behind(self, hub: ClusterName, namespace: str, secret: str) -> ClusterName | None:
+        """The name of the cluster to which the kubeconfig in a hub's Secret leads; None where that is not known."""
+        references = self._references.get(hub)
+        found = references.registration(namespace, secret) if references is not None else None
+        place = self._sorting.places.get(key_of((hub, found))) if found is not None else None
+        return place.name if isinstance(place, Registered) else place
+
+    def _place(self, hub: ClusterName, *, server: str, name: str) -> Registered | ClusterName:
         asked, found = self._look_up(hub, server=server, name=name)
         if found is not None:
-            place = self._sorting.places[key_of((hub, found))]
-            return place.open() if isinstance(place, Registered) else self.chosen[place]
+            return self._sorting.places[key_of((hub, found))]
         chosen = self._chosen_by_url(hub, asked) if asked else self.chosen.get(ClusterName(name))
         if chosen is not None:
-            return chosen
+            return chosen.api.name
         raise no_such_server(server) if asked else no_such_name(name)
 
     def _look_up(self, hub: ClusterName, *, server: str, name: str) -> tuple[str, Registration | None]:

@@ -54,13 +54,13 @@ async def events_of(api: Cluster, subjects: Iterable[Subject]) -> list[ObjectEve
 async def events_of_tree(
     tree: Tree, cluster: Callable[[ClusterName], Cluster], ref: ObjectRef | None = None
 ) -> tuple[ObjectEvent, ...]:
-    """The Events about everything in a tree, or about one object of it; the newest last.
+    """The Events about everything of the application itself in a tree, or about one object; the newest last.
 
     Raises:
         MissingError: `ref` is nothing of the tree.
         ClusterError: they can't be listed.
     """
-    nodes = [node for node in tree.nodes if ref is None or node.ref == ref]
+    nodes = tree.own if ref is None else [node for node in tree.nodes if node.ref == ref]
     if not nodes and ref is not None:
         raise MissingError(f"{tree.key} has no {ref}")
     by_cluster: dict[ClusterName, list[Subject]] = {}

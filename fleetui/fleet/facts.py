@@ -1,7 +1,9 @@
-"""What the tree says of one object behind its name: ``0/3 ready``, ``ImagePullBackOff, 12 restarts``, ``2 endpoints``.
+"""What a tree takes from one object: its health, what stands behind its name (``0/3 ready``, ``ImagePullBackOff, 12
+restarts``, ``2 endpoints``), and what it lists.
 
-Owns: `describe` and the rule of each kind. Pure; an odd object gives an empty text. Called by `fleetui.fleet.tree`.
-Never here: health (`fleetui.health`).
+Owns: `Facts`, `facts_of`, `describe` and the rule of each kind. Pure; an odd object gives an empty text. Called by
+`fleetui.fleet.tree`. Never here: the rules of health (`fleetui.health`), and which object comes from which
+(`fleetui.fleet.edges`).
 """
 
 from __future__ import annotations
@@ -9,16 +11,67 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from fleetui.engine.application import mapping, mappings, text, whole
-from fleetui.model.objects import split_api_version
+from fleetui.fleet.edges import (
+    ENDPOINT_SLICE,
+    REPLICA_SET,
+    STATEFUL_SET,
+    GroupKind,
+    claim_templates,
+    elsewhere,
+    listed,
+    may_list,
+)
+from fleetui.health import Judge, assess
+from fleetui.model.objects import ObjectRef, StoredObject
+from fleetui.model.status import Health
+from fleetui.model.text import one_line, sanitize
 
 Section = Mapping[str, Any]
 
 
-def describe(obj: Section) -> str:
-    """The short text of a decoded object; empty where there is nothing worth saying."""
-    group = split_api_version(text(obj.get("apiVersion")))[0]
-    rule = _RULES.get((group, text(obj.get("kind"))))
+class Facts(msgspec.Struct, frozen=True, gc=False):
+    """What a tree takes from an object's content; the same for one uid, resourceVersion and judge.
+
+    `endpoints` are those of an EndpointSlice that take traffic; an `idle` ReplicaSet neither wants nor has pods.
+    `listed` are objects that it lists as its own, in the cluster that the Secret `elsewhere` leads to, where it names
+    one. `templates` are a StatefulSet's claims.
+    """
+
+    health: Health | None = None
+    info: str = ""
+    endpoints: int = 0
+    idle: bool = False
+    forbidden: bool = False
+    listed: tuple[ObjectRef, ...] = ()
+    elsewhere: str = ""
+    templates: tuple[str, ...] = ()
+
+
+def facts_of(stored: StoredObject, judge: Judge = assess) -> Facts:
+    """Decodes one object and has it judged. Never raises; text is sanitised."""
+    obj = stored.decode()
+    kind = stored.ref.group_kind
+    health = judge(obj)
+    if health is not None and health.message:
+        health = Health(health.status, sanitize(health.message))
+    info = one_line(describe(obj, kind))
+    if may_list(kind):
+        return Facts(health, info, listed=listed(obj), elsewhere=elsewhere(obj))
+    if kind == ENDPOINT_SLICE:
+        return Facts(health, info, endpoints=ready_endpoints(obj))
+    if kind == REPLICA_SET:
+        return Facts(health, info, idle=is_idle_replica_set(obj))
+    if kind == STATEFUL_SET:
+        return Facts(health, info, templates=claim_templates(obj))
+    return Facts(health, info)
+
+
+def describe(obj: Section, kind: GroupKind) -> str:
+    """The short text of a decoded object of a kind; empty where there is nothing worth saying."""
+    rule = _RULES.get(kind)
     said = rule(obj) if rule else ""
     if mapping(obj.get("metadata")).get("deletionTimestamp") and "Terminating" not in said:
         return f"{said}, Terminating" if said else "Terminating"
@@ -27,11 +80,11 @@ def describe(obj: Section) -> str:
 
 def ready_endpoints(endpoint_slice: Section) -> int:
     """How many addresses of an EndpointSlice take traffic; one without a condition counts as ready (discovery/v1)."""
-    return sum(
-        len(_list(endpoint.get("addresses")))
-        for endpoint in mappings(endpoint_slice.get("endpoints"))
-        if mapping(endpoint.get("conditions")).get("ready") is not False
-    )
+    count = 0
+    for endpoint in mappings(endpoint_slice.get("endpoints")):
+        if mapping(endpoint.get("conditions")).get("ready") is not False:
+            count += len(_list(endpoint.get("addresses")))
+    return count
 
 
 def endpoints(count: int) -> str:
@@ -76,9 +129,11 @@ def _cron_job(obj: Section) -> str:
 def _pod(obj: Section) -> str:
     """The STATUS column of kubectl (pkg/printers/internalversion/printers.go, `printPod`), and the restarts."""
     statuses = mappings(_status(obj).get("containerStatuses"))
-    restarts = sum(whole(status.get("restartCount")) for status in statuses)
+    restarts = ready = 0
+    for status in statuses:
+        restarts += whole(status.get("restartCount"))
+        ready += status.get("ready") is True
     said = "Terminating" if mapping(obj.get("metadata")).get("deletionTimestamp") else _pod_reason(obj, statuses)
-    ready = sum(status.get("ready") is True for status in statuses)
     if said == "Running" and ready < len(statuses):
         said = f"Running, {ready}/{len(statuses)} ready"
     return f"{said}, {restarts} restart{'' if restarts == 1 else 's'}" if restarts else said
@@ -114,7 +169,7 @@ def _initialising(obj: Section) -> str:
 
 def _container_reason(container: Section) -> str:
     state = mapping(container.get("state"))
-    if reason := text(mapping(state.get("waiting")).get("reason")):
+    if "waiting" in state and (reason := text(mapping(state["waiting"]).get("reason"))):
         return reason
     if "terminated" not in state:
         return ""

@@ -24,7 +24,7 @@ from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
 from fleetui.fleet.overrides import HubOverrides
-from fleetui.fleet.places import is_the_hub, place_of
+from fleetui.fleet.places import behind, called, grown_in, is_the_hub, place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
@@ -36,6 +36,7 @@ from fleetui.fleet.views import (
     HistoryRow,
     Narrowed,
     ObjectEvent,
+    Orphans,
     Outcome,
     Plan,
     PodLog,
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.trees import TreeWatch
-    from fleetui.health import Judge
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
@@ -252,6 +252,12 @@ class LiveFleet:
         await self._overrides.of(self._stores[key.hub].api)
         return await self._trees.tree(app, place)
 
+    async def orphans(self, key: AppKey) -> Orphans:
+        from fleetui.fleet.orphans import orphans_of
+
+        subject = await self._subject(key)
+        return await orphans_of(subject, self._managed_in(subject.place.api.name))
+
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
         return await self._tools.differ.diff(await self._subject(key), ref, revision=revision)
 
@@ -352,6 +358,12 @@ class LiveFleet:
         """A cluster for what a person waits for."""
         return self._directory.named(cluster).api.urgent
 
+    def _managed_in(self, cluster: ClusterName) -> frozenset[ObjectRef]:
+        """All that the fleet's applications list in a cluster."""
+        place = partial(called, clusters=self._directory)
+        apps = [app for app in self._apps.shown.values() if place(app) == cluster]
+        return frozenset(resource.ref for app in apps for resource in app.resources)
+
     def _app(self, key: AppKey) -> App:
         app = self._apps.shown.get(key)
         if app is None:
@@ -388,10 +400,16 @@ class LiveFleet:
     def _tree_watch(self, app: App, place: LiveStore, touched: Callable[[], None]) -> TreeWatch:
         from fleetui.fleet.trees import TreeWatch
 
-        def judge() -> Judge:
-            return self._overrides.now(app.key.hub).judge
-
-        return TreeWatch(place, touched, permissions=self._tools.permissions, judge=judge, clock=self._clock)
+        cluster = place.api.name
+        return TreeWatch(
+            place,
+            touched,
+            permissions=self._tools.permissions,
+            judge=lambda: self._overrides.now(app.key.hub).judge,
+            clock=self._clock,
+            grown=partial(grown_in, cluster, self._by_name.values(), self._directory),
+            remote=lambda namespace, secret: behind(cluster, namespace, secret, self._directory),
+        )
 
     def _as_of_now(self, change: ChangeSet) -> ChangeSet:
         coverage = self._coverage

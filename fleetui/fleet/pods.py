@@ -54,7 +54,7 @@ def _is_pod(node: TreeNode) -> bool:
 def _below(tree: Tree, ref: ObjectRef | None) -> Iterator[TreeNode]:
     """The nodes at and below `ref`, wherever it stands in the tree."""
     if ref is None:
-        yield from tree.nodes
+        yield from tree.own
         return
     depth: int | None = None
     seen = False

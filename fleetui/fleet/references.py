@@ -83,6 +83,11 @@ class References:
         """In the order of the Secrets' names."""
         return [self._known[reference] for reference in sorted(self._known)]
 
+    def registration(self, namespace: str, secret: str) -> Registration | None:
+        """What is known of the kubeconfig in a Secret."""
+        named = (known for reference, known in self._known.items() if reference[:2] == (namespace, secret))
+        return next(named, None)
+
     async def ready(self) -> None:
         """Returns when the objects were listed, or can't be, and the Secrets that they name were read, or patience
         ends."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from fleetui.engine.application import TRACKING_ID
+from fleetui.fleet.edges import came_from
 from fleetui.fleet.feed import Feed, FeedKey
 from fleetui.fleet.index import Index
 from fleetui.fleet.subscription import Once, enlist
@@ -37,8 +38,9 @@ class LiveStore:
         self._feeds: dict[FeedKey, Feed] = {}
         self._feeds_of: dict[tuple[str, str], list[Feed]] = {}
         self._kinds: dict[tuple[str, str], dict[ObjectRef, StoredObject]] = {}
-        self._tracked = Index()
-        self._owned = Index()
+        self._tracked: Index[str] = Index()
+        self._owned: Index[str] = Index()
+        self._named: Index[ObjectRef] = Index()
         self._listeners: list[LiveListener] = []
         self._watch_listeners: list[WatchListener] = []
 
@@ -107,6 +109,10 @@ class LiveStore:
 
     def owned(self, uid: str) -> Iterable[StoredObject]:
         return self._resolve(self._owned.get(uid))
+
+    def named(self, ref: ObjectRef) -> Iterable[StoredObject]:
+        """The watched objects that say they came from `ref`, as `fleetui.fleet.edges.came_from` reads them."""
+        return self._resolve(self._named.get(ref))
 
     def subscribe(self, listener: LiveListener) -> Subscription:
         """Calls `listener` once for each object that changed or went, after the store has it."""
@@ -234,18 +240,24 @@ class LiveStore:
     def _index(self, obj: StoredObject) -> None:
         for index, word in self._words(obj):
             index.add(word, obj.ref)
+        for parent in came_from(obj):
+            self._named.add(parent, obj.ref)
 
     def _unindex(self, obj: StoredObject) -> None:
         for index, word in self._words(obj):
             index.discard(word, obj.ref)
+        for parent in came_from(obj):
+            self._named.discard(parent, obj.ref)
 
-    def _words(self, obj: StoredObject) -> list[tuple[Index, str]]:
+    def _words(self, obj: StoredObject) -> list[tuple[Index[str], str]]:
         words = [(self._owned, owner.uid) for owner in obj.meta.owner_references or () if owner.uid]
         tracking = (obj.meta.annotations or {}).get(TRACKING_ID, "")
         app, colon, _ = tracking.partition(":")
         return [*words, (self._tracked, app)] if colon else words
 
-    def _resolve(self, refs: Iterable[ObjectRef]) -> tuple[StoredObject, ...]:
+    def _resolve(self, refs: tuple[ObjectRef, ...]) -> tuple[StoredObject, ...]:
+        if not refs:  # nearly always: most objects own nothing
+            return ()
         found = map(self.get, refs)
         return tuple(obj for obj in found if obj is not None)
 

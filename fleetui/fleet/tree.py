@@ -1,77 +1,33 @@
-"""An application's resource tree: what Git lists, and what grew from it.
+"""An application's resource tree: what Git lists, what grew from it, and what each object says.
 
-Owns: `build`, `facts_of`, and the table of which kinds grow from which. Pure; called by `fleetui.fleet.trees` with a
-store to read from. Never here: watching, and which nodes a screen folds.
+Owns: `ResourceTree`, which takes one changed object in at the cost of the path above it, and `build`, the same at once.
+Pure but for the objects that it is lent to read from; called by `fleetui.fleet.trees`. Which item stands below which is
+in `fleetui.fleet.structure`, which kinds grow from which in `fleetui.fleet.edges`, what an object says in
+`fleetui.fleet.facts`. Never here: watching, and which nodes a screen folds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
+from itertools import chain
 from typing import Protocol
 
-import msgspec
-
-from fleetui.fleet.facts import describe, endpoints, is_idle_replica_set, ready_endpoints
+from fleetui.fleet.edges import ENDPOINT_SLICE, REPLICA_SET, SERVICE, GroupKind
+from fleetui.fleet.facts import Facts, endpoints, facts_of
+from fleetui.fleet.items import Grown, Item, listing_of, revision
+from fleetui.fleet.structure import Objects, Structure
 from fleetui.fleet.views import Tree, TreeNode
-from fleetui.health import Judge, assess
-from fleetui.model.app import App, AppResource, ResourceResult
+from fleetui.model.app import App, AppResource
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
-from fleetui.model.status import Health, HealthStatus, OperationPhase
-from fleetui.model.text import one_line, sanitize
+from fleetui.model.status import Health, HealthStatus
+from fleetui.model.text import one_line
 from fleetui.model.times import parse_time
 
-GroupKind = tuple[str, str]
-
-_POD = ("", "Pod")
-_REPLICA_SET = ("apps", "ReplicaSet")
-_ENDPOINT_SLICE = ("discovery.k8s.io", "EndpointSlice")
-_SERVICE = ("", "Service")
-
-GROWS: dict[GroupKind, tuple[GroupKind, ...]] = {
-    ("apps", "Deployment"): (_REPLICA_SET,),
-    _REPLICA_SET: (_POD,),
-    ("apps", "StatefulSet"): (_POD,),
-    ("apps", "DaemonSet"): (_POD,),
-    ("", "ReplicationController"): (_POD,),
-    ("batch", "CronJob"): (("batch", "Job"),),
-    ("batch", "Job"): (_POD,),
-    ("argoproj.io", "Rollout"): (_REPLICA_SET, ("argoproj.io", "AnalysisRun"), ("argoproj.io", "Experiment")),
-    _SERVICE: (_ENDPOINT_SLICE,),
-}
-"""The kinds whose objects name one of the key's kind as their owner."""
-
-# What runs first, then how it is reached, then what it reads, then what is around it; unknown kinds before RBAC.
-_ORDER = (
-    *("Application", "ApplicationSet", "Deployment", "StatefulSet", "DaemonSet", "Rollout", "ReplicaSet"),
-    *("ReplicationController", "CronJob", "Job", "Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"),
-    *("HorizontalPodAutoscaler", "PodDisruptionBudget", "ConfigMap", "Secret", "PersistentVolumeClaim", ""),
-    *("NetworkPolicy", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
-    *("ResourceQuota", "LimitRange", "StorageClass", "PersistentVolume", "CustomResourceDefinition", "Namespace"),
-)
-_RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
-_DEEPEST = 30
-_REVISION = "deployment.kubernetes.io/revision"
-_OLD = "(old, 0 pods)"
+DEEPEST = 30
+"""What stands deeper is not shown."""
 FORBIDDEN = "forbidden"
 """What stands behind the name of an object that the user may not see."""
-
-
-class Objects(Protocol):
-    """What a tree reads; a `fleetui.ports.LiveCluster` is one."""
-
-    def get(self, ref: ObjectRef) -> StoredObject | None: ...
-
-    def owned(self, uid: str) -> Iterable[StoredObject]: ...
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """What a node takes from its object's content; the same for one uid, resourceVersion and judge."""
-
-    health: Health | None = None
-    info: str = ""
-    endpoints: int = 0
-    idle: bool = False
-    forbidden: bool = False
+_OLD = "(old, 0 pods)"
 
 
 class Blind(Protocol):
@@ -84,28 +40,12 @@ def _sees_all(kind: GroupKind, namespace: str) -> str:
     return ""
 
 
-def child_kinds(kinds: Iterable[GroupKind]) -> frozenset[GroupKind]:
-    """The kinds that grow, at any depth, from objects of `kinds`."""
-    found: set[GroupKind] = set()
-    open_kinds = list(kinds)
-    while open_kinds:
-        for child in GROWS.get(open_kinds.pop(), ()):
-            if child not in found:
-                found.add(child)
-                open_kinds.append(child)
-    return frozenset(found)
+def _no_app(stored: StoredObject) -> Grown | None:
+    return None
 
 
-def facts_of(stored: StoredObject, judge: Judge = assess) -> Facts:
-    """Decodes one object and has it judged. Never raises; text is sanitised."""
-    obj = stored.decode()
-    health = judge(obj)
-    return Facts(
-        health=Health(health.status, sanitize(health.message)) if health else None,
-        info=one_line(describe(obj)),
-        endpoints=ready_endpoints(obj) if stored.ref.group_kind == _ENDPOINT_SLICE else 0,
-        idle=stored.ref.group_kind == _REPLICA_SET and is_idle_replica_set(obj),
-    )
+def _by_its_secret(namespace: str, secret: str) -> ClusterName:
+    return ClusterName(f"{namespace}/{secret}")
 
 
 def build(
@@ -118,165 +58,251 @@ def build(
     blind: Blind = _sees_all,
     problem: str = "",
 ) -> Tree:
-    """The tree of `app` as `objects` has it.
+    """The tree of `app` as `objects` has it, made at once; the arguments are those of `ResourceTree`."""
+    tree = ResourceTree(app, cluster=cluster, objects=objects, facts=facts)
+    tree.see(unseen, blind)
+    return tree.shown(problem)
+
+
+class ResourceTree:
+    """One application's tree, kept as objects change.
 
     Args:
         app: the application; its own object stays in its hub.
         cluster: where its resources are.
         objects: the watched objects of that cluster.
-        facts: `facts_of`, or a memo of it.
-        unseen: kinds that could not be listed: an absent object of such a kind is Unknown, not Missing.
-        blind: what may not be listed: an absent object of such a kind is forbidden.
-        problem: why the tree may be incomplete, handed through.
+        tracking: the application's name within tracking ids; nothing is found by them where it is empty.
+        facts: `facts_of`, or another judge's.
+        grown: what an Application among its objects manages, and where; None where that is not known.
+        remote: the cluster behind the kubeconfig in a Secret (namespace, name) that a Flux object syncs into.
     """
-    return _Builder(app, cluster, objects, facts, unseen, blind).build(problem)
 
-
-class _Builder:
     def __init__(
         self,
         app: App,
+        *,
         cluster: ClusterName,
         objects: Objects,
-        facts: Callable[[StoredObject], Facts],
-        unseen: Container[GroupKind],
-        blind: Blind,
+        tracking: str = "",
+        facts: Callable[[StoredObject], Facts] = facts_of,
+        grown: Callable[[StoredObject], Grown | None] = _no_app,
+        remote: Callable[[str, str], ClusterName] = _by_its_secret,
     ) -> None:
-        self._app = app
-        self._cluster = cluster
-        self._objects = objects
         self._facts = facts
-        self._unseen = unseen
-        self._blind = blind
-        self._members = {member.ref: member for member in members(app)}
-        self._nodes: list[TreeNode] = []
-        self._visited: set[ObjectRef] = set()
+        self._unseen: Container[GroupKind] = frozenset()
+        self._blind: Blind = _sees_all
+        root = Item((app.key.hub, ObjectRef("argoproj.io", "Application", app.key.namespace, app.key.name)), None)
+        root.grown = Grown(app, cluster, tracking)
+        root.listed = listing_of(root.grown)
+        self._structure = Structure(root, cluster, objects, facts=facts, grown=grown, remote=remote)
+        self._structure.grow()
 
-    def build(self, problem: str) -> Tree:
-        root = ObjectRef("argoproj.io", "Application", self._app.key.namespace, self._app.key.name)
-        if self._cluster == self._app.key.hub:
-            self._visited.add(root)  # an app of apps may manage itself
-        for ref in self._roots():
-            self._visit_member(ref)
-        # Objects that own each other in a ring have no root: they are shown all the same.
-        for ref in sorted(self._members.keys() - self._visited, key=_kind_then_name):
-            self._visit_member(ref)
-        return Tree(key=self._app.key, nodes=(self._root(root), *self._nodes), problem=problem)
+    @property
+    def _root(self) -> Item:
+        return self._structure.root
 
-    def _root(self, ref: ObjectRef) -> TreeNode:
+    # --- what changes -----------------------------------------------------------------------------------------------
+
+    def take(self, app: App) -> None:
+        """The application is another by now."""
+        grown = self._root.grown
+        assert grown is not None
+        if app == grown.app:
+            return
+        grown = grown._replace(app=app)
+        self._structure.relist(grown, listing_of(grown))
+        self._renew(self._root)
+
+    def touch(self, ref: ObjectRef) -> bool:
+        """An object changed, came or went; returns whether it stands in the tree, or did."""
+        stood = self._structure.stands(ref)
+        item = self._structure.touch(ref)
+        if item is not None:
+            self._renew(item)
+        return stood or item is not None
+
+    def see(self, unseen: Container[GroupKind], blind: Blind) -> None:
+        """Looks again at what is not there, and at what depends on what may be seen.
+
+        Args:
+            unseen: kinds that could not be listed: an absent object of such a kind is Unknown, not Missing.
+            blind: what may not be listed: an absent object of such a kind is forbidden.
+        """
+        self._unseen, self._blind = unseen, blind
+        for item in self._structure.items.values():
+            if item.obj is None or item.kind == SERVICE:
+                self._renew(item)
+
+    def judge(self, facts: Callable[[StoredObject], Facts]) -> None:
+        """Judges every object anew, by other rules."""
+        self._facts = facts
+        self._structure.judge(facts)
+        for item in self._structure.items.values():
+            item.facts = None
+            self._renew(item)
+
+    # --- what is there ----------------------------------------------------------------------------------------------
+
+    def shown(self, problem: str = "") -> Tree:
+        """The tree as of now; `problem` says why it may be incomplete, and is handed through."""
+        return Tree(key=self._app.key, nodes=self._flat(self._root), problem=problem)
+
+    def kinds(self) -> set[tuple[GroupKind, str]]:
+        """The kinds of its objects, each with the namespaces where they are: what must be watched to see it live.
+
+        Not what hangs on an Application below it: that one's own engine says how it stands.
+        """
+        cluster = self._structure.cluster
+        items = [item for item in self._structure.items.values() if item is not self._root]
+        return {(item.kind, item.ref.namespace) for item in items if _is_own(item, cluster)}
+
+    def of_kind(self, group: str, kind: str) -> list[ObjectRef]:
+        """Those of its objects that are of a kind, in the cluster where it is watched."""
+        cluster = self._structure.cluster
+        keys = [key for key, item in self._structure.items.items() if item is not self._root]
+        return [ref for where, ref in keys if where == cluster and ref.group_kind == (group, kind)]
+
+    # --- nodes ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _app(self) -> App:
+        assert self._root.grown is not None
+        return self._root.grown.app
+
+    def _renew(self, item: Item) -> bool:
+        """Makes an item's node anew; whether it is another by that."""
+        above = item.parent
+        if above is not None:
+            above.look_at_sets(item)
+            self._sort(above)
+        if item.node is not None:
+            node = self._node(item)
+            if node == item.node:
+                return False
+            item.node = node
+            item.spoil()
+        if above is not None and item.kind == ENDPOINT_SLICE:
+            self._renew(above)
+        return True
+
+    def _flat(self, item: Item) -> tuple[TreeNode, ...]:
+        """The nodes of an item and of all below it, in display order."""
+        if item.flat is not None:
+            return item.flat
+        if item.node is None:
+            item.node = self._node(item)
+        if not item.children or item.depth >= DEEPEST:
+            item.flat = (item.node,)
+        else:
+            self._sort(item)
+            item.flat = (item.node, *chain.from_iterable(map(self._flat, item.children)))
+        return item.flat
+
+    def _sort(self, item: Item) -> None:
+        if item.sorted:
+            return
+        item.sorted = True
+        sets = [child for child in item.children if child.kind == REPLICA_SET]
+        newest = max((revision(child.obj) for child in sets if child.obj is not None), default=0)
+        for child in sets:
+            old = child.obj is not None and revision(child.obj) < newest and self._said(child, child.obj).idle
+            if old != child.old:
+                child.old, child.node = old, None
+                child.spoil()
+        item.children.sort(key=_place)
+
+    def _said(self, item: Item, obj: StoredObject) -> Facts:
+        if item.facts is None:
+            item.facts = self._facts(obj)
+        return item.facts
+
+    def _node(self, item: Item) -> TreeNode:
+        if item is self._root:
+            return self._root_node(item)
+        obj = item.obj
+        found = self._structure.member(item)
+        app, member = found if found is not None else (self._app, None)
+        facts = self._said(item, obj) if obj is not None else self._absent(item, app, member)
+        return TreeNode(
+            ref=item.ref,
+            cluster=item.key[0],
+            depth=item.depth,
+            uid=obj.uid if obj is not None else "",
+            health=facts.health or _told_by_itself(item),
+            sync=member.sync if member else None,
+            info=self._info(item, facts),
+            hook=bool(member and member.hook),
+            requires_pruning=bool(member and member.requires_pruning),
+            forbidden=facts.forbidden,
+            children=len(item.children) if item.depth < DEEPEST else 0,
+            created_at=parse_time(obj.meta.creation_timestamp) if obj is not None else None,
+            app=item.within,
+        )
+
+    def _info(self, item: Item, facts: Facts) -> str:
+        info = _OLD if item.old else facts.info
+        if not info and item.kind == SERVICE:
+            info = self._service_info(item)
+        place = _elsewhere(item)
+        return f"{info}, {place}" if info and place else info or place
+
+    def _root_node(self, root: Item) -> TreeNode:
         app = self._app
         return TreeNode(
-            ref=ref,
+            ref=root.ref,
             cluster=app.key.hub,
             depth=0,
             uid=app.uid,
             health=app.health,
             sync=app.sync,
-            children=sum(node.depth == 1 for node in self._nodes),
+            children=len(root.children),
             created_at=app.created_at,
         )
 
-    def _roots(self) -> list[ObjectRef]:
-        live = {ref: self._objects.get(ref) for ref in self._members}
-        uids = {obj.uid for obj in live.values() if obj is not None and obj.uid}
-        roots = [ref for ref, obj in live.items() if obj is None or not (_owners(obj) & uids)]
-        return sorted(roots, key=_kind_then_name)
-
-    def _visit_member(self, ref: ObjectRef) -> None:
-        if ref not in self._visited:
-            self._visited.add(ref)
-            self._visit(ref, self._objects.get(ref), 1, old=False)
-
-    def _visit(self, ref: ObjectRef, obj: StoredObject | None, depth: int, *, old: bool) -> None:
-        children = self._take_children(obj) if obj is not None and depth < _DEEPEST else []
-        self._nodes.append(self._node(ref, obj, depth, children=children, old=old))
-        superseded = _superseded(children, self._facts)
-        for child in sorted(children, key=lambda child: (child.ref in superseded, *_child_order(child))):
-            self._visit(child.ref, child, depth + 1, old=child.ref in superseded)
-
-    def _take_children(self, obj: StoredObject) -> list[StoredObject]:
-        # Taken before they are visited: an object with two owners must stand, and count, below the first alone.
-        owned = self._objects.owned(obj.uid) if obj.uid else ()
-        children = [child for child in owned if child.ref not in self._visited]
-        self._visited.update(child.ref for child in children)
-        return children
-
-    def _node(
-        self, ref: ObjectRef, obj: StoredObject | None, depth: int, *, children: list[StoredObject], old: bool
-    ) -> TreeNode:
-        member = self._members.get(ref)
-        facts = self._facts(obj) if obj is not None else self._absent(ref, member)
-        return TreeNode(
-            ref=ref,
-            cluster=self._cluster,
-            depth=depth,
-            uid=obj.uid if obj is not None else "",
-            health=facts.health,
-            sync=member.sync if member else None,
-            info=_OLD if old else facts.info or self._service_info(obj, children),
-            hook=bool(member and member.hook),
-            requires_pruning=bool(member and member.requires_pruning),
-            forbidden=facts.forbidden,
-            children=len(children),
-            created_at=parse_time(obj.meta.creation_timestamp) if obj is not None else None,
-        )
-
-    def _absent(self, ref: ObjectRef, member: AppResource | None) -> Facts:
-        told = member.health if member else None
+    def _absent(self, item: Item, app: App, member: AppResource | None) -> Facts:
+        ref, told = item.ref, member.health if member else None
+        if not _is_own(item, self._structure.cluster):
+            return Facts(health=told)
         if why := self._blind(ref.group_kind, ref.namespace):
             return Facts(health=told or Health(HealthStatus.UNKNOWN, why), info=FORBIDDEN, forbidden=True)
         if ref.group_kind in self._unseen:
             return Facts(health=told or Health(HealthStatus.UNKNOWN, f"{ref.kind} objects can't be listed here"))
-        if member is None or member.hook or member.requires_pruning:
-            return Facts(info=_hook_end(self._app, ref))
+        if member is not None and (member.hook or member.requires_pruning):
+            return Facts(info=_hook_end(app, ref))
         return Facts(health=Health(HealthStatus.MISSING, "not in the cluster"))
 
-    def _service_info(self, obj: StoredObject | None, children: list[StoredObject]) -> str:
-        if obj is None or obj.ref.group_kind != _SERVICE or _ENDPOINT_SLICE in self._unseen:
+    def _service_info(self, item: Item) -> str:
+        if item.obj is None or ENDPOINT_SLICE in self._unseen:
             return ""
-        if self._blind(_ENDPOINT_SLICE, obj.ref.namespace):
+        if self._blind(ENDPOINT_SLICE, item.ref.namespace) or (item.within is not None and not item.children):
             return ""
-        slices = [child for child in children if child.ref.group_kind == _ENDPOINT_SLICE]
-        return endpoints(sum(self._facts(child).endpoints for child in slices))
+        slices = [child for child in item.children if child.kind == ENDPOINT_SLICE]
+        return endpoints(sum(self._said(child, child.obj).endpoints for child in slices if child.obj is not None))
 
 
-def members(app: App) -> list[AppResource]:
-    """What the application manages: `status.resources`, and hooks of an operation that runs or went wrong, which
-    Argo CD lists there only as long as they live."""
-    listed = {resource.ref for resource in app.resources}
-    operation = app.operation
-    if operation is None or operation.phase is OperationPhase.SUCCEEDED:
-        return list(app.resources)
-    hooks = [result for result in operation.results if result.hook_type and result.ref not in listed]
-    return [*app.resources, *(AppResource(ref=result.ref, hook=True) for result in hooks)]
+def _is_own(item: Item, cluster: ClusterName) -> bool:
+    """Whether an item is watched for this tree, not for that of an Application below it."""
+    return item.within is None and item.key[0] == cluster
+
+
+def _told_by_itself(item: Item) -> Health | None:
+    """An Application's own health: Argo CD's rules give the object none, so that it does not count in its parent's."""
+    return item.grown.app.health if item.grown is not None else None
+
+
+def _elsewhere(item: Item) -> str:
+    """Says where an object is that is not in the cluster of the one above it; the application's own view says where
+    that is."""
+    above = item.parent
+    if above is None or above.key[0] == item.key[0] or above.parent is None:
+        return ""
+    return f"on {item.key[0]}"
+
+
+def _place(item: Item) -> tuple[object, ...]:
+    return item.old, item.order
 
 
 def _hook_end(app: App, ref: ObjectRef) -> str:
-    results: Iterable[ResourceResult] = app.operation.results if app.operation else ()
+    results = app.operation.results if app.operation is not None else ()
     return next((one_line(f"{each.hook_type} {each.hook_phase}") for each in results if each.ref == ref), "")
-
-
-def _owners(obj: StoredObject) -> set[str]:
-    return {owner.uid for owner in obj.meta.owner_references or () if owner.uid != obj.uid}
-
-
-def _superseded(children: list[StoredObject], facts: Callable[[StoredObject], Facts]) -> set[ObjectRef]:
-    """The ReplicaSets without pods that are not their Deployment's newest."""
-    sets = [child for child in children if child.ref.group_kind == _REPLICA_SET]
-    newest = max((_revision(child) for child in sets), default=0)
-    return {child.ref for child in sets if _revision(child) < newest and facts(child).idle}
-
-
-def _revision(obj: StoredObject) -> int:
-    text = (obj.meta.annotations or {}).get(_REVISION, "")
-    # An int64 at most: Python itself refuses to read thousands of digits, which anybody may write there.
-    return int(text) if text.isdecimal() and len(text) < 20 else 0
-
-
-def _child_order(child: StoredObject) -> tuple[int, str, int, str, str]:
-    rank, kind, name, namespace = _kind_then_name(child.ref)
-    return rank, kind, -_revision(child), name, namespace
-
-
-def _kind_then_name(ref: ObjectRef) -> tuple[int, str, str, str]:
-    return _RANK.get(ref.kind, _RANK[""]), ref.kind, ref.name, ref.namespace

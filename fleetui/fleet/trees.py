@@ -10,17 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Container, Iterable, Set
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.clock import Clock, Timer
+from fleetui.fleet.edges import APPLICATION, GroupKind, child_kinds
+from fleetui.fleet.facts import facts_of
+from fleetui.fleet.items import Grown
 from fleetui.fleet.permissions import KEPT, Permissions
 from fleetui.fleet.refusal import WATCHED, missing, sentence
 from fleetui.fleet.rules import Attributes, attributes
 from fleetui.fleet.store import LiveStore
-from fleetui.fleet.tree import Facts, GroupKind, build, child_kinds, facts_of, members
+from fleetui.fleet.tree import ResourceTree, build
 from fleetui.fleet.views import Tree
-from fleetui.health import Judge
+from fleetui.health import Judge, assess
 from fleetui.model.app import App
 from fleetui.model.errors import ClusterError, FleetError, ForbiddenError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, ObjectRef, StoredObject
@@ -29,6 +32,9 @@ from fleetui.ports import Subscription
 
 PATIENCE = 10.0
 """Seconds to wait for the first listing of what a tree shows; after that it is shown without."""
+
+ROUNDS = 5
+"""How often, for one look, what was listed may turn out to lead to kinds that are not watched yet."""
 
 REDISCOVER_AFTER = 10.0
 """Seconds before a server is asked again for a kind that it did not know."""
@@ -43,12 +49,14 @@ class TreeWatch:
 
     Args:
         store: that cluster.
-        touched: called when an object that belongs to the tree changed or went, the cluster's state did, or it is time
-            to look again at what may be seen.
+        touched: called when the tree became another, the cluster's state did, or it is time to look again at what may
+            be seen.
         permissions: what the user may do there.
         judge: gives the health of live objects, as the application's hub says it at this moment; whoever gives it
             sees to it that the tree is asked for anew when it becomes another.
         clock: the time.
+        grown: what an Application among the objects manages, and where; None where that is not known.
+        remote: the cluster behind the kubeconfig in a Secret (namespace, name) that a Flux object syncs into.
     """
 
     def __init__(
@@ -59,21 +67,25 @@ class TreeWatch:
         permissions: Permissions,
         judge: Callable[[], Judge],
         clock: Clock,
+        grown: Callable[[StoredObject], Grown | None],
+        remote: Callable[[str, str], ClusterName],
     ) -> None:
         self.store = store
         self._touched = touched
         self._permissions = permissions
         self._judge = judge
         self._clock = clock
+        self._grown = grown
+        self._remote = remote
         self._denied: dict[_Want, tuple[Attributes, ...]] = {}
         self._refused_at: dict[_Want, float] = {}
         self._recheck: Timer | None = None
         self._wants: dict[_Want, Subscription] = {}
         self._failures: dict[_Want, str] = {}
-        self._refs: frozenset[ObjectRef] = frozenset()
-        self._uids: frozenset[str] = frozenset()
-        self._facts: dict[str, tuple[str, Judge, Facts]] = {}
-        self._tracking = ""
+        self._objects = _Covered(store)
+        self._tree: ResourceTree | None = None
+        self._judged: Judge = assess
+        self._seen: object = None
         self._rediscovered_at = float("-inf")
         self._is_closed = False
         self._subscriptions = [
@@ -95,30 +107,35 @@ class TreeWatch:
         A cluster that does not answer, or a kind that may not be listed, ends in `Tree.problem`, never in an error.
         `tracking` is the application's name within tracking ids.
         """
-        self._tracking = tracking
+        tree = self._taken(app, tracking)
         try:
-            discovery = await asyncio.wait_for(self._discover(app), PATIENCE)
+            discovery = await asyncio.wait_for(self._discover(tree), PATIENCE)
         except ClusterError as error:
-            return self._build(app, unseen=_Everything(), problem=self._say(str(error)))
+            return self._shown(tree, unseen=EVERYTHING, problem=self._say(str(error)))
         except TimeoutError:
             problem = self._say(f"no answer within {PATIENCE:.0f} s")
-            return self._build(app, unseen=_Everything(), problem=problem)
-        needed = wanted(app, discovery, everywhere=self.store.watches)
-        if self.store.api.status.state not in _AWAY:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ask(needed), PATIENCE)
-        if self._is_closed:  # while it was asked: nobody would end what began now
-            return self._build(app, unseen=_Everything(), problem=self._say("nobody looks at this tree any more"))
-        self._watch(needed - self._denied.keys())
-        await self._listed()
+            return self._shown(tree, unseen=EVERYTHING, problem=problem)
+        asked: set[_Want] | None = None
+        for _ in range(ROUNDS):
+            needed = wanted(tree.kinds(), discovery, everywhere=self.store.watches)
+            if needed == asked:
+                break
+            asked = needed
+            if self.store.api.status.state not in _AWAY:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._ask(needed), PATIENCE)
+            if self._is_closed:  # while it was asked: nobody would end what began now
+                return self._shown(tree, unseen=EVERYTHING, problem=self._say("nobody looks at this tree any more"))
+            self._watch(needed - self._denied.keys())
+            await self._listed()
         self._look_again_later()
-        unseen = {resource.group_kind for resource, _ in self._failures} | unwatchable(app, discovery)
-        return self._build(app, unseen=unseen, problem=self._problem())
+        unseen = {resource.group_kind for resource, _ in self._failures} | unwatchable(tree.kinds(), discovery)
+        return self._shown(tree, unseen=unseen, problem=self._problem())
 
-    async def _discover(self, app: App) -> Discovery:
+    async def _discover(self, tree: ResourceTree) -> Discovery:
         """What the cluster serves, asked again now and then while the application has objects of unknown kinds."""
         discovery = await self.store.api.discover()
-        if all(discovery.by_kind(*member.ref.group_kind) for member in members(app)):
+        if all(discovery.by_kind(*kind) for kind, _ in tree.kinds()):
             return discovery
         now = asyncio.get_running_loop().time()
         if now - self._rediscovered_at < REDISCOVER_AFTER:
@@ -126,38 +143,55 @@ class TreeWatch:
         self._rediscovered_at = now
         return await self.store.api.discover(refresh=True)
 
-    def _build(self, app: App, *, unseen: Container[GroupKind], problem: str) -> Tree:
-        tree = build(
-            app,
-            cluster=self.store.api.name,
-            objects=self.store,
-            facts=self._remembered,
-            unseen=unseen,
-            blind=self._blind,
-            problem=problem,
-        )
-        self._refs = frozenset(node.ref for node in tree.nodes)
-        self._uids = frozenset(node.uid for node in tree.nodes if node.uid)
-        self._facts = {uid: facts for uid, facts in self._facts.items() if uid in self._uids}
-        return tree
+    def _taken(self, app: App, tracking: str) -> ResourceTree:
+        judge = self._judge()
+        if self._tree is None:
+            self._judged = judge
+            self._tree = ResourceTree(
+                app,
+                cluster=self.store.api.name,
+                objects=self._objects,
+                tracking=tracking,
+                facts=partial(facts_of, judge=judge),
+                grown=self._grown,
+                remote=self._remote,
+            )
+        elif judge != self._judged:
+            self._judged = judge
+            self._tree.judge(partial(facts_of, judge=judge))
+        self._tree.take(app)
+        return self._tree
 
-    def _remembered(self, obj: StoredObject) -> Facts:
-        version, judge = obj.meta.resource_version, self._judge()
-        known = self._facts.get(obj.uid)
-        if known is not None and known[:2] == (version, judge):
-            return known[2]
-        facts = facts_of(obj, judge)
-        self._facts[obj.uid] = (version, judge, facts)
-        return facts
+    def _shown(self, tree: ResourceTree, *, unseen: Container[GroupKind], problem: str) -> Tree:
+        seen = (unseen, frozenset(self._denied))
+        if seen != self._seen:
+            self._seen = seen
+            tree.see(unseen, self._blind)
+        return tree.shown(problem)
 
     # --- watching ---------------------------------------------------------------------------------------------------
 
     def _watch(self, needed: Set[_Want]) -> None:
         for want in needed - self._wants.keys():
             self._wants[want] = self.store.want(*want)
+            self._cover(want)
         for want in self._wants.keys() - needed:
             self._wants.pop(want).close()
             self._failures.pop(want, None)
+            self._uncover(want)
+
+    def _cover(self, want: _Want) -> None:
+        """The objects of a want are the tree's from now on; some may be there already, for somebody else."""
+        self._objects.covered.add(_scope(want))
+        for obj in self.store.of_kind(*want[0].group_kind):
+            self._object_changed(obj, deleted=False)
+
+    def _uncover(self, want: _Want) -> None:
+        """They are not any more; the store forgets them without a word."""
+        self._objects.covered.discard(_scope(want))
+        if self._tree is not None:
+            for ref in self._tree.of_kind(*want[0].group_kind):
+                self._tree.touch(ref)
 
     async def _listed(self) -> None:
         """Returns when everything wanted is listed or has failed, the cluster is away, or patience ends."""
@@ -231,6 +265,7 @@ class TreeWatch:
         self._refused_at[want] = self._clock.now()
         self._denied[want] = tuple(attributes(verb, *want) for verb in WATCHED)
         subscription.close()
+        self._uncover(want)
 
     def _blind(self, kind: GroupKind, namespace: str) -> str:
         for want, denied in self._denied.items():
@@ -251,15 +286,8 @@ class TreeWatch:
     # --- what belongs to it -----------------------------------------------------------------------------------------
 
     def _object_changed(self, obj: StoredObject, *, deleted: bool) -> None:
-        if obj.ref in self._refs or self._is_child(obj) or self._is_tracked(obj):
+        if self._tree is not None and self._objects.covers(obj.ref) and self._tree.touch(obj.ref):
             self._touched()
-
-    def _is_child(self, obj: StoredObject) -> bool:
-        return any(owner.uid in self._uids for owner in obj.meta.owner_references or ())
-
-    def _is_tracked(self, obj: StoredObject) -> bool:
-        tracking = (obj.meta.annotations or {}).get(TRACKING_ID, "")
-        return bool(self._tracking) and tracking.startswith(f"{self._tracking}:")
 
     def _watch_told(self, resource: ApiResource, namespace: str, error: Exception | None) -> None:
         for want in [want for want in self._wants if _is(want, resource.group_kind, namespace)]:
@@ -273,6 +301,36 @@ class TreeWatch:
         self._touched()
 
 
+class _Covered:
+    """Of a cluster's objects those that are watched for one tree, and all Applications, which always are.
+
+    What somebody else has watched may be forgotten without a word.
+    """
+
+    def __init__(self, store: LiveStore) -> None:
+        self._store = store
+        self.covered: set[tuple[GroupKind, str]] = set()
+
+    def covers(self, ref: ObjectRef) -> bool:
+        kind = ref.group_kind
+        return (kind, ref.namespace) in self.covered or (kind, "") in self.covered or kind == APPLICATION
+
+    def get(self, ref: ObjectRef) -> StoredObject | None:
+        return self._store.get(ref) if self.covers(ref) else None
+
+    def owned(self, uid: str) -> Iterable[StoredObject]:
+        return self._mine(self._store.owned(uid))
+
+    def named(self, ref: ObjectRef) -> Iterable[StoredObject]:
+        return self._mine(self._store.named(ref))
+
+    def tracked(self, tracking_app: str) -> Iterable[StoredObject]:
+        return self._mine(self._store.tracked(tracking_app))
+
+    def _mine(self, objects: Iterable[StoredObject]) -> list[StoredObject]:
+        return [obj for obj in objects if self.covers(obj.ref)]
+
+
 class _Nothing:
     """A cluster of which nothing is known."""
 
@@ -282,11 +340,11 @@ class _Nothing:
     def owned(self, uid: str) -> Iterable[StoredObject]:
         return ()
 
+    def named(self, ref: ObjectRef) -> Iterable[StoredObject]:
+        return ()
 
-def without_cluster(app: App, problem: str) -> Tree:
-    """The tree of an application whose cluster is not at hand: what its engine says it manages, as far as that goes."""
-    cluster = ClusterName(app.destination.name or app.destination.server)
-    return build(app, cluster=cluster, objects=_Nothing(), unseen=_Everything(), problem=problem)
+    def tracked(self, tracking_app: str) -> Iterable[StoredObject]:
+        return ()
 
 
 class _Everything:
@@ -296,26 +354,41 @@ class _Everything:
         return True
 
 
-def wanted(app: App, discovery: Discovery, *, everywhere: Callable[[ApiResource], bool]) -> set[_Want]:
-    """What must be watched to show the tree of `app`: each kind in the namespaces where it may be.
+EVERYTHING = _Everything()
+
+
+def without_cluster(app: App, problem: str) -> Tree:
+    """The tree of an application whose cluster is not at hand: what its engine says it manages, as far as that goes."""
+    cluster = ClusterName(app.destination.name or app.destination.server)
+    return build(app, cluster=cluster, objects=_Nothing(), unseen=EVERYTHING, problem=problem)
+
+
+def wanted(
+    kinds: Iterable[tuple[GroupKind, str]], discovery: Discovery, *, everywhere: Callable[[ApiResource], bool]
+) -> set[_Want]:
+    """What must be watched to show a tree: each of its kinds, and what grows from these, in the namespaces where it may
+    be.
 
     `everywhere` tells which resources are watched in all namespaces already: those are taken as they are.
     """
     found: set[_Want] = set()
-    for member in members(app):
-        kinds: Iterable[GroupKind] = {member.ref.group_kind, *child_kinds([member.ref.group_kind])}
-        for group, kind in kinds:
-            resource = discovery.by_kind(group, kind)
+    for kind, namespace in kinds:
+        for each in (kind, *child_kinds([kind])):
+            resource = discovery.by_kind(*each)
             if resource is not None and _is_watchable(resource):
                 inside = resource.namespaced and not everywhere(resource)
-                found.add((resource, member.ref.namespace if inside else ""))
+                found.add((resource, namespace if inside else ""))
     return found
 
 
-def unwatchable(app: App, discovery: Discovery) -> set[GroupKind]:
-    """The kinds of managed objects that the server serves and can't be watched."""
-    resources = [discovery.by_kind(*member.ref.group_kind) for member in members(app)]
-    return {resource.group_kind for resource in resources if resource is not None and not _is_watchable(resource)}
+def unwatchable(kinds: Iterable[tuple[GroupKind, str]], discovery: Discovery) -> frozenset[GroupKind]:
+    """The kinds of a tree that the server serves and that can't be watched."""
+    resources = [discovery.by_kind(*kind) for kind, _ in kinds]
+    return frozenset(each.group_kind for each in resources if each is not None and not _is_watchable(each))
+
+
+def _scope(want: _Want) -> tuple[GroupKind, str]:
+    return want[0].group_kind, want[1]
 
 
 def _is(want: _Want, kind: GroupKind, namespace: str) -> bool:

@@ -48,7 +48,7 @@ class ChangeSet(msgspec.Struct, frozen=True):
     """The clusters of which not all that was asked for may be seen (the whole map, as of now)."""
 
 
-class TreeNode(msgspec.Struct, frozen=True):
+class TreeNode(msgspec.Struct, frozen=True, gc=False):
     """One object of an application's tree.
 
     `depth` counts from 0, the application itself. `sync` and `changes` are None and 0 for what Git does not list.
@@ -68,6 +68,10 @@ class TreeNode(msgspec.Struct, frozen=True):
     forbidden: bool = False
     children: int = 0
     created_at: float | None = None
+    app: AppKey | None = None
+    """The Application below the tree's own on which it hangs, whose `sync` that is; None: the tree's own."""
+    group: int = 0
+    """For how many objects it stands that are below it; 0 for an object (`fleetui.fleet.grouping`)."""
 
 
 class Tree(msgspec.Struct, frozen=True):
@@ -78,6 +82,31 @@ class Tree(msgspec.Struct, frozen=True):
 
     key: AppKey
     nodes: tuple[TreeNode, ...]
+    problem: str = ""
+
+    @property
+    def own(self) -> list[TreeNode]:
+        """The nodes where the application itself runs, without what hangs on Applications below it, or is listed in
+        other clusters: those are connected to when somebody looks at them."""
+        clusters = {node.cluster for node in self.nodes if node.depth <= 1}
+        return [node for node in self.nodes if node.app is None and node.cluster in clusters]
+
+
+class Orphan(msgspec.Struct, frozen=True, gc=False):
+    """An object that nobody manages; `created_at` in seconds since the epoch."""
+
+    ref: ObjectRef
+    created_at: float | None = None
+
+
+class Orphans(msgspec.Struct, frozen=True):
+    """What nobody manages in the namespace that an application is synced into. `problem` says which kinds were not
+    looked at, and why; empty where all were."""
+
+    key: AppKey
+    cluster: ClusterName
+    namespace: str
+    objects: tuple[Orphan, ...] = ()
     problem: str = ""
 
 

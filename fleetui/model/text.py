@@ -39,6 +39,8 @@ def sanitize_all(value: Any) -> Any:
 
 def one_line(text: str) -> str:
     """Returns `sanitize(text)` on a single line: runs of white space become one blank."""
+    if text.isascii() and text.isprintable() and "  " not in text:  # nearly all there is
+        return text.strip()
     return " ".join(sanitize(text).split())
 
 

@@ -20,7 +20,8 @@ from screens.widgets.rows import Key, VirtualRows
 class Node(NamedTuple):
     """One node: its kind and name, the glyphs of its health and sync, the text behind them.
 
-    `calm` says that nothing at or below it needs a human: such branches may start closed.
+    `calm` says that nothing at or below it needs a human: such branches may start closed. A `row` stands for the many
+    below it, and always starts closed.
     """
 
     key: Key
@@ -31,6 +32,7 @@ class Node(NamedTuple):
     info: Span = Span("")
     problem: bool = False
     calm: bool = False
+    row: bool = False
 
 
 MARGIN, GLYPHS, INFO, KIND = 1, 5, 12, 24
@@ -105,6 +107,8 @@ class FleetTree(VirtualRows):
         before, key = self._all, self.key
         if not before and len(nodes) > CALM_FROM:
             self._shut = {node.key for node in nodes if node.calm and node.depth > 0}
+        known = {node.key for node in before}
+        self._shut |= {node.key for node in nodes if node.row and node.key not in known}
         self._all = list(nodes)
         if not self._grow() and [(node.key, node.depth) for node in before] == [
             (node.key, node.depth) for node in nodes
@@ -159,6 +163,13 @@ class FleetTree(VirtualRows):
             depth = self._all[place].depth
             above = (row for row in range(self.cursor - 1, -1, -1) if self.node(row).depth < depth)
             self.move_to(next(above, self.cursor))
+
+    def toggle(self) -> None:
+        """Opens or closes the node under the cursor."""
+        if self.key in self._shut:
+            self.action_expand()
+        else:
+            self.action_collapse()
 
     def action_next_problem(self) -> None:
         self._reveal(range(self._place() + 1, len(self._all)))

@@ -146,6 +146,12 @@ async def test_an_operator_sees_and_undoes_what_was_done_by_hand(story: Story, t
         assert tree.nodes[1].info == "2/2 ready"
         assert {node.health.status for node in tree.nodes if node.health} == {HealthStatus.HEALTHY}
 
+        assert (await fleet.orphans(view.key)).objects == ()
+        stray = ("-n", story.namespace, "create", "configmap", "stray")
+        await asyncio.to_thread(story.plane.kubectl, *stray)
+        orphans = await fleet.orphans(view.key)
+        assert ([one.ref.name for one in orphans.objects], orphans.problem) == (["stray"], "")
+
         edit = json.dumps({"data": {"color": "red"}})
         await asyncio.to_thread(
             story.kubectl, "patch", "configmap", "settings", "--field-manager=kubectl-edit", "--type=merge", "-p", edit

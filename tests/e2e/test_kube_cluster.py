@@ -179,11 +179,13 @@ async def test_1200_objects_are_three_pages_for_a_list_and_for_a_watch(
         cluster.requests.clear()
         assert len(await cluster.list(CONFIG_MAPS, namespace, labels="made=here")) == 1200
         assert cluster.requests == {"LIST": 3}
+        (one,) = await cluster.list(CONFIG_MAPS, namespace, fields="metadata.name=m7", metadata_only=True)
+        assert (one["apiVersion"], one["kind"], "data" in one) == ("v1", "ConfigMap", False)
         sink = Names()
         cluster.watch(CONFIG_MAPS, sink, namespace=namespace, labels="made=here")
         await await_until(lambda: sink.complete, 10, "listed")
         assert len(sink.present) == 1200
-        assert cluster.requests["LIST"] == 6
+        assert cluster.requests["LIST"] == 7
         assert sink.present["m7"].decode()["kind"] == "ConfigMap"
 
 

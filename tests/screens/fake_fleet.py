@@ -20,6 +20,7 @@ from fleetui.fleet.views import (
     HistoryRow,
     Narrowed,
     ObjectEvent,
+    Orphans,
     Outcome,
     Plan,
     PlanEntry,
@@ -217,6 +218,9 @@ class FakeFleet:
     async def tree(self, key: AppKey) -> Tree:
         default = Tree(key=key, nodes=(node(ref("Application", key.name, "argoproj.io", "argocd"), 0),))
         return await self._answer("tree", self.trees.get(key, default))
+
+    async def orphans(self, key: AppKey) -> Orphans:
+        raise NotImplementedError
 
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
         default = AppDiff(key=key, revision=SHA, commit=COMMIT, objects=())

@@ -138,7 +138,13 @@ class FakeCluster:
         return self.objects[ref]
 
     async def list(
-        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> list[Obj]:
         return [obj for ref, obj in self.objects.items() if ref.group_kind == resource.group_kind]
 

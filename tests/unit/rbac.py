@@ -47,7 +47,13 @@ class GuardedCluster(FakeCluster):
         return [watch.namespace for watch in self.watches if watch.open and watch.resource.kind == kind]
 
     async def list(
-        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> list[Obj]:
         self.lists += 1
         if not self.allows(Attributes("list", "", "v1", resource.plural)):

@@ -35,7 +35,13 @@ class Eventful(FakeCluster):
         self.asked: list[tuple[str, str]] = []
 
     async def list(
-        self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> list[Obj]:
         self.asked.append((namespace, fields))
         uid = fields.removeprefix("involvedObject.uid=")
@@ -100,7 +106,13 @@ async def test_events_about_an_object_without_a_namespace_are_in_the_default_one
 async def test_a_namespace_that_has_gone_has_no_events() -> None:
     class Gone(FakeCluster):
         async def list(
-            self, resource: ApiResource, namespace: str = "", *, labels: str = "", fields: str = ""
+            self,
+            resource: ApiResource,
+            namespace: str = "",
+            *,
+            labels: str = "",
+            fields: str = "",
+            metadata_only: bool = False,
         ) -> list[Obj]:
             raise NotFoundError("gone", code=404)
 
@@ -112,7 +124,7 @@ async def test_a_tree_is_asked_for_cluster_by_cluster() -> None:
     edge = Eventful(event(POD, "Pulled", at=10))
     nodes = (
         TreeNode(DEPLOYMENT, HUB, 1, uid="u"),
-        TreeNode(POD, ClusterName("edge"), 2, uid="u"),
+        TreeNode(POD, ClusterName("edge"), 1, uid="u"),
     )
     key = AppKey(hub=HUB, dialect="argo", namespace="argocd", name="shop")
     tree = Tree(key, nodes)

@@ -22,7 +22,7 @@ from fleetui.fleet.views import Action, ActionKind, ChangeSet
 from fleetui.hubports import Registration
 from fleetui.model.app import AppKey
 from fleetui.model.errors import ForbiddenError, MissingError, NotFoundError, UnreachableError
-from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, Health, HealthStatus
 from tests.unit.fakes import APPLICATION, SERVED, FakeClock, FakeCluster, config_map, manifest, stored
 from tests.unit.test_dispatch import Pages
@@ -306,6 +306,52 @@ async def test_a_tree_is_watched_while_it_is_looked_at() -> None:
         assert run.heard[1:] == [], "what does not belong to it is not told"
         looking.close()
         assert [watch.resource.kind for watch in hub.watches if watch.open] == ["Application"]
+
+
+async def test_a_tree_follows_what_its_objects_list_to_kinds_that_git_does_not_name() -> None:
+    hub = FakeCluster("hub")
+    composite = ApiResource("acme.io", "v1", "XDatabase", "xdatabases", namespaced=False)
+    claim = ApiResource("acme.io", "v1", "Database", "databases", namespaced=True)
+    hub.served = Discovery([*SERVED, claim, composite])
+    reference = {"apiVersion": "acme.io/v1", "kind": "XDatabase", "name": "orders-x1"}
+    body = manifest("Database", "orders", namespace="shop", api_version="acme.io/v1", spec={"resourceRef": reference})
+    async with running(hub) as run:
+        listed = {"group": "acme.io", "version": "v1", "kind": "Database", "namespace": "shop", "name": "orders"}
+        run.lists(application(status={"resources": [listed]}))
+        looking = run.fleet.watch_tree(run.key())
+        growing = asyncio.create_task(run.fleet.tree(run.key()))
+        await run.until(lambda: len(hub.watches) == 2, "the claims are watched")
+        hub.watch_of("Database", "shop").lists(stored(body))
+        await run.until(lambda: len(hub.watches) == 3, "what the claim leads to is watched")
+        hub.watch_of("XDatabase").lists(
+            stored(manifest("XDatabase", "orders-x1", namespace="", api_version="acme.io/v1"))
+        )
+        assert [(node.ref.kind, node.depth, bool(node.uid)) for node in (await growing).nodes] == [
+            ("Application", 0, True),
+            ("Database", 1, True),
+            ("XDatabase", 2, True),
+        ]
+        body["spec"] = {}
+        body["metadata"]["resourceVersion"] = "2"
+        hub.watch_of("Database", "shop").sink.upsert([stored(body)])
+        assert len((await run.fleet.tree(run.key())).nodes) == 2
+        assert [watch.resource.kind for watch in hub.watches if watch.open] == ["Application", "Database"]
+        looking.close()
+
+
+async def test_what_is_watched_already_is_in_a_tree_that_begins_later() -> None:
+    hub = FakeCluster("hub")
+    async with running(hub) as run:
+        other = application("other")
+        run.lists(application(), other)
+        first = run.fleet.watch_tree(run.key())
+        await run.until(lambda: len(hub.watches) == 2, "its kind is watched")
+        hub.watch_of("ConfigMap", "payments-prod").lists(config_map("settings", namespace="payments-prod"))
+        second = run.fleet.watch_tree(run.key("other"))
+        assert [node.uid for node in (await run.fleet.tree(run.key("other"))).nodes] == ["uid-other", "uid-settings"]
+        assert len(hub.watches) == 2
+        first.close()
+        second.close()
 
 
 async def test_a_tree_that_nobody_looks_at_any_more_begins_no_watch() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleetui.fleet.facts import describe
+from fleetui.fleet.edges import GroupKind, child_kinds
+from fleetui.fleet.facts import describe, facts_of
 from fleetui.fleet.store import LiveStore
-from fleetui.fleet.tree import GroupKind, build, child_kinds, facts_of
+from fleetui.fleet.tree import build
 from fleetui.fleet.views import Tree
 from fleetui.model.app import App, AppKey, AppResource, OperationState, ResourceResult
 from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
@@ -256,4 +257,5 @@ RUNNING = container(state="running", ready=True)
 )
 def test_what_stands_behind_a_name(kind: str, body: Obj, expected: str) -> None:
     group, _, name = kind.rpartition("/")
-    assert describe({"apiVersion": f"{group}/v1" if group else "v1", "kind": name, **body}) == expected
+    obj = {"apiVersion": f"{group}/v1" if group else "v1", "kind": name, **body}
+    assert describe(obj, (group, name)) == expected

@@ -1,0 +1,247 @@
+"""Which object comes from which: the edges of a resource tree, beside owner references and tracking ids.
+
+Owns: the kinds that grow from others, what an object lists as its own, and what an object says it came from. Called by
+`fleetui.fleet.tree`, `fleetui.fleet.trees` (what must be watched) and `fleetui.fleet.store` (its index). Pure; a field
+of an odd type is as good as none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from fleetui.engine.application import mapping, mappings, strings, text
+from fleetui.model.objects import Obj, ObjectRef, StoredObject, split_api_version
+
+GroupKind = tuple[str, str]
+
+POD: GroupKind = ("", "Pod")
+SERVICE: GroupKind = ("", "Service")
+REPLICA_SET: GroupKind = ("apps", "ReplicaSet")
+STATEFUL_SET: GroupKind = ("apps", "StatefulSet")
+ENDPOINT_SLICE: GroupKind = ("discovery.k8s.io", "EndpointSlice")
+APPLICATION: GroupKind = ("argoproj.io", "Application")
+KUSTOMIZATION: GroupKind = ("kustomize.toolkit.fluxcd.io", "Kustomization")
+HELM_RELEASE: GroupKind = ("helm.toolkit.fluxcd.io", "HelmRelease")
+_CLAIM: GroupKind = ("", "PersistentVolumeClaim")
+_SOURCES = "source.toolkit.fluxcd.io"
+_IMAGES = "image.toolkit.fluxcd.io"
+_CAPI = "cluster.x-k8s.io"
+_CERTIFICATES = "cert-manager.io"
+_PACKAGES = "pkg.crossplane.io"
+
+GROWS: dict[GroupKind, tuple[GroupKind, ...]] = {
+    ("apps", "Deployment"): (REPLICA_SET,),
+    REPLICA_SET: (POD,),
+    STATEFUL_SET: (POD, _CLAIM),
+    ("apps", "DaemonSet"): (POD,),
+    ("", "ReplicationController"): (POD,),
+    ("batch", "CronJob"): (("batch", "Job"),),
+    ("batch", "Job"): (POD,),
+    SERVICE: (ENDPOINT_SLICE,),
+    ("argoproj.io", "ApplicationSet"): (APPLICATION,),
+    ("argoproj.io", "Rollout"): (REPLICA_SET, ("argoproj.io", "AnalysisRun"), ("argoproj.io", "Experiment")),
+    ("argoproj.io", "Experiment"): (REPLICA_SET, ("argoproj.io", "AnalysisRun")),
+    ("argoproj.io", "CronWorkflow"): (("argoproj.io", "Workflow"),),
+    ("argoproj.io", "Workflow"): (POD,),
+    HELM_RELEASE: ((_SOURCES, "HelmChart"),),
+    (_CERTIFICATES, "Certificate"): ((_CERTIFICATES, "CertificateRequest"),),
+    (_CERTIFICATES, "CertificateRequest"): (("acme.cert-manager.io", "Order"),),
+    ("acme.cert-manager.io", "Order"): (("acme.cert-manager.io", "Challenge"),),
+    (_PACKAGES, "Provider"): ((_PACKAGES, "ProviderRevision"),),
+    (_PACKAGES, "Configuration"): ((_PACKAGES, "ConfigurationRevision"),),
+    (_PACKAGES, "Function"): ((_PACKAGES, "FunctionRevision"),),
+    ("serving.knative.dev", "Service"): (("serving.knative.dev", "Configuration"), ("serving.knative.dev", "Route")),
+    ("serving.knative.dev", "Configuration"): (("serving.knative.dev", "Revision"),),
+    ("serving.knative.dev", "Revision"): (("apps", "Deployment"),),
+    ("keda.sh", "ScaledObject"): (("autoscaling", "HorizontalPodAutoscaler"),),
+    ("keda.sh", "ScaledJob"): (("batch", "Job"),),
+    (_CAPI, "Cluster"): ((_CAPI, "MachineDeployment"), (_CAPI, "MachinePool")),
+    (_CAPI, "MachineDeployment"): ((_CAPI, "MachineSet"),),
+    (_CAPI, "MachineSet"): ((_CAPI, "Machine"),),
+}
+"""The kinds whose objects name one of the key's kind as their owner, or say otherwise that they come from it."""
+
+
+def child_kinds(kinds: Iterable[GroupKind]) -> frozenset[GroupKind]:
+    """The kinds that grow, at any depth, from objects of `kinds`."""
+    found: set[GroupKind] = set()
+    open_kinds = list(kinds)
+    while open_kinds:
+        for child in GROWS.get(open_kinds.pop(), ()):
+            if child not in found:
+                found.add(child)
+                open_kinds.append(child)
+    return frozenset(found)
+
+
+# --- what an object lists -------------------------------------------------------------------------------------------
+
+
+def may_list(kind: GroupKind) -> bool:
+    """Whether objects of `kind` may list others at all: Kubernetes' own kinds don't."""
+    group = kind[0]
+    return "." in group and not group.endswith(".k8s.io")
+
+
+def listed(obj: Obj) -> tuple[ObjectRef, ...]:
+    """The objects that a decoded one lists as its own, in its own cluster or in that which it names.
+
+    The inventory of a Kustomization (flux kustomize-controller v1, api/v1/inventory_types.go) or a HelmRelease, and its
+    chart; a Crossplane claim's composite, and a composite's resources (crossplane v1 and v2, spec.resourceRefs and
+    spec.crossplane.resourceRefs). Argo CD's Applications are not read here: their dialect does that.
+    """
+    group, _ = split_api_version(text(obj.get("apiVersion")))
+    kind = (group, text(obj.get("kind")))
+    if kind in (KUSTOMIZATION, HELM_RELEASE):
+        status = mapping(obj.get("status"))
+        entries = mappings(mapping(status.get("inventory")).get("entries"))
+        refs = [ref for entry in entries if (ref := inventory_ref(text(entry.get("id")))) is not None]
+        namespace, slash, name = text(status.get("helmChart")).partition("/")
+        return (*refs, ObjectRef(_SOURCES, "HelmChart", namespace, name)) if slash else tuple(refs)
+    return tuple(_composed(obj)) if may_list(kind) else ()
+
+
+def inventory_ref(entry: str) -> ObjectRef | None:
+    """The object of an inventory's entry, ``<namespace>_<name>_<group>_<kind>``; None where it is none.
+
+    A colon of a name is written as two underscores (cli-utils, pkg/object/objmetadata.go, `ParseObjMetadata`).
+    """
+    namespace, first, rest = entry.partition("_")
+    rest, last, kind = rest.rpartition("_")
+    name, middle, group = rest.rpartition("_")
+    if not (first and last and middle and name and kind):
+        return None
+    return ObjectRef(group, kind, namespace, name.replace("__", ":"))
+
+
+def _composed(obj: Obj) -> Iterable[ObjectRef]:
+    spec = mapping(obj.get("spec"))
+    machinery = mapping(spec.get("crossplane"))
+    inside = text(mapping(obj.get("metadata")).get("namespace"))
+    claims = spec.get("resourceRef")
+    refs = [*mappings(spec.get("resourceRefs")), *mappings(machinery.get("resourceRefs"))]
+    for each in refs:
+        yield from _named(each, inside)
+    if isinstance(claims, Mapping):  # a composite is cluster-scoped, though its claim is not
+        yield from _named(claims, "")
+
+
+def _named(reference: Mapping[str, Any], inside: str) -> Iterable[ObjectRef]:
+    api_version, kind, name = (text(reference.get(field)) for field in ("apiVersion", "kind", "name"))
+    if api_version and kind and name:
+        group, _ = split_api_version(api_version)
+        yield ObjectRef(group, kind, text(reference.get("namespace")) or inside, name)
+
+
+def elsewhere(obj: Obj) -> str:
+    """The Secret whose kubeconfig leads to the cluster where a Flux object's inventory is; empty: its own cluster."""
+    config = mapping(mapping(obj.get("spec")).get("kubeConfig"))
+    return text(mapping(config.get("secretRef")).get("name")) or text(mapping(config.get("configMapRef")).get("name"))
+
+
+def claim_templates(obj: Obj) -> tuple[str, ...]:
+    """The names of a StatefulSet's volumeClaimTemplates."""
+    templates = mappings(mapping(obj.get("spec")).get("volumeClaimTemplates"))
+    return strings([mapping(each.get("metadata")).get("name") for each in templates])
+
+
+_ORIGINS = frozenset(
+    {STATEFUL_SET, SERVICE, KUSTOMIZATION, HELM_RELEASE, ("", "ServiceAccount"), (_CERTIFICATES, "Certificate")}
+)
+
+
+def may_be_named(kind: GroupKind) -> bool:
+    """Whether an object may say that it came from one of `kind`, otherwise than by an owner reference."""
+    return kind in _ORIGINS or kind[0] in {_SOURCES, _IMAGES}
+
+
+# --- what an object came from ---------------------------------------------------------------------------------------
+
+_APPLIERS = tuple((kind, f"{kind[0]}/name", f"{kind[0]}/namespace") for kind in (KUSTOMIZATION, HELM_RELEASE))
+_SERVICE_NAME = "kubernetes.io/service-name"
+_SERVICE_ACCOUNT = "kubernetes.io/service-account.name"
+_CERTIFICATE = "cert-manager.io/certificate-name"
+
+
+def came_from(stored: StoredObject) -> tuple[ObjectRef, ...]:
+    """What an object says it came from, otherwise than by an owner reference or a tracking id; in its own cluster.
+
+    By the labels that Flux writes on all that it applies (name and namespace of the Kustomization or HelmRelease), by
+    the source that a Flux object reads, and by the rules for objects without owners of Argo CD (v3.6.1,
+    gitops-engine/pkg/cache/references.go): a token Secret from its ServiceAccount, a claim from its StatefulSet.
+    """
+    found = []
+    labels = stored.meta.labels
+    if labels:
+        for applier, name_label, namespace_label in _APPLIERS:
+            name = labels.get(name_label)
+            if name and (namespace := labels.get(namespace_label)):
+                found.append(ObjectRef(*applier, namespace, name))
+    rule = _CAME_FROM.get(stored.ref.group_kind)
+    if rule is not None:
+        found += rule(stored)
+    return tuple(found)
+
+
+def _of_statefulset(claim: StoredObject) -> Iterable[ObjectRef]:
+    """Every StatefulSet that a claim's name may have been made by: ``<template>-<set>-<ordinal>``."""
+    base, dash, ordinal = claim.ref.name.rpartition("-")
+    if dash and ordinal.isdecimal():
+        parts = base.split("-")
+        for cut in range(1, len(parts)):
+            yield ObjectRef(*STATEFUL_SET, claim.ref.namespace, "-".join(parts[cut:]))
+
+
+def _of_secret(secret: StoredObject) -> Iterable[ObjectRef]:
+    annotations = secret.meta.annotations or {}
+    namespace = secret.ref.namespace
+    if name := annotations.get(_SERVICE_ACCOUNT):
+        yield ObjectRef("", "ServiceAccount", namespace, name)
+    if name := annotations.get(_CERTIFICATE):
+        yield ObjectRef(_CERTIFICATES, "Certificate", namespace, name)
+
+
+def _of_slice(endpoints: StoredObject) -> Iterable[ObjectRef]:
+    if name := (endpoints.meta.labels or {}).get(_SERVICE_NAME):
+        yield ObjectRef(*SERVICE, endpoints.ref.namespace, name)
+
+
+def _of_source(*paths: tuple[str, ...]) -> Callable[[StoredObject], Iterable[ObjectRef]]:
+    def rule(stored: StoredObject) -> Iterable[ObjectRef]:
+        spec = mapping(stored.decode().get("spec"))
+        for path in paths:
+            reference = spec
+            for part in path:
+                reference = mapping(reference.get(part))
+            kind, name = text(reference.get("kind")), text(reference.get("name"))
+            if name:
+                yield ObjectRef(_SOURCES, kind, text(reference.get("namespace")) or stored.ref.namespace, name)
+
+    return rule
+
+
+def _of_repository(policy: StoredObject) -> Iterable[ObjectRef]:
+    reference = mapping(mapping(policy.decode().get("spec")).get("imageRepositoryRef"))
+    if name := text(reference.get("name")):
+        namespace = text(reference.get("namespace")) or policy.ref.namespace
+        yield ObjectRef(_IMAGES, "ImageRepository", namespace, name)
+
+
+_CAME_FROM: dict[GroupKind, Callable[[StoredObject], Iterable[ObjectRef]]] = {
+    _CLAIM: _of_statefulset,
+    ("", "Secret"): _of_secret,
+    ENDPOINT_SLICE: _of_slice,
+    KUSTOMIZATION: _of_source(("sourceRef",)),
+    HELM_RELEASE: _of_source(("chartRef",), ("chart", "spec", "sourceRef")),
+    (_IMAGES, "ImageUpdateAutomation"): _of_source(("sourceRef",)),
+    (_IMAGES, "ImagePolicy"): _of_repository,
+}
+
+
+def is_from(child: ObjectRef, parent: ObjectRef, templates: tuple[str, ...]) -> bool:
+    """Whether what `came_from` supposed is so, as far as it takes the parent to know: a claim is of a StatefulSet only
+    where that has such a template."""
+    if parent.group_kind != STATEFUL_SET or child.group_kind != _CLAIM:
+        return True
+    return any(child.name.startswith(f"{template}-{parent.name}-") for template in templates)

@@ -1,0 +1,139 @@
+"""What nobody manages: the objects of an application's namespace that no application has put there.
+
+Owns: `orphans_of`, and the rule, `is_orphaned`. Called by `fleetui.fleet.fleet` when somebody asks: the metadata of all
+objects of the namespace is listed for it. The rule is Argo CD's (argo-cd v3.6.1, controller/appcontroller.go,
+`getResourceTree` and `isKnownOrphanedResourceExclusion`) over every engine: what Flux has put there is no orphan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+from fleetui.engine.application import GROUP, mapping, mappings, text
+from fleetui.engine.tracking import is_self_referenced, owner_of
+from fleetui.fleet.edges import HELM_RELEASE, KUSTOMIZATION
+from fleetui.fleet.subject import Subject
+from fleetui.fleet.views import Orphan, Orphans
+from fleetui.model.errors import ClusterError, ForbiddenError
+from fleetui.model.globs import glob_matches
+from fleetui.model.objects import ApiResource, Obj, ObjectRef, ref_of
+from fleetui.model.times import parse_time
+from fleetui.ports import Cluster
+
+AT_ONCE = 8
+"""Kinds that are listed at the same time."""
+PROJECT = (GROUP, "AppProject")
+
+_MADE_BY_KUBERNETES = frozenset({("", "ServiceAccount", "default"), ("", "ConfigMap", "kube-root-ca.crt")})
+_NOBODY_S = frozenset(
+    {
+        ("", "Event"), ("events.k8s.io", "Event"), ("coordination.k8s.io", "Lease"), ("", "Endpoints"),
+        ("discovery.k8s.io", "EndpointSlice"), ("apps", "ControllerRevision"),
+        ("metrics.k8s.io", "PodMetrics"), ("cilium.io", "CiliumIdentity"), ("cilium.io", "CiliumEndpoint"),
+        ("cert-manager.io", "CertificateRequest"),
+    }
+)  # fmt: skip
+"""Kinds whose objects controllers make for themselves (argo-cd v3.6.1, `resource.exclusions` as it is shipped, and what
+is built in)."""
+
+
+def is_orphaned(obj: Obj, managed: Container[ObjectRef], ignored: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an object of a namespace belongs to nobody.
+
+    Args:
+        obj: at least its `metadata`.
+        managed: what the applications of the fleet list in this cluster.
+        ignored: the project's `spec.orphanedResources.ignore`: globs of group, kind and name.
+    """
+    ref, metadata = ref_of(obj), mapping(obj.get("metadata"))
+    if not ref.namespace or metadata.get("ownerReferences") or ref in managed:
+        return False
+    if (ref.group, ref.kind, ref.name) in _MADE_BY_KUBERNETES:
+        return False
+    if (ref.group, ref.kind, ref.namespace, ref.name) == ("", "Service", "default", "kubernetes"):
+        return False
+    if owner_of(obj) and is_self_referenced(obj):
+        return False
+    labels = mapping(metadata.get("labels"))
+    if any(labels.get(f"{group}/name") for group, _ in (KUSTOMIZATION, HELM_RELEASE)):
+        return False
+    return not any(_is_ignored(ref, item) for item in ignored)
+
+
+def _is_ignored(ref: ObjectRef, item: Mapping[str, Any]) -> bool:
+    group, kind, name = (text(item.get(field)) for field in ("group", "kind", "name"))
+    return (
+        (not kind or glob_matches(kind, ref.kind))
+        and glob_matches(group, ref.group)
+        and (not name or glob_matches(name, ref.name))
+    )
+
+
+async def orphans_of(subject: Subject, managed: Container[ObjectRef]) -> Orphans:
+    """The orphans of the namespace that an application is synced into, in the order of their kinds and names.
+
+    A kind that can't be listed is named in `Orphans.problem`.
+
+    Raises:
+        ClusterError: the cluster can't be asked at all.
+        FleetError: the application's cluster is not at hand.
+    """
+    api, namespace = subject.place.api.urgent, subject.app.destination.namespace
+    discovery = await api.discover()
+    kinds = {each.group_kind: each for each in discovery if _is_looked_at(each)}
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def listed(resource: ApiResource) -> list[Obj] | ClusterError:
+        async with gate:
+            try:
+                return await api.list(resource, namespace, metadata_only=True)
+            except ClusterError as error:
+                return error
+
+    resources = [resource for each in kinds if (resource := discovery.by_kind(*each)) is not None]
+    ignored, *answers = await asyncio.gather(_ignored(subject), *map(listed, resources))
+    failed = [(one, answer) for one, answer in zip(resources, answers, strict=True) if isinstance(answer, ClusterError)]
+    objects = [obj for answer in answers if not isinstance(answer, ClusterError) for obj in answer]
+    found = [_orphan(obj) for obj in objects if is_orphaned(obj, managed, ignored)]
+    return Orphans(
+        key=subject.app.key,
+        cluster=api.name,
+        namespace=namespace,
+        objects=tuple(sorted(found, key=lambda one: (one.ref.kind, one.ref.name))),
+        problem=_problem(api, failed),
+    )
+
+
+def _is_looked_at(resource: ApiResource) -> bool:
+    listable = not resource.verbs or "list" in resource.verbs
+    return resource.namespaced and listable and resource.group_kind not in _NOBODY_S
+
+
+async def _ignored(subject: Subject) -> list[Mapping[str, Any]]:
+    """What the application's project ignores; nothing where that can't be read."""
+    hub = subject.hub.api.urgent
+    try:
+        resource = (await hub.discover()).by_kind(*PROJECT)
+        if resource is None:
+            return []
+        project = await hub.get(resource, subject.app.project or "default", subject.app.key.namespace)
+    except ClusterError:
+        return []
+    return mappings(mapping(mapping(project.get("spec")).get("orphanedResources")).get("ignore"))
+
+
+def _orphan(obj: Obj) -> Orphan:
+    created = parse_time(text(mapping(obj.get("metadata")).get("creationTimestamp")))
+    return Orphan(ref=ref_of(obj), created_at=created)
+
+
+def _problem(api: Cluster, failed: Sequence[tuple[ApiResource, ClusterError]]) -> str:
+    if not failed:
+        return ""
+    names = ", ".join(resource.full_name for resource, _ in failed[:4])
+    more = f" and {len(failed) - 4} more kinds" if len(failed) > 4 else ""
+    may_not = all(isinstance(error, ForbiddenError) for _, error in failed)
+    why = "you may not list them" if may_not else str(failed[0][1])
+    return f"{api.name}: {names}{more} were not looked at: {why}"
