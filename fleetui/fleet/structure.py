@@ -72,6 +72,8 @@ class Structure:
     ) -> None:
         self.root = root
         self.cluster = cluster
+        self.moves = 0
+        """How often an item has come, gone or moved."""
         self._objects = objects
         self._facts = facts
         self._grown = grown
@@ -288,6 +290,7 @@ class Structure:
     def _hang(self, item: Item, parent: Item) -> None:
         if item.parent is not None:
             self._unhang(item)
+        self.moves += 1
         item.parent = parent
         parent.take(item)
         parent.node = None
@@ -305,6 +308,7 @@ class Structure:
 
     def _unhang(self, item: Item) -> None:
         parent, item.parent = item.parent, None
+        self.moves += 1
         if parent is not None:
             parent.lose(item)
             parent.node = None

@@ -91,6 +91,8 @@ class ResourceTree:
         self._facts = facts
         self._unseen: Container[GroupKind] = frozenset()
         self._blind: Blind = _sees_all
+        self._kinds: frozenset[tuple[GroupKind, str]] = frozenset()
+        self._kinds_at = -1
         root = Item((app.key.hub, ObjectRef("argoproj.io", "Application", app.key.namespace, app.key.name)), None)
         root.grown = Grown(app, cluster, tracking)
         root.listed = listing_of(root.grown)
@@ -147,14 +149,18 @@ class ResourceTree:
         """The tree as of now; `problem` says why it may be incomplete, and is handed through."""
         return Tree(key=self._app.key, nodes=self._flat(self._root), problem=problem)
 
-    def kinds(self) -> set[tuple[GroupKind, str]]:
+    def kinds(self) -> frozenset[tuple[GroupKind, str]]:
         """The kinds of its objects, each with the namespaces where they are: what must be watched to see it live.
 
         Not what hangs on an Application below it: that one's own engine says how it stands.
         """
-        cluster = self._structure.cluster
-        items = [item for item in self._structure.items.values() if item is not self._root]
-        return {(item.kind, item.ref.namespace) for item in items if _is_own(item, cluster)}
+        structure = self._structure
+        if self._kinds_at != structure.moves:
+            self._kinds_at = structure.moves
+            items = [item for item in structure.items.values() if item is not self._root]
+            own = (item for item in items if _is_own(item, structure.cluster))
+            self._kinds = frozenset((item.kind, item.ref.namespace) for item in own)
+        return self._kinds
 
     def of_kind(self, group: str, kind: str) -> list[ObjectRef]:
         """Those of its objects that are of a kind, in the cluster where it is watched."""
