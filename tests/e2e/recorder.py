@@ -70,6 +70,7 @@ class Recorder:
         self._session: ClientSession | None = None
         self._web: Server | None = None
         self._listener: asyncio.Server | None = None
+        self._passing: set[asyncio.Future[StreamResponse]] = set()
         self.calls: list[Call] = []
         self.answered: Callable[[Call], object] | None = None
         """Called after the server has answered and before the engine hears of it, on the recorder's own thread."""
@@ -133,8 +134,19 @@ class Recorder:
             await self._session.close()
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
-        assert self._session is not None
+        import asyncio
+
         body = await request.read()
+        if request.method == "GET":
+            return await self._passed(request, body)
+        # The server carries a write out that is on its way when the engine dies: then it has to be noted too.
+        passing = asyncio.ensure_future(self._passed(request, body))
+        self._passing.add(passing)
+        passing.add_done_callback(self._passing.discard)
+        return await asyncio.shield(passing)
+
+    async def _passed(self, request: BaseRequest, body: bytes) -> StreamResponse:
+        assert self._session is not None
         url = URL(self._to.url + request.raw_path, encoded=True)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OF_THE_HOP}
         try:
