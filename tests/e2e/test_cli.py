@@ -155,7 +155,8 @@ def test_tree_diff_and_history_of_one_application(settled: Run) -> None:
     tree = json.loads(settled("tree", "payments-service", "--context", "prod-eu-1", "-o", "json").stdout)
     kinds = {node["kind"] for node in tree["nodes"]}
     assert {"Application", "Deployment", "ReplicaSet", "Pod", "Service"} <= kinds
-    assert settled("diff", "payments-service", "--context", "prod-eu-1").returncode == 0
+    same = ("diff", "payments-service", "--context", "prod-eu-1")
+    wait_until(lambda: settled(*same).returncode == 0, 40, "no release of the demo is on its way")
     history = json.loads(settled("history", "payments-service", "--context", "prod-eu-1", "-o", "json").stdout)
     assert history[0]["current"] is True
     assert history[0]["commit"]["author"]
