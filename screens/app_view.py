@@ -69,6 +69,7 @@ class AppScreen(AppViewScreen):
         self.tree_rows.opens = self._open
         self.pane = DiffPane(id="pane")
         self._found: Tree | None = None
+        self._given: tuple[TreeNode, ...] | None = None
         self._refetch = Refetch(self._ask_tree)
         self._synced: HistoryRow | None = None
         self._commits: dict[str, Commit] = {}
@@ -100,10 +101,16 @@ class AppScreen(AppViewScreen):
         self.ask(lambda fleet: fleet.tree(self.key), self._take, doing="reading the tree", failed=self._failed)
 
     def _take(self, tree: Tree) -> None:
+        from msgspec.structs import replace
+
         from fleetui.fleet.grouping import grouped
 
-        self._found = tree = grouped(tree)
-        self.tree_rows.set_nodes(nodes_of(tree, self.host.glyphs))
+        if tree.nodes is not self._given:
+            self._given = tree.nodes
+            self._found = grouped(tree)
+            self.tree_rows.set_nodes(nodes_of(self._found, self.host.glyphs))
+        elif self._found is not None:  # an object changed in what no row says
+            self._found = replace(self._found, problem=tree.problem)
         if not tree.nodes:
             self.say_in(self.tree_rows, tree.problem or "The application has no objects yet")
         self.draw_frame()
