@@ -23,6 +23,7 @@ from fleetui.fleet.views import (
     PodView,
     PodViews,
     Tree,
+    Why,
 )
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
@@ -115,6 +116,14 @@ class Fleet(Protocol):
         Raises:
             MissingError: `ref` is nothing of the tree.
             ClusterError: they can't be listed.
+        """
+        ...
+
+    async def why(self, key: AppKey) -> Why:
+        """What the application waits for; what could not be asked is in its notes.
+
+        Raises:
+            MissingError: there is no such application.
         """
         ...
 

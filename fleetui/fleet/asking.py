@@ -1,43 +1,194 @@
 """Asking a fleet what an application waits for.
 
-Owns: `why`, which gathers what `fleetui.fleet.why` judges. Called by the command line.
+Owns: `why`, which gathers what `fleetui.fleet.why` judges: the tree, the objects on the way that `fleetui.fleet.walk`
+goes, Events and the log of the last one, whether who is to remove a finalizer is there, the project's sync windows.
+Called by `fleetui.fleet.fleet`. What can't be had is a note, never an error.
 """
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+import re
+from collections.abc import Callable, Iterable
+from contextlib import closing
 
+import msgspec
+
+from fleetui.engine.application import GROUP, mapping, mappings, strings, text
 from fleetui.fleet.api import Fleet
-from fleetui.fleet.cause import culprit_of
-from fleetui.fleet.views import ObjectEvent
-from fleetui.fleet.why import Why, explain
-from fleetui.model.app import AppKey
-from fleetui.model.errors import ClusterError, MissingError
-from fleetui.model.objects import Obj
+from fleetui.fleet.events import Subject, events_of
+from fleetui.fleet.finalizers import keeper_of
+from fleetui.fleet.podlogs import last_lines
+from fleetui.fleet.store import LiveStore
+from fleetui.fleet.stuck_pods import crashed
+from fleetui.fleet.trail import Kept, Trail
+from fleetui.fleet.views import Evidence, ObjectEvent, PodLog, Tree, TreeNode, Why
+from fleetui.fleet.walk import DEEPEST, Looked, Reading, walk, walk_from
+from fleetui.fleet.why import Start, begin, explain, is_away, through_child
+from fleetui.fleet.windows import windows_of
+from fleetui.model.app import App, AppKey
+from fleetui.model.errors import ClusterError, FleetError, MissingError
+from fleetui.model.objects import ClusterName, ObjectRef, ref_of
+from fleetui.model.status import OperationPhase, SyncStatus
+
+LINES = 10
+"""Lines of a log that are evidence."""
+_WINDOWED = frozenset({"SyncWindow", "OutOfSync"})
+"""What a sync window may be behind."""
+
+Stores = Callable[[ClusterName], LiveStore]
 
 
-async def why(fleet: Fleet, key: AppKey) -> tuple[Why, tuple[str, ...]]:
-    """What an application waits for, and a sentence for each thing that could not be asked.
+async def why(fleet: Fleet, key: AppKey, *, stores: Stores, above: tuple[AppKey, ...] = ()) -> Why:
+    """What an application waits for.
+
+    Args:
+        fleet: what is known of it.
+        stores: the clusters, by name; raises `MissingError` of one that is not at hand.
+        above: the applications that wait for this one, which are not looked into again.
 
     Raises:
         MissingError: the application has gone.
     """
-    app, notes = fleet.apps.get(key), []
+    app = fleet.apps.get(key)
     if app is None:
         raise MissingError(f"{key} is gone")
-    events: tuple[ObjectEvent, ...] = ()
+    cluster = fleet.clusters.get(key.hub)
+    if is_away(cluster):
+        root = TreeNode(ObjectRef("", "Application", key.namespace, key.name), key.hub, 0)
+        return explain(app, cluster=cluster, tree=Tree(key, (root,)), trail=Trail())
+    above = (*above, key)
+
+    async def child_of(node: TreeNode) -> Why | None:
+        """What the Application at `node` waits for; None where it is none that is known, or the way is too long."""
+        child = AppKey(node.cluster, key.dialect, node.ref.namespace, node.ref.name)
+        is_app = node.depth > 0 and node.ref.group_kind == tree.nodes[0].ref.group_kind
+        if not is_app or child not in fleet.apps or child in above or len(above) >= DEEPEST:
+            return None
+        return await why(fleet, child, stores=stores, above=above)
+
     with closing(fleet.watch_tree(key)):  # all that follows is of the tree, which would be listed anew each time
         tree = await fleet.tree(key)
-        if tree.problem:
-            notes.append(tree.problem)
-        try:
-            events = await fleet.events(key)
-        except ClusterError as error:
-            notes.append(f"Events are missing: {error}")
-        culprit = culprit_of(tree)
-        live: Obj | None = None
-        if culprit is not None:
-            with suppress(ClusterError, MissingError):  # the tree says so, and what it says of the object is shown
-                live = await fleet.manifest(key, culprit.ref)
-    found = explain(app, cluster=fleet.clusters.get(key.hub), tree=tree, culprit=culprit, live=live, events=events)
-    return found, tuple(notes)
+        start = begin(app, tree)
+        child = await child_of(start.nodes[-1]) if start.nodes else None
+        trail, notes = await _look(start, tree, stores) if child is None or not child.cause else (Trail(), ())
+    notes = (*([tree.problem] if tree.problem else []), *notes)
+    place = fleet.clusters.get(tree.nodes[-1].cluster)
+    found = explain(app, cluster=cluster, place=place, tree=tree, trail=trail, child=child)
+    if not found.cause:
+        for node in (node for node in tree.nodes if _has_trouble_of_its_own(fleet, node, key)):
+            below = await child_of(node)
+            if below is not None and below.cause:
+                found = through_child(app, tree, node, below)
+                break
+    if found.cause in _WINDOWED and child is None:
+        found = await _with_windows(found, app, stores)
+    return msgspec.structs.replace(found, notes=(*notes, *found.notes))
+
+
+def _has_trouble_of_its_own(fleet: Fleet, node: TreeNode, key: AppKey) -> bool:
+    """Whether a node of the tree is an Application that did not come as far as it should; its health would show in the
+    tree's."""
+    app = fleet.apps.get(AppKey(node.cluster, key.dialect, node.ref.namespace, node.ref.name))
+    if node.depth == 0 or node.ref.group != GROUP or app is None:
+        return False
+    failed = app.operation is not None and app.operation.phase is not OperationPhase.SUCCEEDED
+    return app.sync is not SyncStatus.SYNCED or failed or any(condition.is_error for condition in app.conditions)
+
+
+async def _look(start: Start, tree: Tree, stores: Stores) -> tuple[Trail, Iterable[str]]:
+    """Goes the way from `start`, and reads what its last object has to say."""
+    cluster = start.nodes[-1].cluster if start.nodes else tree.nodes[-1].cluster
+    trail = Trail(start.nodes)
+    if not (start.nodes or start.needs or start.about):
+        return trail, ()
+    try:
+        store = stores(cluster)
+    except MissingError:
+        return trail, ()  # the tree says so
+    if is_away(store.api.status):
+        return trail, ()
+    reading = Reading(store)
+    steps = await walk(reading, start.nodes[-1].ref) if start.nodes else await walk_from(reading, start.needs)
+    problems = list(reading.problems)
+    events: tuple[ObjectEvent, ...] = ()
+    try:
+        events = tuple(await events_of(store.api.urgent, _subjects(start, steps)))
+    except ClusterError as error:
+        problems.append(f"Events are missing: {error}")
+    log: tuple[Evidence, ...] = ()
+    last = steps[-1] if steps else None
+    if last is not None and last.obj is not None and last.ref.group_kind == ("", "Pod"):
+        log, problem = await _log(store, last)
+        problems += [problem] if problem else []
+    kept = tuple([await _kept(reading, last, each) for each in _finalizers(last)]) if last is not None else ()
+    return Trail(start.nodes, steps, events, log, kept), problems
+
+
+def _subjects(start: Start, steps: tuple[Looked, ...]) -> list[Subject]:
+    uids = {
+        step.ref: text(mapping(step.obj.get("metadata")).get("uid")) if step.obj is not None else "" for step in steps
+    }
+    wanted = dict.fromkeys(filter(None, (start.about, steps[-1].ref if steps else None)))
+    return [Subject(ref, uids.get(ref, "")) for ref in wanted]
+
+
+async def _log(store: LiveStore, pod: Looked) -> tuple[tuple[Evidence, ...], str]:
+    """The last lines of a container that ended badly, and why they can't be had."""
+    found = crashed(pod.obj or {})
+    if found is None:
+        return (), ""
+    log = PodLog(pod.cluster, pod.ref, found.container, previous=found.previous, tail=LINES)
+    try:
+        lines = await last_lines(store.api.urgent, log)
+    except FleetError as error:
+        return (), f"The log of {found.container} in Pod {pod.ref.name} is missing: {error}"
+    if not lines:
+        return (), f"The log of {found.container} in Pod {pod.ref.name} is empty"
+    return tuple(Evidence("log", line, pod.ref, time) for time, line in lines), ""
+
+
+# --- finalizers -----------------------------------------------------------------------------------------------------
+
+
+def _finalizers(last: Looked) -> list[str]:
+    """What keeps a deleted object; of a namespace, what keeps its contents as its condition says it."""
+    metadata = mapping((last.obj or {}).get("metadata"))
+    if not metadata.get("deletionTimestamp"):
+        return []
+    named = list(strings(metadata.get("finalizers")))
+    for condition in mappings(mapping((last.obj or {}).get("status")).get("conditions")):
+        if condition.get("type") == "NamespaceFinalizersRemaining" and condition.get("status") == "True":
+            named += re.findall(r"(\S+) in \d+ resource instances", text(condition.get("message")))
+    return list(dict.fromkeys(named))[:3]
+
+
+async def _kept(reading: Reading, last: Looked, finalizer: str) -> Kept:
+    """Who removes a finalizer, and whether that is on the cluster."""
+    keeper = keeper_of(finalizer, ref_of(last.obj or {}).group)
+    is_there: bool | None = None
+    if keeper.workloads:
+        answers = [await reading.is_anywhere(kind, name) for kind, name in keeper.workloads]
+        is_there = True if True in answers else None if None in answers else False
+    elif keeper.group and not await reading.serves_group(keeper.group):
+        is_there = False
+    return Kept(finalizer, keeper, is_there)
+
+
+# --- sync windows ---------------------------------------------------------------------------------------------------
+
+
+async def _with_windows(found: Why, app: App, stores: Stores) -> Why:
+    """With the sync windows of its project that the application falls under."""
+    try:
+        reading = Reading(stores(app.key.hub))
+    except MissingError:
+        return found
+    for namespace in dict.fromkeys((app.key.namespace, "argocd")):
+        ref = ObjectRef(GROUP, "AppProject", namespace, app.project or "default")
+        project = (await reading.get(ref)).obj
+        if project is not None:
+            windows = windows_of(project, app)
+            evidence = (*found.evidence, *(Evidence("window", window, ref) for window in windows))
+            words = f"{found.words} The AppProject {ref.name} has: {'; '.join(windows)}." if windows else found.words
+            return msgspec.structs.replace(found, words=words, evidence=evidence)
+    return msgspec.structs.replace(found, notes=(*found.notes, *reading.problems))

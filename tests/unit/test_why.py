@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetui.fleet.cause import culprit_of
 from fleetui.fleet.causes import told_by
 from fleetui.fleet.stuck import stuck
-from fleetui.fleet.views import ObjectEvent, Tree, TreeNode
-from fleetui.fleet.why import Why, explain
+from fleetui.fleet.trail import Trail
+from fleetui.fleet.views import ObjectEvent, Tree, TreeNode, Why
+from fleetui.fleet.walk import Looked
+from fleetui.fleet.why import begin, explain
 from fleetui.model.app import App, AppKey, AppResource, Automation, Condition, OperationState, ResourceResult
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import (
@@ -243,7 +244,13 @@ def event(message: str, ref: ObjectRef = POD) -> ObjectEvent:
 def told(app: App, *nodes: TreeNode, live: Any = None, events: tuple[ObjectEvent, ...] = (), **state: Any) -> Why:
     found = tree(*nodes)
     status = ClusterStatus(HUB, **{"state": ClusterState.LIVE, "since": 0.0, **state})
-    return explain(app, cluster=status, tree=found, culprit=culprit_of(found), live=live, events=events)
+    way = begin(app, found).nodes
+    steps = (Looked(way[-1].ref, HUB, obj=live),) if way else ()
+    return explain(app, cluster=status, tree=found, trail=Trail(way, steps, events))
+
+
+def culprit(found: Why) -> ObjectRef | None:
+    return found.culprit.ref if found.culprit is not None else None
 
 
 def operation(phase: OperationPhase, message: str, *results: ResourceResult) -> App:
@@ -257,7 +264,7 @@ def test_nothing_holds_it_up() -> None:
 
 def test_a_cluster_that_is_down_comes_before_all_that_was_known() -> None:
     found = told(SICK, sick(), state=ClusterState.UNREACHABLE, message="connection refused.")
-    assert (found.cause, found.ref) == ("ClusterUnreachable", None)
+    assert (found.cause, culprit(found)) == ("ClusterUnreachable", None)
     assert "prod is unreachable: connection refused." in found.words
 
 
@@ -274,7 +281,7 @@ def test_of_a_sync_that_failed_the_object_that_was_refused_is_named() -> None:
     refusal = 'admission webhook "p.io" denied the request: no'
     result = ResourceResult(POD, "SyncFailed", refusal)
     found = told(operation(OperationPhase.FAILED, "one or more objects failed to apply", result), sick())
-    assert (found.cause, found.ref) == ("WebhookRefuses", POD)
+    assert (found.cause, culprit(found)) == ("WebhookRefuses", POD)
     assert found.words == "Pod web-1: the admission webhook p.io refuses it: no."
     assert [one.kind for one in found.evidence] == ["operation", "result"]
 
@@ -293,7 +300,7 @@ def test_the_object_at_the_bottom_of_the_tree_is_looked_into() -> None:
     top = sick(ObjectRef("apps", "Deployment", "shop", "web"))
     live = pod(status=container({"reason": "ImagePullBackOff"}))
     found = told(SICK, top, sick(message="Back-off", depth=2), live=live, events=(event("a"), event("b"), event("c")))
-    assert (found.cause, found.ref) == ("ImagePull", POD)
+    assert (found.cause, culprit(found)) == ("ImagePull", POD)
     assert [(one.kind, one.text) for one in found.evidence] == [
         ("status", "Back-off"),
         ("event", "Failed: c"),
