@@ -28,12 +28,15 @@ from fleetui.fleet.windows import windows_of
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, ObjectRef, ref_of
-from fleetui.model.status import OperationPhase, SyncStatus
+from fleetui.model.status import PROBLEM_ORDER, HealthStatus, OperationPhase, SyncStatus
 
 LINES = 10
 """Lines of a log that are evidence."""
 _WINDOWED = frozenset({"SyncWindow", "OutOfSync"})
 """What a sync window may be behind."""
+
+_SAYS_LITTLE = frozenset({"", "Unhealthy"})
+"""Causes after which the Applications that an application manages are looked into."""
 
 Stores = Callable[[ClusterName], LiveStore]
 
@@ -74,8 +77,8 @@ async def why(fleet: Fleet, key: AppKey, *, stores: Stores, above: tuple[AppKey,
     notes = (*([tree.problem] if tree.problem else []), *notes)
     place = fleet.clusters.get(tree.nodes[-1].cluster)
     found = explain(app, cluster=cluster, place=place, tree=tree, trail=trail, child=child)
-    if not found.cause:
-        for node in (node for node in tree.nodes if _has_trouble_of_its_own(fleet, node, key)):
+    if found.cause in _SAYS_LITTLE and not found.chain:
+        for node in _children(fleet, tree):
             below = await child_of(node)
             if below is not None and below.cause:
                 found = through_child(app, tree, node, below)
@@ -85,14 +88,21 @@ async def why(fleet: Fleet, key: AppKey, *, stores: Stores, above: tuple[AppKey,
     return msgspec.structs.replace(found, notes=(*notes, *found.notes))
 
 
-def _has_trouble_of_its_own(fleet: Fleet, node: TreeNode, key: AppKey) -> bool:
-    """Whether a node of the tree is an Application that did not come as far as it should; its health would show in the
-    tree's."""
-    app = fleet.apps.get(AppKey(node.cluster, key.dialect, node.ref.namespace, node.ref.name))
-    if node.depth == 0 or node.ref.group != GROUP or app is None:
-        return False
+def _children(fleet: Fleet, tree: Tree) -> list[TreeNode]:
+    """The Applications of the tree that did not come as far as they should, the worst first. Argo CD keeps no health of
+    an Application that another one manages, so the tree need not show it."""
+    found = []
+    for node in tree.nodes[1:]:
+        app = fleet.apps.get(AppKey(node.cluster, tree.key.dialect, node.ref.namespace, node.ref.name))
+        if app is not None and node.ref.group_kind == tree.nodes[0].ref.group_kind and _is_behind(app):
+            found.append((PROBLEM_ORDER[app.health.status], node))
+    return [node for _, node in sorted(found, key=lambda entry: entry[0])]
+
+
+def _is_behind(app: App) -> bool:
     failed = app.operation is not None and app.operation.phase is not OperationPhase.SUCCEEDED
-    return app.sync is not SyncStatus.SYNCED or failed or any(condition.is_error for condition in app.conditions)
+    well = app.health.status is HealthStatus.HEALTHY and app.sync is SyncStatus.SYNCED
+    return failed or not well or any(condition.is_error for condition in app.conditions)
 
 
 async def _look(start: Start, tree: Tree, stores: Stores) -> tuple[Trail, Iterable[str]]:
