@@ -1,7 +1,6 @@
 """What in an application's tree is behind its health, in one sentence.
 
-Owns: `cause_of`, `path_of` and `words_of`. Pure. Called by the console for the row under the cursor, where the
-application itself says no more than that it is degraded, and by `fleetui.fleet.why`.
+Owns: `path_of`, `others_of`, `hidden_in` and `words_of`. Pure. Called by `fleetui.fleet.why`.
 """
 
 from __future__ import annotations
@@ -15,22 +14,11 @@ from fleetui.model.status import PROBLEM_ORDER, HealthStatus
 _TROUBLE = frozenset({HealthStatus.DEGRADED, HealthStatus.MISSING, HealthStatus.PROGRESSING})
 
 
-def cause_of(tree: Tree) -> str:
+def words_of(path: Sequence[TreeNode]) -> str:
     """The trouble at the top and what lies at its bottom: ``Deployment api: 0/3 ready. Pod api-x: Back-off pulling …``.
 
-    The managed object that is worst comes first, and below it the deepest object that is as bad; empty where nothing
-    below the application is in trouble, as far as it may be seen.
+    Where the last is known, the first says its count alone: the line is short, and what matters is at its end.
     """
-    path = path_of(tree)
-    if not path:
-        return _hidden(tree)
-    others = len(_tops(tree)) - 1
-    return words_of(path) + (f" And {others} more." if others else "")
-
-
-def words_of(path: Sequence[TreeNode]) -> str:
-    """The first and the last object of a path. Where the last is known, the first says its count alone: the line is
-    short, and what matters is at its end."""
     top, culprit = path[0], path[-1]
     if culprit is top:
         return f"{_words(top)}."
@@ -38,7 +26,7 @@ def words_of(path: Sequence[TreeNode]) -> str:
 
 
 def path_of(tree: Tree, below: ObjectRef | None = None) -> tuple[TreeNode, ...]:
-    """The objects from the managed one in trouble down to the one at the bottom of it; empty where nothing below the
+    """The objects from the managed one that is worst down to the deepest that is as bad; empty where nothing below the
     application is in trouble. With `below`, only that object and what grew from it is looked at, in trouble or not."""
     if below is not None:
         tops = [index for index, node in enumerate(tree.nodes) if node.ref == below][:1]
@@ -52,6 +40,11 @@ def path_of(tree: Tree, below: ObjectRef | None = None) -> tuple[TreeNode, ...]:
     if _rank(culprit) > _rank(tree.nodes[top]):
         last = top
     return _way_to(tree.nodes, last)
+
+
+def others_of(tree: Tree) -> int:
+    """How many managed objects are in trouble besides the worst."""
+    return max(0, len(_tops(tree)) - 1)
 
 
 def _tops(tree: Tree) -> list[int]:
@@ -69,8 +62,8 @@ def _way_to(nodes: Sequence[TreeNode], index: int) -> tuple[TreeNode, ...]:
     return tuple(way)
 
 
-def _hidden(tree: Tree) -> str:
-    """That the trouble may lie in what the user may not read."""
+def hidden_in(tree: Tree) -> str:
+    """That the trouble may lie in what the user may not read; empty where there is no such thing."""
     hidden = [node for node in tree.nodes if node.forbidden and node.health is not None]
     if not hidden:
         return ""

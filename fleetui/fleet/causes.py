@@ -168,7 +168,7 @@ _TABLE = (
         "ImagePull",
         r'(?:back-off pulling|failed to pull(?: and unpack)?) image "(?P<image>[^"]+)"(?:: (?P<reason>.+))?',
         "the image {image} can't be pulled: {reason}",
-        "See to its name, its tag and the registry's login",
+        "See to the image's name and tag, and to the registry's login",
     ),
     _of(
         "SourceAuthentication",

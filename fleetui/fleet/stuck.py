@@ -93,7 +93,9 @@ def _deleted(name: str, obj: Section, metadata: Section) -> Cause | None:
     keeper = keeper_of(finalizers[0], ref_of(obj).group)
     words = f"{name} is deleted, and stays until the finalizer {', '.join(finalizers)} is removed"
     until = f", once {keeper.until}" if keeper.until else ""
-    return Cause("Finalizer", words, f"{keeper.who[:1].upper()}{keeper.who[1:]} removes it{until}; see whether it runs")
+    return Cause(
+        "Finalizer", words, f"{keeper.who[:1].upper()}{keeper.who[1:]} removes it{until}; see whether that runs"
+    )
 
 
 def _namespace(name: str, obj: Section) -> Cause:
@@ -130,7 +132,9 @@ def _service(name: str, obj: Section, slices: Sequence[Section]) -> Cause | None
         return Cause("NoEndpoints", f"{name} has no endpoints: none of its Pods is ready")
     labels = ",".join(f"{key}={value}" for key, value in selector.items())
     return Cause(
-        "NoEndpoints", f"{name} has no endpoints: no Pod has the labels {labels}", "Compare them with the Pods'"
+        "NoEndpoints",
+        f"{name} has no endpoints: no Pod has the labels {labels}",
+        "Compare the Service's selector with the labels of the Pods",
     )
 
 

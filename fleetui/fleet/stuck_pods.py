@@ -14,7 +14,7 @@ from fleetui.fleet.causes import Cause, told_by
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"})
 _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
-_PULL = "See to its name, its tag and the registry's login"
+_PULL = "See to the image's name and tag, and to the registry's login"
 
 
 class Crashed(NamedTuple):
@@ -77,7 +77,9 @@ def _container(name: str, container: Mapping[str, Any], image: str) -> Cause | N
     code = f" with exit code {ended['exitCode']}" if "exitCode" in ended else ""
     if reason == "CrashLoopBackOff":
         words = f"{name}: container {called} ends{code} again and again, {container.get('restartCount')} times so far"
-        return Cause("CrashLoop", words, f"Its log says why: fleetui logs --previous -c {called}")
+        return Cause("CrashLoop", words, f"The log says why: fleetui logs --previous -c {called}")
     if whole(mapping(state.get("terminated")).get("exitCode")):
-        return Cause("ContainerFailed", f"{name}: container {called} ended{code}", f"See fleetui logs -c {called}")
+        return Cause(
+            "ContainerFailed", f"{name}: container {called} ended{code}", f"The log says why: fleetui logs -c {called}"
+        )
     return None

@@ -83,7 +83,11 @@ def _absent(last: Looked) -> Cause:
         words = f"Nothing on the cluster defines the kind {ref.kind}{group}"
         return Cause("MissingDefinition", words, "Install its CustomResourceDefinition")
     where = f" in the namespace {ref.namespace}" if ref.namespace else ""
-    return Cause("MissingObject", f"{_name(ref)} does not exist{where}", "Create it, or correct the name")
+    return Cause(
+        "MissingObject",
+        f"{_name(ref)} does not exist{where}",
+        "Create what is missing, or correct its name where it is needed",
+    )
 
 
 def _by_words(trail: Trail, last: Looked) -> Cause | None:
@@ -136,7 +140,7 @@ def _guarded(cause: Cause, kept: Sequence[Kept]) -> Cause:
         return cause
     workloads = " or ".join(f"{kind} {name}" for kind, name in gone.keeper.workloads)
     missing = f"there is no {workloads}" if workloads else f"nothing here serves kinds of {gone.keeper.group}"
-    remedy = f"Bring it back, or take {gone.finalizer} away by hand once what it guards is cleaned up"
+    remedy = f"Bring that controller back, or take {gone.finalizer} away by hand once what it guards is cleaned up"
     return cause._replace(
         words=f"{cause.words}. {_capital(gone.keeper.who)} seems to be gone: {missing}", remedy=remedy
     )

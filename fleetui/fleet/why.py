@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from fleetui.fleet.cause import path_of
+from fleetui.fleet.cause import hidden_in, others_of, path_of
 from fleetui.fleet.causes import Cause, told_by
 from fleetui.fleet.trail import Trail, evidence_of, judge, links_of, of_events, way_of
 from fleetui.fleet.views import Evidence, Link, Tree, TreeNode, Why
@@ -82,8 +82,8 @@ def explain(
         or _of_operation(app, trail, child, where)
         or _of_place(app, place)
         or _of_child(app, child)
-        or _of_object(app, trail)
-        or _of_sync(app, where)
+        or _and_others(_of_object(app, trail), tree)
+        or _of_sync(app, where, hidden_in(tree))
         or Why(app.key, "", f"{app.key.name} waits for nothing: it is {app.health.status} and {app.sync}.")
     )
     return msgspec.structs.replace(found, chain=_from_root(app, tree, found, trail))
@@ -245,7 +245,15 @@ def _of_object(app: App, trail: Trail) -> Why | None:
     return Why(app.key, cause.name, words, remedy, links_of(trail), evidence_of(trail))
 
 
-def _of_sync(app: App, where: ClusterName) -> Why | None:
+def _and_others(found: Why | None, tree: Tree) -> Why | None:
+    others = others_of(tree)
+    if found is None or not others:
+        return found
+    more = f"{others} more of its objects {'is' if others == 1 else 'are'} in trouble"
+    return msgspec.structs.replace(found, words=sentences(found.words, more))
+
+
+def _of_sync(app: App, where: ClusterName, hidden: str) -> Why | None:
     operation = app.operation
     if operation is not None and not operation.phase.completed:
         words = f"A sync is running: {operation.message}" if operation.message else "A sync is running"
@@ -262,7 +270,7 @@ def _of_sync(app: App, where: ClusterName) -> Why | None:
         return Why(app.key, "Suspended", sentences(f"It is suspended until somebody resumes it{reason}"))
     if app.health.status is not HealthStatus.HEALTHY:
         said = f": {app.health.message}" if app.health.message else ""
-        return Why(app.key, "Unhealthy", sentences(f"It is {app.health.status}{said}"))
+        return Why(app.key, "Unhealthy", sentences(f"It is {app.health.status}{said}", hidden))
     return None
 
 

@@ -253,7 +253,7 @@ async def test_a_finalizer_whose_controller_is_gone_is_named(stand: Stand) -> No
     assert kinds(found)[-1] == ("ConfigMap", "lease")
     assert "stays until the finalizer acme.example/drain is removed" in found.words
     assert "The controller of acme.example seems to be gone: nothing here serves kinds of acme.example" in found.words
-    assert found.remedy.startswith("Bring it back, or take acme.example/drain away by hand")
+    assert found.remedy.startswith("Bring that controller back, or take acme.example/drain away by hand")
     assert [one.text for one in found.evidence if one.kind == "finalizer"] == [
         "acme.example/drain, removed by the controller of acme.example, which seems to be gone"
     ]

@@ -28,6 +28,7 @@ from fleetui.fleet.views import (
     PodViews,
     Tree,
     TreeNode,
+    Why,
 )
 from fleetui.model.app import App, AppKey, AppResource, Automation, Destination, Source
 from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
@@ -101,8 +102,8 @@ class FakeSubscription:
 class FakeFleet:
     """A scripted fleet.
 
-    `publish` sends a change set as the engine does; `trees`, `diffs`, `histories`, `manifests` and `plans` are the
-    answers, by key; an exception there is raised. `executed` collects what was asked to be done, `asked` what was
+    `publish` sends a change set as the engine does; `trees`, `whys`, `diffs`, `histories`, `manifests` and `plans` are
+    the answers, by key; an exception there is raised. `executed` collects what was asked to be done, `asked` what was
     asked at all. `gate` holds every answer back until it is set.
     """
 
@@ -116,6 +117,7 @@ class FakeFleet:
         self.problems: dict[ClusterName, str] = {}
         self.narrowed: dict[ClusterName, Narrowed] = {}
         self.trees: dict[AppKey, Tree | Exception] = {}
+        self.whys: dict[AppKey, Why | Exception] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
         self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
@@ -227,6 +229,9 @@ class FakeFleet:
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         return await self._answer("events", self.happened.get((key, ref), ()))
+
+    async def why(self, key: AppKey) -> Why:
+        return await self._answer("why", self.whys.get(key, Why(key, "", f"{key.name} waits for nothing.")))
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         return await self._answer("pods", self.running.get((key, ref), PodViews(())))
