@@ -12,7 +12,7 @@ from textual.binding import BindingType
 
 from screens import actions
 from screens.base import FleetScreen
-from screens.cells import Line, Span, wrap
+from screens.cells import Line, Span, width_of, wrap
 from screens.glyphs import HEALTH_ROLE, SYNC_ROLE
 from screens.theme import cluster_role
 from screens.widgets.lines import BarLine
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 V = TypeVar("V", bound="AppViewScreen")
 
-NARROW = 76
-"""The width below which the views that aren't shown are their keys alone."""
 VIEWS = ("view.tree", "view.diff", "view.history", "pods.events", "pods.logs", "view.yaml")
 
 
@@ -76,16 +74,21 @@ class AppViewScreen(FleetScreen):
         return (BarLine(tuple(left), (*self._state(app), *self.lock_spans(), Span(" "))),)
 
     def views_line(self, *right: Span) -> BarLine:
-        """The views of the application, this one in brackets."""
+        """The views of the application, this one in brackets; the others are their keys alone where there is no room
+        for more."""
+        whole = self._views(with_labels=True)
+        fits = width_of(whole) + width_of(right) + 2 <= self.size.width
+        return BarLine(whole if fits else self._views(with_labels=False), (*right, Span(" ")))
+
+    def _views(self, *, with_labels: bool) -> Line:
         spans = [Span(" ")]
         for name in (*VIEWS, *(["why.why"] if "why" in self.SCOPES else [])):
             action = actions.by_id(name)
             if action.key == self.HERE:
                 spans.append(Span(f"[{action.key} {action.label}]", "bright"))
             else:
-                label = f" {action.label} " if self.size.width >= NARROW else " "
-                spans += [Span(f" {action.key}", "key"), Span(label, "muted")]
-        return BarLine(tuple(spans), (*right, Span(" ")))
+                spans += [Span(f" {action.key}", "key"), Span(f" {action.label} " if with_labels else " ", "muted")]
+        return tuple(spans)
 
     def _cluster(self, app: App | None) -> Line:
         picture = self.host.picture

@@ -17,7 +17,9 @@ from fleetui.fleet.views import (
     ActionKind,
     AppDiff,
     ChangeSet,
+    Evidence,
     HistoryRow,
+    Link,
     Narrowed,
     ObjectEvent,
     Outcome,
@@ -370,6 +372,29 @@ def payments_events() -> tuple[ObjectEvent, ...]:
     )
 
 
+def payments_why() -> Why:
+    """What the tree and the Events of the mock-up come to."""
+    hub, pod = ClusterName("prod-eu-1"), ref("Pod", "payments-api-7c9-x2x")
+    pull = "Failed to pull image registry.example.com/payments:1.99: not found"
+    return Why(
+        key("payments-service"),
+        "ImagePull",
+        "Pod payments-api-7c9-x2x can't pull the image registry.example.com/payments:1.99: not found.",
+        "See to the image's name and tag, and to the registry's login.",
+        chain=(
+            Link(ref("Application", "payments-service", "argoproj.io", "argocd"), hub, said="Degraded, OutOfSync"),
+            Link(ref("Deployment", "payments-api", "apps"), hub, said="0/3 ready"),
+            Link(ref("ReplicaSet", "payments-api-7c9", "apps"), hub, said="0/3"),
+            Link(pod, hub, said="ImagePullBackOff, 12 restarts"),
+        ),
+        evidence=(
+            Evidence("status", "ImagePullBackOff, 12 restarts", pod),
+            Evidence("event", f"Failed: {pull}", pod, NOW - 30),
+            Evidence("event", "BackOff: Back-off pulling image registry.example.com/payments:1.99", pod, NOW - 240),
+        ),
+    )
+
+
 def payments_history() -> tuple[HistoryRow, ...]:
     return (
         HistoryRow(
@@ -438,6 +463,7 @@ def small_fleet(**more: Any) -> FakeFleet:
     )
     what = key("payments-service")
     fleet.trees[what] = payments_tree()
+    fleet.whys[what] = payments_why()
     fleet.diffs[what, None] = settings_diff()
     fleet.histories[what] = payments_history()
     pods = (pod_view("payments-api-7c9-x2x", "api", "proxy"), pod_view("payments-api-7c9-k0p", "api", "proxy"))
