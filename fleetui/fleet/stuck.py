@@ -62,9 +62,21 @@ def stuck(obj: Section, grown: Sequence[Section] = ()) -> Cause | None:
 
 
 def in_trouble(obj: Section, grown: Sequence[Section] = ()) -> bool:
-    """Whether somebody may wait for `obj` in vain: it is not healthy, or says what it waits for itself."""
+    """Whether somebody may wait for `obj` in vain: it is not healthy, or says what it waits for itself.
+
+    Flux's own controllers ask for no more of a dependency or a source than that it is Ready.
+    """
+    if stuck(obj, grown) is not None:
+        return True
+    if ref_of(obj).group.endswith(".toolkit.fluxcd.io") and _is_ready(obj):
+        return False
     health = assess(obj)
-    return (health is not None and health.status is not HealthStatus.HEALTHY) or stuck(obj, grown) is not None
+    return health is not None and health.status is not HealthStatus.HEALTHY
+
+
+def _is_ready(obj: Section) -> bool:
+    conditions = mappings(mapping(obj.get("status")).get("conditions"))
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 
 
 def said_by(obj: Section) -> Said | None:

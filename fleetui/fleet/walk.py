@@ -63,23 +63,29 @@ class Reading:
         self._store = store
         self.requests = 0
         self.problems: dict[str, None] = {}
+        self._looked: dict[ObjectRef, Looked] = {}
 
     @property
     def cluster(self) -> ClusterName:
         return self._store.api.name
 
     async def get(self, ref: ObjectRef, by: str = "") -> Looked:
-        """An object, all its text harmless; never raises but for what is no `ClusterError`."""
+        """An object, all its text harmless, read once; never raises but for what is no `ClusterError`."""
+        if ref not in self._looked:
+            self._looked[ref] = await self._get(ref)
+        return msgspec.structs.replace(self._looked[ref], by=by)
+
+    async def _get(self, ref: ObjectRef) -> Looked:
         try:
             resource = await self._resource(ref)
             if resource is None:
-                return Looked(ref, self.cluster, by, is_served=False)
+                return Looked(ref, self.cluster, is_served=False)
             ref = _within(resource, ref)
-            return Looked(ref, self.cluster, by, sanitize_all(await self._live(resource, ref)))
+            return Looked(ref, self.cluster, obj=sanitize_all(await self._live(resource, ref)))
         except NotFoundError:
-            return Looked(ref, self.cluster, by)
+            return Looked(ref, self.cluster)
         except ClusterError as error:
-            return Looked(ref, self.cluster, by, problem=self._problem(ref, error))
+            return Looked(ref, self.cluster, problem=self._problem(ref, error))
 
     async def owned(self, ref: ObjectRef, owner: Obj) -> list[Obj]:
         """The objects of `ref`'s kind in its namespace that name `owner` as theirs, the newest first."""
