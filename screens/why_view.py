@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.timer import Timer
 
 from screens.app_base import AppViewScreen
-from screens.cells import Line, Span, cell_len, clean, pad, wrap
+from screens.cells import Span, cell_len, clean, cut, cut_end, pad, wrap
 from screens.host import Refetch
 from screens.widgets.lines import BarLine, Pager, Text
 from screens.widgets.rows import Key
@@ -210,20 +210,10 @@ def _way(chain: Sequence[Link], width: int, glyphs: Glyphs) -> Iterator[Text]:
     for entry, (name, link) in enumerate(zip(names, chain, strict=True)):
         is_last = entry == len(chain) - 1
         by = f"{glyphs.arrow} {link.by.removeprefix('spec.')}" if link.by.startswith(("spec.", "status.")) else ""
-        said = ", ".join(filter(None, (by, " ".join(link.said.split()))))
-        role = "error" if is_last else ""
-        for number, spans in enumerate(_beside(name, role, said, column, width, most=3 if is_last else 1)):
-            yield Text(spans, stop=is_last and not number, key=Place("way", entry, number))
-
-
-def _beside(name: str, role: str, said: str, column: int, width: int, *, most: int) -> Iterator[Line]:
-    """A name and beside it, in lines of its own, what is said; a name wider than its column has a line alone."""
-    lines = wrap(said, max(20, width - column - 5), most) or [""]
-    if cell_len(clean(name)) > column:
-        yield (Span(f" {name}", role),)
-        name = ""
-    for number, line in enumerate(lines):
-        yield (Span(f" {pad(clean(name) if number == 0 else '', column)}", role), Span(f"  {line}", "muted"))
+        shown = pad(cut(name, width - 2, glyphs.ellipsis), column)
+        said = cut_end(", ".join(filter(None, (by, link.said))), width - cell_len(shown) - 4, glyphs.ellipsis)
+        spans = (Span(f" {shown}", "error" if is_last else ""), Span(f"  {said}", "muted"))
+        yield Text(spans, stop=is_last, key=Place("way", entry))
 
 
 def _evidence(evidence: Sequence[Evidence], now: float, width: int) -> Iterator[Text]:

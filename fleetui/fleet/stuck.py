@@ -38,6 +38,10 @@ _TELLING = ("Stalled", "Failed", "ReplicaFailure", "Denied", "InvalidRequest", "
 """Of several conditions that are bad, which one says most; others come after these."""
 
 
+_REPEATS = "ContainersNotReady"
+"""The reason of a Pod's conditions that repeat what its containers' statuses say (pkg/kubelet/status/generate.go)."""
+
+
 class Said(msgspec.Struct, frozen=True):
     """A condition that says what is wrong, its texts on one line; `time` in seconds since the epoch."""
 
@@ -85,7 +89,8 @@ def said_by(obj: Section) -> Said | None:
     for condition in mappings(mapping(obj.get("status")).get("conditions")):
         kind = text(condition.get("type"))
         wrong = "True" if kind in _BAD_WHEN_TRUE else "False"
-        if condition.get("status") == wrong and (condition.get("message") or condition.get("reason")):
+        says = (condition.get("message") or condition.get("reason")) and condition.get("reason") != _REPEATS
+        if condition.get("status") == wrong and says:
             rank = _TELLING.index(kind) if kind in _TELLING else len(_TELLING)
             since = parse_time(text(condition.get("lastTransitionTime")))
             words = one_line(text(condition.get("reason"))), one_line(text(condition.get("message")))

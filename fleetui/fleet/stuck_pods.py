@@ -55,6 +55,15 @@ def crashed(pod: Mapping[str, Any]) -> Crashed | None:
     return None
 
 
+def _pull_error(message: str) -> str:
+    """The last part of what the runtime says, which wraps one error in another; the back-off alone says nothing."""
+    _, _, error = message.rpartition("ErrImagePull: ")
+    if error.startswith("Back-off"):
+        return ""
+    last = error.rpartition(": ")[2]
+    return f": {error if last.startswith('http') else last}" if last else ""
+
+
 def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for key in ("initContainerStatuses", "containerStatuses"):
         yield from mappings(status.get(key))
@@ -66,8 +75,7 @@ def _container(name: str, container: Mapping[str, Any], image: str) -> Cause | N
     reason, message = text(waiting.get("reason")), text(waiting.get("message"))
     called = container.get("name")
     if reason in _IMAGE:
-        detail = f": {message}" if message and reason != "ImagePullBackOff" else ""
-        return Cause("ImagePull", f"{name} can't pull the image {image}{detail}", _PULL)
+        return Cause("ImagePull", f"{name} can't pull the image {image}{_pull_error(message)}", _PULL)
     if reason in _CONFIG:
         return Cause("ContainerConfig", f"{name}: container {called} can't be made: {message or reason}")
     ended = mapping(state.get("terminated")) or mapping(last.get("terminated"))

@@ -25,6 +25,8 @@ from fleetui.model.objects import ObjectRef
 from fleetui.model.text import one_line
 
 _EVENTS = 3
+_SHORT = 120
+"""Characters that an object says on the way; the evidence has the whole."""
 _SAID_NORMALLY = frozenset({"FailedBinding", "ExternalProvisioning"})
 """Events of type Normal that say what a claim waits for (Kubernetes 1.37 pkg/controller/volume/persistentvolume)."""
 
@@ -161,9 +163,9 @@ def way_of(steps: Sequence[Looked]) -> str:
 
 def links_of(trail: Trail) -> tuple[Link, ...]:
     """The way as it is shown: down the tree, then from object to object."""
-    down = [Link(node.ref, node.cluster, said=_said(node)) for node in trail.nodes]
+    down = [Link(node.ref, node.cluster, said=_short(_said(node))) for node in trail.nodes]
     further = trail.steps[1:] if down else trail.steps
-    return (*down, *(Link(step.ref, step.cluster, step.by, _said_of(step)) for step in further))
+    return (*down, *(Link(step.ref, step.cluster, step.by, _short(_said_of(step))) for step in further))
 
 
 def evidence_of(trail: Trail) -> tuple[Evidence, ...]:
@@ -214,6 +216,11 @@ def _said_of(step: Looked) -> str:
     said = said_by(step.obj)
     cause = None if said is not None else stuck(step.obj, step.grown)
     return said.words if said is not None else cause.words if cause is not None else ""
+
+
+def _short(text: str) -> str:
+    text = one_line(text)
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
 
 
 def _field(by: str) -> str:
