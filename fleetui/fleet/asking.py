@@ -179,7 +179,7 @@ async def _kept(reading: Reading, last: Looked, finalizer: str) -> Kept:
     if keeper.workloads:
         answers = [await reading.is_anywhere(kind, name) for kind, name in keeper.workloads]
         is_there = True if True in answers else None if None in answers else False
-    elif keeper.group and not await reading.serves_group(keeper.group):
+    elif keeper.group and await reading.serves_group(keeper.group) is False:
         is_there = False
     return Kept(finalizer, keeper, is_there)
 

@@ -98,8 +98,8 @@ _TABLE = (
     ),
     _of(
         "FieldConflict",
-        r'conflicts? with "(?P<manager>[^"]+)"(?P<reason>[^:]*)',
-        "{manager} holds fields that were to be applied{reason}",
+        r'conflicts? with "(?P<manager>[^"]+)"[^:]*: ?(?P<fields>.+)',
+        "the field manager {manager} holds what was to be applied: {fields}",
         "Let it go of them, or sync with Force",
     ),
     _of(
@@ -109,7 +109,7 @@ _TABLE = (
     ),
     _of(
         "LimitRange",
-        r"(?P<reason>(?:minimum|maximum) \S+ usage per \w+ is .+?)(?:$|, (?=m))",
+        r"(?P<reason>(?:minimum|maximum) \S+ usage per \w+ is .+)",
         "a LimitRange forbids it: {reason}",
     ),
     _of(

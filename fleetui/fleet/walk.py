@@ -114,13 +114,13 @@ class Reading:
             return None
         return any(text(mapping(each.get("metadata")).get("name")) == name for each in found)
 
-    async def serves_group(self, domain: str) -> bool:
-        """Whether the cluster serves kinds of an API group that is `domain` or ends with it.
-
-        Raises:
-            ClusterError: the server could not be asked.
-        """
-        discovery = await self._store.api.discover()
+    async def serves_group(self, domain: str) -> bool | None:
+        """Whether the cluster serves kinds of an API group that is `domain` or ends with it; None where that can't be
+        known."""
+        try:
+            discovery = await self._store.api.discover()
+        except ClusterError:
+            return None
         groups = {resource.group for resource in discovery} | {each.partition("/")[0] for each in discovery.failed}
         return any(group == domain or group.endswith(f".{domain}") for group in groups)
 

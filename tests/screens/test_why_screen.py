@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import cast
 
 import pytest
@@ -10,6 +12,7 @@ from msgspec.structs import replace
 from fleetui.fleet.views import Evidence, Link, PodViews, Why
 from fleetui.model.errors import UnreachableError
 from fleetui.model.objects import ClusterName
+from screens.app_base import AppViewScreen
 from screens.app_view import AppScreen
 from screens.events import EventsScreen
 from screens.logs import LogsScreen
@@ -31,6 +34,10 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fleet_of(found: Console) -> FakeFleet:
     return cast(FakeFleet, found.app.fleet)
+
+
+def shows(found: Console, kind: type[AppViewScreen]) -> bool:
+    return isinstance(found.screen, kind)
 
 
 def of_a_source() -> Why:
@@ -87,8 +94,6 @@ async def test_looks_in_letters(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_it_says_that_it_looks_and_what_became_of_it() -> None:
-    import asyncio
-
     fleet = small_fleet()
     async with console(fleet) as found:
         fleet.gate = asyncio.Event()
@@ -178,8 +183,8 @@ async def test_the_other_views_are_of_the_object_under_the_cursor_or_else_of_the
         assert screen.about() == (PAYMENTS, POD), "the cursor is on the paragraph"
         for letter, kind in (("y", ManifestScreen), ("l", LogsScreen), ("e", EventsScreen)):
             await found.press(letter)
-            await found.until(lambda kind=kind: isinstance(found.screen, kind), f"the view {letter}")
-            assert found.screen.node() == POD  # type: ignore[attr-defined]
+            await found.until(partial(shows, found, kind), f"the view {letter}")
+            assert cast(AppViewScreen, found.screen).node() == POD
             await found.press("escape")
             await found.until(lambda: found.screen is screen, "back to why")
         while "Deployment" not in found.lines[screen.pager.region.y + screen.pager.cursor]:
