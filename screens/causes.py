@@ -23,6 +23,10 @@ REST = 0.4
 """Seconds that the cursor rests on a row before its tree is looked at: moving through a list asks for nothing."""
 
 
+SETTLE = 1.0
+"""Seconds after a change until it is asked again: what crashes changes often, and an answer takes some requests."""
+
+
 class CauseFollower:
     """Keeps `told`, what is known of why, for the application that it was last told to follow; None while nothing is.
 
@@ -52,8 +56,8 @@ class CauseFollower:
 
     def touched(self, keys: frozenset[AppKey]) -> None:
         """Objects of these applications have changed."""
-        if self._watch is not None and self._key in keys:
-            self._refetch.want()
+        if self._watch is not None and self._key in keys and self._timer is None:
+            self._timer = self._screen.set_timer(SETTLE, self._again)
 
     def close(self) -> None:
         """Stops looking."""
@@ -65,8 +69,12 @@ class CauseFollower:
         self._refetch = Refetch(self._ask)
         self.told = None
 
+    def _again(self) -> None:
+        self._timer = None
+        self._refetch.want()
+
     def _begin(self) -> None:
-        key = self._key
+        key, self._timer = self._key, None
         if key is None or self._screen.host.fleet is None:
             return
         self._watch = self._screen.host.hold(lambda fleet: fleet.watch_tree(key))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from textual.app import ComposeResult
 from textual.timer import Timer
 
+from screens import causes
 from screens.app_base import AppViewScreen
 from screens.cells import Span, cell_len, clean, cut, cut_end, pad, wrap
 from screens.host import Refetch
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from fleetui.ports import Subscription
     from screens.glyphs import Glyphs
 
-SETTLE = 1.0
-"""Seconds after a change until it is asked again: what crashes changes often, and an answer takes some requests."""
 READABLE = 110
 """Cells of a paragraph's line, however wide the screen is."""
 _NAMES = 48
@@ -104,7 +103,7 @@ class WhyScreen(AppViewScreen):
     def _soon(self) -> None:
         """Behind another screen nobody reads it: it is asked again when that is gone."""
         if self._due is None and self.app.screen is self:
-            self._due = self.set_timer(SETTLE, self._again, name="why")
+            self._due = self.set_timer(causes.SETTLE, self._again, name="why")
 
     def _again(self) -> None:
         self._due = None

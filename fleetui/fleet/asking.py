@@ -20,9 +20,9 @@ from fleetui.fleet.finalizers import keeper_of
 from fleetui.fleet.podlogs import last_lines
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.stuck_pods import crashed
-from fleetui.fleet.trail import Kept, Trail
+from fleetui.fleet.trail import Kept, Looked, Trail
 from fleetui.fleet.views import Evidence, ObjectEvent, PodLog, Tree, TreeNode, Why
-from fleetui.fleet.walk import DEEPEST, Looked, Reading, walk, walk_from
+from fleetui.fleet.walk import DEEPEST, Reading, walk, walk_from
 from fleetui.fleet.why import Start, begin, explain, is_away, through_child
 from fleetui.fleet.windows import windows_of
 from fleetui.model.app import App, AppKey

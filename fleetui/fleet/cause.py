@@ -48,10 +48,7 @@ def others_of(tree: Tree) -> int:
 
 
 def _tops(tree: Tree) -> list[int]:
-    """The managed objects in trouble; where there is none, those that are suspended."""
-    managed = [index for index, node in enumerate(tree.nodes) if node.depth == 1]
-    bad = [index for index in managed if _trouble(tree.nodes[index])]
-    return bad or [index for index in managed if _is(tree.nodes[index], HealthStatus.SUSPENDED)]
+    return [index for index, node in enumerate(tree.nodes) if node.depth == 1 and _trouble(node)]
 
 
 def _way_to(nodes: Sequence[TreeNode], index: int) -> tuple[TreeNode, ...]:
@@ -82,10 +79,6 @@ def _below(nodes: Sequence[TreeNode], top: int) -> list[int]:
 
 def _trouble(node: TreeNode) -> bool:
     return node.health is not None and node.health.status in _TROUBLE
-
-
-def _is(node: TreeNode, status: HealthStatus) -> bool:
-    return node.health is not None and node.health.status is status
 
 
 def _rank(node: TreeNode) -> int:

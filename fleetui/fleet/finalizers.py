@@ -23,7 +23,7 @@ class Keeper(NamedTuple):
     group: str = ""
 
 
-_CONTROL_PLANE = "Kubernetes' own controllers"
+_CONTROL_PLANE = "Kubernetes' controller manager"
 _ARGO = Keeper(
     "Argo CD's application controller",
     "all that the application manages is deleted",

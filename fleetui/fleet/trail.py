@@ -1,7 +1,7 @@
 """What was found on the way to an object that holds an application up, judged.
 
-Owns: `Trail`; `judge`, which names the cause at its end; its words, links and evidence. Called by `fleetui.fleet.why`.
-Pure; the way itself is gone by `fleetui.fleet.walk`.
+Owns: `Looked` and `Trail`; `judge`, which names the cause at its end; its words, links and evidence. Called by
+`fleetui.fleet.why`. Pure; the way itself is gone by `fleetui.fleet.walk`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from fleetui.fleet.finalizers import Keeper
 from fleetui.fleet.stuck import said_by, stuck
 from fleetui.fleet.views import Evidence, Link, ObjectEvent, TreeNode
 from fleetui.fleet.waits import DEPENDS_ON
-from fleetui.fleet.walk import Looked
-from fleetui.model.objects import ObjectRef
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.text import one_line
 
 _EVENTS = 3
@@ -29,6 +28,28 @@ _SHORT = 120
 """Characters that an object says on the way; the evidence has the whole."""
 _SAID_NORMALLY = frozenset({"FailedBinding", "ExternalProvisioning"})
 """Events of type Normal that say what a claim waits for (Kubernetes 1.37 pkg/controller/volume/persistentvolume)."""
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """One object on the way.
+
+    `by` is the field that led here. `obj` is None where it is not there, or, with a `problem`, where that is not known;
+    `is_served`: whether the cluster knows its kind at all. `grown`: what it owns, as far as it was asked for.
+    `is_ring`: it waits for an object before it on the way.
+    """
+
+    ref: ObjectRef
+    cluster: ClusterName
+    by: str = ""
+    obj: Obj | None = None
+    problem: str = ""
+    is_served: bool = True
+    grown: tuple[Obj, ...] = ()
+    is_ring: bool = False
+
+    @property
+    def is_absent(self) -> bool:
+        return self.obj is None and not self.problem
 
 
 class Kept(NamedTuple):

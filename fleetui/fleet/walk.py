@@ -1,6 +1,6 @@
 """From an object that is in trouble to the one that it waits for, and on, to the last.
 
-Owns: `Looked`, `Reading`, `walk`. Called by `fleetui.fleet.asking`. What an object needs is said by
+Owns: `Reading`, `walk`, `walk_from`. Called by `fleetui.fleet.asking`. What an object needs is said by
 `fleetui.fleet.waits`, whether it is in trouble by `fleetui.fleet.stuck`; here it is only read, with a bound on how deep
 and how much, and never twice. What may not be read is told as such and not followed.
 """
@@ -15,6 +15,7 @@ import msgspec
 from fleetui.engine.application import mapping, mappings, text
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.stuck import in_trouble, stuck
+from fleetui.fleet.trail import Looked
 from fleetui.fleet.waits import ANY_GROUP, DEPENDS_ON, Need, waits_for
 from fleetui.health import assess
 from fleetui.model.errors import ClusterError, NotFoundError
@@ -28,28 +29,6 @@ MOST = 60
 """Requests for one answer."""
 _WIDEST = 20
 """Needs of one object that are looked at."""
-
-
-class Looked(msgspec.Struct, frozen=True):
-    """One object on the way.
-
-    `by` is the field that led here. `obj` is None where it is not there, or, with a `problem`, where that is not known;
-    `is_served`: whether the cluster knows its kind at all. `grown`: what it owns, as far as it was asked for.
-    `is_ring`: it waits for an object before it on the way.
-    """
-
-    ref: ObjectRef
-    cluster: ClusterName
-    by: str = ""
-    obj: Obj | None = None
-    problem: str = ""
-    is_served: bool = True
-    grown: tuple[Obj, ...] = ()
-    is_ring: bool = False
-
-    @property
-    def is_absent(self) -> bool:
-        return self.obj is None and not self.problem
 
 
 class Reading:

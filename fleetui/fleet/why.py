@@ -53,7 +53,7 @@ def begin(app: App, tree: Tree) -> Start:
         if told_by(text) is not None:
             needs = named_in(text, about.namespace if about is not None else app.destination.namespace)
             return Start(needs=needs, about=about)
-    return Start(path_of(tree))
+    return Start(path_of(tree) or _suspended_of(app, tree))
 
 
 def explain(
@@ -221,6 +221,14 @@ def _deleted_of(tree: Tree) -> tuple[TreeNode, ...]:
     going = [node for node in tree.nodes[1:] if "Terminating" in node.info or _pends_deletion(node)]
     deepest = max(going, key=lambda node: node.depth, default=None)
     return path_of(tree, deepest.ref) if deepest is not None else tree.nodes[:1]
+
+
+def _suspended_of(app: App, tree: Tree) -> tuple[TreeNode, ...]:
+    """What is suspended, where that alone is why the application is."""
+    if app.health.status is not HealthStatus.SUSPENDED or app.sync is not SyncStatus.SYNCED:
+        return ()
+    held = (node for node in tree.nodes[1:] if node.health and node.health.status is HealthStatus.SUSPENDED)
+    return next((path_of(tree, node.ref) for node in held), ())
 
 
 def _pends_deletion(node: TreeNode) -> bool:

@@ -29,7 +29,7 @@ SOURCE = ref("GitRepository", "platform", "source.toolkit.fluxcd.io", "flux-syst
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("screens.why_view.SETTLE", 0.01)
+    monkeypatch.setattr("screens.causes.SETTLE", 0.01)
 
 
 def fleet_of(found: Console) -> FakeFleet:

@@ -78,10 +78,3 @@ def test_the_way_is_that_of_the_tree_and_begins_anywhere() -> None:
     idle = ObjectRef("", "ReplicaSet", "ns", "api-0")
     assert [each.ref.name for each in path_of(found, idle)] == ["api", "api-0"]
     assert path_of(found, ObjectRef("", "Pod", "ns", "gone")) == ()
-
-
-def test_what_is_suspended_is_looked_at_where_nothing_else_is_wrong() -> None:
-    job = node(1, "CronJob", "nightly", HealthStatus.SUSPENDED)
-    assert path_of(tree(node(1, "Service", "api", HealthStatus.HEALTHY), job)) == (job,)
-    sick = node(1, "Job", "migrate", HealthStatus.DEGRADED)
-    assert path_of(tree(job, sick)) == (sick,)

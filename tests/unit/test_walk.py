@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fleetui.fleet.store import LiveStore
+from fleetui.fleet.trail import Looked
 from fleetui.fleet.waits import Need
-from fleetui.fleet.walk import DEEPEST, MOST, Looked, Reading, walk, walk_from
+from fleetui.fleet.walk import DEEPEST, MOST, Reading, walk, walk_from
 from fleetui.model.errors import ForbiddenError, UnreachableError
 from fleetui.model.objects import ApiResource, Discovery, Obj, ObjectRef, ref_of
 from tests.unit.fakes import SERVED, FakeCluster, resource, stored

@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 from fleetui.fleet.finalizers import keeper_of
-from fleetui.fleet.trail import Kept, Trail
+from fleetui.fleet.trail import Kept, Looked, Trail
 from fleetui.fleet.views import Evidence, Link, ObjectEvent, Tree, TreeNode, Why
-from fleetui.fleet.walk import Looked
 from fleetui.fleet.why import begin, explain, through_child
 from fleetui.fleet.windows import windows_of
 from fleetui.model.app import (
@@ -354,6 +353,16 @@ def test_what_may_not_be_read_may_hide_the_trouble() -> None:
     assert told(SICK, hidden).words == (
         "It is Degraded. Secret token may not be read, and what is behind it may lie there."
     )
+
+
+def test_what_is_suspended_is_looked_at_where_that_is_all() -> None:
+    job = ObjectRef("batch", "CronJob", "shop", "nightly")
+    found = tree(TreeNode(job, HUB, 1, health=Health(HealthStatus.SUSPENDED)))
+    held = msgspec.structs.replace(FINE, health=Health(HealthStatus.SUSPENDED))
+    assert [node.ref for node in begin(held, found).nodes] == [job]
+    behind = msgspec.structs.replace(held, sync=SyncStatus.OUT_OF_SYNC)
+    assert begin(behind, found).nodes == ()
+    assert explain(behind, cluster=None, tree=found, trail=Trail()).cause == "ManualSync"
 
 
 def test_others_in_trouble_are_counted() -> None:

@@ -471,7 +471,7 @@ def test_a_service_without_endpoints_says_whether_its_selector_or_its_pods_are_t
 @pytest.mark.parametrize(
     ("finalizer", "group", "who", "workload"),
     [
-        ("kubernetes.io/pvc-protection", "", "Kubernetes' own controllers", None),
+        ("kubernetes.io/pvc-protection", "", "Kubernetes' controller manager", None),
         ("resources-finalizer.argocd.argoproj.io", "argoproj.io", "Argo CD's application controller", "StatefulSet"),
         ("finalizers.fluxcd.io", "helm.toolkit.fluxcd.io", "Flux's helm-controller", "Deployment"),
         ("finalizer.managedresource.crossplane.io", "rds.aws.upbound.io", "its Crossplane provider", None),
@@ -490,7 +490,9 @@ def test_a_finalizer_says_what_is_waited_for_before_it_is_removed() -> None:
     deleted["metadata"]["finalizers"] = ["kubernetes.io/pvc-protection"]
     found = stuck(deleted)
     assert found is not None
-    assert found.remedy == "Kubernetes' own controllers removes it, once no Pod uses it any more; see whether that runs"
+    assert (
+        found.remedy == "Kubernetes' controller manager removes it, once no Pod uses it any more; see whether that runs"
+    )
 
 
 def test_of_several_conditions_the_one_that_says_most_is_taken() -> None:
