@@ -120,6 +120,9 @@ class WhyScreen(AppViewScreen):
         return (*self.title_line(), self.views_line(Span(cause, "bright")))
 
     def tick(self) -> None:
+        """Nobody tells of objects beyond the tree: they are looked at again."""
+        if self._found is not None and any(link.by for link in self._found.chain):
+            self._soon()
         self._draw()
 
     def on_resize(self) -> None:  # the base's own handler is called too, after this one

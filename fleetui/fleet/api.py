@@ -111,10 +111,9 @@ class Fleet(Protocol):
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]: ...
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
-        """The Events about everything in an application's tree, or about one object of it; the newest last.
+        """The Events about everything in an application's tree, or about one object where it runs; the newest last.
 
         Raises:
-            MissingError: `ref` is nothing of the tree.
             ClusterError: they can't be listed.
         """
         ...

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 
 import msgspec
 
 from fleetui.engine.application import GROUP, mapping, mappings, strings, text
 from fleetui.fleet.api import Fleet
+from fleetui.fleet.cause import path_of
 from fleetui.fleet.events import Subject, events_of
+from fleetui.fleet.facts import endpoints
 from fleetui.fleet.finalizers import keeper_of
 from fleetui.fleet.podlogs import last_lines
 from fleetui.fleet.store import LiveStore
@@ -23,7 +25,7 @@ from fleetui.fleet.stuck_pods import crashed
 from fleetui.fleet.trail import Kept, Looked, Trail
 from fleetui.fleet.views import Evidence, ObjectEvent, PodLog, Tree, TreeNode, Why
 from fleetui.fleet.walk import DEEPEST, Reading, walk, walk_from
-from fleetui.fleet.why import Start, begin, explain, is_away, through_child
+from fleetui.fleet.why import Start, begin, explain, in_silence, is_away, through_child
 from fleetui.fleet.windows import windows_of
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
@@ -59,44 +61,74 @@ async def why(fleet: Fleet, key: AppKey, *, stores: Stores, above: tuple[AppKey,
     if is_away(cluster):
         root = TreeNode(ObjectRef("", "Application", key.namespace, key.name), key.hub, 0)
         return explain(app, cluster=cluster, tree=Tree(key, (root,)), trail=Trail())
-    above = (*above, key)
-
-    async def child_of(node: TreeNode) -> Why | None:
-        """What the Application at `node` waits for; None where it is none that is known, or the way is too long."""
-        child = AppKey(node.cluster, key.dialect, node.ref.namespace, node.ref.name)
-        is_app = node.depth > 0 and node.ref.group_kind == tree.nodes[0].ref.group_kind
-        if not is_app or child not in fleet.apps or child in above or len(above) >= DEEPEST:
-            return None
-        return await why(fleet, child, stores=stores, above=above)
-
     with closing(fleet.watch_tree(key)):  # all that follows is of the tree, which would be listed anew each time
-        tree = await fleet.tree(key)
+        return await _Question(fleet, app, await fleet.tree(key), stores, (*above, key)).answer()
+
+
+class _Question:
+    """What one application waits for; `above` are those that wait for it, and itself."""
+
+    def __init__(self, fleet: Fleet, app: App, tree: Tree, stores: Stores, above: tuple[AppKey, ...]) -> None:
+        self._fleet = fleet
+        self._app = app
+        self._tree = tree
+        self._stores = stores
+        self._above = above
+
+    async def answer(self) -> Why:
+        app, tree, clusters = self._app, self._tree, self._fleet.clusters
         start = begin(app, tree)
-        child = await child_of(start.nodes[-1]) if start.nodes else None
-        trail, notes = await _look(start, tree, stores) if child is None or not child.cause else (Trail(), ())
-    notes = (*([tree.problem] if tree.problem else []), *notes)
-    place = fleet.clusters.get(tree.nodes[-1].cluster)
-    found = explain(app, cluster=cluster, place=place, tree=tree, trail=trail, child=child)
-    if found.cause in _SAYS_LITTLE and not found.chain:
-        for node in _children(fleet, tree):
-            below = await child_of(node)
+        child = await self._child(start.nodes[-1]) if start.nodes else None
+        trail, notes = (Trail(), ()) if child is not None and child.cause else await _look(start, tree, self._stores)
+        place = clusters.get(tree.nodes[-1].cluster)
+        found = explain(app, cluster=clusters.get(app.key.hub), place=place, tree=tree, trail=trail, child=child)
+        if found.cause in _WINDOWED and child is None:
+            found = await _with_windows(found, app, self._stores)
+        if found.cause in _SAYS_LITTLE and not found.chain:
+            found = await self._through_children() or found
+        if not found.cause:
+            found = await self._in_silence() or found
+        problems = [tree.problem] if tree.problem else []
+        return msgspec.structs.replace(found, notes=(*problems, *notes, *found.notes))
+
+    async def _child(self, node: TreeNode) -> Why | None:
+        """What the Application at `node` waits for; None where it is none that is known, or the way is too long."""
+        key = self._key_at(node)
+        if key is None or key in self._above or len(self._above) >= DEEPEST:
+            return None
+        with suppress(MissingError):  # it went meanwhile
+            return await why(self._fleet, key, stores=self._stores, above=self._above)
+        return None
+
+    async def _through_children(self) -> Why | None:
+        """What the first of the Applications waits for that did not come as far as it should, the worst first. Argo CD
+        keeps no health of an Application that another one manages, so the tree need not show it."""
+        behind = []
+        for node in self._tree.nodes:
+            key = self._key_at(node)
+            if key is not None and _is_behind(app := self._fleet.apps[key]):
+                behind.append((PROBLEM_ORDER[app.health.status], node))
+        for _, node in sorted(behind, key=lambda entry: entry[0]):
+            below = await self._child(node)
             if below is not None and below.cause:
-                found = through_child(app, tree, node, below)
-                break
-    if found.cause in _WINDOWED and child is None:
-        found = await _with_windows(found, app, stores)
-    return msgspec.structs.replace(found, notes=(*notes, *found.notes))
+                return through_child(self._app, self._tree, node, below)
+        return None
 
+    async def _in_silence(self) -> Why | None:
+        """That the first Service without endpoints has none: its health does not show that."""
+        nobody = endpoints(0)
+        services = (node for node in self._tree.nodes if node.ref.group_kind == ("", "Service"))
+        node = next((node for node in services if node.info == nobody), None)
+        if node is None:
+            return None
+        trail, _ = await _look(Start(path_of(self._tree, node.ref)), self._tree, self._stores)
+        return in_silence(self._app, self._tree, trail)
 
-def _children(fleet: Fleet, tree: Tree) -> list[TreeNode]:
-    """The Applications of the tree that did not come as far as they should, the worst first. Argo CD keeps no health of
-    an Application that another one manages, so the tree need not show it."""
-    found = []
-    for node in tree.nodes[1:]:
-        app = fleet.apps.get(AppKey(node.cluster, tree.key.dialect, node.ref.namespace, node.ref.name))
-        if app is not None and node.ref.group_kind == tree.nodes[0].ref.group_kind and _is_behind(app):
-            found.append((PROBLEM_ORDER[app.health.status], node))
-    return [node for _, node in sorted(found, key=lambda entry: entry[0])]
+    def _key_at(self, node: TreeNode) -> AppKey | None:
+        """The application whose own object stands at `node`, below the root."""
+        key = AppKey(node.cluster, self._app.key.dialect, node.ref.namespace, node.ref.name)
+        is_app = node.depth > 0 and node.ref.group_kind == self._tree.nodes[0].ref.group_kind
+        return key if is_app and key in self._fleet.apps else None
 
 
 def _is_behind(app: App) -> bool:

@@ -21,6 +21,10 @@ class Cause(NamedTuple):
     remedy: str = ""
 
 
+LONGEST = 4096
+"""Characters of a message that are read: whoever writes it must not decide how long that takes."""
+
+
 class _Pattern(NamedTuple):
     name: str
     pattern: re.Pattern[str]
@@ -232,6 +236,7 @@ _TABLE = (
 
 def told_by(message: str) -> Cause | None:
     """The cause that a message names; None where it names none that is known."""
+    message = message[:LONGEST]
     for entry in _TABLE:
         found = entry.pattern.search(message)
         if found is not None:

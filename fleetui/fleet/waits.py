@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fleetui.engine.application import mapping, mappings, text
+from fleetui.fleet.causes import LONGEST
 from fleetui.model.objects import ObjectRef, ref_of, split_api_version
 
 Section = Mapping[str, Any]
@@ -59,7 +60,7 @@ def named_in(message: str, namespace: str = "") -> tuple[Need, ...]:
 
     Texts: apiserver's NamespaceLifecycle plugin and webhook client, Flux's health checks (fluxcd/pkg/ssa).
     """
-    found: list[Need] = []
+    message, found = message[:LONGEST], list[Need]()
     if ended := re.search(r"in namespace (\S+) because it is being terminated", message):
         found.append(Need(ObjectRef("", "Namespace", "", ended[1]), "its message"))
     if "failed calling webhook" in message:

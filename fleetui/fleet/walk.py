@@ -27,7 +27,7 @@ DEEPEST = 10
 """Objects on the way."""
 MOST = 60
 """Requests for one answer."""
-_WIDEST = 20
+_WIDEST = 40
 """Needs of one object that are looked at."""
 
 

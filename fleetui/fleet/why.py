@@ -13,13 +13,14 @@ from collections.abc import Iterator
 import msgspec
 
 from fleetui.fleet.cause import hidden_in, others_of, path_of
-from fleetui.fleet.causes import Cause, told_by
+from fleetui.fleet.causes import LONGEST, Cause, told_by
 from fleetui.fleet.trail import Trail, evidence_of, judge, links_of, of_events, way_of
 from fleetui.fleet.views import Evidence, Link, Tree, TreeNode, Why
 from fleetui.fleet.waits import Need, named_in
 from fleetui.model.app import App, OperationState
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus, HealthStatus, OperationPhase, SyncStatus
+from fleetui.model.text import one_line
 
 _AWAY = frozenset({ClusterState.STALE, ClusterState.UNAUTHORIZED, ClusterState.FORBIDDEN, ClusterState.UNREACHABLE})
 _AWAITED = re.compile(r"waiting for (?:completion of hook|healthy state of|deletion of(?: hook)?) (\S+)/([^\s/]+)")
@@ -46,7 +47,7 @@ def begin(app: App, tree: Tree) -> Start:
     if app.deleting:
         return Start(_deleted_of(tree))
     for text, about in _said_by_sync(app):
-        if awaited := _AWAITED.search(text):
+        if awaited := _AWAITED.search(text[:LONGEST]):
             path = next((path_of(tree, node.ref) for node in tree.nodes[1:] if _is_called(node, *awaited.groups())), ())
             if path:
                 return Start(path)
@@ -86,7 +87,7 @@ def explain(
         or _of_sync(app, where, hidden_in(tree))
         or Why(app.key, "", f"{app.key.name} waits for nothing: it is {app.health.status} and {app.sync}.")
     )
-    return msgspec.structs.replace(found, chain=_from_root(app, tree, found, trail))
+    return msgspec.structs.replace(found, chain=_from_root(app, tree, found))
 
 
 def through_child(app: App, tree: Tree, node: TreeNode, child: Why) -> Why:
@@ -97,13 +98,24 @@ def through_child(app: App, tree: Tree, node: TreeNode, child: Why) -> Why:
     return msgspec.structs.replace(found, chain=(root, *(found.chain or (Link(node.ref, node.cluster),))))
 
 
+def in_silence(app: App, tree: Tree, trail: Trail) -> Why | None:
+    """An application that waits for nothing, but has a Service behind which nothing stands; None where `trail`, which
+    ends at the Service, does not say so."""
+    cause = judge(trail)
+    if cause is None or cause.name != "NoEndpoints":
+        return None
+    words = sentences(f"It is {app.health.status} and {app.sync}, but {cause.words}")
+    told = Why(app.key, cause.name, words, sentences(cause.remedy), links_of(trail), evidence_of(trail))
+    return msgspec.structs.replace(told, chain=_from_root(app, tree, told))
+
+
 def sentences(*texts: str) -> str:
-    """Texts as sentences, one after the other; empty ones are left out."""
-    told = " ".join(text.strip().rstrip(".:,") + "." for text in texts if text.strip())
+    """Texts as sentences on one line, one after the other; empty ones are left out."""
+    told = " ".join(text.rstrip(".:,") + "." for text in map(one_line, texts) if text)
     return told[:1].upper() + told[1:]
 
 
-def _from_root(app: App, tree: Tree, found: Why, trail: Trail) -> tuple[Link, ...]:
+def _from_root(app: App, tree: Tree, found: Why) -> tuple[Link, ...]:
     if not found.chain:
         return ()
     root = Link(tree.nodes[0].ref, app.key.hub, said=_state_of(app))
@@ -166,7 +178,7 @@ def _of_operation(app: App, trail: Trail, child: Why | None, where: ClusterName)
     below = _of_child(app, child) or _of_object(app, trail)
     for text, ref in said:
         cause = told_by(text)
-        if cause is None and below is not None and _AWAITED.search(text):
+        if cause is None and below is not None and _AWAITED.search(text[:LONGEST]):
             cause = Cause("Syncing", f"the sync is {text}")
         if cause is not None:
             if ref is not None:

@@ -133,6 +133,23 @@ async def test_it_is_asked_again_when_the_tree_or_the_application_changes_and_ne
         await found.until(lambda: fleet.watched.count(PAYMENTS) == 0, "nobody looks at the tree any more")
 
 
+async def test_what_lies_beyond_the_tree_is_looked_at_again_now_and_then() -> None:
+    fleet = small_fleet()
+    fleet.whys[PAYMENTS] = of_a_source()
+    async with console(fleet) as found:
+        screen = await why_of(found)
+        asked = fleet.asked.count("why")
+        screen.tick()
+        await found.until(lambda: fleet.asked.count("why") == asked + 1, "asked again")
+        fleet.whys[PAYMENTS] = payments_why()
+        screen.tick()
+        await found.shows("Pod payments-api-7c9-x2x can't pull")
+        asked = fleet.asked.count("why")
+        screen.tick()
+        await found.still()
+        assert fleet.asked.count("why") == asked, "the tree tells of its own objects"
+
+
 async def test_behind_another_screen_nobody_asks() -> None:
     async with console(small_fleet()) as found:
         await why_of(found)

@@ -248,6 +248,22 @@ async def test_a_child_of_which_nothing_is_known_is_an_object_like_others() -> N
     assert found.chain[-1].ref.name == "gone"
 
 
+async def test_a_service_without_endpoints_is_told_where_nothing_else_is() -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop", "uid": "s"}}
+    place = Place({**service, "spec": {"selector": {"app": "web"}}})
+    fine = app(health=HealthStatus.HEALTHY)
+    silent = TreeNode(ref_of(service), HUB, 1, info="0 endpoints")
+    found = await asked(Fleet(fine).below(fine, silent), place)
+    assert found.words == "It is Healthy and Synced, but Service web has no endpoints: no Pod has the labels app=web."
+    assert [link.ref.name for link in found.chain] == ["shop", "web"]
+    place = Place({**service, "spec": {}})
+    assert (await asked(Fleet(fine).below(fine, silent), place)).cause == "", "it is not meant to have any"
+    answered = msgspec.structs.replace(silent, info="1 endpoint")
+    place = Place()
+    assert (await asked(Fleet(fine).below(fine, answered), place)).cause == ""
+    assert place.listed == []
+
+
 # --- finalizers and windows -----------------------------------------------------------------------------------------
 
 
