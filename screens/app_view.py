@@ -230,7 +230,7 @@ class AppScreen(AppViewScreen):
     def _follow_cause(self) -> None:
         """Only where the line says it: on the application itself."""
         node = self._tree_node()
-        on_app = self.is_current and node is not None and node.depth == 0
+        on_app = self.app.screen is self and node is not None and node.depth == 0
         self._cause.follow(self.shown_app if on_app else None)
 
     def _tree_node(self) -> TreeNode | None:

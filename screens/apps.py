@@ -273,7 +273,7 @@ class AppsScreen(FleetScreen):
 
     def _follow_cause(self) -> None:
         """Behind another screen nobody reads it."""
-        self._cause.follow(self.current() if self.is_current else None)
+        self._cause.follow(self.current() if self.app.screen is self else None)
 
     def on_screen_suspend(self) -> None:
         self._cause.close()

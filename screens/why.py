@@ -20,6 +20,9 @@ from fleetui.model.status import (
 from fleetui.model.times import age
 from screens.words import ago, short_revision, who
 
+_SAID_HERE = frozenset({"", "ClusterUnreachable", "Syncing"})
+"""Causes that this module tells more about than the fleet does: since when, and which try it is."""
+
 
 def why(app: App, cluster: ClusterStatus | None, now: float, *, told: Why | None = None) -> str:
     """What a human wants to know of `app` first: sentences, the most pressing one first.
@@ -27,7 +30,7 @@ def why(app: App, cluster: ClusterStatus | None, now: float, *, told: Why | None
     `cluster` is the status of its hub, None where nothing is known of it; `now` is in seconds since the epoch; `told`
     is what the fleet says that it waits for, where somebody has looked.
     """
-    if told is not None and told.cause and told.cause != "ClusterUnreachable":
+    if told is not None and told.cause not in _SAID_HERE:
         found = [_stale(cluster, now), _told(app, told, now), told.remedy, _sync(app)]
     else:
         deleted = "It is being deleted." if app.deleting else ""

@@ -208,7 +208,7 @@ def _titled(part: str, title: str, lines: Iterator[Text]) -> Iterator[Text]:
 def _way(chain: Sequence[Link], width: int, glyphs: Glyphs) -> Iterator[Text]:
     """From the application down, each object further in; the last is the one that it is about."""
     names = [f"{'  ' * depth}{link.ref.kind} {link.ref.name}" for depth, link in enumerate(chain)]
-    column = min(max((cell_len(clean(name)) for name in names), default=0), _NAMES, width // 2)
+    column = min(max((cell_len(clean(name)) for name in names), default=0), _NAMES, width * 3 // 5)
     for entry, (name, link) in enumerate(zip(names, chain, strict=True)):
         is_last = entry == len(chain) - 1
         by = f"{glyphs.arrow} {link.by.removeprefix('spec.')}" if link.by.startswith(("spec.", "status.")) else ""

@@ -29,6 +29,8 @@ OVERLAP = 2.0
 """Seconds that are asked for a second time, so that nothing is lost in between."""
 WIDEST = 400
 """Bytes of a line that are kept where a few lines are asked for."""
+MOST = 1 << 20
+"""Bytes that are read for a few lines: they may be of any length."""
 
 
 async def follow(cluster: Callable[[ClusterName], Cluster], log: PodLog, sink: LogSink, *, clock: Clock) -> None:
@@ -63,7 +65,7 @@ async def last_lines(api: Cluster, log: PodLog) -> list[tuple[float | None, str]
         FleetError: it can't be read.
     """
     lines, found = LogLines(WIDEST, stamped=True), list[str]()
-    async with _opened(api, log, since=None, follow=False) as pieces:
+    async with _opened(api, log, since=None, follow=False, limit=MOST) as pieces:
         async for piece in pieces:
             found = [*found, *lines.feed(piece)][-log.tail :]
     return [_stamped(line) for line in [*found, *lines.end()][-log.tail :]]
@@ -76,7 +78,7 @@ def _stamped(line: str) -> tuple[float | None, str]:
 
 
 def _opened(
-    api: Cluster, log: PodLog, *, since: float | None, follow: bool
+    api: Cluster, log: PodLog, *, since: float | None, follow: bool, limit: int | None = None
 ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
     return api.pods.logs(
         log.ref.namespace,
@@ -87,6 +89,7 @@ def _opened(
         timestamps=True,
         tail=log.tail if since is None else None,
         since=since,
+        limit_bytes=limit,
     )
 
 

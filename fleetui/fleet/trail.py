@@ -35,7 +35,7 @@ class Looked(msgspec.Struct, frozen=True):
 
     `by` is the field that led here. `obj` is None where it is not there, or, with a `problem`, where that is not known;
     `is_served`: whether the cluster knows its kind at all. `grown`: what it owns, as far as it was asked for.
-    `is_ring`: it waits for an object before it on the way.
+    `ring` is the object before it on the way that it waits for in turn.
     """
 
     ref: ObjectRef
@@ -45,7 +45,7 @@ class Looked(msgspec.Struct, frozen=True):
     problem: str = ""
     is_served: bool = True
     grown: tuple[Obj, ...] = ()
-    is_ring: bool = False
+    ring: ObjectRef | None = None
 
     @property
     def is_absent(self) -> bool:
@@ -76,9 +76,8 @@ def judge(trail: Trail) -> Cause | None:
     last = trail.steps[-1] if trail.steps else None
     if last is None:
         return _of_node(trail) if trail.nodes else None
-    if last.is_ring:
-        before = next(step for step in trail.steps if step.ref != last.ref)
-        words = f"{_name(before.ref)} and {_name(last.ref)} depend on each other"
+    if last.ring is not None:
+        words = f"{_name(last.ring)} and {_name(last.ref)} depend on each other"
         return Cause("DependencyCycle", words, "Take one out of the other's spec.dependsOn")
     if last.is_absent and last.by:
         return _absent(last)
@@ -92,11 +91,9 @@ def _of_node(trail: Trail) -> Cause:
     """An object that is known from the tree alone, because its cluster can't be asked."""
     node = trail.nodes[-1]
     found = told_by(_said(node))
-    return (
-        found._replace(words=f"{_name(node.ref)}: {found.words}")
-        if found
-        else Cause("Unhealthy", words_of(trail.nodes))
-    )
+    if found is None:
+        return Cause("Unhealthy", words_of(trail.nodes))
+    return found._replace(words=f"{_name(node.ref)}: {found.words}")
 
 
 def _absent(last: Looked) -> Cause:
@@ -106,20 +103,16 @@ def _absent(last: Looked) -> Cause:
         words = f"Nothing on the cluster defines the kind {ref.kind}{group}"
         return Cause("MissingDefinition", words, "Install its CustomResourceDefinition")
     where = f" in the namespace {ref.namespace}" if ref.namespace else ""
-    return Cause(
-        "MissingObject",
-        f"{_name(ref)} does not exist{where}",
-        "Create what is missing, or correct its name where it is needed",
-    )
+    remedy = "Create what is missing, or correct its name where it is needed"
+    return Cause("MissingObject", f"{_name(ref)} does not exist{where}", remedy)
 
 
 def _by_words(trail: Trail, last: Looked) -> Cause | None:
     """A cause that is named by what the tree, or an event, says of the object."""
     events = [event for event in reversed(trail.events) if event.ref == last.ref]
-    telling = [event for event in events if event.warning] + [
-        event for event in events if not event.warning and event.reason in _SAID_NORMALLY
-    ]
-    texts = chain([_said_in_tree(trail, last)], (event.message for event in telling))
+    telling = [event for event in events if event.warning or event.reason in _SAID_NORMALLY]
+    warned = sorted(telling, key=lambda event: not event.warning)
+    texts = chain([_said_in_tree(trail, last)], (event.message for event in warned))
     found = next(filter(None, map(told_by, texts)), None)
     return found._replace(words=f"{_name(last.ref)}: {found.words}") if found is not None else None
 
@@ -164,9 +157,8 @@ def _guarded(cause: Cause, kept: Sequence[Kept]) -> Cause:
     workloads = " or ".join(f"{kind} {name}" for kind, name in gone.keeper.workloads)
     missing = f"there is no {workloads}" if workloads else f"nothing here serves kinds of {gone.keeper.group}"
     remedy = f"Bring that controller back, or take {gone.finalizer} away by hand once what it guards is cleaned up"
-    return cause._replace(
-        words=f"{cause.words}. {_capital(gone.keeper.who)} seems to be gone: {missing}", remedy=remedy
-    )
+    who = f"{gone.keeper.who[:1].upper()}{gone.keeper.who[1:]}"
+    return cause._replace(words=f"{cause.words}. {who} seems to be gone: {missing}", remedy=remedy)
 
 
 # --- how it is told -------------------------------------------------------------------------------------------------
@@ -250,7 +242,3 @@ def _field(by: str) -> str:
 
 def _name(ref: ObjectRef) -> str:
     return f"{ref.kind} {ref.name}"
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]

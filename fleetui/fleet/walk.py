@@ -154,8 +154,9 @@ class _Walker:
             return (looked,)
         looked, above = await self._with_grown(looked), (*above, looked.ref)
         needs = waits_for(looked.obj or {})
-        if any(need.field == DEPENDS_ON and need.ref in above for need in needs):
-            return (msgspec.structs.replace(looked, is_ring=True),)
+        ring = next((need.ref for need in needs if need.field == DEPENDS_ON and need.ref in above), None)
+        if ring is not None:
+            return (msgspec.structs.replace(looked, ring=ring),)
         grown = [Looked(ref_of(each), looked.cluster, "ownerReferences", each) for each in looked.grown]
         further = await self.worst(needs, grown, above=above)
         if further and _is_suspended(further[0]) and _says_enough(looked):

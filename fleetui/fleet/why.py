@@ -17,7 +17,7 @@ from fleetui.fleet.causes import LONGEST, Cause, told_by
 from fleetui.fleet.trail import Trail, evidence_of, judge, links_of, of_events, way_of
 from fleetui.fleet.views import Evidence, Link, Tree, TreeNode, Why
 from fleetui.fleet.waits import Need, named_in
-from fleetui.model.app import App, OperationState
+from fleetui.model.app import App, OperationState, ResourceResult
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.text import one_line
@@ -54,6 +54,9 @@ def begin(app: App, tree: Tree) -> Start:
         if told_by(text) is not None:
             needs = named_in(text, about.namespace if about is not None else app.destination.namespace)
             return Start(needs=needs, about=about)
+    failed = _failed_of(app)
+    if failed is not None:
+        return Start(path_of(tree, failed.ref) if failed.hook_type else (), about=failed.ref)
     return Start(path_of(tree) or _suspended_of(app, tree))
 
 
@@ -188,10 +191,15 @@ def _of_operation(app: App, trail: Trail, child: Why | None, where: ClusterName)
             here = (Link(ref, where, said=text),) if ref is not None else ()
             told = Why(app.key, cause.name, sentences(subject + cause.words), sentences(cause.remedy), here)
             return _and(msgspec.structs.replace(told, evidence=tuple(evidence)), below)
-    if operation.phase.completed:
-        words = f"The last sync {operation.phase.value.lower()}: {operation.message}"
-        return Why(app.key, "SyncFailed", sentences(words), evidence=tuple(evidence))
-    return None
+    if not operation.phase.completed:
+        return None
+    ended, failed = f"The last sync {operation.phase.value.lower()}", _failed_of(app)
+    if failed is None:
+        return Why(app.key, "SyncFailed", sentences(f"{ended}: {operation.message}"), evidence=tuple(evidence))
+    evidence += [Evidence("result", failed.message, failed.ref), *of_events(trail.events, failed.ref)]
+    words = sentences(f"{ended}: {failed.ref.kind} {failed.ref.name}: {failed.message}")
+    here = (Link(failed.ref, where, said=failed.message),) if below is None else ()
+    return _and(Why(app.key, "SyncFailed", words, chain=here, evidence=tuple(evidence)), below)
 
 
 def _and(told: Why, below: Why | None) -> Why:
@@ -217,6 +225,14 @@ def _said_by_sync(app: App) -> Iterator[tuple[str, ObjectRef | None]]:
     if operation.phase.completed and app.sync is SyncStatus.SYNCED:
         return
     yield from _texts(operation)
+
+
+def _failed_of(app: App) -> ResourceResult | None:
+    """The first object that the sync which has failed since could not apply, or the hook that failed."""
+    if app.operation is None or not app.operation.phase.completed or not any(_said_by_sync(app)):
+        return None
+    bad = (one for one in app.operation.results if one.status == "SyncFailed" or one.hook_phase in ("Failed", "Error"))
+    return next((one for one in bad if one.message), None)
 
 
 def _texts(operation: OperationState) -> Iterator[tuple[str, ObjectRef | None]]:

@@ -81,7 +81,8 @@ async def way(cluster: Counting, start: Obj) -> list[str]:
 
 
 def told(step: Looked) -> str:
-    marks = [" absent"] * step.is_absent + [" unserved"] * (not step.is_served) + [" ring"] * step.is_ring
+    marks = [" absent"] * step.is_absent + [" unserved"] * (not step.is_served)
+    marks += [f" in a ring with {step.ring.name}"] if step.ring is not None else []
     return f"{step.ref.kind} {step.ref.name}{''.join(marks)}"
 
 
@@ -109,8 +110,14 @@ async def test_what_is_well_or_waits_for_nothing_ends_the_way() -> None:
 
 async def test_a_ring_of_dependencies_ends_where_it_closes() -> None:
     cluster = Counting(kustomization("b", "c"), kustomization("c", "a"))
-    assert await way(cluster, kustomization("a", "b")) == ["Kustomization a", "Kustomization b", "Kustomization c ring"]
+    assert await way(cluster, kustomization("a", "b")) == [
+        "Kustomization a",
+        "Kustomization b",
+        "Kustomization c in a ring with a",
+    ]
     assert len(cluster.asked) == 3
+    cluster = Counting(kustomization("b", "c"), kustomization("c", "b"))
+    assert (await way(cluster, kustomization("a", "b")))[-1] == "Kustomization c in a ring with b"
 
 
 async def test_a_way_without_an_end_is_given_up_and_what_it_costs_is_bounded() -> None:

@@ -238,7 +238,7 @@ def test_each_on_the_way_is_named_with_how_it_leads_on() -> None:
             "Nothing on the cluster defines the kind Widget of acme.io",
         ),
         (
-            Looked(INFRA, HUB, "spec.dependsOn", live(INFRA), is_ring=True),
+            Looked(INFRA, HUB, "spec.dependsOn", live(INFRA), ring=APPS),
             "DependencyCycle",
             "Kustomization apps and Kustomization infra depend on each other",
         ),
@@ -425,3 +425,30 @@ def test_a_window_is_told_as_it_is_written() -> None:
     assert windows_of({"spec": {"syncWindows": [window]}}, FINE) == (
         "allow from 0 6 * * 1-5 (Europe/Zurich) for 2h, a sync by hand is allowed: office hours",
     )
+
+
+# --- what failed ------------------------------------------------------------------------------------------------------
+
+
+def test_of_a_failure_without_a_name_the_object_is_told() -> None:
+    odd = ResourceResult(POD, "SyncFailed", "the moon was full")
+    found = told(operation(OperationPhase.FAILED, "one or more objects failed to apply", odd), sick())
+    assert (found.cause, culprit(found)) == ("SyncFailed", POD)
+    assert found.words == "The last sync failed: Pod web-1: the moon was full."
+
+
+def test_of_a_hook_that_failed_its_pod_is_looked_into() -> None:
+    job = ObjectRef("batch", "Job", "shop", "migrate")
+    said = "Job has reached the specified backoff limit"
+    failed = ResourceResult(job, "Synced", said, hook_type="PreSync", hook_phase="Failed")
+    app = operation(OperationPhase.FAILED, "one or more synchronization tasks completed unsuccessfully", failed)
+    found = tree(sick(ObjectRef("apps", "Deployment", "shop", "a")), TreeNode(job, HUB, 1), sick(POD, depth=2))
+    start = begin(app, found)
+    assert ([node.ref for node in start.nodes], start.about) == ([job, POD], job)
+    state = {"terminated": {"exitCode": 7}}
+    ended = pod(status={"containerStatuses": [{"name": "web", "state": state}]})
+    why = explain(app, cluster=None, tree=found, trail=Trail(start.nodes, (Looked(POD, HUB, obj=ended),)))
+    assert why.cause == "ContainerFailed"
+    assert why.words == f"The last sync failed: Job migrate: {said}. Pod web-1: container web ended with exit code 7."
+    assert [link.ref.name for link in why.chain] == ["shop", "migrate", "web-1"]
+    assert [one.kind for one in why.evidence] == ["operation", "result"]
