@@ -74,20 +74,22 @@ class AppViewScreen(FleetScreen):
         return (BarLine(tuple(left), (*self._state(app), *self.lock_spans(), Span(" "))),)
 
     def views_line(self, *right: Span) -> BarLine:
-        """The views of the application, this one in brackets; the others are their keys alone where there is no room
-        for more."""
-        whole = self._views(with_labels=True)
-        fits = width_of(whole) + width_of(right) + 2 <= self.size.width
-        return BarLine(whole if fits else self._views(with_labels=False), (*right, Span(" ")))
+        """The views of the application, this one in brackets; the last of the others are their keys alone where there
+        is no room for more."""
+        views = (*VIEWS, *(["why.why"] if "why" in self.SCOPES else []))
+        room = self.size.width - width_of(right) - 2
+        lines = (self._views(views, labels) for labels in range(len(views), -1, -1))
+        shown = next((line for line in lines if width_of(line) <= room), self._views(views, 0))
+        return BarLine(shown, (*right, Span(" ")))
 
-    def _views(self, *, with_labels: bool) -> Line:
+    def _views(self, views: Sequence[str], labels: int) -> Line:
         spans = [Span(" ")]
-        for name in (*VIEWS, *(["why.why"] if "why" in self.SCOPES else [])):
-            action = actions.by_id(name)
+        for place, action in enumerate(map(actions.by_id, views)):
             if action.key == self.HERE:
                 spans.append(Span(f"[{action.key} {action.label}]", "bright"))
             else:
-                spans += [Span(f" {action.key}", "key"), Span(f" {action.label} " if with_labels else " ", "muted")]
+                label = f" {action.label} " if place < labels else " "
+                spans += [Span(f" {action.key}", "key"), Span(label, "muted")]
         return tuple(spans)
 
     def _cluster(self, app: App | None) -> Line:
