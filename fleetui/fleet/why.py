@@ -17,7 +17,7 @@ from fleetui.fleet.causes import LONGEST, Cause, told_by
 from fleetui.fleet.trail import Trail, evidence_of, judge, links_of, of_events, way_of
 from fleetui.fleet.views import Evidence, Link, Tree, TreeNode, Why
 from fleetui.fleet.waits import Need, named_in
-from fleetui.model.app import App, OperationState, ResourceResult
+from fleetui.model.app import App, Condition, OperationState, ResourceResult
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.text import one_line
@@ -42,7 +42,7 @@ def is_away(cluster: ClusterStatus | None) -> bool:
 
 def begin(app: App, tree: Tree) -> Start:
     """Where to look for what `app` waits for; nowhere where its own object says it all."""
-    if any(condition.is_error for condition in app.conditions):
+    if _errors_of(app):
         return Start()
     if app.deleting:
         return Start(_deleted_of(tree))
@@ -154,13 +154,19 @@ def _away(what: str, cluster: ClusterStatus) -> str:
 
 
 def _of_conditions(app: App) -> Why | None:
-    for condition in app.conditions:
-        if condition.is_error:
-            said = f"{condition.type}: {condition.message}"
-            cause = told_by(condition.message) or Cause(condition.type, said)
-            evidence = (Evidence("condition", said, time=condition.since),)
-            return Why(app.key, cause.name, sentences(cause.words), sentences(cause.remedy), evidence=evidence)
+    for condition in _errors_of(app):
+        said = f"{condition.type}: {condition.message}"
+        cause = told_by(condition.message) or Cause(condition.type, said)
+        evidence = (Evidence("condition", said, time=condition.since),)
+        return Why(app.key, cause.name, sentences(cause.words), sentences(cause.remedy), evidence=evidence)
     return None
+
+
+def _errors_of(app: App) -> list[Condition]:
+    """The conditions that are errors. That automated sync has failed is only repeated by one (argo-cd v3.6
+    controller/appcontroller.go, `autoSync`): the operation says which object it was."""
+    failed = app.operation is not None and app.operation.phase.completed and any(_said_by_sync(app))
+    return [one for one in app.conditions if one.is_error and not (failed and one.type == "SyncError")]
 
 
 def _of_deletion(app: App, trail: Trail) -> Why | None:

@@ -452,3 +452,11 @@ def test_of_a_hook_that_failed_its_pod_is_looked_into() -> None:
     assert why.words == f"The last sync failed: Job migrate: {said}. Pod web-1: container web ended with exit code 7."
     assert [link.ref.name for link in why.chain] == ["shop", "migrate", "web-1"]
     assert [one.kind for one in why.evidence] == ["operation", "result"]
+
+
+def test_a_condition_that_repeats_the_failed_sync_does_not_hide_which_object_it_was() -> None:
+    repeated = Condition("SyncError", "Failed last sync attempt to 1a2b3c: one or more objects failed to apply")
+    odd = ResourceResult(POD, "SyncFailed", 'admission webhook "p.io" denied the request: no')
+    app = msgspec.structs.replace(operation(OperationPhase.FAILED, "failed", odd), conditions=(repeated,))
+    assert told(app).cause == "WebhookRefuses"
+    assert told(msgspec.structs.replace(FINE, conditions=(repeated,))).cause == "SyncError"
