@@ -33,8 +33,8 @@ _REMAINS = (
     "NamespaceContentRemaining",
 )
 """Why a namespace stays (Kubernetes 1.37 pkg/controller/namespace/deletion/status_condition_utils.go)."""
-_BAD_WHEN_TRUE = frozenset({"Failed", "ReplicaFailure", "Stalled", "Denied", "InvalidRequest"})
-_TELLING = ("Stalled", "Failed", "ReplicaFailure", "Denied", "InvalidRequest", "Synced", "Ready", "Healthy")
+_BAD_WHEN_TRUE = (*_REMAINS, "Stalled", "Failed", "ReplicaFailure", "Denied", "InvalidRequest")
+_TELLING = (*_BAD_WHEN_TRUE, "Synced", "Ready", "Healthy")
 """Of several conditions that are bad, which one says most; others come after these."""
 
 

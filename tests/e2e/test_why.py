@@ -1,9 +1,9 @@
-"""What an application waits for, found on an embedded cluster: the way to the culprit, its log, and who is missing."""
+"""What an application waits for, found on an API server: the way to the culprit, its log, and who is missing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from fleetui.fleet.store import LiveStore
 from fleetui.fleet.views import Why
 from fleetui.model.app import AppKey
 from fleetui.model.objects import Obj
-from tests.e2e.embedded_plane import EmbeddedPlane
+from tests.e2e.conftest import PLANES
+from tests.e2e.plane import Plane
 from tests.e2e.story import bootstrap
 from tests.waiting import await_until
 
@@ -27,11 +28,25 @@ PATIENCE = 20.0
 KUSTOMIZATION, GIT = "kustomize.toolkit.fluxcd.io/v1", "source.toolkit.fluxcd.io/v1"
 
 
-@pytest.fixture(scope="module")
-def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with EmbeddedPlane(tmp_path_factory.mktemp("why")) as plane:
-        bootstrap(plane.kubeconfig())
-        yield plane.kubeconfig()
+@pytest.fixture(scope="module", params=PLANES)
+def kubeconfig(request: pytest.FixtureRequest) -> Path:
+    plane: Plane = request.getfixturevalue(request.param)
+    bootstrap(plane.kubeconfig())
+    return plane.kubeconfig()
+
+
+@pytest.fixture
+def containers(request: pytest.FixtureRequest) -> None:
+    """What a test asks for whose containers must run, and die."""
+    if "control_plane" in request.node.callspec.params.values():
+        pytest.skip("needs a node; that of the real control plane makes no container end")
+
+
+@pytest.fixture
+def unbound(request: pytest.FixtureRequest) -> None:
+    """What a test asks for whose claims must wait."""
+    if "embedded_plane" in request.node.callspec.params.values():
+        pytest.skip("the embedded cluster has a volume for every claim")
 
 
 class Stand:
@@ -152,6 +167,7 @@ def kinds(found: Why) -> list[tuple[str, str]]:
     return [(link.ref.kind, link.ref.name) for link in found.chain]
 
 
+@pytest.mark.usefixtures("containers")
 async def test_a_crash_loop_is_told_with_the_last_lines_of_the_log(stand: Stand) -> None:
     labels = {"app": "till"}
     pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "shop/till-crashes:1"}]}}
@@ -217,6 +233,7 @@ async def test_a_chain_of_dependencies_is_followed_to_the_source_that_can_not_be
     ]
 
 
+@pytest.mark.usefixtures("containers")
 async def test_an_application_of_applications_waits_for_what_its_child_waits_for(stand: Stand) -> None:
     job = manifest(
         "batch/v1",
@@ -257,3 +274,29 @@ async def test_a_finalizer_whose_controller_is_gone_is_named(stand: Stand) -> No
     assert [one.text for one in found.evidence if one.kind == "finalizer"] == [
         "acme.example/drain, removed by the controller of acme.example, which seems to be gone"
     ]
+
+
+async def test_a_namespace_that_can_not_go_says_what_keeps_it(stand: Stand) -> None:
+    held = manifest("v1", "ConfigMap", "lease", "doomed", metadata={"finalizers": ["acme.example/drain"]})
+    doomed = namespace("doomed")
+    await stand.put(doomed, held, application("doomed", doomed))
+    await stand.delete(doomed)
+    found = await stand.why("doomed", lambda one: "finalizers remaining" in one.words)
+    assert (found.cause, kinds(found)[-1]) == ("NamespaceTerminating", ("Namespace", "doomed"))
+    assert "acme.example/drain in 1 resource instances" in found.words
+    assert "nothing here serves kinds of acme.example" in found.words
+    assert [one.text.partition(",")[0] for one in found.evidence if one.kind == "condition"] == [
+        "NamespaceFinalizersRemaining"
+    ]
+
+
+@pytest.mark.usefixtures("unbound")
+async def test_a_claim_waits_for_a_storage_class_that_nobody_made(stand: Stand) -> None:
+    size = {"requests": {"storage": "1Gi"}}
+    spec = {"storageClassName": "fast", "accessModes": ["ReadWriteOnce"], "resources": size}
+    claim = manifest("v1", "PersistentVolumeClaim", "data", "claims", spec=spec)
+    await stand.put(namespace("claims"), claim, application("claims", claim))
+    found = await stand.why("claims", lambda one: one.cause == "MissingObject")
+    assert found.words == (
+        "PersistentVolumeClaim data waits for StorageClass fast (storageClassName). StorageClass fast does not exist."
+    )
