@@ -60,6 +60,7 @@ SCOPES = {
     "clusters": "Clusters",
     "view": "One application",
     "pods": "Pods, on the applications' screen and in each view of one",
+    "why": "What it waits for, on the applications' screen and in each view of one but the logs",
     "tree": "Tree",
     "pager": "Diff, YAML, logs and help",
     "diff": "Diff",
@@ -117,6 +118,8 @@ ACTIONS: tuple[Action, ...] = (
            " application, the newest last."),
     Action("pods.shell", ("x",), "shell", "A shell in the Pod under the cursor, or in the first of its Pods that runs;"
            " the console leaves the terminal meanwhile.", changes=True),
+    Action("why.why", ("w",), "why", "What the application waits for: the object that holds it up, the way to it, its"
+           " events, the end of its log, and what to do."),
     Action("tree.expand", ("right",), "open", "Opens the node, or goes to its first child."),
     Action("tree.collapse", ("left",), "close", "Closes the node, or goes to its parent."),
     Action("pager.shift_right", ("right",), "right", "What is to the right of the screen."),

@@ -6,13 +6,13 @@ Owns: `AppViewScreen`, the base of tree, diff, history and YAML.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.binding import BindingType
 
 from screens import actions
 from screens.base import FleetScreen
-from screens.cells import Line, Span, wrap
+from screens.cells import Line, Span, width_of, wrap
 from screens.glyphs import HEALTH_ROLE, SYNC_ROLE
 from screens.theme import cluster_role
 from screens.widgets.lines import BarLine
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from fleetui.model.app import App, AppKey
     from fleetui.model.objects import ObjectRef
 
-NARROW = 72
-"""The width below which the views that aren't shown are their keys alone."""
+V = TypeVar("V", bound="AppViewScreen")
+
+VIEWS = ("view.tree", "view.diff", "view.history", "pods.events", "pods.logs", "view.yaml")
 
 
 class AppViewScreen(FleetScreen):
     """A view of one application."""
 
-    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view", "pods")
+    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view", "pods", "why")
     HERE = ""
     """The key of this view."""
 
@@ -57,6 +58,10 @@ class AppViewScreen(FleetScreen):
         """The application on which that object hangs: another one where it stands below an Application in the tree."""
         return self.key
 
+    def about(self) -> tuple[AppKey, ObjectRef | None]:
+        """The application and the object that the other views are opened for."""
+        return self.owner(), self.node()
+
     def say_in(self, rows: VirtualRows, message: str) -> None:
         """Shows a sentence where rows would be."""
         rows.say(wrap(message, self.size.width - 4, 6, ellipsis=self.host.glyphs.ellipsis))
@@ -73,16 +78,23 @@ class AppViewScreen(FleetScreen):
         return (BarLine(tuple(left), (*self._state(app), *self.lock_spans(), Span(" "))),)
 
     def views_line(self, *right: Span) -> BarLine:
-        """The views of the application, this one in brackets."""
+        """The views of the application, this one in brackets; the last of the others are their keys alone where there
+        is no room for more."""
+        views = (*VIEWS, *(["why.why"] if "why" in self.SCOPES else []))
+        room = self.size.width - width_of(right) - 2
+        lines = (self._views(views, labels) for labels in range(len(views), -1, -1))
+        shown = next((line for line in lines if width_of(line) <= room), self._views(views, 0))
+        return BarLine(shown, (*right, Span(" ")))
+
+    def _views(self, views: Sequence[str], labels: int) -> Line:
         spans = [Span(" ")]
-        for name in ("view.tree", "view.diff", "view.history", "pods.events", "pods.logs", "view.yaml"):
-            action = actions.by_id(name)
+        for place, action in enumerate(map(actions.by_id, views)):
             if action.key == self.HERE:
                 spans.append(Span(f"[{action.key} {action.label}]", "bright"))
             else:
-                label = f" {action.label} " if self.size.width >= NARROW else " "
+                label = f" {action.label} " if place < labels else " "
                 spans += [Span(f" {action.key}", "key"), Span(label, "muted")]
-        return BarLine(tuple(spans), (*right, Span(" ")))
+        return tuple(spans)
 
     def _cluster(self, app: App | None) -> Line:
         picture = self.host.picture
@@ -107,8 +119,9 @@ class AppViewScreen(FleetScreen):
     # --- between the views ---------------------------------------------------------------------------------------
 
     def go(self, view: FleetScreen) -> None:
-        """Shows another view of the same application: above the tree, or in this one's place."""
-        if self.HERE == "t":
+        """Shows another view of the same application: above those from which one looks into an object, or in this
+        one's place."""
+        if self.HERE in {"t", "w"}:
             self.app.push_screen(view)
         else:
             self.app.switch_screen(view)
@@ -116,17 +129,40 @@ class AppViewScreen(FleetScreen):
     def action_tree(self) -> None:
         from screens.app_view import AppScreen
 
-        below = self.app.screen_stack[-2] if len(self.app.screen_stack) > 1 else None
-        if isinstance(below, AppScreen) and below.key == self.key:
+        if self._below(AppScreen) is not None:
             self.app.pop_screen()
         elif self.HERE != "t":
             self.app.switch_screen(AppScreen(self.key))
+
+    def action_why(self) -> None:
+        from screens.why_view import WhyScreen
+
+        if self._below(WhyScreen) is not None:
+            self.app.pop_screen()
+        elif self.HERE != "w":
+            self.go(WhyScreen(self.key))
+
+    def show_in_tree(self, key: AppKey, ref: ObjectRef | None) -> None:
+        """Goes to an object in the tree of `key`, which is opened above this view where it is not the one below."""
+        from screens.app_view import AppScreen
+
+        below = self._below(AppScreen)
+        if below is not None and key == self.key:
+            self.app.pop_screen()
+            below.go_to(ref)
+        else:
+            self.app.push_screen(AppScreen(key, at=ref))
+
+    def _below(self, kind: type[V]) -> V | None:
+        """The view below this one, where it is such a view of the same application."""
+        below = self.app.screen_stack[-2] if len(self.app.screen_stack) > 1 else None
+        return below if isinstance(below, kind) and below.key == self.key else None
 
     def action_diff(self) -> None:
         from screens.diff import DiffScreen
 
         if self.HERE != "d":
-            self.go(DiffScreen(self.owner(), self.node()))
+            self.go(DiffScreen(*self.about()))
 
     def action_history(self) -> None:
         from screens.history import HistoryScreen
@@ -138,33 +174,33 @@ class AppViewScreen(FleetScreen):
         from screens.manifest import ManifestScreen
 
         if self.HERE != "y":
-            self.go(ManifestScreen(self.owner(), self.node()))
+            self.go(ManifestScreen(*self.about()))
 
     def action_logs(self) -> None:
         from screens.logs import LogsScreen
 
         if self.HERE != "l":
-            self.go(LogsScreen(self.owner(), self.node()))
+            self.go(LogsScreen(*self.about()))
 
     def action_events(self) -> None:
         from screens.events import EventsScreen
 
         if self.HERE != "e":
-            self.go(EventsScreen(self.owner(), self.node()))
+            self.go(EventsScreen(*self.about()))
 
     def action_shell(self) -> None:
         from screens.shell import open_shell
 
-        open_shell(self, self.owner(), self.node())
+        open_shell(self, *self.about())
 
     def name_under_cursor(self) -> str:
-        node = self.node()
-        return node.name if node else self.key.name
+        key, node = self.about()
+        return node.name if node else key.name
 
     def command_line(self) -> str:
         import shlex
 
-        word = {"t": "tree", "d": "diff", "h": "history"}.get(self.HERE)
+        word = {"t": "tree", "d": "diff", "h": "history", "w": "why"}.get(self.HERE)
         return shlex.join(["fleetui", word, str(self.key)]) if word else ""
 
     # --- what can be done ----------------------------------------------------------------------------------------

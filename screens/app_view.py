@@ -16,6 +16,7 @@ from textual.timer import Timer
 
 from screens.app_base import AppViewScreen
 from screens.base import TALL
+from screens.causes import CauseFollower
 from screens.cells import Line, Span, width_of, wrap
 from screens.glyphs import HEALTH_ROLE, PHASE_ROLE, SYNC_ROLE, Glyphs
 from screens.host import Refetch
@@ -50,7 +51,7 @@ class AppScreen(AppViewScreen):
     """The tree of one application."""
 
     CSS_PATH = "app_view.tcss"
-    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "tree", "rows")
+    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "why", "tree", "rows")
     HINTS: ClassVar[tuple[str, ...]] = (
         "rows.next_problem",
         "rows.open",
@@ -63,8 +64,11 @@ class AppScreen(AppViewScreen):
     )
     HERE = "t"
 
-    def __init__(self, key: AppKey) -> None:
+    def __init__(self, key: AppKey, *, at: ObjectRef | None = None) -> None:
+        """`at`: the object that the cursor goes to, once it is there."""
         super().__init__(key)
+        self._at = at
+        self._cause = CauseFollower(self, self.draw_frame)
         self.tree_rows = FleetTree(id="tree")
         self.tree_rows.opens = self._open
         self.pane = DiffPane(id="pane")
@@ -86,8 +90,15 @@ class AppScreen(AppViewScreen):
         yield Bar(least=2, id="why")
 
     def on_unmount(self) -> None:
+        self._cause.close()
         if self._watch is not None:
             self._watch.close()
+
+    def on_screen_suspend(self) -> None:
+        self._cause.close()
+
+    def on_screen_resume(self) -> None:
+        self._follow_cause()
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -109,6 +120,7 @@ class AppScreen(AppViewScreen):
             self._given = tree.nodes
             self._found = grouped(tree)
             self.tree_rows.set_nodes(nodes_of(self._found, self.host.glyphs))
+            self.go_to(self._at)
         elif self._found is not None:  # an object changed in what no row says
             self._found = replace(self._found, problem=tree.problem)
         if not tree.nodes:
@@ -116,6 +128,13 @@ class AppScreen(AppViewScreen):
         self.draw_frame()
         self._follow()
         self._refetch.done()
+
+    def go_to(self, ref: ObjectRef | None) -> None:
+        """Puts the cursor on an object of the tree; where that is not read yet, as soon as it is."""
+        self._at = ref if self._found is None else None
+        node = next((node for node in self._found.nodes if node.ref == ref), None) if self._found is not None else None
+        if node is not None:
+            self.tree_rows.reveal(NodeKey(node.cluster, node.ref))
 
     def _failed(self, message: str) -> None:
         if self._found is None:
@@ -147,6 +166,8 @@ class AppScreen(AppViewScreen):
         if self.key in change.trees or self.key in change.apps:
             self._refetch.want()
             self._ask_history()
+        self._follow_cause()
+        self._cause.touched(change.trees)
         super().picture_changed(change)
 
     # --- what is shown -------------------------------------------------------------------------------------------
@@ -211,11 +232,15 @@ class AppScreen(AppViewScreen):
         app, now = self.shown_app, self.host.now()
         if app is None or node.depth > 0:
             return node_words(node, now)
-        from fleetui.fleet.cause import cause_of
         from screens.why import why
 
-        cause = cause_of(self._found) if self._found is not None else ""
-        return why(app, self.host.picture.clusters.get(self.key.hub), now, cause=cause)
+        return why(app, self.host.picture.clusters.get(self.key.hub), now, told=self._cause.told)
+
+    def _follow_cause(self) -> None:
+        """Only where the line says it: on the application itself."""
+        node = self._tree_node()
+        on_app = self.app.screen is self and node is not None and node.depth == 0
+        self._cause.follow(self.shown_app if on_app else None)
 
     def _tree_node(self) -> TreeNode | None:
         """The node under the cursor."""
@@ -246,6 +271,7 @@ class AppScreen(AppViewScreen):
 
     @on(VirtualRows.Moved, "#tree")
     def _moved(self) -> None:
+        self._follow_cause()
         self.draw_frame()
         self._follow()
 

@@ -42,15 +42,16 @@ class AppsScreen(FleetScreen):
     """The first screen: all applications of all chosen clusters."""
 
     CSS_PATH = "apps.tcss"
-    SCOPES: ClassVar[tuple[str, ...]] = ("apps", "view", "pods", "rows")
+    SCOPES: ClassVar[tuple[str, ...]] = ("apps", "view", "pods", "why", "rows")
     HINTS: ClassVar[tuple[str, ...]] = (
         "rows.open",
         "view.diff",
+        "why.why",
         "pods.logs",
         "view.sync",
-        "view.refresh",
         "apps.filter",
         "screen.command",
+        "view.refresh",
         "view.history",
         "pods.events",
         "rows.mark",
@@ -58,7 +59,7 @@ class AppsScreen(FleetScreen):
         "apps.wide",
         "screen.help",
     )
-    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view", "pods", "apps")
+    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("view", "pods", "why", "apps")
 
     def __init__(self) -> None:
         from screens import app_rows, filters
@@ -205,7 +206,7 @@ class AppsScreen(FleetScreen):
         if self.table.is_cut(app.key):
             cluster = host.picture.cluster_of(app)
             name = wrap(f"{cluster} {glyphs.into} {app.key.namespace}/{app.key.name}", width - 4, 3)
-        text = why(app, host.picture.clusters.get(app.key.hub), host.now(), cause=self._cause.text)
+        text = why(app, host.picture.clusters.get(app.key.hub), host.now(), told=self._cause.told)
         most = 4 if self.size.height >= TALL else 2
         lines = wrap(text, width - 4, most - bool(name), ellipsis=glyphs.ellipsis)
         role = HEALTH_ROLE[status] if self._problem(app.key) else "muted"
@@ -272,7 +273,7 @@ class AppsScreen(FleetScreen):
 
     def _follow_cause(self) -> None:
         """Behind another screen nobody reads it."""
-        self._cause.follow(self.current() if self.is_current else None)
+        self._cause.follow(self.current() if self.app.screen is self else None)
 
     def on_screen_suspend(self) -> None:
         self._cause.close()
@@ -322,6 +323,12 @@ class AppsScreen(FleetScreen):
 
         if app := self.current():
             self.app.push_screen(EventsScreen(app.key))
+
+    def action_why(self) -> None:
+        from screens.why_view import WhyScreen
+
+        if app := self.current():
+            self.app.push_screen(WhyScreen(app.key))
 
     def action_shell(self) -> None:
         from screens.shell import open_shell

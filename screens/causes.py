@@ -1,7 +1,7 @@
-"""What lies behind the health of the application under the cursor.
+"""What lies behind the state of the application under the cursor.
 
-Owns: `CauseFollower`. An Application itself says no more than Degraded; its tree says which pod, and why. It is looked
-at only for an application in trouble on which the cursor rests, and watched only as long as it rests there.
+Owns: `CauseFollower`. An Application itself says no more than Degraded; the fleet finds out which pod, and why. It is
+asked only about an application in trouble on which the cursor rests, and watches its tree only as long as it does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from screens.host import Refetch
 if TYPE_CHECKING:
     from textual.timer import Timer
 
-    from fleetui.fleet.views import Tree
+    from fleetui.fleet.views import Why
     from fleetui.model.app import App, AppKey
     from fleetui.ports import Subscription
     from screens.base import FleetScreen
@@ -23,12 +23,16 @@ REST = 0.4
 """Seconds that the cursor rests on a row before its tree is looked at: moving through a list asks for nothing."""
 
 
+SETTLE = 1.0
+"""Seconds after a change until it is asked again: what crashes changes often, and an answer takes some requests."""
+
+
 class CauseFollower:
-    """Keeps `text` for the application that it was last told to follow.
+    """Keeps `told`, what is known of why, for the application that it was last told to follow; None while nothing is.
 
     Args:
         screen: on which it is shown; its host is asked.
-        changed: called when `text` has changed.
+        changed: called when `told` has changed.
     """
 
     def __init__(self, screen: FleetScreen, changed: Callable[[], None]) -> None:
@@ -38,10 +42,10 @@ class CauseFollower:
         self._timer: Timer | None = None
         self._watch: Subscription | None = None
         self._refetch = Refetch(self._ask)
-        self.text = ""
+        self.told: Why | None = None
 
     def follow(self, app: App | None) -> None:
-        """Looks at the tree of `app` if it is in trouble, at none else."""
+        """Asks about `app` if it is in trouble, about none else."""
         key = app.key if app is not None and _in_trouble(app) else None
         if key == self._key:
             return
@@ -52,8 +56,8 @@ class CauseFollower:
 
     def touched(self, keys: frozenset[AppKey]) -> None:
         """Objects of these applications have changed."""
-        if self._watch is not None and self._key in keys:
-            self._refetch.want()
+        if self._watch is not None and self._key in keys and self._timer is None:
+            self._timer = self._screen.set_timer(SETTLE, self._again)
 
     def close(self) -> None:
         """Stops looking."""
@@ -63,10 +67,14 @@ class CauseFollower:
             self._watch.close()
         self._timer = self._watch = self._key = None
         self._refetch = Refetch(self._ask)
-        self.text = ""
+        self.told = None
+
+    def _again(self) -> None:
+        self._timer = None
+        self._refetch.want()
 
     def _begin(self) -> None:
-        key = self._key
+        key, self._timer = self._key, None
         if key is None or self._screen.host.fleet is None:
             return
         self._watch = self._screen.host.hold(lambda fleet: fleet.watch_tree(key))
@@ -76,25 +84,23 @@ class CauseFollower:
         key = self._key
         if key is not None:
             self._screen.ask(
-                lambda fleet: fleet.tree(key), self._take, doing="looking for the cause", failed=self._failed
+                lambda fleet: fleet.why(key), self._take, doing="looking for the cause", failed=self._failed
             )
 
     def _failed(self, _: str) -> None:
         # The row says what it can without it; the tree's own screen tells the failure.
         self._refetch.done()
 
-    def _take(self, tree: Tree) -> None:
-        from fleetui.fleet.cause import cause_of
-
+    def _take(self, found: Why) -> None:
         self._refetch.done()
-        if tree.key == self._key:
-            text = cause_of(tree)
-            if text != self.text:
-                self.text = text
-                self._changed()
+        if found.key == self._key and found != self.told:
+            self.told = found
+            self._changed()
 
 
 def _in_trouble(app: App) -> bool:
-    from fleetui.model.status import HealthStatus
+    """Whether its objects may say more than the application does."""
+    from fleetui.model.status import HealthStatus, OperationPhase
 
-    return app.health.status in {HealthStatus.DEGRADED, HealthStatus.MISSING, HealthStatus.PROGRESSING}
+    sick = app.health.status in {HealthStatus.DEGRADED, HealthStatus.MISSING, HealthStatus.PROGRESSING}
+    return sick or (app.operation is not None and app.operation.phase is not OperationPhase.SUCCEEDED)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class DiffScreen(AppViewScreen):
     """The object of `ref` compared with Git; without one every object that differs. Live."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "diff", "rows", "pager")
+    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "why", "diff", "rows", "pager")
     HINTS: ClassVar[tuple[str, ...]] = (
         "rows.next_problem",
         "rows.previous_problem",

@@ -43,7 +43,7 @@ COLUMNS = (
 class EventsScreen(AppViewScreen):
     """The Events about `ref`, or about the whole application."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "rows")
+    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "why", "rows")
     HINTS: ClassVar[tuple[str, ...]] = (
         "rows.next_problem",
         "rows.last",

@@ -39,7 +39,7 @@ COLUMNS = (
 class HistoryScreen(AppViewScreen):
     """Newest first; the current one is marked."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "rows")
+    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "why", "rows")
     HINTS: ClassVar[tuple[str, ...]] = ("view.rollback", "view.sync", "view.refresh", "screen.copy_name", "screen.help")
     HERE = "h"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ManifestScreen(AppViewScreen):
     """The object of `ref`; without one the application's own."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "rows", "pager")
+    SCOPES: ClassVar[tuple[str, ...]] = ("view", "pods", "why", "rows", "pager")
     HINTS: ClassVar[tuple[str, ...]] = ("view.tree", "view.diff", "view.history", "screen.copy_name", "screen.help")
     HERE = "y"
 

@@ -1,10 +1,12 @@
-"""Why an application is in the state that it is in, in a sentence or two.
+"""Why an application is in the state that it is in, in a sentence or two, for the line under a table.
 
-Owns: `why`. Pure; the words of the cluster are used as they are.
+Owns: `why`, which says at once what the application's own object says, and what the fleet found out
+(`fleetui.fleet.why`) as soon as that is known. Pure; the words of the cluster are used as they are.
 """
 
 from __future__ import annotations
 
+from fleetui.fleet.views import Why
 from fleetui.model.app import App, AppResource, OperationState
 from fleetui.model.objects import ObjectRef
 from fleetui.model.status import (
@@ -18,21 +20,21 @@ from fleetui.model.status import (
 from fleetui.model.times import age
 from screens.words import ago, short_revision, who
 
+_SAID_HERE = frozenset({"", "ClusterUnreachable", "Syncing"})
+"""Causes that this module tells more about than the fleet does: since when, and which try it is."""
 
-def why(app: App, cluster: ClusterStatus | None, now: float, *, cause: str = "") -> str:
+
+def why(app: App, cluster: ClusterStatus | None, now: float, *, told: Why | None = None) -> str:
     """What a human wants to know of `app` first: sentences, the most pressing one first.
 
-    `cluster` is the status of its hub, None where nothing is known of it; `now` is in seconds since the epoch; `cause`
-    is what its tree says of its health, where somebody has looked.
+    `cluster` is the status of its hub, None where nothing is known of it; `now` is in seconds since the epoch; `told`
+    is what the fleet says that it waits for, where somebody has looked.
     """
-    found = [
-        _stale(cluster, now),
-        "It is being deleted." if app.deleting else "",
-        *_conditions(app),
-        _operation(app, now),
-        _health(app, now, cause),
-        _sync(app),
-    ]
+    if told is not None and told.cause not in _SAID_HERE:
+        found = [_stale(cluster, now), _told(app, told, now), told.remedy, _sync(app)]
+    else:
+        deleted = "It is being deleted." if app.deleting else ""
+        found = [_stale(cluster, now), deleted, *_conditions(app), _operation(app, now), _health(app, now), _sync(app)]
     sentences = list(dict.fromkeys(_sentence(text) for text in found if text))
     return " ".join(sentences) if sentences else _calm(app, now)
 
@@ -83,22 +85,29 @@ def _failed_results(operation: OperationState) -> str:
     return "; ".join(f"{name_of(result.ref)}: {result.message}" for result in failed[:3])
 
 
-def _health(app: App, now: float, cause: str) -> str:
+def _told(app: App, told: Why, now: float) -> str:
     status = app.health.status
+    return told.words if status is HealthStatus.HEALTHY else f"{_state(app, now)}: {told.words}"
+
+
+def _state(app: App, now: float) -> str:
+    since = f" since {age(now - app.health_since)}" if app.health_since else ""
+    return f"{app.health.status.value}{since}"
+
+
+def _health(app: App, now: float) -> str:
+    status, state = app.health.status, _state(app, now)
     if status is HealthStatus.HEALTHY:
         return ""
-    since = f" since {age(now - app.health_since)}" if app.health_since else ""
-    if cause:
-        return f"{status.value}{since}: {cause}"
     worst = _worst(app)
     if app.health.message:
-        return f"{status.value}{since}: {app.health.message}"
+        return f"{state}: {app.health.message}"
     if worst is not None and worst.health is not None:
         text = f": {worst.health.message}" if worst.health.message else ""
-        return f"{status.value}{since}: {name_of(worst.ref)}{text}"
+        return f"{state}: {name_of(worst.ref)}{text}"
     if status is HealthStatus.UNKNOWN:
-        return f"Its health is not known{since}"
-    return f"{status.value}{since}"
+        return f"Its health is not known{state.removeprefix(status.value)}"
+    return state
 
 
 def _worst(app: App) -> AppResource | None:

@@ -7,8 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleetui.fleet.views import AppDiff, HistoryRow, Narrowed, ObjectEvent, Orphans, Tree, TreeNode
-from fleetui.fleet.why import Why
+from fleetui.fleet.views import (
+    AppDiff,
+    HistoryRow,
+    Narrowed,
+    ObjectEvent,
+    Orphans,
+    Tree,
+    TreeNode,
+    Why,
+)
 from fleetui.model.app import App
 from fleetui.model.change import Change, Commit, ObjectDiff
 from fleetui.model.objects import ObjectRef
@@ -210,7 +218,9 @@ def why(value: Why) -> Document:
         "app": str(value.key),
         "cause": value.cause,
         "words": value.words,
-        "object": None if value.ref is None else ref(value.ref),
+        "remedy": value.remedy,
+        "object": None if value.culprit is None else ref(value.culprit.ref),
+        "chain": [{**ref(one.ref), "context": one.cluster, "by": one.by, "said": one.said} for one in value.chain],
         "evidence": [
             {
                 "kind": one.kind,
@@ -220,4 +230,5 @@ def why(value: Why) -> Document:
             }
             for one in value.evidence
         ],
+        "notes": list(value.notes),
     }

@@ -226,11 +226,9 @@ def show_why(scope: Scope, text: str, output: str) -> int:
     """`why APP`."""
 
     async def work(fleet: LiveFleet) -> int:
-        from fleetui.fleet.asking import why
-
-        found, notes = await why(fleet, await loaded_app(fleet, text, scope))
+        found = await fleet.why(await loaded_app(fleet, text, scope))
         emit(tables.explained(found, now=time.time()) if output == "table" else documents.why(found), output)
-        for note in notes:
+        for note in found.notes:
             say(f"fleetui: {note}")
         return ExitCode.OK
 

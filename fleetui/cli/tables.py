@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
 from fleetui.fleet.grouping import grouped
-from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Orphans, Tree
-from fleetui.fleet.why import Why
+from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Orphans, Tree, Why
 from fleetui.model.app import App
 from fleetui.model.change import ChangeKind, ObjectDiff
 from fleetui.model.objects import ClusterName
@@ -178,8 +177,12 @@ def events(*, now: float) -> Callable[[Sequence[ObjectEvent]], str]:
 
 
 def explained(value: Why, *, now: float) -> str:
-    """`why APP`: the paragraph, and below it where that was read."""
-    lines = [f"{value.key}: {value.words}"]
+    """`why APP`: the paragraph, below it the way to the culprit, and where that was read."""
+    lines = [" ".join(filter(None, (f"{value.key}: {value.words}", value.remedy)))]
+    for depth, link in enumerate(value.chain, start=1):
+        by = f" ({link.by})" if link.by else ""
+        said = f": {link.said}" if link.said else ""
+        lines.append(f"{'  ' * depth}{link.ref.kind} {link.ref.name}{by}{said}")
     for one in value.evidence:
         about = f" {one.ref.kind} {one.ref.name}" if one.ref is not None else ""
         when = f", {_age(one.time, now)} ago" if one.time is not None else ""

@@ -24,6 +24,7 @@ from fleetui.fleet.views import (
     PodView,
     PodViews,
     Tree,
+    Why,
 )
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
@@ -119,11 +120,18 @@ class Fleet(Protocol):
         ...
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
-        """The Events about everything in an application's tree, or about one object of it; the newest last.
+        """The Events about everything in an application's tree, or about one object where it runs; the newest last.
 
         Raises:
-            MissingError: `ref` is nothing of the tree.
             ClusterError: they can't be listed.
+        """
+        ...
+
+    async def why(self, key: AppKey) -> Why:
+        """What the application waits for; what could not be asked is in its notes.
+
+        Raises:
+            MissingError: there is no such application.
         """
         ...
 

@@ -1,7 +1,6 @@
 """What in an application's tree is behind its health, in one sentence.
 
-Owns: `cause_of` and `culprit_of`. Pure. Called by the console for the row under the cursor, where the application
-itself says no more than that it is degraded, and by `fleetui.fleet.asking`.
+Owns: `path_of`, `others_of`, `hidden_in` and `words_of`. Pure. Called by `fleetui.fleet.why`.
 """
 
 from __future__ import annotations
@@ -9,50 +8,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleetui.fleet.views import Tree, TreeNode
+from fleetui.model.objects import ObjectRef
 from fleetui.model.status import PROBLEM_ORDER, HealthStatus
 
 _TROUBLE = frozenset({HealthStatus.DEGRADED, HealthStatus.MISSING, HealthStatus.PROGRESSING})
 
 
-def cause_of(tree: Tree) -> str:
+def words_of(path: Sequence[TreeNode]) -> str:
     """The trouble at the top and what lies at its bottom: ``Deployment api: 0/3 ready. Pod api-x: Back-off pulling …``.
 
-    The managed object that is worst comes first, and below it the deepest object that is as bad; empty where nothing
-    below the application is in trouble, as far as it may be seen. Where the bottom is known, the top says its count
-    alone: the line is short, and what matters is at its end.
+    Where the last is known, the first says its count alone: the line is short, and what matters is at its end.
     """
-    tops = _tops(tree)
-    if not tops:
-        return _hidden(tree)
-    top, culprit = _worst(tree, tops)
+    top, culprit = path[0], path[-1]
     if culprit is top:
-        told = [_words(top)]
+        return f"{_words(top)}."
+    return f"{f'{top.ref.kind} {top.ref.name}: {top.info}' if top.info else _words(top)}. {_words(culprit)}."
+
+
+def path_of(tree: Tree, below: ObjectRef | None = None) -> tuple[TreeNode, ...]:
+    """The objects from the managed one that is worst down to the deepest that is as bad; empty where nothing below the
+    application is in trouble. With `below`, only that object and what grew from it is looked at, in trouble or not."""
+    if below is not None:
+        tops = [index for index, node in enumerate(tree.nodes) if node.ref == below][:1]
     else:
-        told = [f"{top.ref.kind} {top.ref.name}: {top.info}" if top.info else _words(top), _words(culprit)]
-    more = f" And {len(tops) - 1} more." if len(tops) > 1 else ""
-    return ". ".join(told) + "." + more
+        tops = _tops(tree)
+    if not tops:
+        return ()
+    top = min(tops, key=lambda index: _rank(tree.nodes[index]))
+    under = [(index, tree.nodes[index]) for index in _below(tree.nodes, top) if _trouble(tree.nodes[index])]
+    last, culprit = min(under, key=lambda found: (_rank(found[1]), -found[1].depth), default=(top, tree.nodes[top]))
+    if _rank(culprit) > _rank(tree.nodes[top]):
+        last = top
+    return _way_to(tree.nodes, last)
 
 
-def culprit_of(tree: Tree) -> TreeNode | None:
-    """The object at the bottom of the trouble; None where nothing below the application is in trouble."""
-    tops = _tops(tree)
-    return _worst(tree, tops)[1] if tops else None
+def others_of(tree: Tree) -> int:
+    """How many managed objects are in trouble besides the worst."""
+    return max(0, len(_tops(tree)) - 1)
 
 
 def _tops(tree: Tree) -> list[int]:
     return [index for index, node in enumerate(tree.nodes) if node.depth == 1 and _trouble(node)]
 
 
-def _worst(tree: Tree, tops: Sequence[int]) -> tuple[TreeNode, TreeNode]:
-    first = min(tops, key=lambda index: _rank(tree.nodes[index]))
-    top = tree.nodes[first]
-    below = [node for node in _below(tree.nodes, first) if _trouble(node)]
-    culprit = min(below, key=lambda node: (_rank(node), -node.depth), default=top)
-    return top, top if _rank(culprit) > _rank(top) else culprit
+def _way_to(nodes: Sequence[TreeNode], index: int) -> tuple[TreeNode, ...]:
+    way = [nodes[index]]
+    for node in reversed(nodes[:index]):
+        if 0 < node.depth < way[0].depth:
+            way.insert(0, node)
+    return tuple(way)
 
 
-def _hidden(tree: Tree) -> str:
-    """That the trouble may lie in what the user may not read."""
+def hidden_in(tree: Tree) -> str:
+    """That the trouble may lie in what the user may not read; empty where there is no such thing."""
     hidden = [node for node in tree.nodes if node.forbidden and node.health is not None]
     if not hidden:
         return ""
@@ -60,12 +68,12 @@ def _hidden(tree: Tree) -> str:
     return f"{count} may not be read, and what is behind it may lie there."
 
 
-def _below(nodes: Sequence[TreeNode], index: int) -> list[TreeNode]:
+def _below(nodes: Sequence[TreeNode], top: int) -> list[int]:
     found = []
-    for node in nodes[index + 1 :]:
-        if node.depth <= nodes[index].depth:
+    for index in range(top + 1, len(nodes)):
+        if nodes[index].depth <= nodes[top].depth:
             break
-        found.append(node)
+        found.append(index)
     return found
 
 

@@ -1,8 +1,8 @@
 """What messages of API servers, controllers and Git say that a thing waits for.
 
-Owns: `told_by` and its table. Texts are those of Kubernetes 1.36 (apiserver, scheduler, kubelet, quota admission),
-argo-cd v3.6 and git 2.4x, wherever they turn up: in a condition, an operation, an event. Called by `fleetui.fleet.why`.
-Pure.
+Owns: `told_by` and its table. Texts are those of Kubernetes 1.37 (apiserver, scheduler, kubelet, controllers), argo-cd
+v3.6, Flux 2.7 (kustomize-controller 1.7, source-controller 1.9) and git 2.4x, wherever they turn up: in a condition, an
+operation, an event. Called by `fleetui.fleet.why` and `fleetui.fleet.stuck`. Pure.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ class Cause(NamedTuple):
     name: str
     words: str
     remedy: str = ""
+
+
+LONGEST = 4096
+"""Characters of a message that are read: whoever writes it must not decide how long that takes."""
 
 
 class _Pattern(NamedTuple):
@@ -92,32 +96,72 @@ _TABLE = (
         "Delete the object, or sync it with Replace=true,Force=true",
     ),
     _of(
+        "Invalid",
+        r'\S+ "[^"]+" is invalid: (?P<reason>.+)',
+        "the API server finds it invalid: {reason}",
+    ),
+    _of(
+        "FieldConflict",
+        r'conflicts? with "(?P<manager>[^"]+)"[^:]*: ?(?P<fields>.+)',
+        "the field manager {manager} holds what was to be applied: {fields}",
+        "Let it go of them, or sync with Force",
+    ),
+    _of(
+        "NamespaceTerminating",
+        r"in namespace (?P<namespace>\S+) because it is being terminated",
+        "the namespace {namespace} is being deleted, and takes nothing new",
+    ),
+    _of(
+        "LimitRange",
+        r"(?P<reason>(?:minimum|maximum) \S+ usage per \w+ is .+)",
+        "a LimitRange forbids it: {reason}",
+    ),
+    _of(
         "SyncWindow",
         r"sync window",
         "a sync window is shut",
         "Wait for it to open, or ask for a sync by hand where it allows that",
     ),
     _of(
+        "MissingProject",
+        r"referencing project (?P<project>\S+) which does not exist",
+        "the AppProject {project} does not exist",
+    ),
+    _of(
+        "NotPermitted",
+        r"(?P<reason>[^;]*not permitted in project .+)",
+        "its project does not allow that: {reason}",
+        "See to the AppProject's sourceRepos, destinations and whitelists",
+    ),
+    _of(
         "DependencyNotReady",
-        r"dependency '(?P<dependency>[^']+)' (?:is not ready|not found)",
+        r"dependency '(?P<dependency>[^']+)' (?:is not ready|not found|revision is not up to date)",
         "it depends on {dependency}, which is not ready",
     ),
     _of(
-        "SourceAuthentication",
-        r"authentication (?:required|failed)|could not read Username|Permission denied \(publickey|invalid credentials",
-        "the Git server does not accept the login: {all}",
-        "See to the repository's credentials",
+        "SourceNotReady",
+        r"(?P<kind>HelmChart|GitRepository|OCIRepository|HelmRepository|Bucket) '(?P<name>[^']+)' is not ready",
+        "its source, the {kind} {name}, is not ready",
     ),
     _of(
-        "SourceUnreachable",
-        r"could not resolve host|unable to access '|connection (?:refused|timed out)|repository not found|"
-        r"does not appear to be a git repository|unable to resolve '|couldn't find remote ref|can't be fetched",
-        "the source can't be fetched: {all}",
+        "HealthCheck",
+        r"(?:timeout waiting for|failed early due to stalled resources): \[(?P<what>.+?)\]",
+        "its health check waits for {what}",
+    ),
+    _of(
+        "Probe",
+        r"(?P<probe>Readiness|Liveness|Startup) probe (?:failed|errored): (?P<reason>.+)",
+        "its {probe} probe fails: {reason}",
     ),
     _of(
         "Unschedulable",
         r"\d+/\d+ nodes are available: (?P<reason>.+?)(?:\. preemption:.*)?$",
         "no node takes it: {reason}",
+    ),
+    _of(
+        "VolumeInUse",
+        r'Multi-Attach error for volume "(?P<volume>[^"]+)" (?P<reason>.+)',
+        "the volume {volume} is in use elsewhere: {reason}",
     ),
     _of(
         "MountFails",
@@ -128,16 +172,71 @@ _TABLE = (
         "ImagePull",
         r'(?:back-off pulling|failed to pull(?: and unpack)?) image "(?P<image>[^"]+)"(?:: (?P<reason>.+))?',
         "the image {image} can't be pulled: {reason}",
-        "See to its name, its tag and the registry's login",
+        "See to the image's name and tag, and to the registry's login",
+    ),
+    _of(
+        "SourceAuthentication",
+        r"authentication (?:required|failed)|could not read Username|Permission denied \(publickey|invalid credentials",
+        "the Git server does not accept the login: {all}",
+        "See to the repository's credentials",
+    ),
+    _of(
+        "SourceUnreachable",
+        r"could not resolve host|unable to access '|repository not found|does not appear to be a git repository|"
+        r"unable to resolve '|couldn't find remote ref|can't be fetched|failed to checkout and determine revision|"
+        r"unable to clone '|failed to fetch Helm repository index|failed to pull artifact|"
+        r"(?:git|repo|remote|clone|fetch|index|chart|artifact).*connection (?:refused|timed out)",
+        "the source can't be fetched: {all}",
     ),
     _of("Hook", r"waiting for completion of hook (?P<hook>\S+)", "the sync waits for the hook {hook}"),
+    _of(
+        "PruneConfirmation",
+        r"waiting for pruning confirmation of (?P<what>\S+)",
+        "the sync waits for somebody to confirm that {what} is pruned",
+    ),
+    _of(
+        "NoStorageClass",
+        r"no persistent volumes available for this claim and no storage class is set",
+        "no PersistentVolume fits, and no StorageClass is set or the default",
+        "Name a StorageClass, or make one the default",
+    ),
+    _of(
+        "Provisioning",
+        r"either by the external provisioner '(?P<provisioner>[^']+)'",
+        "the provisioner {provisioner} has not made its volume",
+        "See whether the provisioner runs",
+    ),
+    _of(
+        "ProvisioningFailed",
+        r'failed to provision volume with StorageClass "(?P<class>[^"]+)": (?P<reason>.+)',
+        "the StorageClass {class} can't give it a volume: {reason}",
+    ),
+    _of(
+        "Metrics",
+        r"unable to (?:get metrics for|fetch metrics from|get resource metric)|did not receive metrics|"
+        r"unable to compute the replica count",
+        "its metrics can't be had: {all}",
+        "See whether the metrics API (metrics-server or an adapter) answers",
+    ),
     _of("Forbidden", r"is forbidden: User \"(?P<user>[^\"]+)\" (?P<reason>cannot .+)", "{user} {reason}"),
+    _of(
+        "MissingKey",
+        r"couldn't find key (?P<key>\S+) in (?P<kind>ConfigMap|Secret) (?P<name>\S+)",
+        "the {kind} {name} has no key {key}",
+    ),
+    _of("MissingKey", r"references non-existent (?:\w+ )?key: (?P<key>\S+)", "the key {key} is not there"),
+    _of(
+        "MissingObject",
+        r'(?P<kind>[a-zA-Z][\w.-]*) \\?"(?P<name>[^"\\]+)\\?" not found',
+        "the {kind} {name} does not exist",
+    ),
 )
 """The first that fits counts: a refusal by quota or webhook is worded as forbidden too."""
 
 
 def told_by(message: str) -> Cause | None:
     """The cause that a message names; None where it names none that is known."""
+    message = message[:LONGEST]
     for entry in _TABLE:
         found = entry.pattern.search(message)
         if found is not None:

@@ -15,7 +15,7 @@ import msgspec
 
 from fleetui.engine.application import mapping, text
 from fleetui.fleet.views import ObjectEvent, Tree
-from fleetui.model.errors import MissingError, NotFoundError
+from fleetui.model.errors import NotFoundError
 from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, split_api_version
 from fleetui.model.text import one_line, sanitize
 from fleetui.model.times import parse_time
@@ -54,18 +54,18 @@ async def events_of(api: Cluster, subjects: Iterable[Subject]) -> list[ObjectEve
 async def events_of_tree(
     tree: Tree, cluster: Callable[[ClusterName], Cluster], ref: ObjectRef | None = None
 ) -> tuple[ObjectEvent, ...]:
-    """The Events about everything of the application itself in a tree, or about one object; the newest last.
+    """The Events about everything of the application itself in a tree, or about one object; the newest last. An object
+    that the tree does not have is looked for where the others are.
 
     Raises:
-        MissingError: `ref` is nothing of the tree.
         ClusterError: they can't be listed.
     """
-    nodes = tree.own if ref is None else [node for node in tree.nodes if node.ref == ref]
-    if not nodes and ref is not None:
-        raise MissingError(f"{tree.key} has no {ref}")
     by_cluster: dict[ClusterName, list[Subject]] = {}
-    for node in nodes:
-        by_cluster.setdefault(node.cluster, []).append(Subject(node.ref, node.uid))
+    for node in tree.own if ref is None else tree.nodes:
+        if ref is None or node.ref == ref:
+            by_cluster.setdefault(node.cluster, []).append(Subject(node.ref, node.uid))
+    if ref is not None and not by_cluster:
+        by_cluster[tree.own[-1].cluster] = [Subject(ref)]
     lists = await asyncio.gather(*(events_of(cluster(name), some) for name, some in by_cluster.items()))
     return tuple(sorted((event for events in lists for event in events), key=_when))
 

@@ -43,6 +43,7 @@ from fleetui.fleet.views import (
     PodView,
     PodViews,
     Tree,
+    Why,
 )
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
@@ -268,6 +269,11 @@ class LiveFleet:
         from fleetui.fleet.events import events_of_tree
 
         return await events_of_tree(await self.tree(key), self._asked, ref)
+
+    async def why(self, key: AppKey) -> Why:
+        from fleetui.fleet.asking import why
+
+        return await why(self, key, stores=self._directory.named)
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         from fleetui.fleet.pods import pods_of_tree

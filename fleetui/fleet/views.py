@@ -110,6 +110,51 @@ class Orphans(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """Where a cause was read: `kind` is ``cluster``, ``condition``, ``operation``, ``result``, ``status``, ``event``,
+    ``log``, ``finalizer`` or ``window``; `time` in seconds since the epoch, None where there is none."""
+
+    kind: str
+    text: str
+    ref: ObjectRef | None = None
+    time: float | None = None
+
+
+class Link(msgspec.Struct, frozen=True):
+    """One object on the way from an application to what holds it up.
+
+    `by` is how the one before leads here: ``spec.dependsOn`` and the like, empty for what is below it in the tree.
+    `said` is what it says of itself, or that it is not there, on one line.
+    """
+
+    ref: ObjectRef
+    cluster: ClusterName
+    by: str = ""
+    said: str = ""
+
+
+class Why(msgspec.Struct, frozen=True):
+    """What an application waits for.
+
+    `cause` is a name for programs, empty where nothing holds it up; `words` are sentences for people, `remedy` what to
+    do, where that is known. `chain` leads from the application's own object to the one that holds it up, the last;
+    it is empty where that is no object. `notes` say what could not be asked.
+    """
+
+    key: AppKey
+    cause: str
+    words: str
+    remedy: str = ""
+    chain: tuple[Link, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def culprit(self) -> Link | None:
+        """The object that holds the application up, where it is one."""
+        return self.chain[-1] if self.chain else None
+
+
 class HistoryRow(msgspec.Struct, frozen=True):
     """One entry of an application's history beside its commit; `commit` is None where Git can't say, and `problem`
     then tells why. Newest first."""

@@ -180,12 +180,21 @@ class FleetTree(VirtualRows):
     def _place(self) -> int:
         return self._places[self.cursor] if self.row_count else 0
 
+    def reveal(self, key: Key) -> None:
+        """Goes to the node of `key`, if it is here, opening what hides it."""
+        place = next((place for place, node in enumerate(self._all) if node.key == key), None)
+        if place is not None:
+            self._go_to(place)
+
     def _reveal(self, places: range) -> None:
         """Goes to the first problem of `places`, opening what hides it."""
         place = next((place for place in places if self._all[place].problem), None)
         if place is None:
             self.app.bell()
-            return
+        else:
+            self._go_to(place)
+
+    def _go_to(self, place: int) -> None:
         self._shut -= {self._all[parent].key for parent in ancestors(self._all, place)}
         self._rebuild(self.key)
         self.move_to(self._places.index(place))

@@ -17,7 +17,9 @@ from fleetui.fleet.views import (
     ActionKind,
     AppDiff,
     ChangeSet,
+    Evidence,
     HistoryRow,
+    Link,
     Narrowed,
     ObjectEvent,
     Orphans,
@@ -29,6 +31,7 @@ from fleetui.fleet.views import (
     PodViews,
     Tree,
     TreeNode,
+    Why,
 )
 from fleetui.model.app import App, AppKey, AppResource, Automation, Destination, Source
 from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
@@ -102,8 +105,8 @@ class FakeSubscription:
 class FakeFleet:
     """A scripted fleet.
 
-    `publish` sends a change set as the engine does; `trees`, `diffs`, `histories`, `manifests` and `plans` are the
-    answers, by key; an exception there is raised. `executed` collects what was asked to be done, `asked` what was
+    `publish` sends a change set as the engine does; `trees`, `whys`, `diffs`, `histories`, `manifests` and `plans` are
+    the answers, by key; an exception there is raised. `executed` collects what was asked to be done, `asked` what was
     asked at all. `gate` holds every answer back until it is set.
     """
 
@@ -117,6 +120,7 @@ class FakeFleet:
         self.problems: dict[ClusterName, str] = {}
         self.narrowed: dict[ClusterName, Narrowed] = {}
         self.trees: dict[AppKey, Tree | Exception] = {}
+        self.whys: dict[AppKey, Why | Exception] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
         self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
@@ -231,6 +235,9 @@ class FakeFleet:
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         return await self._answer("events", self.happened.get((key, ref), ()))
+
+    async def why(self, key: AppKey) -> Why:
+        return await self._answer("why", self.whys.get(key, Why(key, "", f"{key.name} waits for nothing.")))
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         return await self._answer("pods", self.running.get((key, ref), PodViews(())))
@@ -369,6 +376,29 @@ def payments_events() -> tuple[ObjectEvent, ...]:
     )
 
 
+def payments_why() -> Why:
+    """What the tree and the Events of the mock-up come to."""
+    hub, pod = ClusterName("prod-eu-1"), ref("Pod", "payments-api-7c9-x2x")
+    pull = "Failed to pull image registry.example.com/payments:1.99: not found"
+    return Why(
+        key("payments-service"),
+        "ImagePull",
+        "Pod payments-api-7c9-x2x can't pull the image registry.example.com/payments:1.99: not found.",
+        "See to the image's name and tag, and to the registry's login.",
+        chain=(
+            Link(ref("Application", "payments-service", "argoproj.io", "argocd"), hub, said="Degraded, OutOfSync"),
+            Link(ref("Deployment", "payments-api", "apps"), hub, said="0/3 ready"),
+            Link(ref("ReplicaSet", "payments-api-7c9", "apps"), hub, said="0/3"),
+            Link(pod, hub, said="ImagePullBackOff, 12 restarts"),
+        ),
+        evidence=(
+            Evidence("status", "ImagePullBackOff, 12 restarts", pod),
+            Evidence("event", f"Failed: {pull}", pod, NOW - 30),
+            Evidence("event", "BackOff: Back-off pulling image registry.example.com/payments:1.99", pod, NOW - 240),
+        ),
+    )
+
+
 def payments_history() -> tuple[HistoryRow, ...]:
     return (
         HistoryRow(
@@ -437,6 +467,7 @@ def small_fleet(**more: Any) -> FakeFleet:
     )
     what = key("payments-service")
     fleet.trees[what] = payments_tree()
+    fleet.whys[what] = payments_why()
     fleet.diffs[what, None] = settings_diff()
     fleet.histories[what] = payments_history()
     pods = (pod_view("payments-api-7c9-x2x", "api", "proxy"), pod_view("payments-api-7c9-k0p", "api", "proxy"))

@@ -7,7 +7,9 @@ from msgspec.structs import replace
 from fleetui.fleet.views import (
     ActionKind,
     AppDiff,
+    Evidence,
     HistoryRow,
+    Link,
     ObjectEvent,
     Outcome,
     Plan,
@@ -15,6 +17,7 @@ from fleetui.fleet.views import (
     PodView,
     PodViews,
     Tree,
+    Why,
 )
 from fleetui.model.app import AppKey, AppResource, Condition, OperationState, Source
 from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
@@ -75,6 +78,9 @@ def _fill(fleet: FakeFleet, key: AppKey, text: str) -> None:
         for depth, kind in enumerate(TEXTS)
     ]
     fleet.trees[key] = Tree(key=key, nodes=tuple(nodes), problem=text)
+    links = tuple(Link(_ref(kind), key.hub, by=f"spec.{text}", said=text) for kind in TEXTS)
+    evidence = tuple(Evidence(kind, text, _ref(), NOW - 9) for kind in ("event", "log", text))
+    fleet.whys[key] = Why(key, text, text, text, links, evidence, (text,))
     blame = Blame(manager=text, operation=text, time=NOW)
     change = Change(path=("data", text), kind=ChangeKind.CHANGE, before=text, after=f"{text}!", blame=blame)
     found = ObjectDiff(

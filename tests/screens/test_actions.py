@@ -24,6 +24,7 @@ from screens.logs import LogsScreen
 from screens.manifest import ManifestScreen
 from screens.prompt import QuitScreen
 from screens.shell import ShellScreen
+from screens.why_view import WhyScreen
 from screens.widgets.lines import Pager
 from screens.widgets.rows import VirtualRows
 from screens.widgets.tree import FleetTree
@@ -36,6 +37,7 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "clusters": (ClustersScreen,),
     "view": (AppsScreen, AppViewScreen),
     "pods": (AppsScreen, AppViewScreen),
+    "why": (AppsScreen, AppViewScreen),
     "tree": (FleetTree,),
     "pager": (Pager,),
     "diff": (DiffScreen,),
@@ -53,6 +55,7 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     HistoryScreen,
     LogsScreen,
     ManifestScreen,
+    WhyScreen,
     HelpScreen,
 )
 

@@ -13,7 +13,7 @@ from fleetui.model.objects import ClusterName
 from fleetui.model.status import ClusterState, HealthStatus, SyncStatus
 from screens.apps import AppsScreen
 from tests.screens.console import Console, console, painted
-from tests.screens.fake_fleet import NOW, FakeFleet, app, key, payments_tree, small_fleet, status
+from tests.screens.fake_fleet import NOW, FakeFleet, app, key, payments_why, small_fleet, status
 
 
 def apps(found: Console) -> AppsScreen:
@@ -153,15 +153,15 @@ async def test_the_pod_behind_a_degraded_application_is_named_once_the_cursor_re
     what = key("payments-service")
     silent = app("payments-service", health=HealthStatus.DEGRADED)
     fleet = FakeFleet(silent, app("orders"), clusters=(status("prod-eu-1"),))
-    fleet.trees[what] = payments_tree()
+    fleet.whys[what] = payments_why()
     async with console(fleet, size=(120, 24)) as found:
-        await found.shows("Pod payments-api-7c9-x2x: ImagePullBackOff")
-        asked = fleet.asked.count("tree")
+        await found.shows("Degraded since 2h: Pod payments-api-7c9-x2x can't pull the image")
+        asked = fleet.asked.count("why")
         await found.press("j")
-        await found.until(lambda: "ImagePullBackOff" not in found.text, "another row, another reason")
+        await found.until(lambda: "can't pull" not in found.text, "another row, another reason")
         fleet.publish(trees=(what,))
         await found.still()
-        assert fleet.asked.count("tree") == asked, "nobody looks at it any more"
+        assert fleet.asked.count("why") == asked, "nobody looks at it any more"
 
 
 async def test_a_long_name_is_cut_in_the_table_and_whole_under_the_cursor() -> None:

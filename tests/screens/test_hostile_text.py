@@ -41,6 +41,8 @@ async def test_every_screen_shows_hostile_text_as_plain_text(size: tuple[int, in
             (("h",), "[h history]"),
             (("y",), "[y YAML]"),
             (("t", "j", "j", "y"), "[y YAML]"),
+            (("w",), "[w why]"),
+            (("j", "j", "G"), "[w why]"),
             (("escape", "escape"), "Apps"),
             (("escape", "question_mark"), "Help"),
         ):

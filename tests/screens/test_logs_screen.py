@@ -130,7 +130,7 @@ async def test_a_narrow_screen_still_says_which_view_it_is() -> None:
     async with console(small_fleet(), size=(60, 15)) as found:
         await logs_of(found, "l")
         text = await found.shows("2 Pods")
-        assert "t  d  h  e [l logs] y" in text
+        assert "h history  e [l logs] y" in text
 
 
 async def test_what_is_many_is_said() -> None:

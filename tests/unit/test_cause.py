@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleetui.fleet.cause import cause_of
+from fleetui.fleet.cause import others_of, path_of, words_of
 from fleetui.fleet.views import Tree, TreeNode
 from fleetui.model.app import AppKey
 from fleetui.model.objects import ClusterName, ObjectRef
@@ -23,8 +23,13 @@ def tree(*nodes: TreeNode) -> Tree:
     return Tree(KEY, (node(0, "Application", "shop", HealthStatus.DEGRADED), *nodes))
 
 
+def cause_of(found: Tree) -> str:
+    return words_of(path_of(found))
+
+
 def test_nothing_in_trouble_is_no_cause() -> None:
-    assert cause_of(tree(node(1, "ConfigMap", "settings", None), node(1, "Service", "api", HealthStatus.HEALTHY))) == ""
+    calm = tree(node(1, "ConfigMap", "settings", None), node(1, "Service", "api", HealthStatus.HEALTHY))
+    assert (path_of(calm), others_of(calm)) == ((), 0)
 
 
 def test_the_pod_at_the_bottom_is_named_with_what_it_says() -> None:
@@ -41,13 +46,12 @@ def test_the_pod_at_the_bottom_is_named_with_what_it_says() -> None:
 
 
 def test_the_worst_managed_object_comes_first_and_the_others_are_counted() -> None:
-    found = cause_of(
-        tree(
-            node(1, "Deployment", "slow", HealthStatus.PROGRESSING, info="1/2 ready"),
-            node(1, "Job", "migrate", HealthStatus.DEGRADED, message="Job has reached the specified backoff limit"),
-        )
+    found = tree(
+        node(1, "Deployment", "slow", HealthStatus.PROGRESSING, info="1/2 ready"),
+        node(1, "Job", "migrate", HealthStatus.DEGRADED, message="Job has reached the specified backoff limit"),
     )
-    assert found == "Job migrate: Job has reached the specified backoff limit. And 1 more."
+    assert cause_of(found) == "Job migrate: Job has reached the specified backoff limit."
+    assert others_of(found) == 1
 
 
 def test_a_healthy_child_of_a_troubled_parent_is_not_blamed() -> None:
@@ -58,3 +62,19 @@ def test_a_healthy_child_of_a_troubled_parent_is_not_blamed() -> None:
         )
     )
     assert found == "Deployment api: 1/2 ready."
+
+
+def test_the_way_is_that_of_the_tree_and_begins_anywhere() -> None:
+    found = tree(
+        node(1, "Job", "migrate", HealthStatus.DEGRADED),
+        node(1, "Deployment", "api", HealthStatus.PROGRESSING),
+        node(2, "ReplicaSet", "api-1", HealthStatus.PROGRESSING),
+        node(3, "Pod", "api-1-x", HealthStatus.PROGRESSING),
+        node(2, "ReplicaSet", "api-0", HealthStatus.HEALTHY),
+    )
+    assert [each.ref.name for each in path_of(found)] == ["migrate"]
+    below = ObjectRef("", "Deployment", "ns", "api")
+    assert [each.ref.name for each in path_of(found, below)] == ["api", "api-1", "api-1-x"]
+    idle = ObjectRef("", "ReplicaSet", "ns", "api-0")
+    assert [each.ref.name for each in path_of(found, idle)] == ["api", "api-0"]
+    assert path_of(found, ObjectRef("", "Pod", "ns", "gone")) == ()

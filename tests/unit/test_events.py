@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from fleetui.fleet.events import Subject, events_of, events_of_tree, merged
 from fleetui.fleet.views import Tree, TreeNode
 from fleetui.model.app import AppKey
-from fleetui.model.errors import MissingError, NotFoundError
+from fleetui.model.errors import NotFoundError
 from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef
 from tests.unit.fakes import FakeCluster
 
@@ -131,5 +129,13 @@ async def test_a_tree_is_asked_for_cluster_by_cluster() -> None:
     clusters = {HUB: hub, ClusterName("edge"): edge}
     assert [one.reason for one in await events_of_tree(tree, clusters.__getitem__)] == ["Pulled", "Scaled"]
     assert [one.reason for one in await events_of_tree(tree, clusters.__getitem__, POD)] == ["Pulled"]
-    with pytest.raises(MissingError, match="has no Pod shop/other"):
-        await events_of_tree(tree, clusters.__getitem__, ObjectRef("", "Pod", "shop", "other"))
+
+
+async def test_an_object_that_the_tree_does_not_have_is_looked_for_where_the_others_are() -> None:
+    other = ObjectRef("", "Pod", "shop", "other")
+    hub = Eventful()
+    key = AppKey(hub=HUB, dialect="argo", namespace="argocd", name="shop")
+    tree = Tree(key, (TreeNode(POD, HUB, 1, uid="u"),))
+
+    assert [one.reason for one in await events_of_tree(tree, {HUB: hub}.__getitem__, other)] == []
+    assert hub.asked == [("shop", "involvedObject.kind=Pod,involvedObject.name=other")]

@@ -188,6 +188,7 @@ async def test_a_log_that_ended_goes_on_with_the_containers_next_life() -> None:
         "timestamps": True,
         "tail": 7,
         "since": None,
+        "limit_bytes": None,
     }
     assert (second["tail"], second["since"]) == (None, FIRST + OVERLAP)
     assert clock.pauses == [FIRST, FIRST]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fleetui.cli import documents, tables
-from fleetui.fleet.cause import cause_of
+from fleetui.fleet.cause import hidden_in, path_of
 from fleetui.fleet.permissions import KEPT
 from fleetui.fleet.views import Tree, TreeNode
 from fleetui.model.objects import StoredObject
@@ -84,7 +84,7 @@ async def test_what_may_not_be_read_is_forbidden_and_not_missing_and_one_request
         assert by_name["shop"].health is not None
         assert by_name["shop"].health.status is HealthStatus.HEALTHY  # what the engine says, and nothing of ours
         assert tree.problem.startswith("hub: you may not list or watch secrets in namespace bank and in 1 more (see ")
-        assert cause_of(tree) == "Service web: not in the cluster."
+        assert [node.ref.name for node in path_of(tree)] == ["web"]
         assert sorted(cluster.reviews) == ["rules bank", "rules shop"]
         assert cluster.watched("Secret") == []
 
@@ -100,9 +100,10 @@ async def test_the_command_line_and_its_json_say_so() -> None:
 async def test_the_cause_of_trouble_may_lie_in_what_may_not_be_read() -> None:
     async with looking(GuardedCluster(), *MANAGED[:2]) as found:
         tree = await found.tree()
-        assert cause_of(tree) == "2 of its objects may not be read, and what is behind it may lie there."
+        assert path_of(tree) == ()
+        assert hidden_in(tree) == "2 of its objects may not be read, and what is behind it may lie there."
         one = Tree(tree.key, tree.nodes[:2])
-        assert cause_of(one).startswith("ConfigMap settings may not be read, and")
+        assert hidden_in(one).startswith("ConfigMap settings may not be read, and")
 
 
 async def test_endpoints_that_may_not_be_read_are_not_none() -> None:

@@ -1,4 +1,4 @@
-"""What an application waits for: each cause from the texts and objects that tell it."""
+"""What an application waits for: where it is looked for first, and how it is told."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from fleetui.fleet.cause import culprit_of
-from fleetui.fleet.causes import told_by
-from fleetui.fleet.stuck import stuck
-from fleetui.fleet.views import ObjectEvent, Tree, TreeNode
-from fleetui.fleet.why import Why, explain
-from fleetui.model.app import App, AppKey, AppResource, Automation, Condition, OperationState, ResourceResult
-from fleetui.model.objects import ClusterName, ObjectRef
+from fleetui.fleet.finalizers import keeper_of
+from fleetui.fleet.trail import Kept, Looked, Trail
+from fleetui.fleet.views import Evidence, Link, ObjectEvent, Tree, TreeNode, Why
+from fleetui.fleet.why import begin, explain, through_child
+from fleetui.fleet.windows import windows_of
+from fleetui.model.app import (
+    App,
+    AppKey,
+    AppResource,
+    Automation,
+    Condition,
+    Destination,
+    OperationState,
+    ResourceResult,
+)
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import (
     ClusterState,
     ClusterStatus,
@@ -24,208 +31,13 @@ from fleetui.model.status import (
     OperationPhase,
     SyncStatus,
 )
+from tests.unit.test_why_causes import container, pod
 
 HUB = ClusterName("prod")
 KEY = AppKey(HUB, "argo", "argocd", "shop")
 POD = ObjectRef("", "Pod", "shop", "web-1")
 FINE = App(KEY, sync=SyncStatus.SYNCED, health=Health(HealthStatus.HEALTHY))
 SICK = msgspec.structs.replace(FINE, health=Health(HealthStatus.DEGRADED))
-
-
-@pytest.mark.parametrize(
-    ("message", "name", "words"),
-    [
-        (
-            'pods "web-1" is forbidden: exceeded quota: compute, requested: limits.cpu=2, used: limits.cpu=3, '
-            "limited: limits.cpu=4",
-            "QuotaExceeded",
-            "the ResourceQuota compute is exceeded: limits.cpu=2 was asked for, limits.cpu=3 of limits.cpu=4 is used",
-        ),
-        (
-            'admission webhook "policy.acme.io" denied the request: image tag latest is not allowed',
-            "WebhookRefuses",
-            "the admission webhook policy.acme.io refuses it: image tag latest is not allowed",
-        ),
-        (
-            'Internal error occurred: failed calling webhook "v.acme.io": Post "https://v.acme.svc:443/": no endpoints',
-            "WebhookUnreachable",
-            'the admission webhook v.acme.io does not answer: Post "https://v.acme.svc:443/": no endpoints',
-        ),
-        (
-            "ValidatingAdmissionPolicy 'limits' with binding 'all' denied request: too many replicas",
-            "PolicyRefuses",
-            "the ValidatingAdmissionPolicy limits refuses it: too many replicas",
-        ),
-        (
-            'pods "web" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false',
-            "PodSecurity",
-            "the namespace's Pod security level restricted:latest forbids it: allowPrivilegeEscalation != false",
-        ),
-        (
-            'resource mapping not found for name: "x": no matches for kind "Widget" in version "acme.io/v1"',
-            "MissingDefinition",
-            "nothing on the cluster defines the kind Widget in acme.io/v1",
-        ),
-        (
-            "The Kubernetes API could not find acme.io/Widget for requested resource shop/x. Make sure it is there",
-            "MissingDefinition",
-            "nothing on the cluster defines the kind Widget of acme.io",
-        ),
-        (
-            'The Kubernetes API could not find version "v9" of apps/Deployment for requested resource a/web. Version',
-            "MissingVersion",
-            "the cluster does not serve the version v9 of the kind Deployment",
-        ),
-        ('namespaces "shop" not found', "MissingNamespace", "the namespace shop does not exist"),
-        (
-            'Deployment.apps "web" is invalid: spec.selector: Invalid value: {}: field is immutable',
-            "Immutable",
-            "a field has changed that can't be changed in place",
-        ),
-        ("Sync operation blocked by sync window", "SyncWindow", "a sync window is shut"),
-        (
-            "dependency 'flux-system/crds' is not ready",
-            "DependencyNotReady",
-            "it depends on flux-system/crds, which is not ready",
-        ),
-        (
-            "failed to list refs: authentication required.",
-            "SourceAuthentication",
-            "the Git server does not accept the login: failed to list refs: authentication required",
-        ),
-        (
-            "fatal: unable to access 'https://git.acme.io/x/': Could not resolve host: git.acme.io",
-            "SourceUnreachable",
-            "the source can't be fetched: fatal: unable to access 'https://git.acme.io/x/': "
-            "Could not resolve host: git.acme.io",
-        ),
-        (
-            "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No victims.",
-            "Unschedulable",
-            "no node takes it: 3 Insufficient cpu",
-        ),
-        (
-            'MountVolume.SetUp failed for volume "tls" : secret "web-tls" not found',
-            "MountFails",
-            'the volume tls can\'t be mounted: secret "web-tls" not found',
-        ),
-        (
-            'Back-off pulling image "shop/web:9": ErrImagePull: not found',
-            "ImagePull",
-            "the image shop/web:9 can't be pulled: ErrImagePull: not found",
-        ),
-        ("waiting for completion of hook batch/Job/migrate", "Hook", "the sync waits for the hook batch/Job/migrate"),
-        (
-            'secrets is forbidden: User "system:serviceaccount:a:b" cannot list resource "secrets" in API group ""',
-            "Forbidden",
-            'system:serviceaccount:a:b cannot list resource "secrets" in API group ""',
-        ),
-        ("all is well", "", ""),
-    ],
-)
-def test_a_message_names_its_cause(message: str, name: str, words: str) -> None:
-    found = told_by(message)
-    assert (found.name, found.words) == (name, words) if found is not None else name == ""
-
-
-def pod(*, status: Any = None, **metadata: Any) -> dict[str, Any]:
-    containers = [{"name": "web", "image": "shop/web:9"}]
-    return {
-        "kind": "Pod",
-        "metadata": {"name": "web-1", **metadata},
-        "spec": {"containers": containers},
-        "status": status,
-    }
-
-
-def container(waiting: Any = None, last: Any = None) -> dict[str, Any]:
-    one = {"name": "web", "state": {"waiting": waiting}, "lastState": {"terminated": last}, "restartCount": 4}
-    return {"containerStatuses": [one]}
-
-
-@pytest.mark.parametrize(
-    ("obj", "name", "words"),
-    [
-        (
-            pod(deletionTimestamp="2026-01-01T00:00:00Z", finalizers=["acme.io/drain"]),
-            "Finalizer",
-            "Pod web-1 is deleted, and stays until the finalizer acme.io/drain is removed",
-        ),
-        (
-            pod(status=container({"reason": "ImagePullBackOff", "message": "Back-off"})),
-            "ImagePull",
-            "Pod web-1 can't pull the image shop/web:9",
-        ),
-        (
-            pod(status=container({"reason": "ErrImagePull", "message": "manifest unknown"})),
-            "ImagePull",
-            "Pod web-1 can't pull the image shop/web:9: manifest unknown",
-        ),
-        (
-            pod(status=container({"reason": "CreateContainerConfigError", "message": 'secret "db" not found'})),
-            "ContainerConfig",
-            'Pod web-1: container web can\'t be made: secret "db" not found',
-        ),
-        (
-            pod(status=container({"reason": "CrashLoopBackOff"}, {"exitCode": 2})),
-            "CrashLoop",
-            "Pod web-1: container web ends with exit code 2 again and again, 4 times so far",
-        ),
-        (
-            pod(status=container({"reason": "CrashLoopBackOff"}, {"exitCode": 137, "reason": "OOMKilled"})),
-            "OutOfMemory",
-            "Pod web-1: container web was killed because it used more memory than its limit",
-        ),
-        (
-            pod(
-                status={
-                    "conditions": [
-                        {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 is tainted."}
-                    ]
-                }
-            ),
-            "Unschedulable",
-            "Pod web-1: no node takes it: 1 is tainted",
-        ),
-        (
-            {
-                "kind": "ReplicaSet",
-                "metadata": {"name": "web"},
-                "status": {"conditions": [{"message": 'admission webhook "p.io" denied the request: no'}]},
-            },
-            "WebhookRefuses",
-            "ReplicaSet web: the admission webhook p.io refuses it: no",
-        ),
-    ],
-)
-def test_an_object_tells_what_it_waits_for(obj: dict[str, Any], name: str, words: str) -> None:
-    found = stuck(obj)
-    assert found is not None
-    assert (found.name, found.words) == (name, words)
-
-
-def test_an_object_that_is_fine_waits_for_nothing() -> None:
-    assert stuck(pod(status=container(None, {"exitCode": 0}))) is None
-    assert stuck(pod(finalizers=["acme.io/drain"])) is None
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.sampled_from(["Pod", "ImagePullBackOff"]),
-    lambda inner: (
-        st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["state", "waiting", "reason", "conditions", "containerStatuses"]), inner)
-    ),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(JSON, JSON, JSON)
-def test_no_object_is_too_odd(metadata: Any, spec: Any, status: Any) -> None:
-    stuck({"kind": "Pod", "metadata": metadata, "spec": spec, "status": status})
-
-
-# --- what is looked at first ----------------------------------------------------------------------------------------
 
 
 def tree(*nodes: TreeNode) -> Tree:
@@ -243,7 +55,13 @@ def event(message: str, ref: ObjectRef = POD) -> ObjectEvent:
 def told(app: App, *nodes: TreeNode, live: Any = None, events: tuple[ObjectEvent, ...] = (), **state: Any) -> Why:
     found = tree(*nodes)
     status = ClusterStatus(HUB, **{"state": ClusterState.LIVE, "since": 0.0, **state})
-    return explain(app, cluster=status, tree=found, culprit=culprit_of(found), live=live, events=events)
+    way = begin(app, found).nodes
+    steps = (Looked(way[-1].ref, HUB, obj=live),) if way else ()
+    return explain(app, cluster=status, tree=found, trail=Trail(way, steps, events))
+
+
+def culprit(found: Why) -> ObjectRef | None:
+    return found.culprit.ref if found.culprit is not None else None
 
 
 def operation(phase: OperationPhase, message: str, *results: ResourceResult) -> App:
@@ -257,7 +75,7 @@ def test_nothing_holds_it_up() -> None:
 
 def test_a_cluster_that_is_down_comes_before_all_that_was_known() -> None:
     found = told(SICK, sick(), state=ClusterState.UNREACHABLE, message="connection refused.")
-    assert (found.cause, found.ref) == ("ClusterUnreachable", None)
+    assert (found.cause, culprit(found)) == ("ClusterUnreachable", None)
     assert "prod is unreachable: connection refused." in found.words
 
 
@@ -274,7 +92,7 @@ def test_of_a_sync_that_failed_the_object_that_was_refused_is_named() -> None:
     refusal = 'admission webhook "p.io" denied the request: no'
     result = ResourceResult(POD, "SyncFailed", refusal)
     found = told(operation(OperationPhase.FAILED, "one or more objects failed to apply", result), sick())
-    assert (found.cause, found.ref) == ("WebhookRefuses", POD)
+    assert (found.cause, culprit(found)) == ("WebhookRefuses", POD)
     assert found.words == "Pod web-1: the admission webhook p.io refuses it: no."
     assert [one.kind for one in found.evidence] == ["operation", "result"]
 
@@ -293,7 +111,7 @@ def test_the_object_at_the_bottom_of_the_tree_is_looked_into() -> None:
     top = sick(ObjectRef("apps", "Deployment", "shop", "web"))
     live = pod(status=container({"reason": "ImagePullBackOff"}))
     found = told(SICK, top, sick(message="Back-off", depth=2), live=live, events=(event("a"), event("b"), event("c")))
-    assert (found.cause, found.ref) == ("ImagePull", POD)
+    assert (found.cause, culprit(found)) == ("ImagePull", POD)
     assert [(one.kind, one.text) for one in found.evidence] == [
         ("status", "Back-off"),
         ("event", "Failed: c"),
@@ -347,3 +165,298 @@ def test_then_what_nobody_does(change: dict[str, Any], cause: str, words: str) -
     found = told(msgspec.structs.replace(FINE, **change))
     assert found.cause == cause
     assert words in found.words
+
+
+# --- the way ----------------------------------------------------------------------------------------------------------
+
+FLUX, SOURCES = "kustomize.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"
+APPS = ObjectRef(FLUX, "Kustomization", "flux-system", "apps")
+INFRA = ObjectRef(FLUX, "Kustomization", "flux-system", "infra")
+GIT = ObjectRef(SOURCES, "GitRepository", "flux-system", "platform")
+
+
+def live(ref: ObjectRef, message: str = "", reason: str = "R", **spec: Any) -> Obj:
+    at = "1970-01-01T00:00:09Z"
+    condition = {"type": "Ready", "status": "False", "reason": reason, "message": message, "lastTransitionTime": at}
+    metadata = {"name": ref.name, "namespace": ref.namespace}
+    version = f"{ref.group}/v1" if ref.group else "v1"
+    return {
+        "apiVersion": version,
+        "kind": ref.kind,
+        "metadata": metadata,
+        "spec": spec,
+        "status": {"conditions": [condition]},
+    }
+
+
+def along(*steps: Looked, app: App = SICK, kept: tuple[Kept, ...] = (), log: tuple[Evidence, ...] = ()) -> Why:
+    """What is told of a way that begins at the first of `steps`, which the tree has."""
+    found = tree(sick(steps[0].ref))
+    trail = Trail(begin(app, found).nodes, steps, kept=kept, log=log)
+    return explain(app, cluster=None, tree=found, trail=trail)
+
+
+def test_each_on_the_way_is_named_with_how_it_leads_on() -> None:
+    waits = live(APPS, "dependency 'flux-system/infra' is not ready", "DependencyNotReady")
+    fetch = "failed to list refs: authentication required"
+    found = along(
+        Looked(APPS, HUB, obj=waits),
+        Looked(INFRA, HUB, "spec.dependsOn", live(INFRA, "kustomize build failed")),
+        Looked(GIT, HUB, "spec.sourceRef", live(GIT, fetch, url="https://ann:secret@git.acme.io/p")),
+    )
+    assert found.cause == "SourceAuthentication"
+    assert found.words == (
+        "Kustomization apps waits for Kustomization infra (dependsOn), which waits for GitRepository platform "
+        "(sourceRef). GitRepository platform: the Git server does not accept the login: failed to list refs: "
+        "authentication required (https://git.acme.io/p)."
+    )
+    root = ObjectRef("argoproj.io", "Application", "argocd", "shop")
+    assert [(link.ref, link.by) for link in found.chain] == [
+        (root, ""),
+        (APPS, ""),
+        (INFRA, "spec.dependsOn"),
+        (GIT, "spec.sourceRef"),
+    ]
+    assert [(one.kind, one.ref, one.time) for one in found.evidence] == [
+        ("condition", APPS, 9.0),
+        ("condition", INFRA, 9.0),
+        ("condition", GIT, 9.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("last", "cause", "words"),
+    [
+        (
+            Looked(INFRA, HUB, "spec.dependsOn"),
+            "MissingObject",
+            "Kustomization infra does not exist in the namespace flux-system",
+        ),
+        (
+            Looked(ObjectRef("acme.io", "Widget", "", "w"), HUB, "spec.resourceRef", is_served=False),
+            "MissingDefinition",
+            "Nothing on the cluster defines the kind Widget of acme.io",
+        ),
+        (
+            Looked(INFRA, HUB, "spec.dependsOn", live(INFRA), ring=APPS),
+            "DependencyCycle",
+            "Kustomization apps and Kustomization infra depend on each other",
+        ),
+        (
+            Looked(INFRA, HUB, "spec.dependsOn", live(INFRA, "kustomize build failed: no such file")),
+            "DependencyNotReady",
+            "Kustomization infra: kustomize build failed: no such file",
+        ),
+        (
+            Looked(GIT, HUB, "spec.sourceRef", live(GIT, "something odd")),
+            "SourceNotReady",
+            "GitRepository platform: something odd",
+        ),
+        (
+            Looked(GIT, HUB, "spec.sourceRef", live(GIT, suspend=True)),
+            "Suspended",
+            "GitRepository platform is suspended",
+        ),
+    ],
+)
+def test_what_stands_at_the_end(last: Looked, cause: str, words: str) -> None:
+    found = along(Looked(APPS, HUB, obj=live(APPS)), last)
+    assert found.cause == cause
+    assert words in found.words
+    assert culprit(found) == last.ref
+
+
+@pytest.mark.parametrize(
+    ("is_there", "words"),
+    [
+        (False, "Flux's kustomize-controller seems to be gone: there is no Deployment kustomize-controller"),
+        (True, "stays until the finalizer finalizers.fluxcd.io is removed."),
+        (None, "stays until the finalizer finalizers.fluxcd.io is removed."),
+    ],
+)
+def test_of_a_finalizer_it_is_told_whether_its_controller_is_there(is_there: bool | None, words: str) -> None:
+    deleted = live(APPS)
+    deleted["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["finalizers.fluxcd.io"]}
+    kept = Kept("finalizers.fluxcd.io", keeper_of("finalizers.fluxcd.io", FLUX), is_there)
+    found = along(Looked(APPS, HUB, obj=deleted), kept=(kept,))
+    assert found.cause == "Finalizer"
+    assert words in found.words
+    assert ("take finalizers.fluxcd.io away by hand" in found.remedy) is (is_there is False)
+
+
+def test_the_lines_of_a_log_come_after_the_events() -> None:
+    lines = (Evidence("log", "panic", POD, 7.0),)
+    found = along(
+        Looked(POD, HUB, obj=pod(status=container({"reason": "CrashLoopBackOff"}, {"exitCode": 2}))), log=lines
+    )
+    assert found.evidence[-1] == lines[0]
+
+
+def test_an_application_that_is_deleted_waits_for_the_deepest_object_that_goes() -> None:
+    app = msgspec.structs.replace(SICK, deleting=True)
+    going = TreeNode(POD, HUB, 2, health=Health(HealthStatus.PROGRESSING, "Pending deletion"), info="Terminating")
+    found = tree(
+        sick(ObjectRef("", "ConfigMap", "shop", "calm")), sick(ObjectRef("apps", "ReplicaSet", "shop", "w")), going
+    )
+    start = begin(app, found)
+    assert start.nodes[-1].ref == POD
+    told = explain(app, cluster=None, tree=found, trail=Trail(start.nodes, (Looked(POD, HUB, obj=pod()),)))
+    assert told.words.startswith("It is being deleted. ")
+    bare = tree()
+    assert begin(app, bare).nodes == bare.nodes
+    assert explain(app, cluster=None, tree=bare, trail=Trail()).cause == "Deleting"
+
+
+def test_a_sync_that_waits_for_a_hook_leads_to_what_the_hook_waits_for() -> None:
+    job = ObjectRef("batch", "Job", "shop", "migrate")
+    found = tree(sick(), TreeNode(job, HUB, 1), sick(POD, depth=2))
+    app = operation(OperationPhase.RUNNING, "waiting for completion of hook batch/Job/migrate and 1 more hooks")
+    start = begin(app, found)
+    assert [node.ref for node in start.nodes] == [job, POD]
+    crash = pod(status=container({"reason": "CrashLoopBackOff"}, {"exitCode": 2}))
+    told = explain(app, cluster=None, tree=found, trail=Trail(start.nodes, (Looked(POD, HUB, obj=crash),)))
+    assert told.cause == "CrashLoop"
+    assert told.words.startswith("The sync waits for the hook batch/Job/migrate. Pod web-1: container web ends with")
+    healthy = operation(OperationPhase.RUNNING, "waiting for healthy state of batch/Job/migrate")
+    told = explain(healthy, cluster=None, tree=found, trail=Trail(start.nodes, (Looked(POD, HUB, obj=crash),)))
+    assert told.words.startswith("The sync is waiting for healthy state of batch/Job/migrate. Pod web-1: ")
+
+
+def test_a_refusal_that_names_what_is_in_the_way_leads_there() -> None:
+    refusal = 'pods "web-1" is forbidden: unable to create new content in namespace shop because it is being terminated'
+    app = operation(OperationPhase.FAILED, "one or more objects failed", ResourceResult(POD, "SyncFailed", refusal))
+    found = tree(sick())
+    start = begin(app, found)
+    namespace = ObjectRef("", "Namespace", "", "shop")
+    assert ([need.ref for need in start.needs], start.about) == ([namespace], POD)
+    gone = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "deletionTimestamp": "x"}}
+    told = explain(app, cluster=None, tree=found, trail=Trail(steps=(Looked(namespace, HUB, "its message", gone),)))
+    assert told.cause == "NamespaceTerminating"
+    assert told.words == (
+        "Pod web-1: the namespace shop is being deleted, and takes nothing new. Namespace shop is being deleted."
+    )
+    assert [link.ref for link in told.chain[1:]] == [POD, namespace]
+
+
+def test_a_cluster_that_an_application_runs_on_and_that_is_away_is_told_after_what_its_hub_says() -> None:
+    edge = ClusterStatus(ClusterName("edge"), ClusterState.UNREACHABLE, 0.0, "no route")
+    found = tree(sick())
+    told = explain(SICK, cluster=None, place=edge, tree=found, trail=Trail(begin(SICK, found).nodes))
+    assert told.words == "The cluster that it runs on, edge, is unreachable: no route. Its objects can't be looked at."
+    refused = operation(OperationPhase.FAILED, "no", ResourceResult(POD, "SyncFailed", "field is immutable"))
+    assert explain(refused, cluster=None, place=edge, tree=found, trail=Trail()).cause == "Immutable"
+
+
+def test_what_may_not_be_read_may_hide_the_trouble() -> None:
+    secret = ObjectRef("", "Secret", "shop", "token")
+    hidden = TreeNode(secret, HUB, 1, health=Health(HealthStatus.UNKNOWN), forbidden=True)
+    assert told(SICK, hidden).words == (
+        "It is Degraded. Secret token may not be read, and what is behind it may lie there."
+    )
+
+
+def test_what_is_suspended_is_looked_at_where_that_is_all() -> None:
+    job = ObjectRef("batch", "CronJob", "shop", "nightly")
+    found = tree(TreeNode(job, HUB, 1, health=Health(HealthStatus.SUSPENDED)))
+    held = msgspec.structs.replace(FINE, health=Health(HealthStatus.SUSPENDED))
+    assert [node.ref for node in begin(held, found).nodes] == [job]
+    behind = msgspec.structs.replace(held, sync=SyncStatus.OUT_OF_SYNC)
+    assert begin(behind, found).nodes == ()
+    assert explain(behind, cluster=None, tree=found, trail=Trail()).cause == "ManualSync"
+
+
+def test_others_in_trouble_are_counted() -> None:
+    assert told(SICK, sick(message="a"), sick(ObjectRef("", "Pod", "shop", "web-2"), "b")).words == (
+        "Pod web-1: a. 1 more of its objects is in trouble."
+    )
+
+
+def test_a_child_application_is_named_and_its_way_is_taken_over() -> None:
+    ref = ObjectRef("argoproj.io", "Application", "argocd", "child")
+    key = msgspec.structs.replace(KEY, name="child")
+    child = Why(key, "ImagePull", "No image.", "Mend it.", (Link(ref, HUB), Link(POD, HUB)), notes=("a note",))
+    found = tree(sick(ref))
+    told = explain(SICK, cluster=None, tree=found, trail=Trail(), child=child)
+    assert (told.cause, told.words, told.remedy) == (
+        "ImagePull",
+        "It waits for the Application child. No image.",
+        "Mend it.",
+    )
+    assert [link.ref.name for link in told.chain] == ["shop", "child", "web-1"]
+    assert told.notes == ("a note",)
+    manual = msgspec.structs.replace(child, chain=())
+    assert [link.ref.name for link in through_child(FINE, found, found.nodes[1], manual).chain] == ["shop", "child"]
+
+
+# --- sync windows -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("window", "matches"),
+    [
+        ({"applications": ["sh*"]}, True),
+        ({"applications": ["other"]}, False),
+        ({"namespaces": ["shop-*"]}, True),
+        ({"clusters": ["edge"]}, True),
+        ({"clusters": ["https://edge*"]}, True),
+        ({"applications": ["other"], "namespaces": ["shop-1"]}, True),
+        ({"applications": ["other"], "namespaces": ["shop-1"], "andOperator": True}, False),
+        ({"applications": ["*"], "clusters": ["edge"], "andOperator": True}, True),
+        ({}, False),
+        ({"applications": "odd"}, False),
+    ],
+)
+def test_which_windows_an_application_falls_under(window: dict[str, Any], matches: bool) -> None:
+    app = msgspec.structs.replace(FINE, destination=Destination("https://edge.acme.io", "edge", "shop-1"))
+    project = {"spec": {"syncWindows": [{"kind": "deny", "schedule": "0 22 * * *", "duration": "8h", **window}]}}
+    assert windows_of(project, app) == (("deny from 0 22 * * * (UTC) for 8h",) if matches else ())
+
+
+def test_a_window_is_told_as_it_is_written() -> None:
+    window = {
+        "kind": "allow",
+        "schedule": "0 6 * * 1-5",
+        "duration": "2h",
+        "timeZone": "Europe/Zurich",
+        "manualSync": True,
+        "description": "office hours",
+        "applications": ["*"],
+    }
+    assert windows_of({"spec": {"syncWindows": [window]}}, FINE) == (
+        "allow from 0 6 * * 1-5 (Europe/Zurich) for 2h, a sync by hand is allowed: office hours",
+    )
+
+
+# --- what failed ------------------------------------------------------------------------------------------------------
+
+
+def test_of_a_failure_without_a_name_the_object_is_told() -> None:
+    odd = ResourceResult(POD, "SyncFailed", "the moon was full")
+    found = told(operation(OperationPhase.FAILED, "one or more objects failed to apply", odd), sick())
+    assert (found.cause, culprit(found)) == ("SyncFailed", POD)
+    assert found.words == "The last sync failed: Pod web-1: the moon was full."
+
+
+def test_of_a_hook_that_failed_its_pod_is_looked_into() -> None:
+    job = ObjectRef("batch", "Job", "shop", "migrate")
+    said = "Job has reached the specified backoff limit"
+    failed = ResourceResult(job, "Synced", said, hook_type="PreSync", hook_phase="Failed")
+    app = operation(OperationPhase.FAILED, "one or more synchronization tasks completed unsuccessfully", failed)
+    found = tree(sick(ObjectRef("apps", "Deployment", "shop", "a")), TreeNode(job, HUB, 1), sick(POD, depth=2))
+    start = begin(app, found)
+    assert ([node.ref for node in start.nodes], start.about) == ([job, POD], job)
+    state = {"terminated": {"exitCode": 7}}
+    ended = pod(status={"containerStatuses": [{"name": "web", "state": state}]})
+    why = explain(app, cluster=None, tree=found, trail=Trail(start.nodes, (Looked(POD, HUB, obj=ended),)))
+    assert why.cause == "ContainerFailed"
+    assert why.words == f"The last sync failed: Job migrate: {said}. Pod web-1: container web ended with exit code 7."
+    assert [link.ref.name for link in why.chain] == ["shop", "migrate", "web-1"]
+    assert [one.kind for one in why.evidence] == ["operation", "result"]
+
+
+def test_a_condition_that_repeats_the_failed_sync_does_not_hide_which_object_it_was() -> None:
+    repeated = Condition("SyncError", "Failed last sync attempt to 1a2b3c: one or more objects failed to apply")
+    odd = ResourceResult(POD, "SyncFailed", 'admission webhook "p.io" denied the request: no')
+    app = msgspec.structs.replace(operation(OperationPhase.FAILED, "failed", odd), conditions=(repeated,))
+    assert told(app).cause == "WebhookRefuses"
+    assert told(msgspec.structs.replace(FINE, conditions=(repeated,))).cause == "SyncError"
