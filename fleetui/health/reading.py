@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fleetui.model.objects import MAX_DEPTH, is_deeper_than
+
 Section = Mapping[str, Any]
 """A map inside an object, such as its `status`."""
 
@@ -19,6 +21,33 @@ _ABSENT = object()
 
 class OddObjectError(ValueError):
     """A field has not the type that its kind gives it; the text says which and what is there. Stays in this package."""
+
+
+def refuse_unreadable(obj: object) -> None:
+    """Refuses what no rule can read at all.
+
+    Raises:
+        OddObjectError: no map, metadata that is none, or nested deeper than any kind is: a rule would read the top of
+            it as if the rest were not there.
+    """
+    if not isinstance(obj, Mapping):
+        raise OddObjectError(f"the object is {type_name(obj)}, not a map")
+    section(obj, "metadata")
+    if is_deeper_than(obj, MAX_DEPTH):
+        raise OddObjectError(f"the object is nested deeper than {MAX_DEPTH} levels")
+
+
+def refuse_nameless(obj: Section) -> None:
+    """Refuses what no API server would take or give for any kind.
+
+    Raises:
+        OddObjectError: no apiVersion, no kind or no metadata.
+    """
+    for key in ("apiVersion", "kind"):
+        if not text(obj, key):
+            raise OddObjectError(f"{key} is missing")
+    if obj.get("metadata") is None:
+        raise OddObjectError("metadata is missing")
 
 
 def section(parent: Section, key: str) -> Section:
@@ -74,26 +103,26 @@ def flag(parent: Section, key: str) -> bool:
 
 
 def sections(parent: Section, key: str) -> list[Section]:
-    """The list of maps at `key`; empty where it is absent or null."""
+    """The list of maps at `key`; empty where it is absent or null, with an empty map for an item that is null."""
     value = parent.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise OddObjectError(f"{key} is {type_name(value)}, not a list")
-    for item in value:
-        if not isinstance(item, Mapping):
-            raise OddObjectError(f"an item of {key} is {type_name(item)}, not a map")
-    return value
+    return [] if value is None else _maps(value, key)
 
 
 def conditions(status: Section) -> list[Section]:
     """`status.conditions`; empty where absent. No API server writes null there, so null is odd."""
     value = status.get("conditions", _ABSENT)
-    if value is _ABSENT:
-        return []
-    if value is None:
-        raise OddObjectError("conditions is null, not a list")
-    return sections(status, "conditions")
+    return [] if value is _ABSENT else _maps(value, "status.conditions")
+
+
+def _maps(value: object, name: str) -> list[Section]:
+    if not isinstance(value, list):
+        raise OddObjectError(f"{name} is {type_name(value)}, not a list")
+    for item in value:
+        if not isinstance(item, Mapping):
+            if item is not None:
+                raise OddObjectError(f"an item of {name} is {type_name(item)}, not a map")
+            return _maps([_EMPTY if each is None else each for each in value], name)
+    return value
 
 
 def condition(status: Section, kind: str) -> Section | None:
@@ -102,11 +131,6 @@ def condition(status: Section, kind: str) -> Section | None:
         if text(entry, "type") == kind:
             return entry
     return None
-
-
-def is_map(value: object) -> bool:
-    """Whether a decoded value is a map, asked of what a signature only promises."""
-    return isinstance(value, Mapping)
 
 
 def type_name(value: object) -> str:

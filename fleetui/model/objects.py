@@ -18,6 +18,10 @@ ClusterName = NewType("ClusterName", str)
 Obj = dict[str, Any]
 """A decoded Kubernetes object, as JSON has it."""
 
+MAX_DEPTH = 200
+"""Deepest nesting of an object; the deepest published CRDs have some 60 levels."""
+_NESTING = frozenset({dict, list})
+
 
 class ObjectRef(msgspec.Struct, frozen=True, gc=False, order=True):
     """Names one object of one cluster; the version is not part of its identity."""
@@ -59,6 +63,18 @@ def ref_of(obj: Mapping[str, Any]) -> ObjectRef:
         namespace=str(metadata.get("namespace") or ""),
         name=str(metadata.get("name") or ""),
     )
+
+
+def is_deeper_than(value: Any, limit: int) -> bool:
+    """Whether maps and lists lie within each other more than `limit` times, told without recursion."""
+    level = [value] if type(value) in _NESTING else []
+    for _ in range(limit):
+        if not level:
+            return False
+        level = [
+            item for each in level for item in (each.values() if type(each) is dict else each) if type(item) in _NESTING
+        ]
+    return bool(level)
 
 
 def is_older(one: str, other: str) -> bool:

@@ -97,6 +97,11 @@ local function compile(source, name)
   return loadstring(source, name)
 end
 
+-- Argo CD takes the last of the values that a script returns.
+local function last(ok, ...)
+  return ok, (select(select("#", ...) == 0 and 1 or -1, ...))
+end
+
 local function run(script, obj, parameters)
   local env = fresh()
   env.obj, env.actionParams = obj, parameters
@@ -113,21 +118,25 @@ local function run(script, obj, parameters)
     end
     if spent then error(spent, 0) end
   end, "", 1000)
-  local ok, result = pcall(script)
+  local ok, result = last(pcall(script))
   sethook()
   if spent then return false, spent end
   return ok, result
 end
 
--- For health: what a script returned, as plain values.
+-- For health: what a script returned, as plain values. A table of other fields than health has comes as a whole.
 local function judge(script, obj)
   local ok, result = run(script, obj)
   if not ok then return "error", tostring(result) end
   local kind = type(result)
   if kind ~= "table" then return kind end
-  local status, message = rawget(result, "status"), rawget(result, "message")
-  if next(result) == nil or rawget(result, 1) ~= nil then return "empty" end
-  return "table", status, message
+  if next(result) == nil then return "empty" end
+  for key, value in next, result do
+    if type(value) ~= "string" or (key ~= "status" and key ~= "message" and key ~= "deletionMessage") then
+      return "other", result
+    end
+  end
+  return "table", rawget(result, "status"), rawget(result, "message"), rawget(result, "deletionMessage")
 end
 
 for name in next, copy(_G, "io os debug package require load loadstring loadfile dofile module getfenv setfenv jit ffi") do
