@@ -124,7 +124,8 @@ def _judge(rule: Rule, obj: Section, kind: str) -> Health | None:
     try:
         # Argo CD converts the whole object before it judges, so these are odd also where the rule reads neither.
         section(obj, "spec")
-        conditions(section(obj, "status"))
+        if section(obj, "status").get("conditions", ()) is None:
+            raise OddObjectError("status.conditions is null, not a list")
         return rule(obj)
     except OddObjectError as error:
         text = f"failed to convert unstructured {_SHORT.get(kind, kind)} to typed: {error}"
