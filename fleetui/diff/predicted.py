@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from fleetui.diff.claims import Claim, applied_claim, managed_claim
 from fleetui.diff.fields import entries_of, managed_fields_of
 from fleetui.diff.lists import Key, match
@@ -30,7 +28,7 @@ from fleetui.diff.schema import (
 )
 from fleetui.diff.structure import copy_tree, same
 from fleetui.model.errors import FleetError
-from fleetui.model.objects import Obj, ref_of
+from fleetui.model.objects import Obj, from_json, ref_of
 
 _SEARCHED = 200
 """Items of longer lists are looked for at their own place alone: the search is quadratic."""
@@ -82,8 +80,8 @@ def _last_applied(live: Mapping[str, Any]) -> Obj | None:
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     text = annotations.get(LAST_APPLIED) if isinstance(annotations, Mapping) else None
     try:
-        applied = msgspec.json.decode(text) if isinstance(text, str) else None
-    except msgspec.DecodeError:
+        applied = from_json(text) if isinstance(text, str) else None
+    except ValueError:
         return None
     return _nameless(normalize(applied)) if isinstance(applied, dict) else None
 

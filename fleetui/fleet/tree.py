@@ -98,7 +98,10 @@ def child_kinds(kinds: Iterable[GroupKind]) -> frozenset[GroupKind]:
 
 def facts_of(stored: StoredObject) -> Facts:
     """Decodes and judges one object. Never raises; text is sanitised."""
-    obj = stored.decode()
+    try:
+        obj = stored.decode()
+    except RecursionError:
+        return Facts(health=Health(HealthStatus.UNKNOWN, "the object is nested too deeply to be read"))
     health = assess(obj)
     return Facts(
         health=Health(health.status, sanitize(health.message)) if health else None,

@@ -65,6 +65,18 @@ def ref_of(obj: Mapping[str, Any]) -> ObjectRef:
     )
 
 
+def from_json(text: str) -> Any:
+    """What a JSON text within an object says, such as that of an annotation.
+
+    Raises:
+        ValueError: it is none, nests more deeply than can be read, or holds half of a surrogate pair.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        raise ValueError(str(error)) from error
+
+
 def is_deeper_than(value: Any, limit: int) -> bool:
     """Whether maps and lists lie within each other more than `limit` times, told without recursion."""
     level = [value] if type(value) in _NESTING else []

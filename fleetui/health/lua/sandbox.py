@@ -131,6 +131,8 @@ class Sandbox:
             try:
                 tables = [self._lua.table_from(argument, recursive=True) for argument in arguments]
                 return function(script.function, *tables)
+            except OverflowError as error:
+                raise ScriptError(f"the script {script.name}: a number that is too large for Lua") from error
             except self._errors as error:
                 raise self._failed(script.name, error) from error
 
