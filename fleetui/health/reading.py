@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleetui.model.objects import MAX_DEPTH, is_deeper_than
+from fleetui.model.objects import json_flaw
 
 Section = Mapping[str, Any]
 """A map inside an object, such as its `status`."""
@@ -27,14 +27,15 @@ def refuse_unreadable(obj: object) -> None:
     """Refuses what no rule can read at all.
 
     Raises:
-        OddObjectError: no map, metadata that is none, or nested deeper than any kind is: a rule would read the top of
-            it as if the rest were not there.
+        OddObjectError: no map, metadata that is none, keys that are no text, or nested deeper than any kind is.
     """
     if not isinstance(obj, Mapping):
         raise OddObjectError(f"the object is {type_name(obj)}, not a map")
-    section(obj, "metadata")
-    if is_deeper_than(obj, MAX_DEPTH):
-        raise OddObjectError(f"the object is nested deeper than {MAX_DEPTH} levels")
+    metadata = section(obj, "metadata")
+    if "managedFields" in metadata:  # half of an object, and no rule reads them
+        obj = {**obj, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
+    if flaw := json_flaw(obj):
+        raise OddObjectError(f"the object {flaw}")
 
 
 def refuse_nameless(obj: Section) -> None:

@@ -77,16 +77,27 @@ def from_json(text: str) -> Any:
         raise ValueError(str(error)) from error
 
 
-def is_deeper_than(value: Any, limit: int) -> bool:
-    """Whether maps and lists lie within each other more than `limit` times, told without recursion."""
-    level = [value] if type(value) in _NESTING else []
-    for _ in range(limit):
-        if not level:
-            return False
-        level = [
-            item for each in level for item in (each.values() if type(each) is dict else each) if type(item) in _NESTING
-        ]
-    return bool(level)
+def json_flaw(value: Any) -> str:
+    """What keeps a decoded map or list from being JSON of a sane depth; empty where nothing does. Never recurses."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        add = below.append  # this looks at every value of every object that is judged: what is quick counts
+        for each in level:
+            if type(each) is dict:
+                for key, item in each.items():
+                    if type(key) is not str:
+                        return f"has the key {key!r}, which is no text"
+                    if type(item) in _NESTING:
+                        add(item)
+            else:
+                for item in each:
+                    if type(item) in _NESTING:
+                        add(item)
+        if not below:
+            return ""
+        level = below
+    return f"is nested deeper than {MAX_DEPTH} levels"
 
 
 def is_older(one: str, other: str) -> bool:

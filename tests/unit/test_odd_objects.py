@@ -22,7 +22,7 @@ from fleetui.health.assessment import _ANY_VERSION, _RULES
 from fleetui.health.hooks import is_hook, is_skipped
 from fleetui.health.kinds import _RULES as _CUSTOM
 from fleetui.model.errors import FleetError, ManifestError
-from fleetui.model.objects import Meta, StoredObject, from_json, is_deeper_than, ref_of
+from fleetui.model.objects import Meta, StoredObject, from_json, json_flaw, ref_of
 from fleetui.model.status import Health, HealthStatus
 from fleetui.render.yaml import documents
 
@@ -226,10 +226,27 @@ def _nested(depth: int) -> Any:
 
 
 def test_depth_is_told_without_recursion() -> None:
-    assert is_deeper_than(_nested(200), 200) is False
-    assert is_deeper_than(_nested(201), 200) is True
-    assert is_deeper_than(_nested(100_000), 200) is True
-    assert is_deeper_than("x", 0) is False
+    assert json_flaw(_nested(200)) == ""
+    assert json_flaw(_nested(201)) == json_flaw(_nested(100_000)) == "is nested deeper than 200 levels"
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"), [(3, "3"), (None, "None"), (math.nan, "nan"), (True, "True"), (b"k", "b'k'")]
+)
+def test_a_key_that_is_no_text_is_named(key: Any, shown: str) -> None:
+    for spec in ({key: 1}, {"a": [{"b": 1, key: {}}]}):
+        obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "it"}, "spec": spec}
+        odd = Health(HealthStatus.UNKNOWN, f"the object has the key {shown}, which is no text")
+        assert assess(obj) == assess(obj, SCRIPTS) == odd
+        assert kstatus(obj).message == odd.message
+
+
+def test_no_key_reaches_lua_that_it_can_not_have() -> None:
+    obj = {"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"managedFields": [{math.nan: 1}]}, "status": {}}
+    assert assess(obj) is None
+    health = assess(obj, SCRIPTS)
+    assert health is not None
+    assert health.message.endswith("the object has the key nan, which is no text")
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS)))
@@ -245,6 +262,15 @@ def test_ten_megabytes_of_annotations_are_no_reason() -> None:
     obj = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "it", "annotations": annotations}}
     assert assess(obj) == Health(HealthStatus.HEALTHY)
     assert compare(obj, copy.deepcopy(obj)) == []
+
+
+def test_what_is_too_large_for_lua_ends_no_process_and_blames_no_script() -> None:
+    obj = {"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"name": "it"}, "spec": [{} for _ in range(1_000_000)]}
+    for _ in range(3):
+        health = assess(obj, SCRIPTS)
+        assert health is not None
+        assert health.message.endswith(": the object is too large for it")
+    assert assess(obj | {"spec": {}, "status": {"conditions": []}}, SCRIPTS) != health
 
 
 def test_what_a_comparison_can_not_follow_is_told_in_one_sentence() -> None:

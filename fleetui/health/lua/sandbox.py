@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
 from fleetui.model.errors import FleetError
-from fleetui.model.objects import MAX_DEPTH
+from fleetui.model.objects import MAX_DEPTH, json_flaw
 from fleetui.model.text import one_line
 
 INSTRUCTIONS = 2_000_000
@@ -125,16 +125,33 @@ class Sandbox:
         return _plain(result, script.name)
 
     def _called(self, script: Script, function: Any, *arguments: Mapping[str, Any]) -> Any:
+        for argument in arguments:
+            # A key that Lua can't have would end the process.
+            if flaw := json_flaw(argument):
+                raise ScriptError(f"the script {script.name}: the object {flaw}")
         with self._lock:
             if self._lua.get_memory_used() > _COLLECT:
                 self._lua.gccollect()
             try:
-                tables = [self._lua.table_from(argument, recursive=True) for argument in arguments]
-                return function(script.function, *tables)
+                return function(script.function, *self._tables(script.name, arguments))
             except OverflowError as error:
                 raise ScriptError(f"the script {script.name}: a number that is too large for Lua") from error
             except self._errors as error:
                 raise self._failed(script.name, error) from error
+
+    def _tables(self, name: str, values: Sequence[Mapping[str, Any]]) -> list[Any]:
+        # To be short of memory here would end the process: lupa protects calls, not the making of tables.
+        self._lua.set_max_memory(0)
+        try:
+            tables = [self._lua.table_from(value, recursive=True) for value in values]
+            used = self._lua.get_memory_used()
+            if used <= MEMORY // 2:
+                return tables
+            del tables
+            self._lua.gccollect()
+        finally:
+            self._lua.set_max_memory(MEMORY)
+        raise ScriptError(f"the script {name}: the object is too large for it")
 
     def _failed(self, name: str, error: Exception | str) -> ScriptError:
         if isinstance(error, UnicodeError):
