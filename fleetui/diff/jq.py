@@ -86,7 +86,7 @@ def _remove(root: Any, path: tuple[str | int, ...]) -> None:
     *parents, last = path
     node = root
     for part in parents:
-        node = index(node, part)
+        node = node.get(part) if isinstance(node, dict) else index(node, part)  # a key need not be text
     if isinstance(node, dict):
         node.pop(last, None)
     elif isinstance(node, list) and isinstance(last, int) and last < len(node):

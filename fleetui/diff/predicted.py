@@ -120,7 +120,7 @@ class _Merger:
             return
         value = self._fresh(desired) if live is None else self._values(desired, live, claim, key)
         emptied = value == {} and bool(live) and not is_atomic_map(key)
-        _put(result, key, None if emptied else self._kept(key, value))
+        _put(result, key, None if emptied else self._kept(key, value, live))
 
     def _fresh(self, value: Any) -> Any:
         """What a server makes of a value that is new to it: without nulls, and with the usual defaults."""
@@ -129,13 +129,18 @@ class _Merger:
             return {key: item for key, item in pairs.items() if item is not None}
         return [self._fresh(item) for item in value] if isinstance(value, list) else value
 
-    def _kept(self, key: str, value: Any) -> Any:
+    def _kept(self, key: str, value: Any, live: Any = None) -> Any:
         """What a server keeps of a field's value; None where that is nothing."""
         if not self._built_in:
             return value
         if isinstance(value, list):
-            value = [with_defaults(key, item, self._kind) for item in value]
+            value = [self._with_defaults(key, item, live) for item in value]
         return None if is_omitted(key, value, self._kind) else value
+
+    def _with_defaults(self, field: str, item: Any, live: Any) -> Any:
+        """`item` of the list at `field` with its defaults, unless it is in `live` without them."""
+        whole = with_defaults(field, item, self._kind)
+        return item if whole is not item and isinstance(live, list) and item in live else whole
 
     def _values(self, desired: Any, live: Any, claim: Claim | None, field: str) -> Any:
         if isinstance(desired, dict) and isinstance(live, dict):
@@ -202,7 +207,9 @@ class _Merger:
 
     def _explains_additions(self, live: Obj, desired: Obj) -> bool:
         # Of a custom kind, the definition may have any defaults; of the built-in ones they are known.
-        return not self._built_in or all(key in desired or is_server_added(key) for key in live)
+        return not self._built_in or all(
+            key in desired or value is None or is_server_added(key) for key, value in live.items()
+        )
 
     def _may_be_left_out(self, key: str, value: Any) -> bool:
         return value is None or (self._built_in and is_omitted(key, value, self._kind))
