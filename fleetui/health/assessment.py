@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from fleetui.health import autoscaling, jobs, kinds, pods, services, workloads
 from fleetui.health.hooks import finalizers_of, has_hook_finalizer
 from fleetui.health.reading import OddObjectError, Section, conditions, refuse_nameless, refuse_unreadable, section
+from fleetui.health.shapes import refuse_misshapen
 from fleetui.health.verdicts import progressing, unknown
 from fleetui.model.objects import split_api_version
 from fleetui.model.status import Health
@@ -122,7 +123,7 @@ def _built_in(obj: Section) -> Health | None:
 
 def _judge(rule: Rule, obj: Section, kind: str) -> Health | None:
     try:
-        # Argo CD converts the whole object before it judges, so these are odd also where the rule reads neither.
+        refuse_misshapen(obj, obj["apiVersion"], kind)
         section(obj, "spec")
         if section(obj, "status").get("conditions", ()) is None:
             raise OddObjectError("status.conditions is null, not a list")

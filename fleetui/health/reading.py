@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleetui.model.objects import json_flaw
+from fleetui.model.objects import is_surely_shallow, json_flaw
 
 Section = Mapping[str, Any]
 """A map inside an object, such as its `status`."""
@@ -27,14 +27,22 @@ def refuse_unreadable(obj: object) -> None:
     """Refuses what no rule can read at all.
 
     Raises:
-        OddObjectError: no map, metadata that is none, keys that are no text, or nested deeper than any kind is.
+        OddObjectError: no map, metadata that is none, nested deeper than any kind is, or keys that are no text in it or
+            its sections; deeper ones no rule reads.
     """
     if not isinstance(obj, Mapping):
         raise OddObjectError(f"the object is {type_name(obj)}, not a map")
     metadata = section(obj, "metadata")
+    sections_ = (obj, metadata, *map(metadata.get, ("labels", "annotations")), *map(obj.get, ("spec", "status")))
+    try:
+        for each in sections_:
+            if type(each) is dict:
+                "".join(each)
+    except TypeError:
+        raise OddObjectError(f"the object {json_flaw(each)}") from None
     if "managedFields" in metadata:  # half of an object, and no rule reads them
         obj = {**obj, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
-    if flaw := json_flaw(obj):
+    if not is_surely_shallow(obj) and (flaw := json_flaw(obj)):
         raise OddObjectError(f"the object {flaw}")
 
 

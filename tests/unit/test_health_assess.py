@@ -100,9 +100,14 @@ def test_of_an_object_that_is_being_deleted_that_is_told_with_what_holds_it() ->
         (deployment(status={"conditions": None}), "status.conditions is null, not a list"),
         (deployment(status={"conditions": {"type": "Progressing"}}), "status.conditions is a map, not a list"),
         (deployment(status={"conditions": ["Progressing"]}), "an item of status.conditions is a string, not a map"),
-        (deployment(status={"replicas": math.nan}), "replicas is the number nan, not a whole number"),
-        (deployment(status={"replicas": True}), "replicas is a boolean, not a whole number"),
-        (deployment(spec={"paused": "yes"}), "paused is a string, not a boolean"),
+        (deployment(status={"replicas": math.nan}), "status.replicas is the number nan, not a whole number"),
+        (deployment(status={"replicas": True}), "status.replicas is a boolean, not a whole number"),
+        (deployment(spec={"paused": "yes"}), "spec.paused is a string, not a boolean"),
+        (deployment(spec={"template": []}), "spec.template is a list, not a map"),
+        (deployment(spec={"replicas": 1.5}), "spec.replicas is the number 1.5, not a whole number"),
+        (deployment(metadata={"labels": []}), "metadata.labels is a list, not a map"),
+        (deployment(metadata={"labels": {"a": 1}}), "metadata.labels.a is the number 1, not a string"),
+        (deployment(metadata={"finalizers": {}}), "metadata.finalizers is a map, not a list"),
         (deployment(metadata=None), "metadata is missing"),
         (deployment(metadata=[]), "metadata is a list, not a map"),
         (["kind", "Deployment"], "the object is a list, not a map"),
@@ -121,7 +126,8 @@ def test_an_odd_object_is_unknown_with_a_reason(obj: Any, reason: str) -> None:
 
 
 def test_null_is_absent_as_for_kubernetes() -> None:
-    obj = deployment(spec={"replicas": None, "paused": None}, status={"replicas": None})
+    spec = {"replicas": None, "paused": None, "template": None, "unknown": [], "minReadySeconds": 1.0}
+    obj = deployment(metadata={"labels": {"a": None}}, spec=spec, status={"replicas": None})
     assert assess(obj) == Health(HealthStatus.HEALTHY)
 
 

@@ -234,8 +234,9 @@ def test_depth_is_told_without_recursion() -> None:
     ("key", "shown"), [(3, "3"), (None, "None"), (math.nan, "nan"), (True, "True"), (b"k", "b'k'")]
 )
 def test_a_key_that_is_no_text_is_named(key: Any, shown: str) -> None:
-    for spec in ({key: 1}, {"a": [{"b": 1, key: {}}]}):
-        obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "it"}, "spec": spec}
+    place: dict[str, Any]
+    for place in ({"spec": {key: 1}}, {"status": {key: 1}}, {"metadata": {"labels": {key: ""}}}, {key: 1}):
+        obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "it"}, **place}
         odd = Health(HealthStatus.UNKNOWN, f"the object has the key {shown}, which is no text")
         assert assess(obj) == assess(obj, SCRIPTS) == odd
         assert kstatus(obj).message == odd.message
