@@ -33,10 +33,12 @@ def _finalizers(obj: Mapping[str, Any]) -> Cause | None:
 def _pod(obj: Mapping[str, Any]) -> Cause | None:
     spec, status = mapping(obj.get("spec")), mapping(obj.get("status"))
     images = {
-        one.get("name"): one.get("image") for key in ("initContainers", "containers") for one in mappings(spec.get(key))
+        str(one.get("name")): one.get("image")
+        for key in ("initContainers", "containers")
+        for one in mappings(spec.get(key))
     }
     for container in (*mappings(status.get("initContainerStatuses")), *mappings(status.get("containerStatuses"))):
-        cause = _container(obj, container, str(images.get(container.get("name")) or container.get("image")))
+        cause = _container(obj, container, str(images.get(str(container.get("name"))) or container.get("image")))
         if cause is not None:
             return cause
     for condition in mappings(status.get("conditions")):

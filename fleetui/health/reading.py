@@ -69,6 +69,13 @@ def section(parent: Section, key: str) -> Section:
     raise OddObjectError(f"{key} is {type_name(value)}, not a map")
 
 
+def needed_section(parent: Section, key: str) -> Section:
+    """The map at `key`, without which a script of Argo CD's fails."""
+    if parent.get(key) is None:
+        raise OddObjectError(f"{key} is missing")
+    return section(parent, key)
+
+
 def optional_section(parent: Section, key: str) -> Section | None:
     """The map at `key`; None where it is absent or null (a nil pointer in Go)."""
     return None if parent.get(key) is None else section(parent, key)
@@ -101,6 +108,13 @@ def text(parent: Section, key: str) -> str:
     if value is None:
         return ""
     raise OddObjectError(f"{key} is {type_name(value)}, not a string")
+
+
+def needed(parent: Section, key: str) -> str:
+    """The string at `key`, without which a script of Argo CD's fails."""
+    if parent.get(key) is None:
+        raise OddObjectError(f"{key} is missing")
+    return text(parent, key)
 
 
 def flag(parent: Section, key: str) -> bool:

@@ -126,7 +126,7 @@ def test_an_odd_object_is_unknown_with_a_reason(obj: Any, reason: str) -> None:
 
 
 def test_null_is_absent_as_for_kubernetes() -> None:
-    spec = {"replicas": None, "paused": None, "template": None, "unknown": [], "minReadySeconds": 1.0}
+    spec: dict[str, Any] = {"replicas": None, "paused": None, "template": None, "unknown": [], "minReadySeconds": 1.0}
     obj = deployment(metadata={"labels": {"a": None}}, spec=spec, status={"replicas": None})
     assert assess(obj) == Health(HealthStatus.HEALTHY)
 
