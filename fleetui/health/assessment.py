@@ -96,7 +96,8 @@ def assess(obj: Mapping[str, Any], customizations: Customizations | None = None)
 
 
 def _unless_going(obj: Section, health: Health | None, said: str = "") -> Health | None:
-    """`health`, or of an object that is being deleted that it is (`pendingDeletionHealth`)."""
+    """`health`, unless the object is being deleted; then that, with what holds it, or what its script has `said`
+    (`pendingDeletionHealth`)."""
     metadata = obj.get("metadata")
     moment = metadata.get("deletionTimestamp") if metadata else None
     if not isinstance(moment, str) or parse_time(moment) is None or has_hook_finalizer(obj):

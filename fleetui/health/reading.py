@@ -33,9 +33,10 @@ def refuse_unreadable(obj: object) -> None:
     if not isinstance(obj, Mapping):
         raise OddObjectError(f"the object is {type_name(obj)}, not a map")
     metadata = section(obj, "metadata")
-    sections_ = (obj, metadata, *map(metadata.get, ("labels", "annotations")), *map(obj.get, ("spec", "status")))
+    labels, annotations = metadata.get("labels"), metadata.get("annotations")
+    read = (obj, metadata, labels, annotations, obj.get("spec"), obj.get("status"))
     try:
-        for each in sections_:
+        for each in read:
             if type(each) is dict:
                 "".join(each)
     except TypeError:

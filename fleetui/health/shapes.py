@@ -199,14 +199,21 @@ def refuse_misshapen(obj: Section, api_version: str, kind: str) -> None:
     for name, shape in shapes:
         for key, value in section(obj, name).items():
             wanted = shape.get(key)
-            if wanted is None or type(value) is wanted or value is None:
+            if wanted is None or type(value) is wanted or value is None or _fits(value, wanted):
                 continue
-            if wanted is int and isinstance(value, float) and value.is_integer():
-                continue  # as Kubernetes' converter (apimachinery v0.37, runtime/converter.go)
             raise OddObjectError(f"{name}.{key} is {type_name(value)}, not {_NAMES[wanted]}")
     metadata = section(obj, "metadata")
     for name in ("labels", "annotations"):
         texts = metadata.get(name)
-        if texts and not _TEXTS.issuperset(map(type, texts.values())):
-            key, value = next((key, value) for key, value in texts.items() if type(value) not in _TEXTS)
-            raise OddObjectError(f"metadata.{name}.{key} is {type_name(value)}, not a string")
+        if not texts or _TEXTS.issuperset(map(type, texts.values())):
+            continue
+        for key, value in texts.items():
+            if value is not None and not isinstance(value, str):
+                raise OddObjectError(f"metadata.{name}.{key} is {type_name(value)}, not a string")
+
+
+def _fits(value: object, wanted: type) -> bool:
+    """As Kubernetes' converter has it (apimachinery v0.37, runtime/converter.go): a whole float is an integer."""
+    if wanted is int:
+        return isinstance(value, float) and value.is_integer()
+    return isinstance(value, Mapping) if wanted is dict else isinstance(value, wanted)

@@ -82,7 +82,7 @@ def is_surely_shallow(value: Any) -> bool:
     to tell than `json_flaw` for what nearly every object is."""
     try:
         text = msgspec.json.encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError):
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError):
         return False
     return text.count(b"{") + text.count(b"[") <= MAX_DEPTH
 
@@ -96,7 +96,7 @@ def json_flaw(value: Any) -> str:
         for each in level:
             if type(each) is dict:
                 for key, item in each.items():
-                    if type(key) is not str:
+                    if type(key) is not str and not isinstance(key, str):
                         return f"has the key {key!r}, which is no text"
                     if type(item) in _NESTING:
                         add(item)

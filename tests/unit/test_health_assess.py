@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -123,6 +124,16 @@ def test_an_odd_object_is_unknown_with_a_reason(obj: Any, reason: str) -> None:
     assert health is not None
     assert health.status is HealthStatus.UNKNOWN
     assert health.message.removeprefix("failed to convert unstructured Deployment to typed: ") == reason
+
+
+class _Word(str):
+    pass
+
+
+def test_any_mapping_and_any_text_will_do() -> None:
+    labels = OrderedDict({_Word("a"): _Word("b")})
+    obj = deployment(metadata=OrderedDict(name="web", labels=labels), spec=OrderedDict(template=OrderedDict(a=1)))
+    assert assess(OrderedDict(obj)) == Health(HealthStatus.HEALTHY)
 
 
 def test_null_is_absent_as_for_kubernetes() -> None:
