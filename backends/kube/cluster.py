@@ -181,7 +181,7 @@ class KubeCluster:
             try:
                 page = decode.list_page(body)
                 found += decode.listed_objects(resource, page)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise self._unreadable(f"LIST {path}") from error
             if not page.metadata.next:
                 return found
@@ -346,7 +346,7 @@ class KubeCluster:
     def _obj(self, body: bytes) -> Obj:
         try:
             return decode.obj(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._unreadable("the request") from error
 
     def _unreadable(self, what: str) -> StatusError:

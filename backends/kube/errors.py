@@ -82,7 +82,7 @@ def parse_status(body: bytes) -> Status | None:
     """The `Status` in a body; None where it is something else."""
     try:
         status = _STATUS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return status if status.kind == "Status" else None
 

@@ -127,6 +127,6 @@ class Reader:
     def _decoded(self, verb: str, decoder: Callable[[V], T], given: V) -> T:
         try:
             return decoder(given)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             message = f"the answer to {verb} {self._path} is not what a Kubernetes API server sends"
             raise StatusError(message, cluster=self._cluster) from error

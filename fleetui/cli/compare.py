@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from fleetui.cli import documents, tables
-from fleetui.cli.files import objects_in
+from fleetui.cli.files import files_in, objects_in
 from fleetui.cli.output import emit
 from fleetui.cli.report import say
 from fleetui.diff import object_diff
@@ -37,10 +37,10 @@ def show_files_diff(desired: Sequence[Path], live: Sequence[Path], output: str) 
         4 where something differs: a field, or an object that only one side has.
 
     Raises:
-        UsageError: a file can't be read, or both sides are stdin.
+        UsageError: a file or folder can't be read, or stdin is named twice.
         ManifestError: a file is no manifest, or says one object twice.
     """
-    if sum(str(file) == "-" for file in (*desired, *live)) > 1:
+    if Path("-") in desired and Path("-") in live:
         raise UsageError("stdin can be read once", "write one of the sides to a file")
     running = _read(live)
     wanted = _placed(_read(desired), running)
@@ -74,7 +74,7 @@ def _compared(wanted: _Written | None, running: _Written | None) -> tuple[Object
 
 def _read(files: Iterable[Path]) -> dict[ObjectRef, _Written]:
     found: dict[ObjectRef, _Written] = {}
-    for file in files:
+    for file in files_in(files):
         for value, line in objects_in(file):
             written = _Written(value, str(file), line)
             if not isinstance(value, dict) or not value.get("kind"):

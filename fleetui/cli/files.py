@@ -1,17 +1,45 @@
 """Objects in files named on the command line.
 
-Owns: `objects_in`. Called by `health` and `diff -f`.
+Owns: `files_in` and `objects_in`. Called by `health` and `diff -f`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from fleetui.model.errors import UsageError
 from fleetui.render.lines import items_with_lines
 from fleetui.render.yaml import Document, decode, documents
+
+_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+
+
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """The files that are meant, ``-`` being stdin: a folder stands for the manifests in it and below, by name, but for
+    hidden ones.
+
+    Raises:
+        UsageError: a folder has none, or stdin is named twice.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if str(path) == "-" and path in found:
+            raise UsageError("stdin can be read once", "write one of them to a file")
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(each for each in path.rglob("*") if _is_manifest(each.relative_to(path)) and each.is_file())
+        if not inside:
+            raise UsageError(f"the folder {path} has no .yaml, .yml or .json file")
+        found += inside
+    return found
+
+
+def _is_manifest(path: Path) -> bool:
+    return path.suffix in _SUFFIXES and not any(step.startswith(".") for step in path.parts)
 
 
 def objects_in(file: Path) -> Iterator[Document]:
@@ -31,6 +59,15 @@ def objects_in(file: Path) -> Iterator[Document]:
         items = value.get("items") if isinstance(value, dict) else None
         if isinstance(items, list) and str(value.get("kind", "")).endswith("List"):
             for item, line in items_with_lines(items, decode(content, path=str(file)), document.line):
-                yield Document(item, line)
+                yield Document(_of_list(item, value), line)
         else:
             yield document
+
+
+def _of_list(item: Any, parent: dict[str, Any]) -> Any:
+    """An item of what an API server lists says neither apiVersion nor kind (apimachinery v0.37,
+    pkg/apis/meta/v1/unstructured/helpers.go, `decodeToList`)."""
+    kind = str(parent["kind"]).removesuffix("List")
+    if not isinstance(item, dict) or not kind or item.get("kind"):
+        return item
+    return item | {"apiVersion": item.get("apiVersion") or parent.get("apiVersion"), "kind": kind}

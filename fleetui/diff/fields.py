@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from fleetui.diff.lists import DEFAULTS
+from fleetui.model.objects import from_json
 from fleetui.model.times import parse_time
 
 FieldTree = Mapping[str, Any]
@@ -95,19 +96,19 @@ def names_item(name: str, item: Any, position: int) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def step(name: str) -> tuple[str, Any]:
+def step(name: object) -> tuple[str, Any]:
     """A step taken apart: its kind (``f``, ``k``, ``v``, ``i``) and its value; ``("", None)`` where it is none.
 
     The value of ``k`` is a tuple of (key, value) pairs.
     """
-    kind, colon, text = name.partition(":")
+    kind, colon, text = name.partition(":") if isinstance(name, str) else ("", "", "")
     if not colon:
         return "", None
     if kind == "f":
         return kind, text
     try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        value = from_json(text)
+    except ValueError:
         return "", None
     if kind == "k":
         return (kind, tuple(value.items())) if isinstance(value, dict) else ("", None)

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import msgspec
-
 from fleetui.diff.jqvalues import JqError, index, items, same_value, tested
+from fleetui.model.objects import from_json
 
 MAX_DEPTH = 50
 """How deep parentheses and `select` may nest."""
@@ -225,8 +224,8 @@ class _Parser:
 
 def _decoded(text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        return from_json(text)
+    except ValueError:
         raise _UnsupportedError from None
 
 

@@ -39,7 +39,7 @@ def items(value: Any) -> Iterator[tuple[str | int, Any]]:
     if isinstance(value, list):
         yield from enumerate(value)
     elif isinstance(value, dict):
-        yield from sorted(value.items())
+        yield from sorted(value.items(), key=lambda item: str(item[0]))  # YAML may have keys that are no text
     else:
         raise JqError
 
@@ -66,4 +66,4 @@ def same_value(left: Any, right: Any) -> bool:
 
 def ordered(part: str | int) -> tuple[bool, int, str]:
     """A sort key for a part of a path: positions as numbers."""
-    return (False, part, "") if isinstance(part, int) else (True, 0, part)
+    return (False, part, "") if isinstance(part, int) else (True, 0, str(part))

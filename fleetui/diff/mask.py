@@ -14,7 +14,7 @@ import msgspec
 
 from fleetui.diff.normalize import LAST_APPLIED, secret_data
 from fleetui.diff.structure import copy_tree
-from fleetui.model.objects import Obj
+from fleetui.model.objects import Obj, from_json
 
 HIDDEN = "++++++++"
 _STEP = "++++"
@@ -63,8 +63,8 @@ def _last_applied(obj: Obj | None) -> Obj | None:
     if not isinstance(text, str):
         return None
     try:
-        inner = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        inner = from_json(text)
+    except ValueError:
         return None
     if not isinstance(inner, dict):
         return None

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from fleetui.diff.claims import Claim, applied_claim, managed_claim
 from fleetui.diff.fields import entries_of, managed_fields_of
 from fleetui.diff.lists import Key, match
@@ -30,7 +28,7 @@ from fleetui.diff.schema import (
 )
 from fleetui.diff.structure import copy_tree, same
 from fleetui.model.errors import FleetError
-from fleetui.model.objects import Obj, ref_of
+from fleetui.model.objects import Obj, from_json, ref_of
 
 _SEARCHED = 200
 """Items of longer lists are looked for at their own place alone: the search is quadratic."""
@@ -82,8 +80,8 @@ def _last_applied(live: Mapping[str, Any]) -> Obj | None:
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     text = annotations.get(LAST_APPLIED) if isinstance(annotations, Mapping) else None
     try:
-        applied = msgspec.json.decode(text) if isinstance(text, str) else None
-    except msgspec.DecodeError:
+        applied = from_json(text) if isinstance(text, str) else None
+    except ValueError:
         return None
     return _nameless(normalize(applied)) if isinstance(applied, dict) else None
 
@@ -122,7 +120,7 @@ class _Merger:
             return
         value = self._fresh(desired) if live is None else self._values(desired, live, claim, key)
         emptied = value == {} and bool(live) and not is_atomic_map(key)
-        _put(result, key, None if emptied else self._kept(key, value))
+        _put(result, key, None if emptied else self._kept(key, value, live))
 
     def _fresh(self, value: Any) -> Any:
         """What a server makes of a value that is new to it: without nulls, and with the usual defaults."""
@@ -131,13 +129,18 @@ class _Merger:
             return {key: item for key, item in pairs.items() if item is not None}
         return [self._fresh(item) for item in value] if isinstance(value, list) else value
 
-    def _kept(self, key: str, value: Any) -> Any:
+    def _kept(self, key: str, value: Any, live: Any = None) -> Any:
         """What a server keeps of a field's value; None where that is nothing."""
         if not self._built_in:
             return value
         if isinstance(value, list):
-            value = [with_defaults(key, item, self._kind) for item in value]
+            value = [self._with_defaults(key, item, live) for item in value]
         return None if is_omitted(key, value, self._kind) else value
+
+    def _with_defaults(self, field: str, item: Any, live: Any) -> Any:
+        """`item` of the list at `field` with its defaults, unless it is in `live` without them."""
+        whole = with_defaults(field, item, self._kind)
+        return item if whole is not item and isinstance(live, list) and item in live else whole
 
     def _values(self, desired: Any, live: Any, claim: Claim | None, field: str) -> Any:
         if isinstance(desired, dict) and isinstance(live, dict):
@@ -204,7 +207,9 @@ class _Merger:
 
     def _explains_additions(self, live: Obj, desired: Obj) -> bool:
         # Of a custom kind, the definition may have any defaults; of the built-in ones they are known.
-        return not self._built_in or all(key in desired or is_server_added(key) for key in live)
+        return not self._built_in or all(
+            key in desired or value is None or is_server_added(key) for key, value in live.items()
+        )
 
     def _may_be_left_out(self, key: str, value: Any) -> bool:
         return value is None or (self._built_in and is_omitted(key, value, self._kind))

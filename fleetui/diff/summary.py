@@ -15,6 +15,7 @@ from fleetui.diff.mask import HIDDEN, mask
 from fleetui.diff.normalize import normalize
 from fleetui.diff.scalars import scalar
 from fleetui.model.change import Blame, Change, ChangeKind
+from fleetui.model.errors import FleetError
 from fleetui.model.objects import Obj
 from fleetui.model.text import cut_middle, one_line
 from fleetui.model.times import format_time
@@ -119,10 +120,16 @@ def audit_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | N
 
     Both are normalised and masked here, so that a record never holds a secret. Takes some 20 ms, and 100 ms more the
     first time, when deepdiff is loaded: for what somebody has done, not for what is compared all the time.
+
+    Raises:
+        FleetError: nested too deeply.
     """
     from deepdiff import DeepDiff  # here, because no command should wait for it
 
     sides = mask(None if after is None else normalize(after), None if before is None else normalize(before))
     desired, live = (side or {} for side in sides)
-    result: Obj = json.loads(DeepDiff(live, desired, verbose_level=2).to_json(default_mapping={object: str}))
+    try:
+        result: Obj = json.loads(DeepDiff(live, desired, verbose_level=2).to_json(default_mapping={object: str}))
+    except RecursionError as error:
+        raise FleetError("an object is nested too deeply for an audit record") from error
     return result

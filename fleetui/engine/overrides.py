@@ -18,7 +18,7 @@ import msgspec
 from fleetui.diff.ignore import IgnoreRule
 from fleetui.diff.normalize import DEFAULTS, CompareOptions
 from fleetui.engine.application import mapping
-from fleetui.health import Judge, assess
+from fleetui.health import Judge, judge
 from fleetui.health.lua.library import Library, library_of
 from fleetui.model.customizations import (
     CONFIG_MAP,
@@ -63,7 +63,7 @@ class Overrides:
     `rules` come after an Application's own. `problems` are the sentences for whoever runs the hub: what was left out.
     """
 
-    judge: Judge = assess
+    judge: Judge = judge
     rules: tuple[IgnoreRule, ...] = ()
     options: CompareOptions = DEFAULTS
     problems: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ def overrides_of(written: Written | None) -> Overrides:
     options = _options(written.data.get(_COMPARE_OPTIONS, ""), left_out)
     scripted = any(each.what == HEALTH and each.value for each in customizations)
     return Overrides(
-        judge=_by_scripts(library) if scripted else assess,
+        judge=_by_scripts(library) if scripted else judge,
         rules=tuple(rules),
         options=options,
         problems=tuple(dict.fromkeys(map(one_line, left_out.problems))),
@@ -123,7 +123,7 @@ def overrides_of(written: Written | None) -> Overrides:
 def _by_scripts(library: Library) -> Judge:
     from fleetui.health.lua.customizations import LuaCustomizations  # a hub without scripts doesn't pay for it
 
-    return partial(assess, customizations=LuaCustomizations([library]))
+    return partial(judge, customizations=LuaCustomizations([library]))
 
 
 @dataclass

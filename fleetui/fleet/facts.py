@@ -24,9 +24,10 @@ from fleetui.fleet.edges import (
     listed,
     may_list,
 )
-from fleetui.health import Judge, assess
+from fleetui.health import Judge
+from fleetui.health import judge as by_argo
 from fleetui.model.objects import ObjectRef, StoredObject
-from fleetui.model.status import Health
+from fleetui.model.status import Health, HealthStatus
 from fleetui.model.text import one_line, sanitize
 
 Section = Mapping[str, Any]
@@ -50,9 +51,12 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     templates: tuple[str, ...] = ()
 
 
-def facts_of(stored: StoredObject, judge: Judge = assess) -> Facts:
+def facts_of(stored: StoredObject, judge: Judge = by_argo) -> Facts:
     """Decodes one object and has it judged. Never raises; text is sanitised."""
-    obj = stored.decode()
+    try:
+        obj = stored.decode()
+    except RecursionError:
+        return Facts(Health(HealthStatus.UNKNOWN, "the object is nested too deeply to be read"))
     kind = stored.ref.group_kind
     health = judge(obj)
     if health is not None and health.message:

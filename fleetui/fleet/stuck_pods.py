@@ -28,10 +28,12 @@ def stuck_pod(name: str, pod: Mapping[str, Any]) -> Cause | None:
     """What a Pod, called `name` in sentences, waits for; None where it does not say."""
     spec, status = mapping(pod.get("spec")), mapping(pod.get("status"))
     images = {
-        one.get("name"): one.get("image") for key in ("initContainers", "containers") for one in mappings(spec.get(key))
+        text(one.get("name")): one.get("image")
+        for key in ("initContainers", "containers")
+        for one in mappings(spec.get(key))
     }
     for container in _containers(status):
-        cause = _container(name, container, str(images.get(container.get("name")) or container.get("image")))
+        cause = _container(name, container, str(images.get(text(container.get("name"))) or container.get("image")))
         if cause is not None:
             return cause
     for condition in mappings(status.get("conditions")):

@@ -23,7 +23,7 @@ from fleetui.fleet.rules import Attributes, attributes
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.tree import ResourceTree, build
 from fleetui.fleet.views import Tree
-from fleetui.health import Judge, assess
+from fleetui.health import Judge
 from fleetui.model.app import App
 from fleetui.model.errors import ClusterError, FleetError, ForbiddenError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, ObjectRef, StoredObject
@@ -84,7 +84,7 @@ class TreeWatch:
         self._failures: dict[_Want, str] = {}
         self._objects = _Covered(store)
         self._tree: ResourceTree | None = None
-        self._judged: Judge = assess
+        self._judged: Judge | None = None
         self._seen: object = None
         self._rediscovered_at = float("-inf")
         self._is_closed = False

@@ -1,6 +1,7 @@
 """How an object stands, judged from the object alone: Argo CD's rules, or Flux's, in their words.
 
-Owns: `assess` (one object), `kstatus` (one object, as Flux sees it) and `aggregate` (an application from its objects).
+Owns: `assess` and `judge` (one object, from anywhere or from an API server), `kstatus` (one object, as Flux sees it)
+and `aggregate` (an application from its objects).
 Called by the engine, by `fleetui.fleet` for trees, and by the command line. Pure: no I/O, no async, and no clock except
 for the 15 seconds of a Pod in kstatus; nothing here raises on an odd object.
 """
@@ -9,10 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleetui.health.aggregation import AppMember, aggregate
-from fleetui.health.assessment import Customizations, Judge, assess
+from fleetui.health.assessment import Customizations, Judge, assess, judge
 from fleetui.health.kstatus import Kstatus, kstatus
 
-__all__ = ["AppMember", "Customizations", "Judge", "Kstatus", "aggregate", "assess", "kstatus", "load_customizations"]
+__all__ = [
+    "AppMember",
+    "Customizations",
+    "Judge",
+    "Kstatus",
+    "aggregate",
+    "assess",
+    "judge",
+    "kstatus",
+    "load_customizations",
+]
 
 
 def load_customizations(folder: Path | None = None, *, config: Mapping[str, str] | None = None) -> Customizations:

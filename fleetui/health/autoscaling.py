@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from fleetui.health.hooks import annotations_of
 from fleetui.health.reading import Section, conditions, section, sections, text
 from fleetui.health.verdicts import degraded, healthy, progressing, unknown
+from fleetui.model.objects import from_json
 from fleetui.model.status import Health
 
 _CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
@@ -36,8 +35,8 @@ def autoscaler_v1(obj: Section) -> Health:
     if _CONDITIONS not in annotations_of(obj):
         return _verdict(())
     try:
-        entries = msgspec.json.decode(annotation)
-    except msgspec.DecodeError as error:
+        entries = from_json(annotation)
+    except ValueError as error:
         return unknown(f"failed to convert conditions annotation to typed: {error}")
     return _verdict(sections({_CONDITIONS: entries}, _CONDITIONS))
 

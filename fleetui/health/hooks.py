@@ -1,8 +1,8 @@
 """Which objects are sync hooks, as far as health depends on it.
 
-Owns: `is_hook`, `is_skipped`, `has_hook_finalizer`. Rules: argo-cd v3.6.1, gitops-engine/pkg/sync/hook. Called by
-`assessment` and by the rule for pods; whoever makes an `AppMember` asks here too. Phases, weights and delete policies
-are the engine's, never here.
+Owns: `is_hook`, `is_skipped`, `has_hook_finalizer`, and the readers of metadata that they need. Rules: argo-cd v3.6.1,
+gitops-engine/pkg/sync/hook. Called by `assessment` and by the rule for pods; whoever makes an `AppMember` asks here
+too. Phases, weights and delete policies are the engine's, never here.
 """
 
 from __future__ import annotations
@@ -35,9 +35,16 @@ def is_skipped(obj: Mapping[str, Any]) -> bool:
 
 def has_hook_finalizer(obj: Mapping[str, Any]) -> bool:
     """Whether the engine itself holds the object until its sync phase has ended."""
+    return HOOK_FINALIZER in finalizers_of(obj)
+
+
+def finalizers_of(obj: Mapping[str, Any]) -> list[str]:
+    """The finalizers of an object; empty where there are none or they are no list of texts."""
     metadata = obj.get("metadata")
     finalizers = metadata.get("finalizers") if isinstance(metadata, Mapping) else None
-    return isinstance(finalizers, list) and HOOK_FINALIZER in finalizers
+    if not isinstance(finalizers, list) or not all(isinstance(each, str) for each in finalizers):
+        return []
+    return finalizers
 
 
 def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from fleetui.health.kstatus_result import (
     in_progress,
     integer,
 )
-from fleetui.health.reading import OddObjectError, Section, is_map, section, text, type_name
+from fleetui.health.reading import OddObjectError, Section, refuse_nameless, refuse_unreadable, section, text
 from fleetui.model.objects import split_api_version
 
 __all__ = ["Kstatus", "KstatusStatus", "kstatus"]
@@ -46,10 +46,10 @@ def kstatus(obj: Mapping[str, Any], *, waits_for_jobs: bool = False, now: float 
 
 
 def _compute(obj: Section, *, waits_for_jobs: bool, now: float | None) -> Kstatus:
-    if not is_map(obj):
-        raise OddObjectError(f"the object is {type_name(obj)}, not a map")
+    refuse_unreadable(obj)
     if text(section(obj, "metadata"), "deletionTimestamp"):
         return Kstatus(KstatusStatus.TERMINATING, "Resource scheduled for deletion")
+    refuse_nameless(obj)
     generic = _unobserved(obj) or _announced(obj)
     if generic is not None:
         return generic

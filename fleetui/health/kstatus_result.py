@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from fleetui.health.reading import OddObjectError, Section, section, text, type_name
+from fleetui.health.reading import OddObjectError, Section, conditions, section, text, type_name
 
 
 class KstatusStatus(StrEnum):
@@ -62,21 +62,11 @@ def failed(reason: str, message: str) -> Kstatus:
 
 
 def conditions_of(obj: Section) -> list[KstatusCondition]:
-    """`status.conditions`, as far as kstatus reads them; all of them have to be readable. A null is an empty one."""
-    entries = section(obj, "status").get("conditions")
-    if entries is None:
-        return []
-    if not isinstance(entries, list):
-        raise OddObjectError(f"conditions is {type_name(entries)}, not a list")
-    return [_condition(entry) for entry in entries]
-
-
-def _condition(entry: object) -> KstatusCondition:
-    if entry is None:
-        return KstatusCondition("", "")
-    if not isinstance(entry, dict):
-        raise OddObjectError(f"an item of conditions is {type_name(entry)}, not a map")
-    return KstatusCondition(*(text(entry, field) for field in ("type", "status", "reason", "message")))
+    """`status.conditions`, as far as kstatus reads them; all of them have to be readable."""
+    return [
+        KstatusCondition(*(text(entry, field) for field in ("type", "status", "reason", "message")))
+        for entry in conditions(section(obj, "status"))
+    ]
 
 
 def integer(parent: Section, key: str) -> int | None:

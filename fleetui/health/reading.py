@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fleetui.model.objects import is_surely_shallow, json_flaw
+
 Section = Mapping[str, Any]
 """A map inside an object, such as its `status`."""
 
@@ -19,6 +21,43 @@ _ABSENT = object()
 
 class OddObjectError(ValueError):
     """A field has not the type that its kind gives it; the text says which and what is there. Stays in this package."""
+
+
+def refuse_unreadable(obj: object) -> None:
+    """Refuses what no rule can read at all.
+
+    Raises:
+        OddObjectError: no map, metadata that is none, nested deeper than any kind is, or keys that are no text in it or
+            its sections; deeper ones no rule reads.
+    """
+    if not isinstance(obj, Mapping):
+        raise OddObjectError(f"the object is {type_name(obj)}, not a map")
+    metadata = section(obj, "metadata")
+    labels, annotations = metadata.get("labels"), metadata.get("annotations")
+    read = (obj, metadata, labels, annotations, obj.get("spec"), obj.get("status"))
+    try:
+        for each in read:
+            if type(each) is dict:
+                "".join(each)
+    except TypeError:
+        raise OddObjectError(f"the object {json_flaw(each)}") from None
+    if "managedFields" in metadata:  # half of an object, and no rule reads them
+        obj = {**obj, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
+    if not is_surely_shallow(obj) and (flaw := json_flaw(obj)):
+        raise OddObjectError(f"the object {flaw}")
+
+
+def refuse_nameless(obj: Section) -> None:
+    """Refuses what no API server would take or give for any kind.
+
+    Raises:
+        OddObjectError: no apiVersion, no kind or no metadata.
+    """
+    for key in ("apiVersion", "kind"):
+        if not text(obj, key):
+            raise OddObjectError(f"{key} is missing")
+    if obj.get("metadata") is None:
+        raise OddObjectError("metadata is missing")
 
 
 def section(parent: Section, key: str) -> Section:
@@ -31,6 +70,13 @@ def section(parent: Section, key: str) -> Section:
     if isinstance(value, Mapping):
         return value
     raise OddObjectError(f"{key} is {type_name(value)}, not a map")
+
+
+def needed_section(parent: Section, key: str) -> Section:
+    """The map at `key`, without which a script of Argo CD's fails."""
+    if parent.get(key) is None:
+        raise OddObjectError(f"{key} is missing")
+    return section(parent, key)
 
 
 def optional_section(parent: Section, key: str) -> Section | None:
@@ -67,6 +113,13 @@ def text(parent: Section, key: str) -> str:
     raise OddObjectError(f"{key} is {type_name(value)}, not a string")
 
 
+def needed(parent: Section, key: str) -> str:
+    """The string at `key`, without which a script of Argo CD's fails."""
+    if parent.get(key) is None:
+        raise OddObjectError(f"{key} is missing")
+    return text(parent, key)
+
+
 def flag(parent: Section, key: str) -> bool:
     """The boolean at `key`; False where it is absent or null."""
     value = parent.get(key)
@@ -76,26 +129,26 @@ def flag(parent: Section, key: str) -> bool:
 
 
 def sections(parent: Section, key: str) -> list[Section]:
-    """The list of maps at `key`; empty where it is absent or null."""
+    """The list of maps at `key`; empty where it is absent or null, with an empty map for an item that is null."""
     value = parent.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise OddObjectError(f"{key} is {type_name(value)}, not a list")
-    for item in value:
-        if type(item) is not dict and not isinstance(item, Mapping):
-            raise OddObjectError(f"an item of {key} is {type_name(item)}, not a map")
-    return value
+    return [] if value is None else _maps(value, key)
 
 
 def conditions(status: Section) -> list[Section]:
     """`status.conditions`; empty where absent. No API server writes null there, so null is odd."""
     value = status.get("conditions", _ABSENT)
-    if value is _ABSENT:
-        return []
-    if value is None:
-        raise OddObjectError("conditions is null, not a list")
-    return sections(status, "conditions")
+    return [] if value is _ABSENT else _maps(value, "status.conditions")
+
+
+def _maps(value: object, name: str) -> list[Section]:
+    if not isinstance(value, list):
+        raise OddObjectError(f"{name} is {type_name(value)}, not a list")
+    for item in value:
+        if type(item) is not dict and not isinstance(item, Mapping):
+            if item is not None:
+                raise OddObjectError(f"an item of {name} is {type_name(item)}, not a map")
+            return _maps([_EMPTY if each is None else each for each in value], name)
+    return value
 
 
 def condition(status: Section, kind: str) -> Section | None:
@@ -104,11 +157,6 @@ def condition(status: Section, kind: str) -> Section | None:
         if text(entry, "type") == kind:
             return entry
     return None
-
-
-def is_map(value: object) -> bool:
-    """Whether a decoded value is a map, asked of what a signature only promises."""
-    return isinstance(value, Mapping)
 
 
 def type_name(value: object) -> str:

@@ -18,11 +18,9 @@ from yaml.error import MarkedYAMLError
 from yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, StreamEndEvent
 from yaml.reader import ReaderError
 
+from fleetui.model.objects import MAX_DEPTH
 from fleetui.model.text import one_line
 from fleetui.render import scalars
-
-MAX_DEPTH = 200
-"""Deepest nesting of a document; the deepest published CRDs have some 60 levels."""
 
 MAX_EXPANSION = 4_000_000
 """What aliases may add to a document, in values and characters; an API server refuses objects beyond 3 MB."""

@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from fleetui.model.change import Path
+from fleetui.model.objects import MAX_DEPTH
 from fleetui.render import scalars
-from fleetui.render.events import MAX_DEPTH, Flaw
+from fleetui.render.events import Flaw
 from fleetui.render.yaml import chunks
 
 

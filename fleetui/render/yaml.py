@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from fleetui.model.errors import ManifestError
+from fleetui.model.objects import MAX_DEPTH
 from fleetui.render import scalars
-from fleetui.render.events import MAX_DEPTH, Flaw, build
+from fleetui.render.events import Flaw, build
 
 MAX_FILE = 32 * 1024 * 1024
 """Largest file that is read, in bytes."""

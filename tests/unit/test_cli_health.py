@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,57 @@ def test_scripts_count(shown: Any, tmp_path: Path) -> None:
 def test_flux_sees_it_otherwise(shown: Any) -> None:
     lines = shown(MANIFESTS, flux=True)
     assert [line["health"]["status"] for line in lines] == ["Current", "Current", "Current", "InProgress"]
+
+
+def test_what_an_api_server_lists_says_its_kind_once(shown: Any) -> None:
+    lines = shown('{"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{"metadata": {"name": "a"}}, 1]}')
+    assert [(line["group"], line["kind"], line["name"]) for line in lines] == [
+        ("apps", "Deployment", "a"),
+        ("", "", ""),
+    ]
+    assert [line["health"]["status"] for line in lines] == ["Healthy", "Unknown"]
+
+
+def test_a_folder_stands_for_the_manifests_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("b.yaml", "a/c.json", "a/d.yml", "a/notes.txt", ".git/e.yaml", "a/.f.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}')
+    assert show_health([tmp_path], customizations=None, flux=False) == 0
+    files = [json.loads(line)["file"] for line in capsys.readouterr().out.splitlines()]
+    assert [Path(file).name for file in files] == ["c.json", "d.yml", "b.yaml"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"has no \.yaml, \.yml or \.json file"):
+        show_health([tmp_path / "empty"], customizations=None, flux=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a: [", 2, "not a valid manifest: "),
+        ("kind: X\nspec: " + "[" * 1000 + "]" * 1000, 2, "nested deeper than 200 levels"),
+        ("kind: X\nspec: {a: .nan}", 2, ".nan is no number that JSON can carry"),
+    ],
+)
+def test_what_can_not_be_read_is_unknown_and_the_rest_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, line: int, message: str
+) -> None:
+    broken, fine = tmp_path / "broken.yaml", tmp_path / "fine.yaml"
+    broken.write_text(text)
+    fine.write_text(MANIFESTS)
+    with pytest.raises(ManifestError, match=re.escape(message)):
+        show_health([broken, fine], customizations=None, flux=False)
+    first, *others = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (first["file"], first["line"], first["kind"]) == (str(broken), line, "")
+    assert first["health"]["status"] == "Unknown"
+    assert message in first["health"]["message"]
+    assert len(others) == 4
+
+
+def test_what_health_can_not_do() -> None:
+    with pytest.raises(UsageError, match="stdin can be read once"):
+        show_health([Path("-"), Path("-")], customizations=None, flux=False)
+    with pytest.raises(UsageError, match="kstatus knows no scripts"):
+        show_health([Path("-")], customizations=Path(), flux=True)
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:

@@ -161,6 +161,22 @@ def test_what_only_the_server_adds_or_spells_otherwise_is_no_difference(desired:
     assert not is_modified(merge(desired, live), live)
 
 
+def test_an_object_without_the_usual_defaults_is_no_other_than_itself() -> None:
+    ports = [{"containerPort": 80}, {"containerPort": 81}]
+    obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"ports": ports}}
+    assert merge(obj, copy.deepcopy(obj)) == obj
+    named = {**obj, "spec": {"ports": [{"containerPort": 80}, {"containerPort": 81, "name": "web"}]}}
+    assert merge(named, obj)["spec"]["ports"][0] == {"containerPort": 80}
+
+
+def test_a_claim_template_may_get_its_status_and_a_time_that_is_none() -> None:
+    template = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    there = {"metadata": {"name": "data", "creationTimestamp": None}, "status": {"phase": "Pending"}}
+    obj = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"}}
+    live = {**obj, "spec": {"volumeClaimTemplates": [{**template, **there}]}}
+    assert merge({**obj, "spec": {"volumeClaimTemplates": [template]}}, live) == live
+
+
 def test_what_an_apply_replaces_as_a_whole_loses_what_others_put_in() -> None:
     live = deployment(
         {"name": "a"}, nodeSelector={"disk": "ssd", "zone": "a"}, tolerations=[{"key": "x"}, {"key": "y"}]

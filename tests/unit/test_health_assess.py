@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetui.health import AppMember, aggregate, assess
-from fleetui.health.assessment import _ANY_VERSION, _RULES
+from fleetui.health.assessment import _ANY_VERSION, _RULES, Verdict
 from fleetui.model.objects import ObjectRef
 from fleetui.model.status import Health, HealthStatus
 
+NESTED: Any = "x"
+for _ in range(1000):
+    NESTED = {"spec": [NESTED]}
 GOING = {"name": "it", "deletionTimestamp": "2026-01-01T00:00:00Z"}
 HOOK_FINALIZER = "argocd.argoproj.io/hook-finalizer"
 
@@ -57,18 +61,36 @@ def test_the_same_kind_of_another_group_has_no_health() -> None:
 
 
 class _Own:
-    def __init__(self, verdict: Health | None) -> None:
-        self.verdict = verdict
+    def __init__(self, said: Verdict | None) -> None:
+        self.said = said
 
-    def health(self, obj: Mapping[str, Any]) -> Health | None:
-        return self.verdict
+    def verdict(self, obj: Mapping[str, Any]) -> Verdict | None:
+        return self.said
 
 
-def test_customizations_come_before_the_built_in_rules_and_after_deletion() -> None:
-    own = _Own(Health(HealthStatus.SUSPENDED, "ours"))
-    assert assess(deployment(), own) == own.verdict
+def test_customizations_come_before_the_built_in_rules() -> None:
+    ours = Health(HealthStatus.SUSPENDED, "ours")
+    assert assess(deployment(), _Own(Verdict(ours))) == ours
+    assert assess(deployment(), _Own(Verdict(None))) is None
     assert assess(deployment(), _Own(None)) == Health(HealthStatus.HEALTHY)
-    assert assess(deployment(metadata=GOING), own) == Health(HealthStatus.PROGRESSING, "Pending deletion")
+    assert assess({"status": "ours to judge"}, _Own(Verdict(ours))) == ours
+
+
+def test_of_an_object_that_is_being_deleted_that_is_told_with_what_holds_it() -> None:
+    ours = Health(HealthStatus.SUSPENDED, "ours")
+    held = {**GOING, "finalizers": ["a.io/one", "b.io/two"]}
+    blocked = Health(HealthStatus.PROGRESSING, "Pending deletion; blocked by finalizers: a.io/one, b.io/two")
+    assert assess(deployment(metadata=held)) == blocked
+    assert assess(deployment(metadata=held), _Own(Verdict(ours))) == blocked
+    assert assess(deployment(metadata=held), _Own(Verdict(ours, "bye"))) == Health(HealthStatus.SUSPENDED, "bye")
+    assert assess(deployment(metadata=held), _Own(Verdict(ours, failed=True))) == ours
+    assert assess({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": held}) == blocked
+    assert assess(deployment(metadata={**GOING, "finalizers": [1]})) == Health(
+        HealthStatus.PROGRESSING, "Pending deletion"
+    )
+    odd = assess(deployment(metadata=GOING, spec={"paused": "yes"}))
+    assert odd is not None
+    assert odd.status is HealthStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -76,15 +98,25 @@ def test_customizations_come_before_the_built_in_rules_and_after_deletion() -> N
     [
         (deployment(status="Running"), "status is a string, not a map"),
         (deployment(status=["Running"]), "status is a list, not a map"),
-        (deployment(status={"conditions": None}), "conditions is null, not a list"),
-        (deployment(status={"conditions": {"type": "Progressing"}}), "conditions is a map, not a list"),
-        (deployment(status={"conditions": ["Progressing"]}), "an item of conditions is a string, not a map"),
-        (deployment(status={"replicas": math.nan}), "replicas is the number nan, not a whole number"),
-        (deployment(status={"replicas": True}), "replicas is a boolean, not a whole number"),
-        (deployment(spec={"paused": "yes"}), "paused is a string, not a boolean"),
+        (deployment(status={"conditions": None}), "status.conditions is null, not a list"),
+        (deployment(status={"conditions": {"type": "Progressing"}}), "status.conditions is a map, not a list"),
+        (deployment(status={"conditions": ["Progressing"]}), "an item of status.conditions is a string, not a map"),
+        (deployment(status={"replicas": math.nan}), "status.replicas is the number nan, not a whole number"),
+        (deployment(status={"replicas": True}), "status.replicas is a boolean, not a whole number"),
+        (deployment(spec={"paused": "yes"}), "spec.paused is a string, not a boolean"),
+        (deployment(spec={"template": []}), "spec.template is a list, not a map"),
+        (deployment(spec={"replicas": 1.5}), "spec.replicas is the number 1.5, not a whole number"),
+        (deployment(metadata={"labels": []}), "metadata.labels is a list, not a map"),
+        (deployment(metadata={"labels": {"a": 1}}), "metadata.labels.a is the number 1, not a string"),
+        (deployment(metadata={"finalizers": {}}), "metadata.finalizers is a map, not a list"),
         (deployment(metadata=None), "metadata is missing"),
         (deployment(metadata=[]), "metadata is a list, not a map"),
         (["kind", "Deployment"], "the object is a list, not a map"),
+        ({"apiVersion": "v1", "kind": "ConfigMap"}, "metadata is missing"),
+        ({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {}, "status": "fine"}, "status is a string, not a map"),
+        ({"kind": "Thing", "metadata": {}}, "apiVersion is missing"),
+        ({"apiVersion": "x.io/v1", "kind": 3, "metadata": {}}, "kind is the number 3, not a string"),
+        (deployment(spec=NESTED), "the object is nested deeper than 200 levels"),
     ],
 )
 def test_an_odd_object_is_unknown_with_a_reason(obj: Any, reason: str) -> None:
@@ -94,8 +126,19 @@ def test_an_odd_object_is_unknown_with_a_reason(obj: Any, reason: str) -> None:
     assert health.message.removeprefix("failed to convert unstructured Deployment to typed: ") == reason
 
 
+class _Word(str):
+    pass
+
+
+def test_any_mapping_and_any_text_will_do() -> None:
+    labels = OrderedDict({_Word("a"): _Word("b")})
+    obj = deployment(metadata=OrderedDict(name="web", labels=labels), spec=OrderedDict(template=OrderedDict(a=1)))
+    assert assess(OrderedDict(obj)) == Health(HealthStatus.HEALTHY)
+
+
 def test_null_is_absent_as_for_kubernetes() -> None:
-    obj = deployment(spec={"replicas": None, "paused": None}, status={"replicas": None})
+    spec: dict[str, Any] = {"replicas": None, "paused": None, "template": None, "unknown": [], "minReadySeconds": 1.0}
+    obj = deployment(metadata={"labels": {"a": None}}, spec=spec, status={"replicas": None})
     assert assess(obj) == Health(HealthStatus.HEALTHY)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetui.health import kstatus
-from fleetui.health.kstatus_result import KstatusCondition
+from fleetui.health.kstatus_result import Kstatus, KstatusCondition, KstatusStatus
 from fleetui.model.objects import Obj
 
 CASES = """
@@ -112,7 +112,7 @@ def test_the_condition_keeps_its_own_message_where_the_status_has_another() -> N
     conditions = [
         {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
     ]
-    found = kstatus({"apiVersion": "apps/v1", "kind": "Deployment", "status": {"conditions": conditions}})
+    found = kstatus(_object("apps/v1/Deployment", "{}") | {"status": {"conditions": conditions}})
     assert found.conditions == (KstatusCondition("Stalled", "True", "ProgressDeadlineExceeded", "timed out"),)
 
 
@@ -152,10 +152,27 @@ def test_an_odd_object_is_unknown_at_worst(kind: str, parts: dict[str, Any], con
 
 
 @pytest.mark.parametrize(
-    "odd", ["status: text", "status: {conditions: text}", "metadata: []", "status: {conditions: [1]}"]
+    ("odd", "reason"),
+    [
+        ("status: text", "status is a string, not a map"),
+        ("status: {conditions: text}", "status.conditions is a string, not a list"),
+        ("status: {conditions: null}", "status.conditions is null, not a list"),
+        ("status: {conditions: [1]}", "an item of status.conditions is the number 1, not a map"),
+        ("metadata: []", "metadata is a list, not a map"),
+        ("metadata: null", "metadata is missing"),
+        ("kind: null", "kind is missing"),
+        ("apiVersion: 1", "apiVersion is the number 1, not a string"),
+    ],
 )
-def test_what_is_odd_is_said(odd: str) -> None:
-    found = kstatus(_object("x.io/v1/Thing", odd))
-    assert found.status == "Unknown"
-    assert "not a" in found.message
-    assert kstatus("text").status == "Unknown"  # type: ignore[arg-type]
+def test_what_is_odd_is_said(odd: str, reason: str) -> None:
+    assert kstatus(_object("x.io/v1/Thing", odd)) == Kstatus(KstatusStatus.UNKNOWN, reason)
+
+
+def test_what_is_no_object_or_no_end_is_said() -> None:
+    assert kstatus("text").message == "the object is a string, not a map"  # type: ignore[arg-type]
+    deep: Any = "x"
+    for _ in range(1000):
+        deep = [deep]
+    assert kstatus(_object("v1/ConfigMap", "{}") | {"spec": deep}) == Kstatus(
+        KstatusStatus.UNKNOWN, "the object is nested deeper than 200 levels"
+    )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fleetui.health import assess, load_customizations
 from fleetui.health.lua.customizations import Action, Impact, LuaCustomizations
 from fleetui.health.lua.library import read_config, read_folder
-from fleetui.health.lua.sandbox import Sandbox, ScriptError
+from fleetui.health.lua.sandbox import Judged, Sandbox, ScriptError
 from fleetui.model.errors import MissingError, UsageError
 from fleetui.model.objects import Obj
 from fleetui.model.status import Health, HealthStatus
@@ -25,7 +25,7 @@ SANDBOX = Sandbox()
 WIDGET: Obj = {"apiVersion": "x.io/v1", "kind": "Widget", "metadata": {"name": "w"}, "status": {"ready": True}}
 
 
-def judged(source: str, obj: Obj | None = None) -> tuple[str, Any, Any]:
+def judged(source: str, obj: Obj | None = None) -> Judged:
     return SANDBOX.judge(SANDBOX.compile("it.lua", source), obj or WIDGET)
 
 
@@ -68,6 +68,11 @@ def test_what_a_script_has_not(absent: str) -> None:
         ("tonumber('0x10')", "16"),
         ("select('#', pcall(error))", "2"),
         ("_G.obj == obj", "true"),
+        ("1234567890123456", "1234567890123456"),
+        ("0.1 * 3", "0.30000000000000004"),
+        ("1e21", "1e+21"),
+        ("1 / 0", "inf"),
+        ("os.time({year = '2024', month = '01', day = 2, hour = 0}) > os.time({})", "true"),
         ("getmetatable('')", "nil"),
         ("getmetatable(setmetatable({}, {__index = 1})).__index", "1"),
     ],
@@ -181,6 +186,10 @@ IN_C, IN_LUA = _four_calls(in_c=True), _four_calls(in_c=False)
 # --- health -------------------------------------------------------------------------------------------------------
 
 
+MIXED = "the script x.io/Widget/health.lua: it returned a table with mixed keys"
+NO_JSON = "the script x.io/Widget/health.lua: it returned what is no JSON"
+
+
 @pytest.mark.parametrize(
     ("source", "health"),
     [
@@ -188,10 +197,13 @@ IN_C, IN_LUA = _four_calls(in_c=True), _four_calls(in_c=False)
         ("return {status = 'Healthy'}", Health(HealthStatus.HEALTHY)),
         ("return {status = 'Splendid'}", Health(HealthStatus.UNKNOWN, "Lua returned an invalid health status")),
         ("return {message = 'm'}", Health(HealthStatus.UNKNOWN, "Lua returned an invalid health status")),
-        (
-            "return {status = 'Healthy', message = 5}",
-            Health(HealthStatus.UNKNOWN, "Lua returned a message that is no text"),
-        ),
+        ("return {status = 'Healthy', message = 5}", None),
+        ("return {'Healthy', 'm'}", None),
+        ("return {Status = 'Healthy', MESSAGE = 'm', more = {1}}", Health(HealthStatus.HEALTHY, "m")),
+        ("return 1, {status = 'Healthy'}", Health(HealthStatus.HEALTHY)),
+        ("return", None),
+        ("return {status = 'Healthy', [1] = 2}", Health(HealthStatus.UNKNOWN, MIXED)),
+        ("return {status = 'Healthy', more = 0/0}", Health(HealthStatus.UNKNOWN, NO_JSON)),
         ("return 'Healthy'", Health(HealthStatus.UNKNOWN, "expect table output from Lua script, not string")),
         ("error('x')", Health(HealthStatus.UNKNOWN, "the script x.io/Widget/health.lua:1: x")),
         ("return nil", None),
@@ -203,10 +215,31 @@ def test_what_a_health_script_returns(tmp_path: Path, source: str, health: Healt
     assert assess(WIDGET, load_customizations(folder)) == health
 
 
-def test_an_object_that_goes_is_not_asked_about(tmp_path: Path) -> None:
-    folder = written(tmp_path, {"x.io/Widget/health.lua": "return {status = 'Healthy'}"})
+@pytest.mark.parametrize(
+    ("source", "health"),
+    [
+        ("return {status = 'Healthy'}", Health(HealthStatus.PROGRESSING, "Pending deletion")),
+        ("return {}", Health(HealthStatus.PROGRESSING, "Pending deletion")),
+        ("return {status = 'Odd'}", Health(HealthStatus.PROGRESSING, "Pending deletion")),
+        (
+            "return {status = 'Degraded', message = 'm', deletionMessage = 'held by a bucket'}",
+            Health(HealthStatus.DEGRADED, "held by a bucket"),
+        ),
+        ("error('x')", Health(HealthStatus.UNKNOWN, "the script x.io/Widget/health.lua:1: x")),
+        ("return 1", Health(HealthStatus.UNKNOWN, "expect table output from Lua script, not number")),
+    ],
+)
+def test_an_object_that_is_being_deleted(tmp_path: Path, source: str, health: Health) -> None:
+    folder = written(tmp_path, {"x.io/Widget/health.lua": source})
     going = WIDGET | {"metadata": {"name": "w", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
-    assert assess(going, load_customizations(folder)) == Health(HealthStatus.PROGRESSING, "Pending deletion")
+    assert assess(going, load_customizations(folder)) == health
+
+
+def test_a_script_that_knows_no_health_leaves_nothing_to_the_conditions(tmp_path: Path) -> None:
+    folder = written(tmp_path, {"x.io/Widget/health.lua": "if obj.spec then return {} end"})
+    ready = WIDGET | {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    assert assess(ready, load_customizations(folder)) == Health(HealthStatus.HEALTHY)
+    assert assess(ready | {"spec": {}}, load_customizations(folder)) is None
 
 
 SAYS = "return {{status = 'Healthy', message = '{}'}}"
@@ -229,7 +262,7 @@ def test_which_script_of_a_folder_is_taken(tmp_path: Path, kind: str, message: s
     files = {"x.io/Widget": "exact", "x.io/_": "any of x.io", "_.crossplane.io/_": "crossplane", "Secret": "core"}
     folder = written(tmp_path, {f"{name}/health.lua": SAYS.format(said) for name, said in files.items()})
     api_version, _, name = kind.rpartition("/")
-    found = load_customizations(folder).health({"apiVersion": api_version, "kind": name})
+    found = assess({"apiVersion": api_version, "kind": name, "metadata": {}}, load_customizations(folder))
     assert (found and found.message) == message
 
 
@@ -243,9 +276,9 @@ def test_a_hub_comes_before_a_folder(tmp_path: Path) -> None:
         "resource.customizations.health.Secret": SAYS.format("core"),
     }
     customizations = load_customizations(folder, config=config)
-    found = [customizations.health({"apiVersion": "x.io/v1", "kind": kind}) for kind in "ABCD"]
+    found = [assess({"apiVersion": "x.io/v1", "kind": kind}, customizations) for kind in "ABCD"]
     assert [health and health.message for health in found] == ["key", "map", "pattern", "folder"]
-    assert customizations.health({"apiVersion": "v1", "kind": "Secret"}) == Health(HealthStatus.HEALTHY, "core")
+    assert assess({"apiVersion": "v1", "kind": "Secret"}, customizations) == Health(HealthStatus.HEALTHY, "core")
 
 
 @pytest.mark.parametrize(
@@ -272,10 +305,10 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_a_script_that_has_to_be_stopped_again_and_again_is_given_up(tmp_path: Path) -> None:
     folder = written(tmp_path, {"x.io/Widget/health.lua": "while obj.status.ready do end return {status = 'Healthy'}"})
     customizations = load_customizations(folder)
-    stopped = [customizations.health(WIDGET) for _ in range(4)]
+    stopped = [assess(WIDGET, customizations) for _ in range(4)]
     assert [health and health.status for health in stopped] == ["Unknown"] * 4
     fine = WIDGET | {"status": {"ready": False}}
-    assert (customizations.health(fine) or Health(HealthStatus.HEALTHY)).message.endswith("; it is not run any more")
+    assert (assess(fine, customizations) or Health(HealthStatus.HEALTHY)).message.endswith("; it is not run any more")
 
 
 # --- actions ------------------------------------------------------------------------------------------------------

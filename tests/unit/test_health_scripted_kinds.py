@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from fleetui.health import assess
 from fleetui.health.kinds import _RULES
 from fleetui.model.objects import Obj
+from fleetui.model.status import Health, HealthStatus
 
 DATA = Path(__file__).parent / "data" / "health_kinds.txt"
 ROWS = [line for line in DATA.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
@@ -66,3 +67,44 @@ LISTS = ["conditions", "listeners", "parents", "ancestors", "pauseConditions"]
 def test_an_odd_object_is_unknown_at_worst(key: tuple[str, str], status: dict[str, Any], odd: dict[str, Any]) -> None:
     obj = {"apiVersion": f"{key[0]}/v1", "kind": key[1], "metadata": {"name": "it"}, "status": status} | odd
     assess(obj)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "missing"),
+    [
+        ("kustomize.toolkit.fluxcd.io/v1/Kustomization", {}, "spec is missing"),
+        ("source.toolkit.fluxcd.io/v1/HelmRepository", {}, "spec is missing"),
+        ("cluster.x-k8s.io/v1beta1/Cluster", {}, "spec is missing"),
+        ("cluster.x-k8s.io/v1beta1/MachineDeployment", {}, "spec is missing"),
+        ("argoproj.io/v1alpha1/Rollout", {"status": {}}, "status.conditions is missing"),
+        ("policy/v1/PodDisruptionBudget", {"status": {"conditions": [{"status": "True"}]}}, "reason is missing"),
+        (
+            "operator.knative.dev/v1/KnativeServing",
+            {"status": {"conditions": [{"type": "Ready"}]}},
+            "status is missing",
+        ),
+        ("serving.knative.dev/v1/Service", {"status": {"conditions": [{"status": "False"}]}}, "type is missing"),
+        (
+            "apiextensions.k8s.io/v1/CustomResourceDefinition",
+            {"status": {"conditions": [{"type": "NamesAccepted", "status": "False"}]}},
+            "message is missing",
+        ),
+    ],
+)
+def test_where_a_script_fails_the_object_is_unknown_too(kind: str, parts: dict[str, Any], missing: str) -> None:
+    api_version, _, name = kind.rpartition("/")
+    health = assess({"apiVersion": api_version, "kind": name, "metadata": {"name": "it"}, **parts})
+    assert health is not None
+    assert health.status is HealthStatus.UNKNOWN
+    assert health.message.endswith(f": {missing}")
+
+
+def test_a_provider_may_give_an_empty_reason() -> None:
+    told = [{"type": "Installed", "status": "True", "reason": ""}, {"type": "Healthy", "status": "True", "reason": "R"}]
+    provider = {
+        "apiVersion": "pkg.crossplane.io/v1",
+        "kind": "Provider",
+        "metadata": {},
+        "status": {"conditions": told},
+    }
+    assert assess(provider) == Health(HealthStatus.HEALTHY, " R")

@@ -6,6 +6,7 @@ from typing import Any
 
 from fleetui.engine.hubsettings import RECHECK
 from fleetui.fleet.views import Tree
+from fleetui.health.assessment import Verdict
 from fleetui.health.lua import customizations as lua
 from fleetui.model.errors import ForbiddenError, UnreachableError
 from fleetui.model.objects import StoredObject
@@ -71,13 +72,13 @@ async def test_an_object_is_judged_once_for_each_of_its_versions_and_each_versio
     monkeypatch: Any,
 ) -> None:
     judged: list[str] = []
-    real = lua.LuaCustomizations.health
+    real = lua.LuaCustomizations.verdict
 
-    def counted(self: lua.LuaCustomizations, obj: Any) -> Health | None:
+    def counted(self: lua.LuaCustomizations, obj: Any) -> Verdict | None:
         judged.append(obj["metadata"]["resourceVersion"])
         return real(self, obj)
 
-    monkeypatch.setattr(lua.LuaCustomizations, "health", counted)
+    monkeypatch.setattr(lua.LuaCustomizations, "verdict", counted)
     hub = FakeCluster("hub")
     hub.config = [settings("Degraded")]
     async with running(hub) as run:

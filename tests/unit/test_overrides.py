@@ -8,7 +8,7 @@ import pytest
 
 from fleetui.diff import CompareOptions, IgnoreRule
 from fleetui.engine.overrides import NO_OVERRIDES, Overrides, Written, overrides_of, written_in
-from fleetui.health import assess
+from fleetui.health import judge as by_argo
 from fleetui.model.objects import Obj
 from fleetui.model.status import Health, HealthStatus
 
@@ -38,7 +38,7 @@ def made(api_version: str, kind: str, **rest: Any) -> Obj:
 def test_without_overrides_nothing_costs_anything(found: Obj | None) -> None:
     overrides = overrides_of(None if found is None else written_in(found))
     assert overrides is NO_OVERRIDES
-    assert overrides.judge is assess
+    assert overrides.judge is by_argo
 
 
 def test_what_is_not_about_objects_changes_nothing() -> None:
@@ -46,7 +46,7 @@ def test_what_is_not_about_objects_changes_nothing() -> None:
     assert written_in(config_map(**rule, url="https://a.example")) == written_in(
         config_map(**rule, url="https://b.example")
     )
-    assert overrides_of(written_in(config_map(**rule))).judge is assess, "and costs no health rule anything"
+    assert overrides_of(written_in(config_map(**rule))).judge is by_argo, "and costs no health rule anything"
 
 
 @pytest.mark.parametrize("labels", [None, {}, {"app.kubernetes.io/part-of": "else"}])
@@ -91,7 +91,7 @@ def test_the_script_that_judges_an_object(api_version: str, kind: str, message: 
 def test_what_no_script_is_for_is_judged_as_ever() -> None:
     judge = read(**SCRIPTS).judge
     claim = made("v1", "PersistentVolumeClaim", status={"phase": "Bound"})
-    assert judge(claim) == assess(claim)
+    assert judge(claim) == by_argo(claim)
     assert judge(made("v1", "Secret")) is None
     going = made("v1", "ConfigMap") | {"metadata": {"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
     assert judge(going) == Health(HealthStatus.PROGRESSING, "Pending deletion"), "before any script"

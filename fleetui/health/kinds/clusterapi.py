@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from fleetui.health.kinds.common import conditions_of, has_conditions, message, says
-from fleetui.health.reading import Section, section, text
+from fleetui.health.reading import Section, needed_section, section, text
 from fleetui.health.verdicts import degraded, healthy, progressing, suspended
 from fleetui.model.status import Health, HealthStatus
 
 
 def cluster(obj: Section) -> Health:
     """By its phase, unless Ready is False with more than Info, which it is all the time while a cluster is made."""
-    if section(obj, "spec").get("paused"):
+    if needed_section(obj, "spec").get("paused"):
         return suspended("Cluster is paused")
     for condition in conditions_of(obj):
         if says(condition, "Ready", "False") and condition.get("severity") != "Info":
@@ -42,7 +42,7 @@ _DEPLOYMENT = {
 
 
 def machine_deployment(obj: Section) -> Health:
-    if section(obj, "spec").get("paused"):
+    if needed_section(obj, "spec").get("paused"):
         return suspended("MachineDeployment is paused")
     return _by_phase(obj, _DEPLOYMENT, "Waiting for machines")
 

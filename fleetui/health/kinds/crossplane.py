@@ -53,15 +53,12 @@ def _is_off(obj: Section, condition: Section) -> bool:
 
 def provider(obj: Section) -> Health:
     """A provider: installed and healthy."""
-    states: dict[str, tuple[bool, str]] = {}
-    for condition in conditions_of(obj):
-        if (kind := text(condition, "type")) in ("Installed", "Healthy"):
-            states[kind] = (condition.get("status") == "True", text(condition, "reason"))
-    reasons = [states[kind][1] for kind in ("Installed", "Healthy") if kind in states and states[kind][1]]
-    if not reasons:
+    states = {text(condition, "type"): condition for condition in conditions_of(obj)}
+    both = [states.get(kind, {}) for kind in ("Installed", "Healthy")]
+    reasons = " ".join(text(condition, "reason") for condition in both if condition.get("reason") is not None)
+    if all(condition.get("reason") is None for condition in both):
         return progressing("Waiting for provider to be installed")
-    both = [states.get(kind, (False, ""))[0] for kind in ("Installed", "Healthy")]
-    return healthy(" ".join(reasons)) if all(both) else degraded(" ".join(reasons))
+    return healthy(reasons) if all(condition.get("status") == "True" for condition in both) else degraded(reasons)
 
 
 def _classic(called: str, obj: Section) -> Health:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from fleetui.health.kinds.common import conditions_of, has_conditions
-from fleetui.health.reading import Section, flag, section, text
+from fleetui.health.reading import Section, flag, needed_section, text
 from fleetui.health.verdicts import degraded, healthy, progressing, suspended
 from fleetui.model.status import Health
 
@@ -34,7 +34,7 @@ class _Way:
 
 
 def _judge(way: _Way, obj: Section) -> Health:
-    if way.suspends and flag(section(obj, "spec"), "suspend"):
+    if way.suspends and flag(needed_section(obj, "spec"), "suspend"):
         return suspended(f"{text(obj, 'kind')} is suspended")
     if not has_conditions(obj):
         return progressing("Status unknown")
@@ -62,7 +62,7 @@ _SOURCE = _Way(besides=frozenset({"ArtifactInStorage"}), needed=2, outdates=True
 
 
 def _helm_repository(obj: Section) -> Health:
-    spec = section(obj, "spec")
+    spec = needed_section(obj, "spec")
     if not flag(spec, "suspend") and text(spec, "type") == "oci":
         return healthy("Helm repositories of type 'oci' do not contain any information in the status.")
     return _judge(_SOURCE, obj)

@@ -5,7 +5,7 @@ Owns: `rollout`. Rules: argo-cd v3.6.1 resource_customizations/argoproj.io/Rollo
 
 from __future__ import annotations
 
-from fleetui.health.kinds.common import conditions_of, message
+from fleetui.health.kinds.common import conditions_of, has_conditions, message
 from fleetui.health.reading import OddObjectError, Section, number, section, text, type_name
 from fleetui.health.verdicts import HEALTHY, degraded, progressing, suspended, unknown
 from fleetui.model.status import Health, HealthStatus
@@ -18,6 +18,8 @@ def rollout(obj: Section) -> Health:
     status = section(obj, "status")
     if status.get("phase") is not None:
         return _phase(status)
+    if not has_conditions(obj):
+        raise OddObjectError("status.conditions is missing")
     for condition in conditions_of(obj):
         stopped = condition.get("type") == "Progressing" and condition.get("reason") in (
             "RolloutAborted",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fleetui.health.kinds.common import conditions_of, has_conditions, message, says
-from fleetui.health.reading import Section, text
+from fleetui.health.reading import Section, needed, text
 from fleetui.health.verdicts import degraded, healthy, progressing, suspended
 from fleetui.model.status import Health
 
@@ -54,7 +54,7 @@ def knative_service(obj: Section) -> Health:
 
 def _trouble(condition: Section) -> str:
     reason, said = text(condition, "reason"), message(condition)
-    told = f"{text(condition, 'type')} is {text(condition, 'status')}"
+    told = f"{needed(condition, 'type')} is {text(condition, 'status')}"
     return f"{told}{f', since {reason}.' if reason else ''}{f' {said}' if said else ''}"
 
 
@@ -66,7 +66,7 @@ def _installed(called: str, *wanted: str, may_fail: tuple[str, ...]) -> Callable
             return progressing(f"Waiting for {called}")
         told, fine, waiting = "", 0, 0
         for place, condition in enumerate(conditions_of(obj), 1):
-            kind, status = text(condition, "type"), text(condition, "status")
+            kind, status = needed(condition, "type"), needed(condition, "status")
             told += f"{place}: {kind} | {status}\n"
             fine += kind in wanted and status == "True"
             waiting += status == "Unknown" or (kind in may_fail and status == "False")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fleetui.health.kinds.common import conditions_of, message, says
-from fleetui.health.reading import Section, section, text
+from fleetui.health.reading import Section, needed, section
 from fleetui.health.verdicts import degraded, healthy, progressing
 from fleetui.model.status import Health
 
@@ -31,14 +31,14 @@ def definition(obj: Section) -> Health:
 
 def _blocked(condition: Section) -> Health | None:
     if says(condition, "Terminating", "True"):
-        return progressing(f"CRD is terminating: {message(condition)}")
+        return progressing(f"CRD is terminating: {needed(condition, 'message')}")
     if says(condition, "NamesAccepted", "False"):
-        return degraded(f"CRD names have not been accepted: {message(condition)}")
+        return degraded(f"CRD names have not been accepted: {needed(condition, 'message')}")
     if says(condition, "NonStructuralSchema", "True"):
-        return degraded(f"Schema violations found: {message(condition)}")
+        return degraded(f"Schema violations found: {needed(condition, 'message')}")
     if condition.get("type") == "Established" and condition.get("status") != "True":
         if condition.get("reason") == "InvalidCABundle":
-            return degraded(f"CRD is not established: {message(condition)}")
+            return degraded(f"CRD is not established: {needed(condition, 'message')}")
         if condition.get("reason") == "Installing":
             return progressing("CRD is being installed")
     return None
@@ -48,7 +48,7 @@ def disruption_budget(obj: Section) -> Health:
     """Too few Pods is no fault (argo-cd issue 20171)."""
     found = progressing("Waiting for status")
     for condition in conditions_of(obj):
-        said = f"PodDisruptionBudget has {text(condition, 'reason')}"
+        said = f"PodDisruptionBudget has {needed(condition, 'reason')}"
         if condition.get("status") == "False" and condition.get("reason") != "InsufficientPods":
             return degraded(said)
         found = healthy(said)

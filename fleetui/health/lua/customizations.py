@@ -11,13 +11,16 @@ from typing import Any
 
 import msgspec
 
+from fleetui.health.assessment import Verdict
 from fleetui.health.lua.library import Library, Source
-from fleetui.health.lua.sandbox import Sandbox, Script, ScriptError
+from fleetui.health.lua.sandbox import Judged, Sandbox, Script, ScriptError
+from fleetui.health.verdicts import unknown
 from fleetui.model.errors import MissingError
 from fleetui.model.objects import Obj, split_api_version
 from fleetui.model.status import Health, HealthStatus
 
 _INVALID = "Lua returned an invalid health status"
+_STATUSES = frozenset(HealthStatus)
 _STRIKES = 3
 """After how many runs that had to be stopped a script is not run any more."""
 
@@ -49,8 +52,8 @@ class LuaCustomizations:
         self._found: dict[str, Source | None] = {}
         self._strikes: dict[Source, int] = {}
 
-    def health(self, obj: Mapping[str, Any]) -> Health | None:
-        """The health by the script for the object's kind; None where there is none, or it has nothing to say.
+    def verdict(self, obj: Mapping[str, Any]) -> Verdict | None:
+        """What the script for the object's kind says; None where there is none, or it returns nothing.
 
         Unknown, with the script's name, where it fails or had to be stopped.
         """
@@ -58,14 +61,18 @@ class LuaCustomizations:
         if source is None:
             return None
         try:
-            kind, status, message = self._judged(source, obj)
+            told = self._judged(source, obj)
         except ScriptError as error:
-            return Health(HealthStatus.UNKNOWN, error.message)
-        if kind in ("nil", "empty"):
+            return Verdict(unknown(error.message), failed=True)
+        if told.kind == "nil":
             return None
-        if kind != "table":
-            return Health(HealthStatus.UNKNOWN, f"expect table output from Lua script, not {kind}")
-        return _health(status, message)
+        if told.kind == "empty":
+            return Verdict(None)
+        if told.kind != "table":
+            return Verdict(unknown(f"expect table output from Lua script, not {told.kind}"), failed=True)
+        if told.status not in _STATUSES:
+            return Verdict(unknown(_INVALID))
+        return Verdict(Health(HealthStatus(told.status), told.message or ""), told.going or "")
 
     def actions(self, obj: Mapping[str, Any]) -> list[Action]:
         """What can be done to an object, by name.
@@ -106,7 +113,7 @@ class LuaCustomizations:
             self._found[key] = next(filter(None, sources), None)
         return self._found[key]
 
-    def _judged(self, source: Source, obj: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    def _judged(self, source: Source, obj: Mapping[str, Any]) -> Judged:
         script = self._script(source)
         try:
             return self._lua().judge(script, obj)
@@ -146,16 +153,6 @@ def _key(obj: Mapping[str, Any]) -> str:
     group = split_api_version(str(obj.get("apiVersion") or ""))[0]
     kind = str(obj.get("kind") or "")
     return f"{group}/{kind}" if group else kind
-
-
-def _health(status: Any, message: Any) -> Health:
-    try:
-        valid = HealthStatus(status)
-    except ValueError:
-        return Health(HealthStatus.UNKNOWN, _INVALID)
-    if message is not None and not isinstance(message, str):
-        return Health(HealthStatus.UNKNOWN, "Lua returned a message that is no text")
-    return Health(valid, message or "")
 
 
 def _discovered(result: Any, source: Source) -> list[Action]:

@@ -9,6 +9,7 @@ local INSTRUCTIONS, SECONDS, WAYS, slow_find, slow_match, slow_gmatch, slow_gsub
 local error, pcall, select, setfenv, type, next, tostring = error, pcall, select, setfenv, type, next, tostring
 local loadstring, sethook, clock = loadstring, debug.sethook, os.clock
 local find, gsub, gmatch, match, len = string.find, string.gsub, string.gmatch, string.match, string.len
+local format, tonumber = string.format, tonumber
 
 jit.off()
 jit.flush()
@@ -55,6 +56,27 @@ local libraries = {
   os = copy(os, "time date"),
 }
 libraries.table.getn = function(t) return #t end
+
+-- As gopher-lua has it: what is missing, or no number, is -1, and noon.
+local now = libraries.os.time
+libraries.os.time = function(at)
+  if at == nil then return now() end
+  local made = { hour = 12, min = 0, sec = 0, day = -1, month = -1, year = -1 }
+  for key, otherwise in next, made do made[key] = tonumber(at[key]) or otherwise end
+  return now(made)
+end
+
+-- As gopher-lua has it: a whole number with all its digits, another with as many as it takes to read it again.
+base.tostring = function(...)
+  local value = ...
+  if type(value) ~= "number" or value ~= value or value == math.huge or value == -math.huge then return tostring(...) end
+  if value % 1 == 0 and value >= -2 ^ 63 and value < 2 ^ 63 then return format("%d", value) end
+  for digits = 14, 16 do
+    local shown = format("%." .. digits .. "g", value)
+    if tonumber(shown) == value then return shown end
+  end
+  return format("%.17g", value)
+end
 local lua_getmetatable, lua_setmetatable = getmetatable, setmetatable
 
 local function rethrown(ok, ...)
@@ -97,6 +119,11 @@ local function compile(source, name)
   return loadstring(source, name)
 end
 
+-- Argo CD takes the last of the values that a script returns.
+local function last(ok, ...)
+  return ok, (select(select("#", ...) == 0 and 1 or -1, ...))
+end
+
 local function run(script, obj, parameters)
   local env = fresh()
   env.obj, env.actionParams = obj, parameters
@@ -113,21 +140,25 @@ local function run(script, obj, parameters)
     end
     if spent then error(spent, 0) end
   end, "", 1000)
-  local ok, result = pcall(script)
+  local ok, result = last(pcall(script))
   sethook()
   if spent then return false, spent end
   return ok, result
 end
 
--- For health: what a script returned, as plain values.
+-- For health: what a script returned, as plain values. A table of other fields than health has comes as a whole.
 local function judge(script, obj)
   local ok, result = run(script, obj)
   if not ok then return "error", tostring(result) end
   local kind = type(result)
   if kind ~= "table" then return kind end
-  local status, message = rawget(result, "status"), rawget(result, "message")
-  if next(result) == nil or rawget(result, 1) ~= nil then return "empty" end
-  return "table", status, message
+  if next(result) == nil then return "empty" end
+  for key, value in next, result do
+    if type(value) ~= "string" or (key ~= "status" and key ~= "message" and key ~= "deletionMessage") then
+      return "other", result
+    end
+  end
+  return "table", rawget(result, "status"), rawget(result, "message"), rawget(result, "deletionMessage")
 end
 
 for name in next, copy(_G, "io os debug package require load loadstring loadfile dofile module getfenv setfenv jit ffi") do

@@ -7,12 +7,14 @@ too, so that the same script fails in the same way on any machine.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleetui.model.errors import FleetError
+from fleetui.model.objects import MAX_DEPTH, json_flaw
 from fleetui.model.text import one_line
 
 INSTRUCTIONS = 2_000_000
@@ -46,6 +48,16 @@ class Script:
     def __init__(self, name: str, function: Any) -> None:
         self.name = name
         self.function = function
+
+
+class Judged(NamedTuple):
+    """What a health script returned: `kind` is ``table``, ``empty`` or the type of what is no table."""
+
+    kind: str
+    status: str | None = None
+    message: str | None = None
+    going: str | None = None
+    """What is said of an object that is being deleted (``deletionMessage``)."""
 
 
 class Sandbox:
@@ -86,18 +98,19 @@ class Sandbox:
             raise ScriptError(f"the script {problem if name in str(problem) else f'{name}: {problem}'}")
         return Script(name, function)
 
-    def judge(self, script: Script, obj: Mapping[str, Any]) -> tuple[str, Any, Any]:
-        """Runs a health script: what it returned (``table``, ``empty``, or the type of something else), and of a table
-        its status and message.
+    def judge(self, script: Script, obj: Mapping[str, Any]) -> Judged:
+        """Runs a health script.
 
         Raises:
-            ScriptError: it failed or did not end.
+            ScriptError: it failed, did not end, or returned what is no JSON.
         """
         found = self._called(script, self._judge, obj)
-        kind, status, message = (*found, None, None)[:3] if isinstance(found, tuple) else (found, None, None)
+        kind, *told = found if isinstance(found, tuple) else (found,)
         if kind == "error":
-            raise self._failed(script.name, str(status))
-        return kind, status, message
+            raise self._failed(script.name, str(told[0]))
+        if kind == "other":
+            return _as_go_reads(_plain(told[0], script.name))
+        return Judged(kind, *told)
 
     def run(self, script: Script, obj: Mapping[str, Any], parameters: Mapping[str, Any] | None = None) -> Any:
         """Runs an action's script; returns what it returned, tables as dicts or lists (an empty one as a list).
@@ -112,14 +125,33 @@ class Sandbox:
         return _plain(result, script.name)
 
     def _called(self, script: Script, function: Any, *arguments: Mapping[str, Any]) -> Any:
+        for argument in arguments:
+            # A key that Lua can't have would end the process.
+            if flaw := json_flaw(argument):
+                raise ScriptError(f"the script {script.name}: the object {flaw}")
         with self._lock:
             if self._lua.get_memory_used() > _COLLECT:
                 self._lua.gccollect()
             try:
-                tables = [self._lua.table_from(argument, recursive=True) for argument in arguments]
-                return function(script.function, *tables)
+                return function(script.function, *self._tables(script.name, arguments))
+            except OverflowError as error:
+                raise ScriptError(f"the script {script.name}: a number that is too large for Lua") from error
             except self._errors as error:
                 raise self._failed(script.name, error) from error
+
+    def _tables(self, name: str, values: Sequence[Mapping[str, Any]]) -> list[Any]:
+        # To be short of memory here would end the process: lupa protects calls, not the making of tables.
+        self._lua.set_max_memory(0)
+        try:
+            tables = [self._lua.table_from(value, recursive=True) for value in values]
+            used = self._lua.get_memory_used()
+            if used <= MEMORY // 2:
+                return tables
+            del tables
+            self._lua.gccollect()
+        finally:
+            self._lua.set_max_memory(MEMORY)
+        raise ScriptError(f"the script {name}: the object is too large for it")
 
     def _failed(self, name: str, error: Exception | str) -> ScriptError:
         if isinstance(error, UnicodeError):
@@ -138,6 +170,21 @@ def _nothing(*_: object) -> object:
     raise AttributeError("not available")
 
 
+def _as_go_reads(result: Any) -> Judged:
+    """A table with more, or other, than the three texts: encoding/json takes names in any case, the last in order
+    counts, and a value that is no text makes the whole an empty one (argo-cd v3.6.1 util/lua/lua.go,
+    ExecuteHealthLua)."""
+    found: dict[str, str] = {}
+    for name in sorted(result) if isinstance(result, dict) else ():
+        if name.lower() in ("status", "message", "deletionmessage"):
+            if not isinstance(result[name], str):
+                return Judged("empty")
+            found[name.lower()] = result[name]
+    if not isinstance(result, dict):
+        return Judged("empty")
+    return Judged("table", found.get("status"), found.get("message"), found.get("deletionmessage"))
+
+
 def _sentence(name: str, words: str) -> str:
     """Lua's own messages begin with the script's name and the line."""
     words = one_line(words)[:500]
@@ -148,9 +195,9 @@ def _plain(value: Any, name: str, depth: int = 0) -> Any:
     """A Lua value as JSON has it (layeh.com/gopher-json, encode)."""
     if value is None or isinstance(value, bool | int | str):
         return value
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         return int(value) if value.is_integer() else value
-    if depth > 200 or not hasattr(value, "items"):
+    if depth > MAX_DEPTH or not hasattr(value, "items"):
         raise ScriptError(f"the script {name}: it returned what is no JSON")
     items = list(value.items())
     keys = [key for key, _ in items]
