@@ -25,7 +25,7 @@ MARKS = {
     RowKind.ADD: ("+", "add"),
     RowKind.REMOVE: ("-", "remove"),
     RowKind.CHANGE: ("~", "warning"),
-    RowKind.EQUAL: ("~", "warning"),  # the same line, and yet a change: the items of a list changed places
+    RowKind.EQUAL: ("~", "warning"),  # the same line, and yet a change: an item of a list changes its place
 }
 ABSENT = "(absent)"
 CONTEXT = 1
@@ -136,7 +136,7 @@ def folded(found: Sequence[DiffRow]) -> list[DiffRow | Fold]:
 
 def differs(row: DiffRow) -> bool:
     """Whether a row is no equal one."""
-    return row.kind is not RowKind.EQUAL or row.change is not None
+    return row.kind is not RowKind.EQUAL or row.change is not None or row.move is not None
 
 
 def _run(run: Sequence[DiffRow]) -> Iterable[DiffRow | Fold]:
@@ -150,19 +150,27 @@ def _fold(ref: ObjectRef, fold: Fold, shape: Shape) -> Text:
 
 
 def _row(key: tuple[ObjectRef, Path, int], row: DiffRow, shape: Shape) -> Iterable[Text]:
-    stop = row.change is not None
+    stop = row.change is not None or row.move is not None
     if not differs(row):
         yield Text((Span(f"   {_field(row, row.desired)}", "muted"),), key=key)
         return
-    if shape.two and shape.width >= LEAST_TWO and _fits(row, shape):
+    if row.kind is RowKind.EQUAL:
+        mark, role = MARKS[row.kind]
+        yield Text((Span(f" {mark} {_field(row, row.desired)}", role),), stop=stop, key=key)
+    elif shape.two and shape.width >= LEAST_TWO and _fits(row, shape):
         yield Text(_side_by_side(row, shape), stop=stop, key=key)
     else:
         if row.live is not None:
             yield Text((Span(f" - {_field(row, row.live)}", "remove"),), stop=stop, key=(*key, "live"))
         if row.desired is not None:
             yield Text((Span(f" + {_field(row, row.desired)}", "add"),), stop=stop and row.live is None, key=key)
+    margin = f"     {'  ' * row.indent}"
+    if row.move is not None:
+        yield Text(
+            (Span(f"{margin}moves from position {row.move.before} to {row.move.after}", "muted"),), key=(*key, "move")
+        )
     if row.change is not None and (said := _blame(row.change, shape.now)):
-        yield Text((Span(f"     {'  ' * row.indent}{said}", "muted"),), key=(*key, "blame"))
+        yield Text((Span(f"{margin}{said}", "muted"),), key=(*key, "blame"))
 
 
 def _field(row: DiffRow, value: str | None) -> str:

@@ -120,6 +120,9 @@ def _object(one: ObjectDiff, *, of_files: bool) -> str:
     elif one.desired is None:
         lines.append(f"- only in {cluster}: a sync with prune deletes it")
     for change in one.changes if one.live is not None and one.desired is not None else ():
+        if change.kind is ChangeKind.MOVE:
+            lines.append(f"~ {change.dotted}: live at position {change.before}, {desired_of} at {change.after}")
+            continue
         mark = {ChangeKind.ADD: "+", ChangeKind.REMOVE: "-", ChangeKind.CHANGE: "~"}[change.kind]
         by = f"  (live set by {change.blame.manager})" if change.blame and change.blame.manager else ""
         live = "(absent)" if change.kind is ChangeKind.ADD else _value(change.before)

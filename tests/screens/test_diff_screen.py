@@ -77,6 +77,26 @@ def test_the_marks_say_what_a_sync_does() -> None:
     assert "absent" not in one
 
 
+def test_an_item_that_moves_is_marked_once_where_it_will_be() -> None:
+    a, b = {"name": "a"}, {"name": "b", "value": "1"}
+    found = ObjectDiff(
+        ref("Pod", "p"),
+        live={"env": [a, b]},
+        desired={"env": [{**b, "value": "2"}, a]},
+        changes=(
+            Change(("env", 1), ChangeKind.MOVE, 1, 0),
+            Change(("env", 1, "value"), ChangeKind.CHANGE, "1", "2"),
+        ),
+    )
+    assert lines(found)[3:] == [
+        "   env:",
+        " ~ - name: b",
+        "     moves from position 1 to 0",
+        ' ~   value: "2"   → "1"',
+        "   - name: a",
+    ]
+
+
 def test_a_narrow_screen_has_one_column() -> None:
     found = lines(config({"a": "1"}, {"a": "2"}, changed("a", "1", "2")), width=60)
     assert ' -   a: "1"' in found

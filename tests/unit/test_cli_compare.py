@@ -97,6 +97,17 @@ def test_as_a_person_reads_it(compared: Any) -> None:
     )
 
 
+def test_an_item_that_moves_is_one_difference(compared: Any) -> None:
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: shop}}\nspec: {{containers: [{}]}}\n"
+    names = [f"{{name: {name}}}" for name in "abc"]
+    desired, live = (text.format(", ".join(each)) for each in ([names[2], names[0], names[1]], names))
+    assert compared(desired, live, "table").told.splitlines()[1:] == [
+        "~ spec.containers[2]: live at position 2, desired at 0"
+    ]
+    (one,) = compared(desired, live).told["objects"]
+    assert one["changes"] == [{"path": "spec.containers[2]", "kind": "move", "live": 2, "desired": 0, "liveBy": None}]
+
+
 def test_nothing_differs(compared: Any) -> None:
     found = compared(LIVE, LIVE)
     assert (found.code, found.told) == (0, {"notes": [], "objects": []})

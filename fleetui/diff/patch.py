@@ -1,0 +1,88 @@
+"""Changes, made: what `compare` told becomes the desired object again.
+
+Owns: `apply_changes`, and the order in which changes can be made one after the other. Pure; on decoded objects alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from fleetui.diff.structure import copy_tree
+from fleetui.model.change import Change, ChangeKind, Path
+from fleetui.model.objects import Obj
+
+
+def apply_changes(live: Mapping[str, Any] | None, changes: Iterable[Change]) -> Obj | None:
+    """The object that `live` becomes by all of `changes` (those of `compare`); `live` itself stays as it is."""
+    pending = list(changes)
+    if any(not change.path for change in pending):
+        after = pending[0].after
+        return None if after is None else dict(copy_tree(after))
+    result: Obj = copy_tree(dict(live or {}))
+    fields, lists = _in_turn(pending)
+    for change in fields:
+        node = _at(result, change.path[:-1])
+        if change.kind is ChangeKind.REMOVE:
+            del node[change.path[-1]]
+        else:
+            node[change.path[-1]] = copy_tree(change.after)
+    for path, reordering in lists:
+        reordering.of(_at(result, path))
+    return result
+
+
+class _Coming(NamedTuple):
+    """An item that is put at `place` of the desired list: from `source` in the live one, or a new `value`."""
+
+    place: int
+    source: int | None
+    value: Any
+
+
+class _Reordering(NamedTuple):
+    """What is done to the items of one list: positions in the live list that go, and what comes, by rising place."""
+
+    removed: list[int]
+    coming: list[_Coming]
+
+    def of(self, items: list[Any]) -> None:
+        """Reorders a live list in place."""
+        new = [copy_tree(each.value) if each.source is None else items[each.source] for each in self.coming]
+        sources = [each.source for each in self.coming if each.source is not None]
+        for position in sorted([*self.removed, *sources], reverse=True):
+            del items[position]
+        for each, item in zip(self.coming, new, strict=True):
+            items.insert(each.place, item)
+
+
+def _in_turn(changes: Iterable[Change]) -> tuple[list[Change], list[tuple[Path, _Reordering]]]:
+    """Changes in an order in which each path is still true when its turn comes; none of the paths is empty.
+
+    First what leaves the items of every list where they are, then what reorders each list, the deepest lists first.
+    """
+    fields: list[Change] = []
+    lists: dict[Path, _Reordering] = {}
+    for change in changes:
+        *parents, position = change.path
+        if isinstance(position, str) or change.kind is ChangeKind.CHANGE:
+            fields.append(change)
+            continue
+        reordering = lists.setdefault(tuple(parents), _Reordering([], []))
+        if change.kind is ChangeKind.REMOVE:
+            reordering.removed.append(position)
+        elif change.kind is ChangeKind.ADD:
+            reordering.coming.append(_Coming(position, None, change.after))
+        else:
+            reordering.coming.append(_Coming(change.after, position, None))
+    for reordering in lists.values():
+        reordering.coming.sort(key=lambda each: each.place)
+    return fields, sorted(lists.items(), key=lambda each: -len(each[0]))
+
+
+def _at(root: Any, path: Path) -> Any:
+    """What lies at `path`, which leads somewhere."""
+    node = root
+    for part in path:
+        node = node[part]
+    return node
