@@ -169,8 +169,8 @@ def _row(key: tuple[ObjectRef, Path, int], row: DiffRow, shape: Shape) -> Iterab
         yield Text(
             (Span(f"{margin}moves from position {row.move.before} to {row.move.after}", "muted"),), key=(*key, "move")
         )
-    if row.change is not None and (said := _blame(row.change, shape.now)):
-        yield Text((Span(f"{margin}{said}", "muted"),), key=(*key, "blame"))
+    for number, said in enumerate(_sources(row.change, shape, room=shape.width - len(margin))):
+        yield Text((Span(f"{margin}{said}", "muted"),), key=(*key, "by", number))
 
 
 def _field(row: DiffRow, value: str | None) -> str:
@@ -207,8 +207,23 @@ def _side_by_side(row: DiffRow, shape: Shape) -> tuple[Span, ...]:
     )
 
 
-def _blame(change: Change, now: float) -> str:
-    """Who set the live value, and when."""
+def _sources(change: Change | None, shape: Shape, *, room: int) -> list[str]:
+    """Who wrote the value in Git, and who set the live one; in one line where there is room."""
+    if change is None:
+        return []
+    git, live = _written(change, shape.now), _set(change, shape.now)
+    both = f"{git}   {live}"
+    return [both] if git and live and cell_len(clean(both)) <= room else [said for said in (git, live) if said]
+
+
+def _written(change: Change, now: float) -> str:
+    commit = change.commit
+    if commit is None:
+        return ""
+    return f"Git {short_revision(commit.sha)} by {commit.author}, {age(now - commit.time)} ago “{commit.subject}”"
+
+
+def _set(change: Change, now: float) -> str:
     blame = change.blame
     if blame is None or not blame.manager:
         return ""

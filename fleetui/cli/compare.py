@@ -5,6 +5,7 @@ Owns: `show_files_diff`. No cluster is asked: what an apply would leave is told 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -52,7 +53,7 @@ def show_files_diff(desired: Sequence[Path], live: Sequence[Path], output: str) 
         notes.extend(problems)
     differing = [one for one in found if one.differs]
     if output == "table":
-        emit(tables.diff(differing, of_files=True))
+        emit(tables.diff(differing, now=time.time(), of_files=True))
     else:
         emit({"notes": notes, "objects": [documents.object_diff(one) for one in differing]}, output)
     for note in notes:

@@ -24,6 +24,7 @@ from fleetui.engine.predict import CLIENT_SIDE_MANAGERS
 from fleetui.engine.tracking import is_self_referenced, owner_of
 from fleetui.fleet.desired import Desired, desired_of
 from fleetui.fleet.history import Commits
+from fleetui.fleet.origins import with_commits
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import AppDiff
@@ -63,6 +64,10 @@ class Differ:
         found = await self.compare(subject, revision=revision or subject.app.revision, only=only)
         commit, _ = await self._commits.of(subject.app.source, found.desired.sha)
         return AppDiff(subject.app.key, found.desired.sha, commit, found.objects, found.notes)
+
+    async def with_commits(self, subject: Subject, diff: AppDiff) -> AppDiff:
+        """As `fleetui.fleet.api.Fleet.with_commits` says."""
+        return await with_commits(subject, self._repositories, diff)
 
     async def compare(
         self,

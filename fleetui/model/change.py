@@ -49,6 +49,9 @@ class Change(msgspec.Struct, frozen=True):
     matched by its merge key, that lies elsewhere: `before` is its position in the live list, `after` that in the
     desired one; what differs within it are changes of their own.
 
+    `blame` says who set the live value, `commit` which commit wrote the desired one in Git; None where that is not
+    known or was not asked.
+
     Positions in `path` count in the live lists; only the last one of an ADD counts in the desired list.
     """
 
@@ -57,6 +60,7 @@ class Change(msgspec.Struct, frozen=True):
     before: Any = None
     after: Any = None
     blame: Blame | None = None
+    commit: Commit | None = None
 
     @property
     def dotted(self) -> str:

@@ -105,7 +105,9 @@ def test_an_item_that_moves_is_one_difference(compared: Any) -> None:
         "~ spec.containers[2]: live at position 2, desired at 0"
     ]
     (one,) = compared(desired, live).told["objects"]
-    assert one["changes"] == [{"path": "spec.containers[2]", "kind": "move", "live": 2, "desired": 0, "liveBy": None}]
+    assert one["changes"] == [
+        {"path": "spec.containers[2]", "kind": "move", "live": 2, "desired": 0, "liveBy": None, "desiredBy": None}
+    ]
 
 
 def test_nothing_differs(compared: Any) -> None:
