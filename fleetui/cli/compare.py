@@ -5,14 +5,13 @@ Owns: `show_files_diff`. No cluster is asked: what an apply would leave is told 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from fleetui.cli import documents, tables
+from fleetui.cli import diffs, documents
 from fleetui.cli.files import objects_in
 from fleetui.cli.output import emit
 from fleetui.cli.report import say
@@ -52,10 +51,10 @@ def show_files_diff(desired: Sequence[Path], live: Sequence[Path], output: str) 
         found.append(one)
         notes.extend(problems)
     differing = [one for one in found if one.differs]
-    if output == "table":
-        emit(tables.diff(differing, now=time.time(), of_files=True))
-    else:
+    if output in {"json", "yaml"}:
         emit({"notes": notes, "objects": [documents.object_diff(one) for one in differing]}, output)
+    else:
+        diffs.show(differing, output, of_files=True)
     for note in notes:
         say(f"fleetui: {note}")
     return ExitCode.DIFFERS if differing else ExitCode.OK

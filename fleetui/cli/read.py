@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fleetui.cli import documents, tables
+from fleetui.cli import diffs, documents, tables
 from fleetui.cli.connect import scope_of, with_fleet
 from fleetui.cli.options import Scope
 from fleetui.cli.output import emit, emit_rows
@@ -162,10 +162,10 @@ def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
     async def work(fleet: LiveFleet) -> int:
         key = await loaded_app(fleet, text, scope)
         found = await _with_commits(fleet, await fleet.diff(key, revision=revision))
-        if output == "table":
-            emit(tables.diff(found.objects, now=time.time()))
-        else:
+        if output in {"json", "yaml"}:
             emit(documents.diff(found), output)
+        else:
+            diffs.show(found.objects, output)
         for note in found.notes:
             say(f"fleetui: {note}")
         return ExitCode.DIFFERS if any(one.differs for one in found.objects) else ExitCode.OK

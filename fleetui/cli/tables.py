@@ -12,7 +12,6 @@ from fleetui.cli.output import aligned
 from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Tree
 from fleetui.fleet.why import Why
 from fleetui.model.app import App
-from fleetui.model.change import Change, ChangeKind, ObjectDiff
 from fleetui.model.objects import ClusterName
 from fleetui.model.status import PROBLEM_ORDER, ClusterStatus, OperationPhase, SyncStatus
 from fleetui.model.times import age
@@ -102,48 +101,6 @@ def tree(value: Tree) -> str:
         message = node.info or (node.health.message if node.health else "") or prune
         rows.append([kind, node.ref.name, node.ref.namespace, health, sync, message])
     return aligned(("KIND", "NAME", "NAMESPACE", "HEALTH", "SYNC", "INFO"), rows)
-
-
-def diff(objects: Iterable[ObjectDiff], *, now: float, of_files: bool = False) -> str:
-    """Every object that differs, field by field, with who set the live value and which commit the desired one;
-    `of_files` where no Git and no cluster is compared.
-    """
-    return "\n\n".join(_object(one, now=now, of_files=of_files) for one in objects if one.differs)
-
-
-def _object(one: ObjectDiff, *, now: float, of_files: bool) -> str:
-    git, cluster, desired_of = (one.file, one.file, "desired") if of_files else ("Git", "the cluster", "Git")
-    where = f"{one.file}:{one.line}" if one.file and one.line else one.file
-    lines = [f"=== {one.ref}  {where}".rstrip()]
-    if one.live is None:
-        lines.append(f"+ only in {git}: a sync makes it{_written(one.changes[0], now) if one.changes else ''}")
-    elif one.desired is None:
-        lines.append(f"- only in {cluster}: a sync with prune deletes it")
-    else:
-        lines += [_field(change, desired_of, now) for change in one.changes]
-    return "\n".join(lines)
-
-
-def _field(change: Change, desired_of: str, now: float) -> str:
-    if change.kind is ChangeKind.MOVE:
-        return f"~ {change.dotted}: live at position {change.before}, {desired_of} at {change.after}"
-    mark = {ChangeKind.ADD: "+", ChangeKind.REMOVE: "-", ChangeKind.CHANGE: "~"}[change.kind]
-    by = f"  (live set by {change.blame.manager})" if change.blame and change.blame.manager else ""
-    live = "(absent)" if change.kind is ChangeKind.ADD else _value(change.before)
-    desired = "(absent)" if change.kind is ChangeKind.REMOVE else _value(change.after)
-    return f"{mark} {change.dotted}: live {live}, {desired_of} {desired}{by}{_written(change, now)}"
-
-
-def _written(change: Change, now: float) -> str:
-    """Who wrote the desired value in Git."""
-    commit = change.commit
-    return f"  # {commit.sha[:SHORT]} {commit.author}, {age(now - commit.time)} ago" if commit is not None else ""
-
-
-def _value(value: object) -> str:
-    import msgspec
-
-    return msgspec.json.encode(value).decode()
 
 
 def history(*, now: float) -> Callable[[Sequence[HistoryRow]], str]:

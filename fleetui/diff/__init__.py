@@ -10,7 +10,7 @@ from fleetui.diff.mask import mask
 from fleetui.diff.normalize import normalize
 from fleetui.diff.objects import is_modified, object_diff
 from fleetui.diff.ownership import blame
-from fleetui.diff.patch import apply_changes
+from fleetui.diff.patch import apply_changes, json_patch
 from fleetui.diff.predicted import merge
 from fleetui.diff.render import DiffRow, RowKind, lines, rows, unified
 from fleetui.diff.structure import compare, same
@@ -27,6 +27,7 @@ __all__ = [
     "compare",
     "ignore",
     "is_modified",
+    "json_patch",
     "lines",
     "mask",
     "merge",

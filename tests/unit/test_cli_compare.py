@@ -64,11 +64,12 @@ def compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     desired, live = tmp_path / "desired.yaml", tmp_path / "live.yaml"
 
     def compare(wanted: str, running: str, output: str = "json") -> Any:
+        """The exit status and stdout, decoded where it is JSON."""
         desired.write_text(wanted)
         live.write_text(running)
         code = show_files_diff([desired], [live], output)
         told = capsys.readouterr().out
-        text = json.loads(told) if output == "json" else told.replace(f"{tmp_path}/", "")
+        text = json.loads(told) if output in {"json", "jsonpatch"} else told.replace(f"{tmp_path}/", "")
         return SimpleNamespace(code=code, told=text)
 
     return compare
@@ -108,6 +109,85 @@ def test_an_item_that_moves_is_one_difference(compared: Any) -> None:
     assert one["changes"] == [
         {"path": "spec.containers[2]", "kind": "move", "live": 2, "desired": 0, "liveBy": None, "desiredBy": None}
     ]
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: p, namespace: shop, labels: {a: "1", b: "1", c: "1", d: "1", e: "1"}}
+spec: {containers: [{name: a, image: "a:1"}, {name: b}, {name: c}]}
+"""
+MOVED = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: p, namespace: shop, labels: {a: "1", b: "1", c: "1", d: "1", e: "2"}}
+spec: {containers: [{name: b}, {name: c}, {name: a}]}
+"""
+
+
+def test_as_unified_text(compared: Any) -> None:
+    assert compared(POD.replace('"a:1"', '"a:2"'), POD, "unified").told.splitlines() == [
+        "=== Pod shop/p  desired.yaml:1",
+        "--- live",
+        "+++ desired",
+        "@@ -12,6 +12,6 @@",
+        " spec:",
+        "   containers:",
+        "   - name: a",
+        "-    image: a:1",
+        "+    image: a:2",
+        "   - name: b",
+        "   - name: c",
+    ]
+
+
+def test_side_by_side(compared: Any) -> None:
+    assert compared(POD, MOVED, "side").told.splitlines() == [
+        "=== Pod shop/p  desired.yaml:1",
+        "live                desired",
+        "...",
+        '    b: "1"              b: "1"',
+        '    c: "1"              c: "1"',
+        '    d: "1"              d: "1"',
+        '    e: "2"        ~     e: "1"',
+        "  name: p             name: p",
+        "  namespace: shop     namespace: shop",
+        "spec:               spec:",
+        "  containers:         containers:",
+        "  - name: a       ~   - name: a  (moves from position 2 to 0)",
+        "                  +     image: a:1",
+        "  - name: b           - name: b",
+        "  - name: c           - name: c",
+    ]
+
+
+def test_as_json_patches(compared: Any) -> None:
+    assert compared(POD, MOVED, "jsonpatch").told == [
+        {
+            "group": "",
+            "kind": "Pod",
+            "namespace": "shop",
+            "name": "p",
+            "patch": [
+                {"op": "replace", "path": "/metadata/labels/e", "value": "1"},
+                {"op": "add", "path": "/spec/containers/2/image", "value": "a:1"},
+                {"op": "move", "from": "/spec/containers/2", "path": "/spec/containers/0"},
+            ],
+        }
+    ]
+    ops = {one["name"]: one["patch"][0]["op"] for one in compared(DESIRED, LIVE, "jsonpatch").told}
+    assert ops == {"settings": "add", "token": "remove", "web": "replace"}
+
+
+@pytest.mark.parametrize("output", ["table", "unified", "side", "jsonpatch", "json", "yaml"])
+def test_no_form_shows_a_secret(compared: Any, output: str) -> None:
+    live = LIVE.replace("{token: c2VjcmV0}", "{token: c2VjcmV0, long: bG9uZ2Vyc2VjcmV0}")
+    plain = "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\nstringData: {token: hunter2}\n"
+    found = compared(plain, live, output)
+    assert found.code == 4
+    shown = json.dumps(found.told)
+    assert not [value for value in ("c2VjcmV0", "bG9uZ2Vyc2VjcmV0", "hunter2", "aHVudGVyMg==") if value in shown]
+    assert "++++++++" in shown
 
 
 def test_nothing_differs(compared: Any) -> None:
