@@ -21,6 +21,7 @@ from fleetui.model.objects import Obj, split_api_version
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SERVERS_OWN = frozenset({"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"})
 """What the API server writes into metadata; no manifest sets it."""
+_ROLES = frozenset({("rbac.authorization.k8s.io", "Role"), ("rbac.authorization.k8s.io", "ClusterRole")})
 
 
 def normalize(obj: Mapping[str, Any]) -> Obj:
@@ -36,8 +37,12 @@ def normalize(obj: Mapping[str, Any]) -> Obj:
     metadata = result.get("metadata")
     if isinstance(metadata, dict):
         result["metadata"] = _metadata(metadata)
-    rule = _RULES.get((split_api_version(str(result.get("apiVersion", "")))[0], str(result.get("kind", ""))))
+    rule = _RULES.get(_kind(result))
     return rule(result) if rule is not None else result
+
+
+def _kind(obj: Mapping[str, Any]) -> tuple[str, str]:
+    return split_api_version(str(obj.get("apiVersion", "")))[0], str(obj.get("kind", ""))
 
 
 def _metadata(metadata: Obj) -> Obj:
@@ -88,10 +93,13 @@ def _encoded(value: Any) -> Any:
     return base64.b64encode(value.encode("utf-8", "surrogatepass")).decode() if isinstance(value, str) else value
 
 
+def has_no_rules(obj: Mapping[str, Any]) -> bool:
+    """Whether a Role says that it has no rules, rather than nothing about them: an apply takes all away."""
+    return _kind(obj) in _ROLES and "rules" in obj and not obj["rules"]
+
+
 def _role(obj: Obj) -> Obj:
-    if "rules" in obj and not obj["rules"]:
-        return {key: value for key, value in obj.items() if key != "rules"}
-    return obj
+    return {key: value for key, value in obj.items() if key != "rules"} if has_no_rules(obj) else obj
 
 
 def _endpoints(obj: Obj) -> Obj:
@@ -230,7 +238,6 @@ def _quantity(value: Any) -> Any:
 _RULES: dict[tuple[str, str], Callable[[Obj], Obj]] = {
     ("", "Secret"): secret_data,
     ("", "Endpoints"): _endpoints,
-    ("rbac.authorization.k8s.io", "Role"): _role,
-    ("rbac.authorization.k8s.io", "ClusterRole"): _role,
+    **dict.fromkeys(_ROLES, _role),
     **{kind: _quantities(ways) for kind, ways in QUANTITIES.items()},
 }
