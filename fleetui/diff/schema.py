@@ -56,23 +56,28 @@ _SELECTED_BY_MAP = frozenset({"Service", "ReplicationController"})
 
 _EMPTY_LEFT_OUT = frozenset(
     {
-        "annotations", "clusterIP", "data", "externalName", "hostIPC", "hostIP", "hostNetwork", "hostPID", "hostname",
-        "initialDelaySeconds", "labels", "limits", "loadBalancerIP", "matchLabels", "minReadySeconds", "namespace",
-        "nodeName", "nodeSelector", "paused", "priorityClassName", "publishNotReadyAddresses", "readOnly", "requests",
-        "schedulerName", "serviceAccount", "serviceAccountName", "stdin", "stdinOnce", "subPath",
-        "subPathExpr", "subdomain", "tty", "value", "workingDir",
+        "annotations", "binaryData", "data", "deprecated", "description", "exclusiveMaximum", "exclusiveMinimum",
+        "externalName", "generateName", "globalDefault", "hard", "hostIP", "hostIPC", "hostNetwork", "hostPID",
+        "hostPort", "hostname", "initialDelaySeconds", "labels", "limits", "loadBalancerIP", "matchLabels",
+        "maxLimitRequestRatio", "medium", "minReadySeconds", "namespace", "nodeSelector", "nullable", "overhead",
+        "paused", "podFixed", "prefix", "preserveUnknownFields", "publishNotReadyAddresses", "readOnly", "requests",
+        "stdin", "stdinOnce", "subPath", "subPathExpr", "subdomain", "title", "tty", "uniqueItems", "unschedulable",
+        "value", "volumeAttributes", "workingDir", "x-kubernetes-embedded-resource", "x-kubernetes-int-or-string",
     }
 )  # fmt: skip
 """Fields that are no pointers in Go and have `omitempty`: an empty string, 0, false or an empty map is not kept."""
 
 _LEFT_TO_SERVER = frozenset(
     {
-        "clusterIP", "dnsPolicy", "imagePullPolicy", "nodeName", "priorityClassName", "protocol", "restartPolicy",
-        "schedulerName", "serviceAccount", "serviceAccountName", "sessionAffinity", "terminationMessagePath",
-        "terminationMessagePolicy", "type",
+        "clusterIP", "concurrencyPolicy", "dnsPolicy", "externalTrafficPolicy", "failureThreshold",
+        "healthCheckNodePort", "imagePullPolicy", "nodeName", "nodePort", "periodSeconds",
+        "persistentVolumeReclaimPolicy", "podManagementPolicy", "priorityClassName", "protocol", "pullPolicy",
+        "restartPolicy", "schedulerName", "scheme", "serviceAccount", "serviceAccountName", "sessionAffinity",
+        "successThreshold", "terminationMessagePath", "terminationMessagePolicy", "timeoutSeconds", "type",
+        "volumeName", "whenDeleted", "whenScaled",
     }
 )  # fmt: skip
-"""Fields of which an empty text says that the server (a default, an admission plugin, the scheduler) is to choose."""
+"""Fields of which an empty text or 0 says that the server (a default, an allocator, the scheduler) is to choose."""
 
 _DEFAULTS: dict[str, Any] = {
     "dnsPolicy": "ClusterFirst", "failureThreshold": 3, "imagePullPolicy": "IfNotPresent", "periodSeconds": 10,
@@ -117,7 +122,7 @@ def is_server_added(field: str) -> bool:
 
 def is_left_to_server(field: str, value: Any) -> bool:
     """Whether a manifest's `value` of a built-in kind's field says no more than that the server is to choose it."""
-    return value == "" and field in _LEFT_TO_SERVER
+    return not value and isinstance(value, str | int) and field in _LEFT_TO_SERVER
 
 
 def is_default(field: str, value: Any, kind: str) -> bool:
@@ -154,4 +159,6 @@ def is_omitted(field: str, value: Any, kind: str) -> bool:
     """Whether a server keeps nothing of a manifest's `value`, because it is empty."""
     if value == []:
         return True
-    return not value and (field in _EMPTY_LEFT_OUT or (field == "selector" and kind in _SELECTED_BY_MAP))
+    if field == "selector":
+        return not value and kind in _SELECTED_BY_MAP
+    return (not value and field in _EMPTY_LEFT_OUT) or is_left_to_server(field, value)

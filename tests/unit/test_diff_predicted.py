@@ -121,6 +121,11 @@ def limits(item: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "l"}, "spec": {"limits": [item]}}
 
 
+def definition(**spec: Any) -> dict[str, Any]:
+    head = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "d"}}
+    return {**head, "spec": spec}
+
+
 def claims(template: dict[str, Any]) -> dict[str, Any]:
     spec = {"volumeClaimTemplates": [template]}
     return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s"}, "spec": spec}
@@ -170,6 +175,10 @@ def claims(template: dict[str, Any]) -> dict[str, Any]:
                 schedulerName="default-scheduler",
                 serviceAccountName="default",
             ),
+        ),
+        (
+            definition(preserveUnknownFields=False, versions=[{"name": "v1", "deprecated": False, "schema": {}}]),
+            definition(versions=[{"name": "v1", "schema": {}}], conversion={"strategy": "None"}),
         ),
         # A limit that is none of Git's follows from others.
         (
