@@ -148,12 +148,28 @@ class _Comparison:
 
     async def _target(self, target: Target) -> ObjectDiff:
         async with self._turn:
-            live = await live_of(self._subject.place, target.ref, self._desired.discovery)
+            live = await self._live(target)
             if live is None:
                 return self._diff(target, None, target.obj)
             if applied_exactly(target.obj, live):
                 return self._diff(target, live, live)
             return self._diff(target, live, await self._predicted(target, live))
+
+    async def _live(self, target: Target) -> Obj | None:
+        """The live object in the version that Git is written in; the watch may have it in another one."""
+        live = await live_of(self._subject.place, target.ref, self._desired.discovery)
+        version = target.obj.get("apiVersion")
+        if live is None or live.get("apiVersion") == version:
+            return live
+        resource = self._desired.discovery.of(target.obj)
+        if resource is None:
+            name = self._subject.place.api.name
+            self.notes.append(f"{target.ref} is compared as {live.get('apiVersion')}: {name} serves no {version}")
+            return {**live, "apiVersion": version}
+        try:
+            return await self._subject.place.api.urgent.get(resource, target.ref.name, target.ref.namespace)
+        except NotFoundError:
+            return None
 
     async def _predicted(self, target: Target, live: Obj) -> Obj:
         """What a sync would make of `live`: the API server's own dry run, or else our three-way merge.

@@ -190,6 +190,16 @@ def test_no_form_shows_a_secret(compared: Any, output: str) -> None:
     assert "++++++++" in shown
 
 
+def test_objects_of_two_versions_are_compared_field_by_field_and_that_is_said(compared: Any) -> None:
+    text = "apiVersion: x.io/{}\nkind: Db\nmetadata: {{name: a, namespace: shop}}\nspec: {{size: {}}}\n"
+    same = compared(text.format("v1beta1", 1), text.format("v1", 1))
+    assert (same.code, same.told["objects"]) == (0, [])
+    (note,) = same.told["notes"]
+    assert note.startswith("x.io/Db shop/a: desired is x.io/v1beta1, live is x.io/v1; fields are compared as they are")
+    other = compared(text.format("v1beta1", 2), text.format("v1", 1))
+    assert [change["path"] for change in other.told["objects"][0]["changes"]] == ["spec.size"]
+
+
 def test_nothing_differs(compared: Any) -> None:
     found = compared(LIVE, LIVE)
     assert (found.code, found.told) == (0, {"notes": [], "objects": []})
