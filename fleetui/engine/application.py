@@ -207,6 +207,11 @@ def annotation_option(obj: Mapping[str, Any] | None, key: str, option: str) -> b
     return option in {item.strip() for item in annotation(obj, key).split(",")}
 
 
+def includes_mutations(app: Mapping[str, Any]) -> bool:
+    """Whether an Application wants what mutating webhooks would change to count as a difference."""
+    return annotation_option(app, COMPARE_OPTIONS, "IncludeMutationWebhook=true")
+
+
 def annotation_value(obj: Mapping[str, Any] | None, key: str, option: str) -> str | None:
     """The value of ``option=value`` in a comma separated annotation; None where it is not there."""
     return option_value([item.strip() for item in annotation(obj, key).split(",")], option)

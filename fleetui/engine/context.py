@@ -6,11 +6,9 @@ Owns: `context_of`: from an Application, its comparison and its operation to a `
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from fleetui.diff.ignore import IgnoreRule, rules_of
-from fleetui.diff.respected import respected
 from fleetui.engine.application import (
     DELETION_APPROVED,
     Application,
@@ -51,16 +49,14 @@ def context_of(
     chosen = chosen_resources(sync)
     members = [member for member in comparison.members if not member.hook and member.self_referenced]
     members = [member for member in members if not chosen or is_chosen(member.ref, chosen)]
-    options = strings(sync.get("syncOptions"))
-    rules = rules_of(app.obj)[0] if has_option(options, "RespectIgnoreDifferences=true") else []
     namespace = app.destination_namespace
     started = parse_time(text(state.get("startedAt"))) or 0.0
     return SyncContext(
         revision=comparison.revision,
         started_at=started,
         namespace=namespace,
-        settings=_settings(app, sync, options, started, destination),
-        resources=[_triple(member, rules) for member in members],
+        settings=_settings(app, sync, started, destination),
+        resources=[_triple(member) for member in members],
         hooks=[(target.ref, target.obj) for target in comparison.targets.hooks],
         live=destination.get,
         health=assess,
@@ -72,9 +68,8 @@ def context_of(
     )
 
 
-def _settings(
-    app: Application, sync: Mapping[str, Any], options: tuple[str, ...], started: float, destination: Destination
-) -> SyncSettings:
+def _settings(app: Application, sync: Mapping[str, Any], started: float, destination: Destination) -> SyncSettings:
+    options = strings(sync.get("syncOptions"))
     managed = app.sync_policy.get("managedNamespaceMetadata")
     approved = parse_time(text(app.annotations.get(DELETION_APPROVED)))
     return SyncSettings(
@@ -112,9 +107,5 @@ def is_chosen(ref: ObjectRef, chosen: list[Mapping[str, Any]]) -> bool:
     )
 
 
-def _triple(member: Member, rules: Sequence[IgnoreRule]) -> tuple[ObjectRef, Obj | None, Obj | None]:
-    """An object as it is applied and as it is; what `rules` ignore is applied as it is."""
-    target = member.target.obj if member.target is not None else None
-    if target is not None and member.live is not None and rules:
-        target = respected(rules, target, member.live)
-    return member.ref, target, member.live
+def _triple(member: Member) -> tuple[ObjectRef, Obj | None, Obj | None]:
+    return member.ref, member.target.obj if member.target is not None else None, member.live

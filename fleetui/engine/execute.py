@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fleetui.diff.ignore import IgnoreRule
+from fleetui.diff.respected import respected
 from fleetui.engine.application import (
     FIELD_MANAGER,
     GROUP,
@@ -71,11 +73,18 @@ class ApplyOptions:
 
 
 class Executor:
-    """Drives sync steps on one destination."""
+    """Drives sync steps on one destination.
 
-    def __init__(self, destination: Destination, options: ApplyOptions) -> None:
+    Args:
+        destination: where.
+        options: how objects are written.
+        ignored: what of live objects is left as it is (``RespectIgnoreDifferences=true``).
+    """
+
+    def __init__(self, destination: Destination, options: ApplyOptions, *, ignored: Sequence[IgnoreRule] = ()) -> None:
         self._destination = destination
         self._options = options
+        self._ignored = ignored
         self._gate = asyncio.Semaphore(PARALLEL)
 
     async def drive(self, step: Step) -> StepOutcome:
@@ -118,6 +127,10 @@ class Executor:
             message = not_found(task.recorded_ref, task.version, self._destination.discovery)
             return EffectResult(False, message)
         obj = effect.obj if resource.namespaced else _without_namespace(effect.obj)
+        if live is not None and not effect.dry_run and any(rule.concerns(live) for rule in self._ignored):
+            # The watch may be behind: an older value would be written over a newer one.
+            live = await self._fresh(resource, live)
+            obj = obj if live is None else respected(self._ignored, obj, live)
         if live is not None and applied_exactly(obj, live):
             return EffectResult(True, self._message(effect, "unchanged"))
         if effect.dry_run:
@@ -129,6 +142,13 @@ class Executor:
         if live is not None and _version(written) == _version(live):
             verb = "unchanged"
         return EffectResult(True, self._message(effect, verb))
+
+    async def _fresh(self, resource: ApiResource, live: Obj) -> Obj | None:
+        ref = ref_of(live)
+        try:
+            return await self._destination.api.get(resource, ref.name, ref.namespace)
+        except NotFoundError:
+            return None
 
     async def _missing(self, effect: Apply, error: NotFoundError) -> str:
         """Why something could not be applied that was not found: its namespace, or its kind, whose definition went."""

@@ -16,6 +16,7 @@ import msgspec
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import IgnoreRule, ignore
+from fleetui.diff.mutations import without_mutations
 from fleetui.diff.normalize import LAST_APPLIED, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
@@ -46,7 +47,13 @@ class Predictor:
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
     async def modified(
-        self, target: Target, live: Obj, discovery: Discovery, *, rules: Sequence[IgnoreRule] = ()
+        self,
+        target: Target,
+        live: Obj,
+        discovery: Discovery,
+        *,
+        rules: Sequence[IgnoreRule] = (),
+        mutations: bool = False,
     ) -> bool:
         """Whether `live` differs from what applying `target` would make of it.
 
@@ -55,6 +62,7 @@ class Predictor:
             live: the object as it is.
             discovery: what the cluster serves.
             rules: the application's `ignoreDifferences`; what they name does not count.
+            mutations: whether what mutating webhooks would change counts (compare-option ``IncludeMutationWebhook``).
 
         Raises:
             ClusterError: the API server could not be asked.
@@ -63,19 +71,21 @@ class Predictor:
             return False
         current = normalize(live)
         concerned = [rule for rule in rules if rule.concerns(live)]
-        key = (fingerprint((target.obj, concerned)), fingerprint(current))
+        key = (fingerprint((target.obj, concerned, mutations)), fingerprint(current))
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery, concerned)
+        answer = await self._ask(target, live, discovery, concerned, mutations=mutations)
         self._remember(target.ref, key, answer)
         return answer
 
-    async def _ask(self, target: Target, live: Obj, discovery: Discovery, rules: Sequence[IgnoreRule]) -> bool:
+    async def _ask(
+        self, target: Target, live: Obj, discovery: Discovery, rules: Sequence[IgnoreRule], *, mutations: bool
+    ) -> bool:
         try:
             live = await self._in_version(target, live, discovery)
             for _ in range(_TRIES):
-                predicted = await self.predict(target, live, discovery)
+                predicted = await self.predict(target, live, discovery, mutations=mutations)
                 if _version(predicted) == _version(live):
                     break
                 # The watch is behind: compared with an older state, what controllers wrote since would be a drift.
@@ -95,8 +105,8 @@ class Predictor:
         resource = discovery.of(target.obj)
         return None if resource is None else await self._api.get(resource, target.ref.name, target.ref.namespace)
 
-    async def predict(self, target: Target, live: Obj, discovery: Discovery) -> Obj:
-        """The object as a sync would leave it.
+    async def predict(self, target: Target, live: Obj, discovery: Discovery, *, mutations: bool) -> Obj:
+        """The object as a sync would leave it; without `mutations`, webhooks are not let speak.
 
         Where client-side apply has left its marks, or the server does not accept the target, the answer is our own
         three-way merge: a dry run would not remove what an earlier client-side apply had set.
@@ -106,7 +116,8 @@ class Predictor:
         if resource is None or (offline and not _applied_before(live)):
             return merge(target.obj, live)
         try:
-            return await self._api.apply(resource, target.obj, field_manager=FIELD_MANAGER, dry_run=True)
+            answer = await self._api.apply(resource, target.obj, field_manager=FIELD_MANAGER, dry_run=True)
+            return answer if mutations else without_mutations(answer, live, FIELD_MANAGER)
         except StatusError as error:
             if is_transient(error):
                 raise

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
 from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, has_option, mapping, strings, text
 from fleetui.engine.autosync import decide
@@ -338,7 +339,9 @@ class Reconciler:
         context = context_of(app, destination, comparison, state, terminating=terminating)
         strategy = mapping(sync.get("syncStrategy"))
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
-        executor = Executor(destination, ApplyOptions.of(strings(sync.get("syncOptions")), force=force))
+        options = strings(sync.get("syncOptions"))
+        ignored = rules_of(app.obj)[0] if has_option(options, "RespectIgnoreDifferences=true") else ()
+        executor = Executor(destination, ApplyOptions.of(options, force=force), ignored=ignored)
         outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")
         rows = ops.stored_results(outcome.results)

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import IgnoreRule, rules_of
 from fleetui.diff.mask import mask
+from fleetui.diff.mutations import without_mutations
 from fleetui.diff.normalize import LAST_APPLIED
 from fleetui.diff.objects import object_diff
 from fleetui.diff.predicted import merge
-from fleetui.engine.application import FIELD_MANAGER, annotation, mapping
+from fleetui.engine.application import FIELD_MANAGER, annotation, includes_mutations, mapping
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.engine.hooks import hook_types
@@ -80,8 +81,9 @@ class Differ:
     ) -> Compared:
         """Every object that differs, or `only` one, whether it differs or not."""
         desired = await desired_of(subject, self._repositories, revision=revision, history_id=history_id, fetch=fetch)
-        rules, problems = rules_of(subject.stored.decode())
-        comparison = _Comparison(subject, desired, rules)
+        application = subject.stored.decode()
+        rules, problems = rules_of(application)
+        comparison = _Comparison(subject, desired, rules, mutations=includes_mutations(application))
         if only is not None:
             objects = [await comparison.one(only)]
         else:
@@ -110,10 +112,11 @@ class Differ:
 class _Comparison:
     """One application at one commit against what is live."""
 
-    def __init__(self, subject: Subject, desired: Desired, rules: Sequence[IgnoreRule]) -> None:
+    def __init__(self, subject: Subject, desired: Desired, rules: Sequence[IgnoreRule], *, mutations: bool) -> None:
         self._subject = subject
         self._desired = desired
         self._rules = rules
+        self._mutations = mutations
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self.notes: list[str] = []
 
@@ -182,9 +185,10 @@ class _Comparison:
         if resource is None or (marked and not _is_applied_by_engine(live)):
             return merge(target.obj, live)
         try:
-            return await self._subject.place.api.urgent.apply(
+            answer = await self._subject.place.api.urgent.apply(
                 resource, target.obj, field_manager=FIELD_MANAGER, force=True, dry_run=True
             )
+            return answer if self._mutations else without_mutations(answer, live, FIELD_MANAGER)
         except ClusterError as error:
             self.notes.append(f"{target.ref} is compared without the API server's help: {error}")
             return merge(target.obj, live)

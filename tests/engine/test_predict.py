@@ -1,0 +1,43 @@
+"""Whether a sync would change an object: what counts of a dry run's answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fleetui.engine.desired import Target
+from fleetui.engine.predict import Predictor
+from fleetui.model.objects import Obj, ref_of
+from tests.unit.fakes import FakeCluster, manifest
+
+OWNED = {"f:data": {"f:a": {}}}
+
+
+def settings(owned: Any = OWNED, **data: str) -> Obj:
+    """A ConfigMap as it is after our apply of `owned`."""
+    entry = {"manager": "argocd-controller", "operation": "Apply", "fieldsV1": owned}
+    return manifest("ConfigMap", "settings", metadata={"managedFields": [entry]}, data=data)
+
+
+async def modified(target: Obj, live: Obj, answer: Obj, **options: Any) -> bool:
+    cluster = FakeCluster()
+    cluster.answer = lambda verb, name, body: answer
+    found = await Predictor(cluster).modified(Target(ref_of(target), target), live, cluster.served, **options)
+    assert [write[1] for write in cluster.writes] == ["configmaps dry-run"]
+    return found
+
+
+@pytest.mark.parametrize("mutations", [False, True])
+async def test_what_a_webhook_writes_anew_each_time_counts_only_where_that_is_wanted(mutations: bool) -> None:
+    target = manifest("ConfigMap", "settings", data={"a": "1"})
+    live, answer = settings(a="one", stamp="12:00"), settings(a="one", stamp="12:01")
+    assert await modified(target, live, answer, mutations=mutations) is mutations
+    assert await modified(target, live, settings(a="two", stamp="12:01"))
+
+
+async def test_a_field_that_left_git_counts_and_one_that_is_nobodys_does_not() -> None:
+    target = manifest("ConfigMap", "settings", data={"a": "1"})
+    both = {"f:data": {"f:a": {}, "f:b": {}}}
+    assert await modified(target, settings(both, a="1", b="2"), settings(a="1"))
+    assert not await modified(target, settings(a="one", b="2"), settings(a="one"))
