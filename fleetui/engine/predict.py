@@ -23,6 +23,7 @@ from fleetui.diff.structure import same
 from fleetui.engine.application import FIELD_MANAGER, annotation, mapping, text
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
+from fleetui.engine.tracking import as_tracked
 from fleetui.model.errors import NotFoundError, StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.ports import Cluster
@@ -67,6 +68,7 @@ class Predictor:
         Raises:
             ClusterError: the API server could not be asked.
         """
+        live = as_tracked(live, target.obj)
         if applied_exactly(target.obj, live):
             return False
         current = normalize(live)
@@ -103,7 +105,10 @@ class Predictor:
 
     async def _fresh(self, target: Target, discovery: Discovery) -> Obj | None:
         resource = discovery.of(target.obj)
-        return None if resource is None else await self._api.get(resource, target.ref.name, target.ref.namespace)
+        if resource is None:
+            return None
+        live = await self._api.get(resource, target.ref.name, target.ref.namespace)
+        return as_tracked(live, target.obj)
 
     async def predict(self, target: Target, live: Obj, discovery: Discovery, *, mutations: bool) -> Obj:
         """The object as a sync would leave it; without `mutations`, webhooks are not let speak.

@@ -22,7 +22,7 @@ from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.engine.hooks import hook_types
 from fleetui.engine.predict import CLIENT_SIDE_MANAGERS
-from fleetui.engine.tracking import is_self_referenced, owner_of
+from fleetui.engine.tracking import as_tracked, is_self_referenced, owner_of
 from fleetui.fleet.desired import Desired, desired_of
 from fleetui.fleet.history import Commits
 from fleetui.fleet.origins import with_commits
@@ -154,6 +154,7 @@ class _Comparison:
             live = await self._live(target)
             if live is None:
                 return self._diff(target, None, target.obj)
+            live = as_tracked(live, target.obj)
             if applied_exactly(target.obj, live):
                 return self._diff(target, live, live)
             return self._diff(target, live, await self._predicted(target, live))

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.desired import Target
 from fleetui.engine.predict import Predictor
 from fleetui.model.objects import Obj, ref_of
 from tests.unit.fakes import FakeCluster, manifest
 
-OWNED = {"f:data": {"f:a": {}}}
+OWNED: dict[str, Any] = {"f:data": {"f:a": {}}}
 
 
 def settings(owned: Any = OWNED, **data: str) -> Obj:
@@ -38,6 +39,25 @@ async def test_what_a_webhook_writes_anew_each_time_counts_only_where_that_is_wa
 
 async def test_a_field_that_left_git_counts_and_one_that_is_nobodys_does_not() -> None:
     target = manifest("ConfigMap", "settings", data={"a": "1"})
-    both = {"f:data": {"f:a": {}, "f:b": {}}}
+    both: dict[str, Any] = {"f:data": {"f:a": {}, "f:b": {}}}
     assert await modified(target, settings(both, a="1", b="2"), settings(a="1"))
     assert not await modified(target, settings(a="one", b="2"), settings(a="one"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "differs"),
+    [
+        ({"app.kubernetes.io/instance": "shop"}, {}, False),
+        ({}, {}, True),
+        ({"app.kubernetes.io/instance": "shop"}, {TRACKING_ID: "other:/ConfigMap:default/settings"}, True),
+    ],
+)
+async def test_what_a_label_tracked_before_is_no_difference(labels: Any, annotations: Any, differs: bool) -> None:
+    tracking = {TRACKING_ID: "shop:/ConfigMap:default/settings"}
+    target = manifest("ConfigMap", "settings", metadata={"annotations": tracking}, data={"a": "1"})
+    fields = {**OWNED, "f:metadata": {"f:annotations": {f"f:{TRACKING_ID}": {}}}}
+    entry = {"manager": "argocd-controller", "operation": "Apply", "fieldsV1": fields}
+    live = manifest("ConfigMap", "settings", metadata={"labels": labels, "annotations": annotations}, data={"a": "1"})
+    metadata = {"labels": labels, "annotations": tracking, "managedFields": [entry]}
+    answer = manifest("ConfigMap", "settings", metadata=metadata, data={"a": "1"})
+    assert await modified(target, live, answer) is differs
