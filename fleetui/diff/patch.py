@@ -24,10 +24,11 @@ def apply_changes(live: Mapping[str, Any] | None, changes: Iterable[Change]) -> 
     fields, lists = _in_turn(pending)
     for change in fields:
         node = _at(result, change.path[:-1])
+        key = _key(node, change.path[-1])
         if change.kind is ChangeKind.REMOVE:
-            del node[change.path[-1]]
+            del node[key]
         else:
-            node[change.path[-1]] = copy_tree(change.after)
+            node[key] = copy_tree(change.after)
     for path, reordering in lists:
         reordering.of(_at(result, path))
     return result
@@ -143,5 +144,12 @@ def _at(root: Any, path: Path) -> Any:
     """What lies at `path`, which leads somewhere."""
     node = root
     for part in path:
-        node = node[part]
+        node = node[_key(node, part)]
     return node
+
+
+def _key(node: Any, part: str | int) -> Any:
+    """The key or position that a part of a path stands for: in a path every key is text."""
+    if isinstance(node, dict) and part not in node:
+        return next((key for key in node if str(key) == part), part)
+    return part

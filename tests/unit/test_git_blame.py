@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backends.git import GitRepositories
 from backends.git_blame import parse_blame
@@ -95,6 +97,14 @@ async def test_what_is_no_file_is_told_in_one_sentence(source: Source, repositor
     assert await repository.blame(sha, "empty.yaml") == ()
     with pytest.raises(GitError):
         await repositories.open("nonsense\n").blame(sha, "a")
+
+
+lines = st.sampled_from([b"a" * 40 + b" 1 1 2", b"a" * 40 + b" 3 2 1", b"author x", b"author-time 9", b"boundary"])
+
+
+@given(st.lists(lines | st.binary(max_size=20), max_size=8))
+def test_no_output_is_too_odd(output: list[bytes]) -> None:
+    assert all(isinstance(commit, Commit) for commit in parse_blame(b"\n".join(output)))
 
 
 def test_odd_output_is_no_error() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleetui.render.directory import manifests
 from fleetui.render.lines import lines_of
@@ -123,6 +125,13 @@ def test_finds_all_lines_of_a_value(path: tuple[str | int, ...], lines: tuple[in
 def test_a_file_with_line_ends_of_its_own_has_no_lines() -> None:
     assert lines_of("a: 1\rb: 2\n", 1, ("b",)) == ()
     assert lines_of("a: 1 # \u2028\nb: 2\n", 1, ("b",)) == ()
+
+
+@given(st.text(max_size=60) | st.text(alphabet="ab:-{}[]&*|> \n'\"#", max_size=60), st.integers(0, 5))
+def test_no_text_is_too_odd(text: str, line: int) -> None:
+    for path in ((), ("a",), ("a", 0), ("b", "a")):
+        found = lines_of(text, line, path)
+        assert all(isinstance(each, int) for each in found)
 
 
 def test_aliases_of_aliases_are_looked_at_once() -> None:
