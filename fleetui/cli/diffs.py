@@ -16,6 +16,8 @@ from fleetui.diff import DiffRow, RowKind, json_patch, rows, unified
 from fleetui.model.change import Change, ChangeKind, ObjectDiff
 from fleetui.model.times import age
 
+NAMELESS = frozenset({"unified", "jsonpatch"})
+"""Forms that do not say who made a difference."""
 _CONTEXT = 3
 """Equal lines around a difference."""
 

@@ -161,7 +161,9 @@ def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
 
     async def work(fleet: LiveFleet) -> int:
         key = await loaded_app(fleet, text, scope)
-        found = await _with_commits(fleet, await fleet.diff(key, revision=revision))
+        found = await fleet.diff(key, revision=revision)
+        if output not in diffs.NAMELESS:
+            found = await _with_commits(fleet, found)
         if output in {"json", "yaml"}:
             emit(documents.diff(found), output)
         else:

@@ -28,16 +28,15 @@ def written_at(change: Change, diff: ObjectDiff, manifest: Mapping[str, Any]) ->
     sides = _Sides(diff.live, diff.desired, manifest)
     path: list[str | int] = []
     for depth, part in enumerate(change.path, start=1):
-        key: str | int
         if isinstance(part, str):
             name = _secret_field(change.path, manifest) if depth == 1 and diff.ref.kind == "Secret" else part
-            key, below = name, sides.field(part, name)
+            found = sides.field(part, name)
         else:
-            key, below = sides.item(str(path[-1]) if path else "", part, added=depth == added)
-        if below is None:
+            found = sides.item(str(path[-1]) if path else "", part, added=depth == added)
+        if found is None:
             return None
-        sides = below
-        path.append(key)
+        path.append(found[0])
+        sides = found[1]
     return tuple(path)
 
 
@@ -57,30 +56,30 @@ class _Sides(NamedTuple):
     desired: Any
     written: Any
 
-    def field(self, name: str, written_name: str) -> _Sides | None:
-        """A field of a map; None where it is not written."""
+    def field(self, name: str, written_name: str) -> tuple[str | int, _Sides] | None:
+        """A field of a map, and how it is called where it is written; None where it is not."""
         if not isinstance(self.written, Mapping) or written_name not in self.written:
             return None
         live, desired = (side.get(name) if isinstance(side, Mapping) else None for side in (self.live, self.desired))
-        return _Sides(live, desired, self.written[written_name])
+        return written_name, _Sides(live, desired, self.written[written_name])
 
-    def item(self, field: str, position: int, *, added: bool) -> tuple[int, _Sides | None]:
-        """Where an item of the list `field` is written, and the item; None where that can't be told. `position` counts
-        in the live list, in the desired one where the item is `added`."""
+    def item(self, field: str, position: int, *, added: bool) -> tuple[str | int, _Sides] | None:
+        """An item of the list `field`, and where it is written; None where that can't be told. `position` counts in the
+        live list, in the desired one where the item is `added`."""
         live, desired, written = (side if isinstance(side, list) else [] for side in self)
         ours = desired if added else live
-        found = match(field, ours, written)
-        same = match(field, live, desired)
-        if found is not None and position < len(ours):
-            key = found.live[position]
-            place = found.desired.index(key) if key in found.desired else len(written)
-            there = same.desired.index(key) if same is not None and key in same.desired else None
-        elif not live or same is None:  # matched by position, as `structure.compare` does
-            place = there = position if len(written) == len(desired) else len(written)
+        found, compared = match(field, ours, written), match(field, live, desired)
+        if found is None or position >= len(ours):
+            # Matched by position, as `structure.compare` does.
+            if (live and compared is not None) or len(written) != len(desired) or position >= len(written):
+                return None
+            place, there = position, position
         else:
-            return 0, None
-        if place >= len(written):
-            return 0, None
+            key = found.live[position]
+            if key not in found.desired:
+                return None
+            place = found.desired.index(key)
+            there = compared.desired.index(key) if compared is not None and key in compared.desired else -1
         before = None if added or position >= len(live) else live[position]
-        after = desired[position] if added else None if there is None else desired[there]
+        after = desired[position] if added else desired[there] if there >= 0 else None
         return place, _Sides(before, after, written[place])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import IgnoreRule, ignore
 from fleetui.diff.lists import match
 from fleetui.diff.normalize import secret_data
@@ -37,7 +38,9 @@ def respected(rules: Iterable[IgnoreRule], desired: Mapping[str, Any], live: Map
         return dict(desired)
     wanted = secret_data(dict(desired)) if desired.get("kind") == "Secret" else dict(desired)
     have = {key: value for key, value in live.items() if key != _NOT_OURS}
-    kept = ignore(concerned, wanted, have)
+    if isinstance(metadata := have.get("metadata"), dict):
+        have["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
+    kept = ignore(concerned, wanted, have, managed_fields=managed_fields_of(live))
     if kept.desired is None or kept.live is None or (same(kept.desired, wanted) and same(kept.live, have)):
         return dict(desired)
     result: Obj = copy_tree(kept.desired)

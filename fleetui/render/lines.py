@@ -27,19 +27,23 @@ def lines_of(text: str, document_line: int, path: Path) -> tuple[int, ...]:
     Empty where the object does not write the field, where it can't be read, and where the file has line ends that count
     in YAML and nowhere else. For an empty path the object's own lines.
     """
-    text = text.replace("\r\n", "\n")
-    if _OTHER_LINE_ENDS.search(text):
-        return ()
+    written = _lines(text)
     root, offset = _document(text, document_line)
     node = mark = _object_at(root, document_line - offset)
     for part in path:
         mark, node = _child(node, part)
-    if node is None or mark is None:
+    if node is None or mark is None or not written:
         return ()
     first = document_line if not path else mark.start_mark.line + offset
     found = {line + offset for line in _written(node)}
-    written = text.split("\n")
     return first, *sorted(line for line in found - {first} if written[line - 1].strip())
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> tuple[str, ...]:
+    """The lines of a file; none where YAML counts them in another way than everything else."""
+    text = text.replace("\r\n", "\n")
+    return () if _OTHER_LINE_ENDS.search(text) else tuple(text.split("\n"))
 
 
 def _written(root: yaml.Node) -> Iterator[int]:
