@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleetui.model.objects import Obj
 
@@ -207,9 +207,23 @@ def annotation_option(obj: Mapping[str, Any] | None, key: str, option: str) -> b
     return option in {item.strip() for item in annotation(obj, key).split(",")}
 
 
-def includes_mutations(app: Mapping[str, Any]) -> bool:
-    """Whether an Application wants what mutating webhooks would change to count as a difference."""
-    return annotation_option(app, COMPARE_OPTIONS, "IncludeMutationWebhook=true")
+class DryRun(NamedTuple):
+    """How an Application wants API servers asked what an apply would change: at all (compare-option
+    ``ServerSideDiff=false`` says no), and with what mutating webhooks would change (``IncludeMutationWebhook=true``).
+
+    (`controller/state.go`, `shouldUseServerSideDiff`, which is off unless asked for.)
+    """
+
+    asked: bool = True
+    mutations: bool = False
+
+    @classmethod
+    def of(cls, app: Mapping[str, Any]) -> DryRun:
+        """As the Application's annotations say."""
+        return cls(
+            asked=not annotation_option(app, COMPARE_OPTIONS, "ServerSideDiff=false"),
+            mutations=annotation_option(app, COMPARE_OPTIONS, "IncludeMutationWebhook=true"),
+        )
 
 
 def annotation_value(obj: Mapping[str, Any] | None, key: str, option: str) -> str | None:

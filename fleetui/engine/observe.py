@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleetui.diff.ignore import rules_of
-from fleetui.engine.application import Application, includes_mutations, mapping, text
+from fleetui.engine.application import Application, DryRun, mapping, text
 from fleetui.engine.compare import Comparison, Member, compare, failed, members_of
 from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
@@ -113,7 +113,7 @@ def _blind(app: Application, members: Sequence[Member], revision: str, error: Cl
 
 async def _with_predictions(app: Application, members: list[Member], destination: Destination) -> list[Member]:
     rules, _ = rules_of(app.obj)
-    mutations = includes_mutations(app.obj)
+    dry_run = DryRun.of(app.obj)
     gate = asyncio.Semaphore(PREDICTIONS_AT_ONCE)
 
     async def predicted(member: Member) -> Member:
@@ -121,7 +121,7 @@ async def _with_predictions(app: Application, members: list[Member], destination
             return member
         async with gate:
             modified = await destination.predictor.modified(
-                member.target, member.live, destination.discovery, rules=rules, mutations=mutations
+                member.target, member.live, destination.discovery, rules=rules, dry_run=dry_run
             )
         return Member(member.ref, member.target, member.live, modified)
 

@@ -20,7 +20,7 @@ from fleetui.diff.mutations import without_mutations
 from fleetui.diff.normalize import LAST_APPLIED, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
-from fleetui.engine.application import FIELD_MANAGER, annotation, mapping, text
+from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mapping, text
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.engine.tracking import as_tracked
@@ -31,6 +31,7 @@ from fleetui.ports import Cluster
 CLIENT_SIDE_MANAGERS = frozenset({"kubectl-client-side-apply", FIELD_MANAGER})
 _CACHE_LIMIT = 200_000
 _TRIES = 3
+_ASKED = DryRun()
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -54,7 +55,7 @@ class Predictor:
         discovery: Discovery,
         *,
         rules: Sequence[IgnoreRule] = (),
-        mutations: bool = False,
+        dry_run: DryRun = _ASKED,
     ) -> bool:
         """Whether `live` differs from what applying `target` would make of it.
 
@@ -63,7 +64,7 @@ class Predictor:
             live: the object as it is.
             discovery: what the cluster serves.
             rules: the application's `ignoreDifferences`; what they name does not count.
-            mutations: whether what mutating webhooks would change counts (compare-option ``IncludeMutationWebhook``).
+            dry_run: whether and how the API server is asked.
 
         Raises:
             ClusterError: the API server could not be asked.
@@ -73,21 +74,21 @@ class Predictor:
             return False
         current = normalize(live)
         concerned = [rule for rule in rules if rule.concerns(live)]
-        key = (fingerprint((target.obj, concerned, mutations)), fingerprint(current))
+        key = (fingerprint((target.obj, concerned, dry_run)), fingerprint(current))
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery, concerned, mutations=mutations)
+        answer = await self._ask(target, live, discovery, concerned, dry_run)
         self._remember(target.ref, key, answer)
         return answer
 
     async def _ask(
-        self, target: Target, live: Obj, discovery: Discovery, rules: Sequence[IgnoreRule], *, mutations: bool
+        self, target: Target, live: Obj, discovery: Discovery, rules: Sequence[IgnoreRule], dry_run: DryRun
     ) -> bool:
         try:
             live = await self._in_version(target, live, discovery)
             for _ in range(_TRIES):
-                predicted = await self.predict(target, live, discovery, mutations=mutations)
+                predicted = await self.predict(target, live, discovery, dry_run)
                 if _version(predicted) == _version(live):
                     break
                 # The watch is behind: compared with an older state, what controllers wrote since would be a drift.
@@ -110,19 +111,20 @@ class Predictor:
         live = await self._api.get(resource, target.ref.name, target.ref.namespace)
         return as_tracked(live, target.obj)
 
-    async def predict(self, target: Target, live: Obj, discovery: Discovery, *, mutations: bool) -> Obj:
-        """The object as a sync would leave it; without `mutations`, webhooks are not let speak.
+    async def predict(self, target: Target, live: Obj, discovery: Discovery, dry_run: DryRun) -> Obj:
+        """The object as a sync would leave it.
 
-        Where client-side apply has left its marks, or the server does not accept the target, the answer is our own
-        three-way merge: a dry run would not remove what an earlier client-side apply had set.
+        Where the server is not to be asked or does not accept the target, and where client-side apply has left its
+        marks, the answer is our own three-way merge: a dry run would not remove what an earlier client-side apply had
+        set.
         """
         resource = discovery.of(target.obj)
         offline = annotation(live, LAST_APPLIED) or migration_needed(live, CLIENT_SIDE_MANAGERS)
-        if resource is None or (offline and not _applied_before(live)):
+        if resource is None or not dry_run.asked or (offline and not _applied_before(live)):
             return merge(target.obj, live)
         try:
             answer = await self._api.apply(resource, target.obj, field_manager=FIELD_MANAGER, dry_run=True)
-            return answer if mutations else without_mutations(answer, live, FIELD_MANAGER)
+            return answer if dry_run.mutations else without_mutations(answer, live, FIELD_MANAGER)
         except StatusError as error:
             if is_transient(error):
                 raise

@@ -17,7 +17,7 @@ from fleetui.diff.mutations import without_mutations
 from fleetui.diff.normalize import LAST_APPLIED
 from fleetui.diff.objects import object_diff
 from fleetui.diff.predicted import merge
-from fleetui.engine.application import FIELD_MANAGER, annotation, includes_mutations, mapping
+from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mapping
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.engine.hooks import hook_types
@@ -83,7 +83,7 @@ class Differ:
         desired = await desired_of(subject, self._repositories, revision=revision, history_id=history_id, fetch=fetch)
         application = subject.stored.decode()
         rules, problems = rules_of(application)
-        comparison = _Comparison(subject, desired, rules, mutations=includes_mutations(application))
+        comparison = _Comparison(subject, desired, rules, dry_run=DryRun.of(application))
         if only is not None:
             objects = [await comparison.one(only)]
         else:
@@ -112,11 +112,11 @@ class Differ:
 class _Comparison:
     """One application at one commit against what is live."""
 
-    def __init__(self, subject: Subject, desired: Desired, rules: Sequence[IgnoreRule], *, mutations: bool) -> None:
+    def __init__(self, subject: Subject, desired: Desired, rules: Sequence[IgnoreRule], *, dry_run: DryRun) -> None:
         self._subject = subject
         self._desired = desired
         self._rules = rules
-        self._mutations = mutations
+        self._dry_run = dry_run
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self.notes: list[str] = []
 
@@ -183,13 +183,13 @@ class _Comparison:
         """
         resource = self._desired.discovery.of(target.obj)
         marked = annotation(live, LAST_APPLIED) or migration_needed(live, CLIENT_SIDE_MANAGERS)
-        if resource is None or (marked and not _is_applied_by_engine(live)):
+        if resource is None or not self._dry_run.asked or (marked and not _is_applied_by_engine(live)):
             return merge(target.obj, live)
         try:
             answer = await self._subject.place.api.urgent.apply(
                 resource, target.obj, field_manager=FIELD_MANAGER, force=True, dry_run=True
             )
-            return answer if self._mutations else without_mutations(answer, live, FIELD_MANAGER)
+            return answer if self._dry_run.mutations else without_mutations(answer, live, FIELD_MANAGER)
         except ClusterError as error:
             self.notes.append(f"{target.ref} is compared without the API server's help: {error}")
             return merge(target.obj, live)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleetui.engine.application import TRACKING_ID
+from fleetui.engine.application import COMPARE_OPTIONS, TRACKING_ID, DryRun
 from fleetui.engine.desired import Target
 from fleetui.engine.predict import Predictor
 from fleetui.model.objects import Obj, ref_of
@@ -25,7 +25,8 @@ async def modified(target: Obj, live: Obj, answer: Obj, **options: Any) -> bool:
     cluster = FakeCluster()
     cluster.answer = lambda verb, name, body: answer
     found = await Predictor(cluster).modified(Target(ref_of(target), target), live, cluster.served, **options)
-    assert [write[1] for write in cluster.writes] == ["configmaps dry-run"]
+    asked = ["configmaps dry-run"] if options.get("dry_run", DryRun()).asked else []
+    assert [write[1] for write in cluster.writes] == asked
     return found
 
 
@@ -33,7 +34,7 @@ async def modified(target: Obj, live: Obj, answer: Obj, **options: Any) -> bool:
 async def test_what_a_webhook_writes_anew_each_time_counts_only_where_that_is_wanted(mutations: bool) -> None:
     target = manifest("ConfigMap", "settings", data={"a": "1"})
     live, answer = settings(a="one", stamp="12:00"), settings(a="one", stamp="12:01")
-    assert await modified(target, live, answer, mutations=mutations) is mutations
+    assert await modified(target, live, answer, dry_run=DryRun(mutations=mutations)) is mutations
     assert await modified(target, live, settings(a="two", stamp="12:01"))
 
 
@@ -61,3 +62,23 @@ async def test_what_a_label_tracked_before_is_no_difference(labels: Any, annotat
     metadata = {"labels": labels, "annotations": tracking, "managedFields": [entry]}
     answer = manifest("ConfigMap", "settings", metadata=metadata, data={"a": "1"})
     assert await modified(target, live, answer) is differs
+
+
+async def test_a_server_that_is_not_to_be_asked_is_not() -> None:
+    target = manifest("ConfigMap", "settings", data={"a": "1"})
+    offline = DryRun(asked=False)
+    assert await modified(target, settings(a="2"), {}, dry_run=offline)
+    assert not await modified(target, settings(a="1", theirs="x"), {}, dry_run=offline)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", DryRun()),
+        ("ServerSideDiff=true, IncludeMutationWebhook=true", DryRun(mutations=True)),
+        ("ServerSideDiff=false", DryRun(asked=False)),
+    ],
+)
+def test_compare_options(options: str, expected: DryRun) -> None:
+    app = manifest("Application", "shop", metadata={"annotations": {COMPARE_OPTIONS: options}})
+    assert DryRun.of(app) == expected
