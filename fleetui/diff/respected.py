@@ -14,6 +14,7 @@ from fleetui.diff.ignore import IgnoreRule, ignore
 from fleetui.diff.lists import match
 from fleetui.diff.normalize import secret_data
 from fleetui.diff.structure import copy_tree, same
+from fleetui.model.errors import FleetError
 from fleetui.model.objects import Obj
 
 _NOT_OURS = "status"
@@ -31,7 +32,10 @@ def respected(rules: Iterable[IgnoreRule], desired: Mapping[str, Any], live: Map
         live: the object as the server gives it, with its managedFields.
 
     Returns:
-        A copy of `desired`, or `desired` itself where nothing of it is ignored.
+        A copy of `desired`, as it is where nothing of it is ignored.
+
+    Raises:
+        FleetError: a rule can't be applied, so that it is not known what to leave alone; or nested too deeply.
     """
     concerned = [rule for rule in rules if rule.concerns(live)]
     if not concerned:
@@ -41,6 +45,8 @@ def respected(rules: Iterable[IgnoreRule], desired: Mapping[str, Any], live: Map
     if isinstance(metadata := have.get("metadata"), dict):
         have["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
     kept = ignore(concerned, wanted, have, managed_fields=managed_fields_of(live))
+    if kept.problems:
+        raise FleetError(f"what is to be left alone is not known: {kept.problems[0]}")
     if kept.desired is None or kept.live is None or (same(kept.desired, wanted) and same(kept.live, have)):
         return dict(desired)
     result: Obj = copy_tree(kept.desired)

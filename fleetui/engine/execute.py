@@ -32,7 +32,7 @@ from fleetui.engine.effects import Apply, Delete, Effect, EffectResult, ReleaseH
 from fleetui.engine.predict import CLIENT_SIDE_MANAGERS, is_schema_error
 from fleetui.engine.served import not_found
 from fleetui.engine.tasks import Task
-from fleetui.model.errors import ClusterError, ConflictError, InvalidError, NotFoundError, StatusError
+from fleetui.model.errors import ClusterError, ConflictError, FleetError, InvalidError, NotFoundError, StatusError
 from fleetui.model.objects import ApiResource, Obj, ref_of
 from fleetui.ports import PatchType, Propagation, Validation
 
@@ -130,7 +130,10 @@ class Executor:
         if live is not None and not effect.dry_run and any(rule.concerns(live) for rule in self._ignored):
             # The watch may be behind: an older value would be written over a newer one.
             live = await self._fresh(resource, live)
-            obj = obj if live is None else respected(self._ignored, obj, live)
+            try:
+                obj = obj if live is None else respected(self._ignored, obj, live)
+            except FleetError as error:
+                return EffectResult(False, str(error))
         if live is not None and applied_exactly(obj, live):
             return EffectResult(True, self._message(effect, "unchanged"))
         if effect.dry_run:

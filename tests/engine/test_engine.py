@@ -128,6 +128,22 @@ async def test_what_is_ignored_is_left_alone_by_a_sync_that_respects_it(
         assert (await hub.get("ConfigMap", "a") or {})["data"] == {"scale": left, "color": "git-2"}
 
 
+async def test_a_rule_that_is_not_understood_keeps_a_sync_from_overwriting(hub: Hub, repo: Repo) -> None:
+    repo.push(config("a"))
+    rule = {"group": "", "kind": "ConfigMap", "jqPathExpressions": ["input | reduce"]}
+    options = ["CreateNamespace=true", "RespectIgnoreDifferences=true"]
+    await hub.create(application(ignoreDifferences=[rule], syncPolicy={"automated": {}, "syncOptions": options}))
+    async with running(hub, repo):
+        await hub.until(synced, "the first sync, which overwrites nothing")
+        repo.push(config("a", "2"))
+        app = await hub.until(lambda app: "is not known" in str(app["status"]["operationState"]), "the refusal")
+        assert (await hub.get("ConfigMap", "a") or {})["data"] == {"value": "1"}
+        (row,) = [
+            row for row in app["status"]["operationState"]["syncResult"]["resources"] if row["kind"] == "ConfigMap"
+        ]
+        assert row["status"] == "SyncFailed"
+
+
 async def _gone(hub: Hub, kind: str, name: str) -> bool:
     return await hub.get(kind, name) is None
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fleetui.diff import IgnoreRule
 from fleetui.diff.respected import respected
+from fleetui.model.errors import FleetError
 from tests.unit.test_diff_compare import objects
 
 
@@ -64,6 +65,14 @@ def test_so_does_what_a_manager_owns_and_has_another_value() -> None:
     rules = [IgnoreRule(kind="Deployment", managed_fields_managers=("hpa",))]
     found = respected(rules, of("Deployment", spec={"replicas": 2, "paused": False}), live)
     assert found == of("Deployment", spec={"replicas": 7, "paused": False})
+
+
+def test_where_a_rule_is_not_understood_nothing_is_written() -> None:
+    rules = [IgnoreRule(kind="Widget", jq_path_expressions=("input | reduce",))]
+    with pytest.raises(
+        FleetError, match=r"what is to be left alone is not known: ignoreDifferences: 'input \\| reduce'"
+    ):
+        respected(rules, of("Widget"), of("Widget"))
 
 
 @given(objects, objects, st.sampled_from(["/a", "/a/b", "/containers/0", "/containers/0/name", "/b/a/0"]))
