@@ -115,4 +115,4 @@ def step(name: str) -> tuple[str, Any]:
 
 
 def _node(value: object) -> FieldTree | None:
-    return value if isinstance(value, Mapping) else None
+    return value if isinstance(value, dict) else None
