@@ -12,7 +12,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -105,6 +105,7 @@ class GitRepository:
         self._mirror = mirror
         self._poller = Poller(mirror, pace)
         self._reader = Reader(mirror)
+        self._blaming = asyncio.Lock()
 
     @property
     def url(self) -> str:
@@ -139,6 +140,15 @@ class GitRepository:
         """Author, time, subject and message of a commit."""
         sha = await self._present(sha)
         return await self._read(lambda: self._reader.commit(sha))
+
+    async def blame(self, sha: str, path: str) -> Sequence[Commit]:
+        """The commit of each line of a file; a symbolic link within the commit is followed.
+
+        One after the other: a long history must not take the threads that others read with.
+        """
+        async with self._blaming:
+            sha = await self._present(sha)
+            return await self._read(lambda: self._reader.blame(sha, path))
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         """See `fleetui.ports.Repository.subscribe`; `listener` is also called when the repository can be read again
@@ -235,6 +245,9 @@ class _Unusable:
         self._refuse()
 
     async def commit(self, sha: str) -> Commit:
+        self._refuse()
+
+    async def blame(self, sha: str, path: str) -> Sequence[Commit]:
         self._refuse()
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:

@@ -1,7 +1,7 @@
 """What is read from a mirror, and remembered.
 
-Owns: `Reader`: folders and commits by full SHA. Blocking: called by `backends.git` on executor threads, several at a
-time. What it remembers is named by its content, so it never goes stale.
+Owns: `Reader`: folders, commits and blames by full SHA. Blocking: called by `backends.git` on executor threads, several
+at a time. What it remembers is named by its content, so it never goes stale.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from backends.git_blame import blame, missing
 from backends.git_mirror import BrokenMirrorError, Mirror
 from backends.git_objects import CommitTree, Entry, read_blobs, read_tree, shown_path
 from backends.git_process import environment, not_installed
@@ -28,6 +29,7 @@ T = TypeVar("T")
 _BLOB_BYTES = 64 * 1024 * 1024
 _TREES = 4
 _COMMITS = 1024
+_BLAMES = 256
 _LARGEST_OTHER = 16 * 1024 * 1024
 _LARGEST_FOLDER = 256 * 1024 * 1024
 _AUTHOR = re.compile(r"(?P<name>[^<]*)<(?P<email>[^>]*)>(?: (?P<time>-?[0-9]{1,15}))?")
@@ -41,6 +43,7 @@ class Reader:
         self._mirror = mirror
         self._trees: _Memory[CommitTree] = _Memory(_TREES)
         self._commits: _Memory[Commit] = _Memory(_COMMITS)
+        self._blames: _Memory[tuple[Commit, ...]] = _Memory(_BLAMES)
         self._blobs: ByteCache[bytes] = ByteCache(_BLOB_BYTES)
 
     def knows(self, sha: str) -> bool:
@@ -76,6 +79,19 @@ class Reader:
             BrokenMirrorError: the mirror lacks it.
         """
         return self._commits.get(sha, lambda: _read_commit(self._mirror, sha))
+
+    def blame(self, sha: str, path: str) -> tuple[Commit, ...]:
+        """See `fleetui.ports.Repository.blame`.
+
+        Raises:
+            PathNotFoundError: there is no such file.
+            BrokenMirrorError: the mirror lacks a part of its history.
+        """
+        tree = self._trees.get(sha, lambda: read_tree(self._mirror, sha))
+        file = tree.follow(path)
+        if file is None or not tree.is_file(file):
+            raise missing(self._mirror, sha, path)
+        return self._blames.get(f"{sha}:{file}", lambda: blame(self._mirror, sha, file))
 
     def _contents(self, oids: Iterable[str]) -> dict[str, bytes]:
         known = {oid: self._blobs.get(bytes.fromhex(oid)) for oid in oids}

@@ -292,6 +292,15 @@ class Repository(Protocol):
 
     async def commit(self, sha: str) -> Commit: ...
 
+    async def blame(self, sha: str, path: str) -> Sequence[Commit]:
+        """Which commit wrote each line of the file `path` (from the repository's root) as it is in commit `sha`: the
+        first line's first, without their messages. Takes long where the history is; remembered.
+
+        Raises:
+            PathNotFoundError: there is no such file in that commit.
+        """
+        ...
+
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         """Watches the remote (by interval; a repository on this machine at once) and calls `listener` after each
         fetch that moved a reference."""

@@ -45,6 +45,7 @@ class DiffScreen(AppViewScreen):
         self._ref = ref
         self.pane = DiffPane(id="diff")
         self._refetch = Refetch(self._ask_diff)
+        self._told: tuple[AppDiff, AppDiff] | None = None
 
     def body(self) -> ComposeResult:
         yield self.pane
@@ -67,11 +68,25 @@ class DiffScreen(AppViewScreen):
 
     def _take(self, diff: AppDiff) -> None:
         first = self.pane.diff is None
-        self.pane.set_diff(diff)
+        if self._told is not None and self._told[0] == diff:
+            self.pane.set_diff(self._told[1])
+        else:
+            self.pane.set_diff(diff)
+            self._ask_git(diff)
         if first and diff.objects:
             self.pane.action_next_problem()
         self.draw_frame()
         self._refetch.done()
+
+    def _ask_git(self, diff: AppDiff) -> None:
+        """The diff is shown at once; who wrote it in Git may take long, and comes after."""
+
+        def take(told: AppDiff) -> None:
+            if self.pane.diff is diff:
+                self._told = diff, told
+                self.pane.set_diff(told)
+
+        self.ask(lambda fleet: fleet.with_commits(diff), take, doing="asking Git who wrote it", failed=lambda _: None)
 
     def _failed(self, message: str) -> None:
         self.pane.clear_to("")

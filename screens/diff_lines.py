@@ -25,7 +25,7 @@ MARKS = {
     RowKind.ADD: ("+", "add"),
     RowKind.REMOVE: ("-", "remove"),
     RowKind.CHANGE: ("~", "warning"),
-    RowKind.EQUAL: ("~", "warning"),  # the same line, and yet a change: the items of a list changed places
+    RowKind.EQUAL: ("~", "warning"),  # the same line, and yet a change: an item of a list changes its place
 }
 ABSENT = "(absent)"
 CONTEXT = 1
@@ -136,7 +136,7 @@ def folded(found: Sequence[DiffRow]) -> list[DiffRow | Fold]:
 
 def differs(row: DiffRow) -> bool:
     """Whether a row is no equal one."""
-    return row.kind is not RowKind.EQUAL or row.change is not None
+    return row.kind is not RowKind.EQUAL or row.change is not None or row.move is not None
 
 
 def _run(run: Sequence[DiffRow]) -> Iterable[DiffRow | Fold]:
@@ -150,19 +150,27 @@ def _fold(ref: ObjectRef, fold: Fold, shape: Shape) -> Text:
 
 
 def _row(key: tuple[ObjectRef, Path, int], row: DiffRow, shape: Shape) -> Iterable[Text]:
-    stop = row.change is not None
+    stop = row.change is not None or row.move is not None
     if not differs(row):
         yield Text((Span(f"   {_field(row, row.desired)}", "muted"),), key=key)
         return
-    if shape.two and shape.width >= LEAST_TWO and _fits(row, shape):
+    if row.kind is RowKind.EQUAL:
+        mark, role = MARKS[row.kind]
+        yield Text((Span(f" {mark} {_field(row, row.desired)}", role),), stop=stop, key=key)
+    elif shape.two and shape.width >= LEAST_TWO and _fits(row, shape):
         yield Text(_side_by_side(row, shape), stop=stop, key=key)
     else:
         if row.live is not None:
             yield Text((Span(f" - {_field(row, row.live)}", "remove"),), stop=stop, key=(*key, "live"))
         if row.desired is not None:
             yield Text((Span(f" + {_field(row, row.desired)}", "add"),), stop=stop and row.live is None, key=key)
-    if row.change is not None and (said := _blame(row.change, shape.now)):
-        yield Text((Span(f"     {'  ' * row.indent}{said}", "muted"),), key=(*key, "blame"))
+    margin = f"     {'  ' * row.indent}"
+    if row.move is not None:
+        yield Text(
+            (Span(f"{margin}moves from position {row.move.before} to {row.move.after}", "muted"),), key=(*key, "move")
+        )
+    for number, said in enumerate(_sources(row.change, shape, room=shape.width - len(margin))):
+        yield Text((Span(f"{margin}{said}", "muted"),), key=(*key, "by", number))
 
 
 def _field(row: DiffRow, value: str | None) -> str:
@@ -199,8 +207,23 @@ def _side_by_side(row: DiffRow, shape: Shape) -> tuple[Span, ...]:
     )
 
 
-def _blame(change: Change, now: float) -> str:
-    """Who set the live value, and when."""
+def _sources(change: Change | None, shape: Shape, *, room: int) -> list[str]:
+    """Who wrote the value in Git, and who set the live one; in one line where there is room."""
+    if change is None:
+        return []
+    git, live = _written(change, shape.now), _set(change, shape.now)
+    both = f"{git}   {live}"
+    return [both] if git and live and cell_len(clean(both)) <= room else [said for said in (git, live) if said]
+
+
+def _written(change: Change, now: float) -> str:
+    commit = change.commit
+    if commit is None:
+        return ""
+    return f"Git {short_revision(commit.sha)} by {commit.author}, {age(now - commit.time)} ago “{commit.subject}”"
+
+
+def _set(change: Change, now: float) -> str:
     blame = change.blame
     if blame is None or not blame.manager:
         return ""

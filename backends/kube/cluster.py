@@ -24,8 +24,6 @@ from backends.kube.latency import RoundTrips
 from backends.kube.link import Link
 from backends.kube.opening import closed, transport_class
 from backends.kube.paths import Paths, written
-from backends.kube.reading import METADATA
-from backends.kube.request import JSON
 from backends.kube.selection import Selection
 from backends.kube.served import ServedKinds, kept_in
 from backends.kube.watching import Watches
@@ -166,8 +164,8 @@ class KubeCluster:
         metadata_only: bool = False,
     ) -> builtins.list[Obj]:
         path = self._paths.every(resource, namespace)
-        query = Selection(labels=labels, fields=fields).query
-        form = METADATA.format("List") if metadata_only else JSON
+        selection = Selection(labels=labels, fields=fields, metadata_only=metadata_only)
+        query, form = selection.query, selection.list_form
         try:
             return await self._pages(resource, path, query | {"limit": _PAGE}, form)
         except GoneError:
@@ -321,7 +319,7 @@ class KubeCluster:
         body: Any = None,
         content_type: str = "application/json",
         verb: str = "",
-        accept: str = JSON,
+        accept: str = "application/json",
     ) -> bytes:
         transport = await self._open()
         data = b"" if body is None else msgspec.json.encode(body)

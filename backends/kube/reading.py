@@ -14,7 +14,6 @@ import msgspec
 
 from backends.kube import decode
 from backends.kube.errors import Status, from_status, parse_status
-from backends.kube.request import JSON
 from backends.kube.selection import Query, Selection
 from fleetui.model.errors import StatusError
 from fleetui.model.objects import ApiResource, StoredObject
@@ -24,8 +23,6 @@ PAGE = 500
 FIRST = 100
 """Objects of a page that are decoded at first: more than a screen shows, so that each of many clusters that answer at
 once has its first rows told before any has the rest."""
-METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1,application/json"
-"""client-go v0.37 metadata/metadata.go; a server that has no such form sends whole objects."""
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -77,11 +74,9 @@ class Reader:
         self._cluster = cluster
         self._path = path
         self._query = selection.query
-        partial = selection.metadata_only
-        self._list_form = METADATA.format("List") if partial else JSON
-        self._watch_form = METADATA.format("") if partial else JSON
+        self._list_form, self._watch_form = selection.list_form, selection.watch_form
         self._stored: Callable[[ApiResource, msgspec.Raw], StoredObject]
-        self._stored = decode.stored_metadata if partial else decode.stored
+        self._stored = decode.stored_metadata if selection.metadata_only else decode.stored
 
     async def body(self, query: Query) -> bytes:
         """The answer to LIST, to be given to `page`."""

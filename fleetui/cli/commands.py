@@ -90,7 +90,7 @@ def tree(scope: Scope, app: str, output: str, *, orphans: bool) -> int:
 @click.option("--revision", default="", help="Compare with this commit, branch or tag instead.")
 @click.option("-f", "--filename", "files", multiple=True, type=click.Path(path_type=Path), help="Desired objects.")
 @click.option("--live", multiple=True, type=click.Path(path_type=Path), help="Live objects, to compare -f with.")
-@output_option("table", "json", "yaml")
+@output_option("table", "unified", "side", "jsonpatch", "json", "yaml")
 def diff(
     scope: Scope, app: str | None, revision: str, files: tuple[Path, ...], live: tuple[Path, ...], output: str
 ) -> int:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from fleetui.cli import documents, tables
+from fleetui.cli import diffs, documents
 from fleetui.cli.files import files_in, objects_in
 from fleetui.cli.output import emit
 from fleetui.cli.report import say
@@ -20,6 +20,7 @@ from fleetui.fleet.differ import harmless_diff
 from fleetui.model.change import ObjectDiff
 from fleetui.model.errors import ExitCode, FleetError, ManifestError, UsageError
 from fleetui.model.objects import Obj, ObjectRef, ref_of
+from fleetui.model.text import one_line
 
 
 class _Written(NamedTuple):
@@ -51,10 +52,10 @@ def show_files_diff(desired: Sequence[Path], live: Sequence[Path], output: str) 
         found.append(one)
         notes.extend(problems)
     differing = [one for one in found if one.differs]
-    if output == "table":
-        emit(tables.diff(differing, of_files=True))
-    else:
+    if output in {"json", "yaml"}:
         emit({"notes": notes, "objects": [documents.object_diff(one) for one in differing]}, output)
+    else:
+        diffs.show(differing, output, of_files=True)
     for note in notes:
         say(f"fleetui: {note}")
     return ExitCode.DIFFERS if differing else ExitCode.OK
@@ -63,13 +64,24 @@ def show_files_diff(desired: Sequence[Path], live: Sequence[Path], output: str) 
 def _compared(wanted: _Written | None, running: _Written | None) -> tuple[ObjectDiff, tuple[str, ...]]:
     at = wanted or running
     file, line = (at.file, at.line) if at else ("", None)
+    live = running.obj if running else None
+    notes: tuple[str, ...] = ()
+    if wanted and live and wanted.obj.get("apiVersion") != live.get("apiVersion"):
+        live, notes = _as_version(live, wanted.obj)
     try:
-        diff, problems = object_diff(
-            wanted.obj if wanted else None, running.obj if running else None, file=file, line=line
-        )
+        diff, problems = object_diff(wanted.obj if wanted else None, live, file=file, line=line)
     except FleetError as error:
         raise ManifestError(str(error), path=file, line=line) from error
-    return harmless_diff(diff), problems
+    return harmless_diff(diff), (*notes, *problems)
+
+
+def _as_version(live: Obj, wanted: Obj) -> tuple[Obj, tuple[str, ...]]:
+    """A live object in the version of the desired one, and that only a server could convert its fields."""
+    ours, theirs = wanted.get("apiVersion"), live.get("apiVersion")
+    note = (
+        f"{ref_of(live)}: desired is {ours}, live is {theirs}; fields are compared as they are written, not converted"
+    )
+    return {**live, "apiVersion": ours}, (one_line(note),)
 
 
 def _read(files: Iterable[Path]) -> dict[ObjectRef, _Written]:

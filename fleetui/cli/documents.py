@@ -180,6 +180,7 @@ def _change(change: Change) -> Document:
         "liveBy": None
         if blame is None
         else {"manager": blame.manager, "operation": blame.operation, "time": _time(blame.time)},
+        "desiredBy": _commit(change.commit),
     }
 
 

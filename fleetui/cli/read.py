@@ -9,7 +9,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from fleetui.cli import documents, tables
+from msgspec.structs import replace
+
+from fleetui.cli import diffs, documents, tables
 from fleetui.cli.connect import scope_of, with_fleet
 from fleetui.cli.options import Scope
 from fleetui.cli.output import emit, emit_rows
@@ -20,9 +22,12 @@ from fleetui.model import selectors
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, ExitCode, UsageError
 
+_BLAME_WITHIN = 10.0
+"""Seconds that Git has to say who wrote what differs; a long history may take longer."""
+
 if TYPE_CHECKING:
     from fleetui.fleet.fleet import LiveFleet
-    from fleetui.fleet.views import ChangeSet
+    from fleetui.fleet.views import AppDiff, ChangeSet
 
 
 async def loaded_app(fleet: LiveFleet, text: str, scope: Scope) -> AppKey:
@@ -175,15 +180,25 @@ def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
     async def work(fleet: LiveFleet) -> int:
         key = await loaded_app(fleet, text, scope)
         found = await fleet.diff(key, revision=revision)
-        if output == "table":
-            emit(tables.diff(found.objects))
-        else:
+        if output not in diffs.NAMELESS:
+            found = await _with_commits(fleet, found)
+        if output in {"json", "yaml"}:
             emit(documents.diff(found), output)
+        else:
+            diffs.show(found.objects, output)
         for note in found.notes:
             say(f"fleetui: {note}")
         return ExitCode.DIFFERS if any(one.differs for one in found.objects) else ExitCode.OK
 
     return with_fleet(scope_of(scope, text), work)
+
+
+async def _with_commits(fleet: LiveFleet, diff: AppDiff) -> AppDiff:
+    try:
+        async with asyncio.timeout(_BLAME_WITHIN):
+            return await fleet.with_commits(diff)
+    except TimeoutError:
+        return replace(diff, notes=(*diff.notes, f"who wrote it in Git is not known after {_BLAME_WITHIN:g} seconds"))
 
 
 def show_history(scope: Scope, text: str, output: str) -> int:

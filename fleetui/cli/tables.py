@@ -12,7 +12,6 @@ from fleetui.cli.output import aligned
 from fleetui.fleet.grouping import grouped
 from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Orphans, Tree, Why
 from fleetui.model.app import App
-from fleetui.model.change import ChangeKind, ObjectDiff
 from fleetui.model.objects import ClusterName
 from fleetui.model.status import PROBLEM_ORDER, ClusterStatus, OperationPhase, SyncStatus
 from fleetui.model.times import age
@@ -117,36 +116,6 @@ def orphans(value: Orphans, now: float) -> str:
         for one in value.objects
     ]
     return aligned(("KIND", "GROUP", "NAME", "NAMESPACE", "AGE"), rows)
-
-
-def diff(objects: Iterable[ObjectDiff], *, of_files: bool = False) -> str:
-    """Every object that differs, field by field, with who set the live value; `of_files` where no Git and no cluster
-    is compared.
-    """
-    return "\n\n".join(_object(one, of_files=of_files) for one in objects if one.differs)
-
-
-def _object(one: ObjectDiff, *, of_files: bool) -> str:
-    git, cluster, desired_of = (one.file, one.file, "desired") if of_files else ("Git", "the cluster", "Git")
-    where = f"{one.file}:{one.line}" if one.file and one.line else one.file
-    lines = [f"=== {one.ref}  {where}".rstrip()]
-    if one.live is None:
-        lines.append(f"+ only in {git}: a sync makes it")
-    elif one.desired is None:
-        lines.append(f"- only in {cluster}: a sync with prune deletes it")
-    for change in one.changes if one.live is not None and one.desired is not None else ():
-        mark = {ChangeKind.ADD: "+", ChangeKind.REMOVE: "-", ChangeKind.CHANGE: "~"}[change.kind]
-        by = f"  (live set by {change.blame.manager})" if change.blame and change.blame.manager else ""
-        live = "(absent)" if change.kind is ChangeKind.ADD else _value(change.before)
-        desired = "(absent)" if change.kind is ChangeKind.REMOVE else _value(change.after)
-        lines.append(f"{mark} {change.dotted}: live {live}, {desired_of} {desired}{by}")
-    return "\n".join(lines)
-
-
-def _value(value: object) -> str:
-    import msgspec
-
-    return msgspec.json.encode(value).decode()
 
 
 def history(*, now: float) -> Callable[[Sequence[HistoryRow]], str]:

@@ -10,9 +10,10 @@ from fleetui.diff.mask import mask
 from fleetui.diff.normalize import CompareOptions, normalize
 from fleetui.diff.objects import is_modified, object_diff
 from fleetui.diff.ownership import blame
+from fleetui.diff.patch import apply_changes, json_patch
 from fleetui.diff.predicted import merge
 from fleetui.diff.render import DiffRow, RowKind, lines, rows, unified
-from fleetui.diff.structure import apply_changes, compare, same
+from fleetui.diff.structure import compare, same
 from fleetui.diff.summary import audit_changes, summary, to_json
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "compare",
     "ignore",
     "is_modified",
+    "json_patch",
     "lines",
     "mask",
     "merge",

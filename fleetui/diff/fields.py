@@ -116,4 +116,4 @@ def step(name: object) -> tuple[str, Any]:
 
 
 def _node(value: object) -> FieldTree | None:
-    return value if isinstance(value, Mapping) else None
+    return value if isinstance(value, dict) else None

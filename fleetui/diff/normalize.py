@@ -52,7 +52,7 @@ def normalize(obj: Mapping[str, Any], options: CompareOptions = DEFAULTS) -> Obj
 
     The copy shares with `obj` what is left as it is: change neither in place. Odd objects come back as they are.
     """
-    kind = split_api_version(str(obj.get("apiVersion", "")))[0], str(obj.get("kind", ""))
+    kind = _kind(obj)
     left_out = _ignored(obj, kind, options)
     result: Obj = {key: value for key, value in obj.items() if key not in left_out}
     metadata = result.get("metadata")
@@ -60,6 +60,10 @@ def normalize(obj: Mapping[str, Any], options: CompareOptions = DEFAULTS) -> Obj
         result["metadata"] = _metadata(metadata)
     rule = _RULES.get(kind)
     return rule(result) if rule is not None else result
+
+
+def _kind(obj: Mapping[str, Any]) -> tuple[str, str]:
+    return split_api_version(str(obj.get("apiVersion", "")))[0], str(obj.get("kind", ""))
 
 
 def _ignored(obj: Mapping[str, Any], kind: tuple[str, str], options: CompareOptions) -> tuple[str, ...]:
@@ -118,10 +122,13 @@ def _encoded(value: Any) -> Any:
     return base64.b64encode(value.encode("utf-8", "surrogatepass")).decode() if isinstance(value, str) else value
 
 
+def has_no_rules(obj: Mapping[str, Any]) -> bool:
+    """Whether a Role says that it has no rules, rather than nothing about them: an apply takes all away."""
+    return _kind(obj) in _ROLES and "rules" in obj and not obj["rules"]
+
+
 def _role(obj: Obj) -> Obj:
-    if "rules" in obj and not obj["rules"]:
-        return {key: value for key, value in obj.items() if key != "rules"}
-    return obj
+    return {key: value for key, value in obj.items() if key != "rules"} if has_no_rules(obj) else obj
 
 
 def _endpoints(obj: Obj) -> Obj:
@@ -260,7 +267,6 @@ def _quantity(value: Any) -> Any:
 _RULES: dict[tuple[str, str], Callable[[Obj], Obj]] = {
     ("", "Secret"): secret_data,
     ("", "Endpoints"): _endpoints,
-    ("rbac.authorization.k8s.io", "Role"): _role,
-    ("rbac.authorization.k8s.io", "ClusterRole"): _role,
+    **dict.fromkeys(_ROLES, _role),
     **{kind: _quantities(ways) for kind, ways in QUANTITIES.items()},
 }

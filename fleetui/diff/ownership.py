@@ -72,5 +72,5 @@ def _owned_depth(entry: Entry, live: Any, path: Path) -> int | None:
 
 def _child(value: Any, part: str | int) -> Any:
     if isinstance(part, str):
-        return value.get(part) if isinstance(value, Mapping) else None
+        return value.get(part) if isinstance(value, dict) else None
     return value[part] if isinstance(value, list) and part < len(value) else None

@@ -5,7 +5,8 @@ used instead. Three-way: what is desired, what is live, and what the last apply 
 object's managedFields (server-side apply) or from its last-applied annotation (client-side apply).
 
 What only a server knows is guessed as kindly as possible: what is live and not taken away stays, so that defaults are
-no differences. A field that was taken out of Git and has a default is predicted to be absent.
+no differences. A field that was taken out of Git and has a default is predicted to be absent, but for the commonest
+ones.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from typing import Any
 from fleetui.diff.claims import Claim, applied_claim, managed_claim
 from fleetui.diff.fields import entries_of, managed_fields_of
 from fleetui.diff.lists import Key, match
-from fleetui.diff.normalize import LAST_APPLIED, normalize
+from fleetui.diff.normalize import LAST_APPLIED, has_no_rules, normalize
 from fleetui.diff.schema import (
     is_atomic_map,
     is_built_in,
+    is_default,
+    is_left_to_server,
     is_merged_by_key,
     is_merged_set,
     is_omitted,
+    is_replaced_map,
     is_server_added,
     with_defaults,
 )
@@ -64,6 +68,8 @@ def merge(desired: Mapping[str, Any], live: Mapping[str, Any] | None, *, manager
         else:
             claim = managed_claim(live, manager)
         result: Obj = copy_tree(merger.maps(wanted, dict(live), claim, ""))
+        if has_no_rules(desired):
+            result.pop("rules", None)
     except (RecursionError, FleetError) as error:
         raise FleetError(f"{ref_of(desired)} is nested too deeply to be compared") from error
     return result
@@ -104,19 +110,29 @@ class _Merger:
 
     def maps(self, desired: Obj, live: Obj, claim: Claim | None, field: str) -> Obj:
         """Field by field; live ones stay unless the last apply had set them."""
-        whole = self._built_in and not self.client_side and is_atomic_map(field)
+        whole = self._built_in and self._is_whole(field)
         result = {key: have for key, have in live.items() if is_server_added(key)} if whole else dict(live)
         for key, value in desired.items():
             if value is not None:
                 self._set(result, key, value, live.get(key), claim.field(key) if claim else None)
         if claim is not None and not whole:
             for key, have in live.items():
-                if desired.get(key) is None and (mine := claim.field(key)) is not None:
+                if (
+                    desired.get(key) is None
+                    and (mine := claim.field(key)) is not None
+                    and not self._comes_back(key, have)
+                ):
                     _put(result, key, mine.without(have))
         return result
 
+    def _is_whole(self, field: str) -> bool:
+        return is_replaced_map(field, self._kind) if self.client_side else is_atomic_map(field)
+
+    def _comes_back(self, key: str, live: Any) -> bool:
+        return self._built_in and is_default(key, live, self._kind)
+
     def _set(self, result: Obj, key: str, desired: Any, live: Any, claim: Claim | None) -> None:
-        if live == desired and not live:
+        if (live == desired and not live) or (self._built_in and is_left_to_server(key, desired)):
             return
         value = self._fresh(desired) if live is None else self._values(desired, live, claim, key)
         emptied = value == {} and bool(live) and not is_atomic_map(key)

@@ -37,7 +37,8 @@ class DiffRow(msgspec.Struct, frozen=True):
     `indent` counts levels. `key` is what stands before the value on both sides: ``color:``, ``- name:``, ``-``, or
     nothing for a line of a longer text. `live` and `desired` are the values (empty for a map or list that follows in
     the next rows), None where that side has no such line. `change` is set on the first row of each change, and on no
-    other: from one to the next is from difference to difference.
+    other: from one to the next is from difference to difference. So is `move`, for an item that changes its place: it
+    stands where it will be, its live side beside it, and may begin with a change of its own.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class DiffRow(msgspec.Struct, frozen=True):
     desired: str | None
     kind: RowKind
     change: Change | None = None
+    move: Change | None = None
 
 
 def rows(diff: ObjectDiff) -> list[DiffRow]:
@@ -136,6 +138,8 @@ class _Builder:
             if change is not None and first < len(self.rows) and self.rows[first].change is None:
                 del self._changes[path, kind]
                 self.rows[first] = msgspec.structs.replace(self.rows[first], change=change)
+        if not kinds and (move := self._changes.pop((path, ChangeKind.MOVE), None)) is not None:
+            self.rows[first] = msgspec.structs.replace(self.rows[first], move=move)
 
     def _children(self, live: Any, desired: Any, path: Path, indent: int, lead: str) -> None:
         if isinstance(live if live is not _ABSENT else desired, list):
@@ -220,32 +224,38 @@ def _key_order(key: Any) -> tuple[bool, str]:
 
 def _items(live: Any, desired: Any, path: Path) -> Iterator[tuple[Any, Any, int]]:
     """The items of two lists beside each other, in the order in which they are read, with the position that a change
-    of the item has in its path."""
+    of the item has in its path. An item that moves comes where it will be."""
     ours: list[Any] = [] if live is _ABSENT else live
     theirs: list[Any] = [] if desired is _ABSENT else desired
-    pairs = _pairs(ours, theirs, str(path[-1]) if path else "")
+    pairs, moved = _pairs(ours, theirs, str(path[-1]) if path else "")
+    gone = set(moved.values())
     here = there = 0
     for left, right in [*pairs, (len(ours), len(theirs))]:
         for position in range(here, left):
-            yield ours[position], _ABSENT, position
+            if position not in gone:
+                yield ours[position], _ABSENT, position
         for position in range(there, right):
-            yield _ABSENT, theirs[position], position
+            before = moved.get(position)
+            yield (_ABSENT, theirs[position], position) if before is None else (ours[before], theirs[position], before)
         if left < len(ours) and right < len(theirs):
             yield ours[left], theirs[right], left
         here, there = left + 1, right + 1
 
 
-def _pairs(live: list[Any], desired: list[Any], field: str) -> list[tuple[int, int]]:
-    """The positions of the items that are the same item, rising on both sides; as `structure.compare` has them."""
+def _pairs(live: list[Any], desired: list[Any], field: str) -> tuple[list[tuple[int, int]], dict[int, int]]:
+    """The positions (live, desired) of the items that are the same item, as `structure.compare` has them: those that
+    stay, rising on both sides, and by desired position those that move."""
     matched = match(field, live, desired) if live and desired else None
     if matched is None:
         head, tail = common_ends(live, desired)
         middle = min(len(live), len(desired)) - head - tail
         ends = [(len(live) - place, len(desired) - place) for place in range(tail, 0, -1)]
-        return [(place, place) for place in range(head + middle)] + ends
+        return [(place, place) for place in range(head + middle)] + ends, {}
     stay = steady(matched.live, matched.desired)
     place = {key: position for position, key in enumerate(matched.desired)}
-    return [(position, place[key]) for position, key in enumerate(matched.live) if key in stay]
+    shared = [(key, position, place[key]) for position, key in enumerate(matched.live) if key in place]
+    pairs = [(before, after) for key, before, after in shared if key in stay]
+    return pairs, {after: before for key, before, after in shared if key not in stay}
 
 
 def _aligned(live: Sequence[str], desired: Sequence[str]) -> Iterator[tuple[str | None, str | None]]:

@@ -1,13 +1,13 @@
 """Two objects -> what differs, field by field.
 
-Owns: `compare`, `apply_changes`, `same`. Called by the engine (is it synced), by `objects` (the diff of a screen or a
-command) and by plans. Never here: what is left out of a comparison (`normalize`, `ignore`), what an apply would make of
-the live object (`predicted`), who set a value (`ownership`).
+Owns: `compare`, `same`. Called by the engine (is it synced), by `objects` (the diff of a screen or a command) and by
+plans. Never here: what is left out of a comparison (`normalize`, `ignore`), what an apply would make of the live object
+(`predicted`), who set a value (`ownership`), the way back (`patch`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,10 +17,9 @@ from fleetui.diff.lists import match, steady
 from fleetui.diff.ownership import blame_among
 from fleetui.model.change import Change, ChangeKind, Path
 from fleetui.model.errors import FleetError
-from fleetui.model.objects import Obj
 
 _ABSENT = object()
-_ADD, _REMOVE, _CHANGE = ChangeKind.ADD, ChangeKind.REMOVE, ChangeKind.CHANGE
+_ADD, _REMOVE, _CHANGE, _MOVE = ChangeKind.ADD, ChangeKind.REMOVE, ChangeKind.CHANGE, ChangeKind.MOVE
 
 Trail = tuple[Any, Any] | None
 """A path on the way down, its last part first: ``((None, "spec"), "replicas")``. Only where something differs is it
@@ -38,8 +37,8 @@ def compare(
     """What has to change in `live` to make it `desired`, in the order of the paths.
 
     The two are compared as they are: normalise them first, and take for `desired` what an apply would leave. Lists of
-    maps are matched by their merge key; an item that has to move is removed and added. Other lists are matched by
-    position, after what they share at both ends. 1 and 1.0 are equal, 1 and true are not.
+    maps are matched by their merge key; as few of their items move as can be. Other lists are matched by position,
+    after what they share at both ends. 1 and 1.0 are equal, 1 and true are not.
 
     Args:
         desired: what should be; None: the object should not be there.
@@ -83,7 +82,9 @@ def _path(difference: Difference) -> Path:
 
 def _change(difference: Difference, live: Mapping[str, Any] | None, entries: Sequence[Entry]) -> Change:
     path, kind, before, after = difference
-    who = blame_among(entries, live, path) if entries and live is not None and kind is not _ADD else None
+    # managedFields say who owns an item, not who put it where it lies.
+    is_set = live is not None and kind is not _ADD and kind is not _MOVE
+    who = blame_among(entries, live, path) if entries and live is not None and is_set else None
     return Change(path, kind, before, after, who)
 
 
@@ -160,15 +161,17 @@ def _compare_lists(live: list[Any], desired: list[Any], path: Trail, out: list[D
             _compare_maps(live[index], want, (path, index), out)
     else:
         stay = steady(matched.live, matched.desired)
-        wanted = dict(zip(matched.desired, desired, strict=True))
+        place = {key: index for index, key in enumerate(matched.desired)}
         for index, key in enumerate(matched.live):
-            if key in stay:
-                _compare_maps(live[index], wanted[key], (path, index), out)
-            else:
+            there = place.pop(key, None)
+            if there is None:
                 out.append((_path_of((path, index)), _REMOVE, live[index], None))
-        for index, key in enumerate(matched.desired):
+                continue
             if key not in stay:
-                out.append((_path_of((path, index)), _ADD, None, desired[index]))
+                out.append((_path_of((path, index)), _MOVE, index, there))
+            _compare_maps(live[index], desired[there], (path, index), out)
+        for index in place.values():
+            out.append((_path_of((path, index)), _ADD, None, desired[index]))
 
 
 def _compare_positions(live: list[Any], desired: list[Any], path: Trail, out: list[Difference]) -> None:
@@ -200,52 +203,6 @@ def common_ends(live: Sequence[Any], desired: Sequence[Any]) -> tuple[int, int]:
     while tail < shorter - head and same(live[-1 - tail], desired[-1 - tail]):
         tail += 1
     return head, tail
-
-
-# --- the way back ---------------------------------------------------------------------------------------------------
-
-
-def apply_changes(live: Mapping[str, Any] | None, changes: Iterable[Change]) -> Obj | None:
-    """The object that `live` becomes by all of `changes` (those of `compare`); `live` itself stays as it is.
-
-    Items of lists are removed and added last and deepest lists first, because that is what positions in paths count on.
-    """
-    pending = list(changes)
-    if any(not change.path for change in pending):
-        after = pending[0].after
-        return None if after is None else dict(copy_tree(after))
-    result: Obj = copy_tree(dict(live or {}))
-    moving = [change for change in pending if _is_item(change)]
-    for change in pending:
-        if not _is_item(change):
-            _put(result, change)
-    for change in sorted(moving, key=_turn):
-        _put(result, change)
-    return result
-
-
-def _is_item(change: Change) -> bool:
-    return isinstance(change.path[-1], int) and change.kind is not _CHANGE
-
-
-def _turn(change: Change) -> tuple[int, bool, int]:
-    position = change.path[-1]
-    assert isinstance(position, int)
-    adding = change.kind is _ADD
-    return -len(change.path), adding, position if adding else -position
-
-
-def _put(root: Any, change: Change) -> None:
-    *parents, last = change.path
-    node = root
-    for part in parents:
-        node = node[part]
-    if change.kind is _REMOVE:
-        del node[last]
-    elif change.kind is _ADD and isinstance(last, int):
-        node.insert(last, copy_tree(change.after))
-    else:
-        node[last] = copy_tree(change.after)
 
 
 def copy_tree(value: Any) -> Any:

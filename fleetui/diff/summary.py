@@ -24,7 +24,12 @@ _SHOWN = 2
 _WIDTH = 24
 _HIDDEN = re.compile(r"\++")
 _IMAGE = re.compile(r"(?P<name>[^@]*?)(?::(?P<tag>[^/:@]+))?(?:@(?P<digest>.+))?")
-_KIND = {ChangeKind.ADD: "added", ChangeKind.REMOVE: "removed", ChangeKind.CHANGE: "changed"}
+_KIND = {
+    ChangeKind.ADD: "added",
+    ChangeKind.REMOVE: "removed",
+    ChangeKind.CHANGE: "changed",
+    ChangeKind.MOVE: "moved",
+}
 
 
 def summary(changes: Sequence[Change]) -> str:
@@ -47,6 +52,8 @@ def _words(change: Change) -> str:
             return f"{label} {before} → {after}"
     elif change.kind is ChangeKind.ADD and (value := _short(change.after)):
         return f"{label} {value} added"
+    elif change.kind is ChangeKind.MOVE:
+        return f"{label} moved {change.before} → {change.after}"
     return f"{label} {_KIND[change.kind]}"
 
 
@@ -91,8 +98,8 @@ def to_json(changes: Sequence[Change]) -> list[Obj]:
     """The changes as JSON values.
 
     Each has `path` (``spec.containers[0].image``), `parts` (the path as a list), `kind` (``add``, ``remove``,
-    ``change``), `before` and `after` where there is such a side, and `blame` (`manager`, `operation`, `time` in RFC
-    3339) where it is known.
+    ``change``, ``move``), `before` and `after` where there is such a side (of a move: positions), and `blame`
+    (`manager`, `operation`, `time` in RFC 3339) where it is known.
     """
     return [_change(change) for change in changes]
 

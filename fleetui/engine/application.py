@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleetui.model.objects import Obj
 
@@ -205,6 +205,25 @@ def annotation(obj: Mapping[str, Any] | None, key: str) -> str:
 def annotation_option(obj: Mapping[str, Any] | None, key: str, option: str) -> bool:
     """Whether a comma separated annotation holds ``option``."""
     return option in {item.strip() for item in annotation(obj, key).split(",")}
+
+
+class DryRun(NamedTuple):
+    """How an Application wants API servers asked what an apply would change: at all (compare-option
+    ``ServerSideDiff=false`` says no), and with what mutating webhooks would change (``IncludeMutationWebhook=true``).
+
+    (`controller/state.go`, `shouldUseServerSideDiff`, which is off unless asked for.)
+    """
+
+    asked: bool = True
+    mutations: bool = False
+
+    @classmethod
+    def of(cls, app: Mapping[str, Any]) -> DryRun:
+        """As the Application's annotations say."""
+        return cls(
+            asked=not annotation_option(app, COMPARE_OPTIONS, "ServerSideDiff=false"),
+            mutations=annotation_option(app, COMPARE_OPTIONS, "IncludeMutationWebhook=true"),
+        )
 
 
 def annotation_value(obj: Mapping[str, Any] | None, key: str, option: str) -> str | None:

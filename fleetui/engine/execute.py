@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fleetui.diff.respected import respected
 from fleetui.engine.application import (
     FIELD_MANAGER,
     GROUP,
@@ -27,14 +28,16 @@ from fleetui.engine.application import (
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.destination import Destination
 from fleetui.engine.effects import Apply, Delete, Effect, EffectResult, ReleaseHook, Step, StepOutcome
+from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.predict import CLIENT_SIDE_MANAGERS, is_schema_error
 from fleetui.engine.served import not_found
 from fleetui.engine.tasks import Task
-from fleetui.model.errors import ClusterError, ConflictError, InvalidError, NotFoundError, StatusError
+from fleetui.model.errors import ClusterError, ConflictError, FleetError, InvalidError, NotFoundError, StatusError
 from fleetui.model.objects import ApiResource, Obj, ref_of
 from fleetui.ports import PatchType, Propagation, Validation
 
 PARALLEL = 20
+_NOTHING = Ignoring()
 _DEFINITION_POLLS = 30
 _DEFINITION_INTERVAL = 0.1
 _RELEASE_TRIES = 5
@@ -71,11 +74,18 @@ class ApplyOptions:
 
 
 class Executor:
-    """Drives sync steps on one destination."""
+    """Drives sync steps on one destination.
 
-    def __init__(self, destination: Destination, options: ApplyOptions) -> None:
+    Args:
+        destination: where.
+        options: how objects are written.
+        ignoring: what of live objects is left as it is (``RespectIgnoreDifferences=true``).
+    """
+
+    def __init__(self, destination: Destination, options: ApplyOptions, *, ignoring: Ignoring = _NOTHING) -> None:
         self._destination = destination
         self._options = options
+        self._ignoring = ignoring
         self._gate = asyncio.Semaphore(PARALLEL)
 
     async def drive(self, step: Step) -> StepOutcome:
@@ -118,6 +128,14 @@ class Executor:
             message = not_found(task.recorded_ref, task.version, self._destination.discovery)
             return EffectResult(False, message)
         obj = effect.obj if resource.namespaced else _without_namespace(effect.obj)
+        ignoring = self._ignoring.about(live) if live is not None and not effect.dry_run else _NOTHING
+        if live is not None and ignoring.rules:
+            # The watch may be behind: an older value would be written over a newer one.
+            live = await self._fresh(resource, live)
+            try:
+                obj = obj if live is None else await _respected(ignoring, obj, live)
+            except FleetError as error:
+                return EffectResult(False, str(error))
         if live is not None and applied_exactly(obj, live):
             return EffectResult(True, self._message(effect, "unchanged"))
         if effect.dry_run:
@@ -129,6 +147,13 @@ class Executor:
         if live is not None and _version(written) == _version(live):
             verb = "unchanged"
         return EffectResult(True, self._message(effect, verb))
+
+    async def _fresh(self, resource: ApiResource, live: Obj) -> Obj | None:
+        ref = ref_of(live)
+        try:
+            return await self._destination.api.get(resource, ref.name, ref.namespace)
+        except NotFoundError:
+            return None
 
     async def _missing(self, effect: Apply, error: NotFoundError) -> str:
         """Why something could not be applied that was not found: its namespace, or its kind, whose definition went."""
@@ -326,6 +351,10 @@ def _defined(obj: Obj) -> list[tuple[str, str]]:
 def _has_option(obj: Obj, live: Obj | None, option: str) -> bool:
     """Whether an object asks for an option, in Git or in the cluster."""
     return annotation_option(obj, SYNC_OPTIONS, option) or annotation_option(live, SYNC_OPTIONS, option)
+
+
+async def _respected(ignoring: Ignoring, desired: Obj, live: Obj) -> Obj:
+    return await ignoring.run(lambda evaluate: respected(ignoring.rules, desired, live, evaluate=evaluate))
 
 
 def _without_namespace(obj: Obj) -> Obj:

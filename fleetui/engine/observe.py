@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleetui.diff.ignore import rules_of
-from fleetui.engine.application import Application, mapping, text
+from fleetui.engine.application import Application, DryRun, mapping, text
 from fleetui.engine.compare import Comparison, Member, compare, failed, members_of
 from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
@@ -135,6 +135,7 @@ async def _with_predictions(
         if member.target is not None and member.live is not None and (doubt := overrides.doubt(member.live)):
             raise UsageError(doubt)
     ignoring = Ignoring((*rules_of(app.obj)[0], *overrides.rules), jq)
+    dry_run = DryRun.of(app.obj)
     gate = asyncio.Semaphore(PREDICTIONS_AT_ONCE)
 
     async def predicted(member: Member) -> Member:
@@ -142,7 +143,12 @@ async def _with_predictions(
             return member
         async with gate:
             modified = await destination.predictor.modified(
-                member.target, member.live, destination.discovery, ignoring=ignoring, options=overrides.options
+                member.target,
+                member.live,
+                destination.discovery,
+                ignoring=ignoring,
+                options=overrides.options,
+                dry_run=dry_run,
             )
         return Member(member.ref, member.target, member.live, modified)
 

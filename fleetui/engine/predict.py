@@ -16,13 +16,15 @@ import msgspec
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import ignore
+from fleetui.diff.mutations import without_mutations
 from fleetui.diff.normalize import DEFAULTS, LAST_APPLIED, CompareOptions, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
-from fleetui.engine.application import FIELD_MANAGER, annotation, mapping, text
+from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mapping, text
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.engine.ignoring import Ignoring
+from fleetui.engine.tracking import as_tracked
 from fleetui.model.errors import ExpressionError, NotFoundError, StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.ports import Cluster
@@ -30,6 +32,7 @@ from fleetui.ports import Cluster
 CLIENT_SIDE_MANAGERS = frozenset({"kubectl-client-side-apply", FIELD_MANAGER})
 _CACHE_LIMIT = 200_000
 _TRIES = 3
+_ASKED = DryRun()
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -54,6 +57,7 @@ class Predictor:
         *,
         ignoring: Ignoring,
         options: CompareOptions = DEFAULTS,
+        dry_run: DryRun = _ASKED,
     ) -> bool:
         """Whether `live` differs from what applying `target` would make of it.
 
@@ -63,32 +67,40 @@ class Predictor:
             discovery: what the cluster serves.
             ignoring: the `ignoreDifferences` of the application and of the hub; what they name does not count.
             options: the hub's.
+            dry_run: whether and how the API server is asked.
 
         Raises:
             ClusterError: the API server could not be asked.
             ExpressionError: it is not known what one of them names. Argo CD goes on without it; an automated sync would
                 then overwrite what it was to leave alone.
         """
+        live = as_tracked(live, target.obj)
         if applied_exactly(target.obj, live):
             return False
         options = options.about(target.obj)
         current = normalize(live, options)
         ignoring = ignoring.about(live)
-        key = (fingerprint((target.obj, ignoring.rules, options)), fingerprint(current))
+        key = (fingerprint((target.obj, ignoring.rules, options, dry_run)), fingerprint(current))
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery, ignoring, options)
+        answer = await self._ask(target, live, discovery, ignoring, options, dry_run)
         self._remember(target.ref, key, answer)
         return answer
 
     async def _ask(
-        self, target: Target, live: Obj, discovery: Discovery, ignoring: Ignoring, options: CompareOptions
+        self,
+        target: Target,
+        live: Obj,
+        discovery: Discovery,
+        ignoring: Ignoring,
+        options: CompareOptions,
+        dry_run: DryRun,
     ) -> bool:
         try:
             live = await self._in_version(target, live, discovery)
             for _ in range(_TRIES):
-                predicted = await self.predict(target, live, discovery)
+                predicted = await self.predict(target, live, discovery, dry_run)
                 if _version(predicted) == _version(live):
                     break
                 # The watch is behind: compared with an older state, what controllers wrote since would be a drift.
@@ -114,20 +126,25 @@ class Predictor:
 
     async def _fresh(self, target: Target, discovery: Discovery) -> Obj | None:
         resource = discovery.of(target.obj)
-        return None if resource is None else await self._api.get(resource, target.ref.name, target.ref.namespace)
+        if resource is None:
+            return None
+        live = await self._api.get(resource, target.ref.name, target.ref.namespace)
+        return as_tracked(live, target.obj)
 
-    async def predict(self, target: Target, live: Obj, discovery: Discovery) -> Obj:
+    async def predict(self, target: Target, live: Obj, discovery: Discovery, dry_run: DryRun) -> Obj:
         """The object as a sync would leave it.
 
-        Where client-side apply has left its marks, or the server does not accept the target, the answer is our own
-        three-way merge: a dry run would not remove what an earlier client-side apply had set.
+        Where the server is not to be asked or does not accept the target, and where client-side apply has left its
+        marks, the answer is our own three-way merge: a dry run would not remove what an earlier client-side apply had
+        set.
         """
         resource = discovery.of(target.obj)
         offline = annotation(live, LAST_APPLIED) or migration_needed(live, CLIENT_SIDE_MANAGERS)
-        if resource is None or (offline and not _applied_before(live)):
+        if resource is None or not dry_run.asked or (offline and not _applied_before(live)):
             return merge(target.obj, live)
         try:
-            return await self._api.apply(resource, target.obj, field_manager=FIELD_MANAGER, dry_run=True)
+            answer = await self._api.apply(resource, target.obj, field_manager=FIELD_MANAGER, dry_run=True)
+            return answer if dry_run.mutations else without_mutations(answer, live, FIELD_MANAGER)
         except StatusError as error:
             if is_transient(error):
                 raise

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
 from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, has_option, mapping, strings, text
 from fleetui.engine.autosync import decide
@@ -22,6 +23,7 @@ from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination, Destinations
 from fleetui.engine.execute import ApplyOptions, Executor
 from fleetui.engine.finalize import finalize
+from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.settings import Settings
@@ -372,11 +374,15 @@ class Reconciler:
         *,
         terminating: bool,
     ) -> Again:
-        judge = self._overrides().judge
-        context = context_of(app, destination, comparison, state, judge=judge, terminating=terminating)
+        overrides = self._overrides()
+        context = context_of(app, destination, comparison, state, judge=overrides.judge, terminating=terminating)
         strategy = mapping(sync.get("syncStrategy"))
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
-        executor = Executor(destination, ApplyOptions.of(strings(sync.get("syncOptions")), force=force))
+        options = strings(sync.get("syncOptions"))
+        ignored = (*rules_of(app.obj)[0], *overrides.rules)
+        respects = has_option(options, "RespectIgnoreDifferences=true")
+        ignoring = Ignoring(ignored, self._jq) if respects else Ignoring()
+        executor = Executor(destination, ApplyOptions.of(options, force=force), ignoring=ignoring)
         outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")
         rows = ops.stored_results(outcome.results)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleetui.engine.application import TRACKING_ID, annotation
-from fleetui.model.objects import ObjectRef, ref_of
+from fleetui.engine.application import TRACKING_ID, annotation, mapping
+from fleetui.model.objects import Obj, ObjectRef, ref_of
 
 CONTROL_PLANE_NAMESPACE = "argocd"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
 
 
 def instance_name(namespace: str, name: str, control_plane_namespace: str = CONTROL_PLANE_NAMESPACE) -> str:
@@ -28,6 +29,23 @@ def tracking_id(app: str, ref: ObjectRef, destination_namespace: str) -> str:
 def owner_of(obj: Mapping[str, Any]) -> str:
     """The application that an object says it belongs to; empty where it says nothing."""
     return annotation(obj, TRACKING_ID).partition(":")[0]
+
+
+def as_tracked(live: Obj, target: Mapping[str, Any]) -> Obj:
+    """The live object as it is compared with its manifest, which has a tracking id.
+
+    An object that is labelled, and has no tracking id, comes from a time when labels tracked: that is no difference
+    (`util/argo/resource_tracking.go`, `Normalize`). Another one's tracking id is.
+    """
+    metadata = mapping(live.get("metadata"))
+    labels = mapping(metadata.get("labels"))
+    tracked = annotation(target, TRACKING_ID)
+    if not labels.get(INSTANCE_LABEL) or annotation(live, TRACKING_ID) or not tracked:
+        return live
+    if INSTANCE_LABEL not in mapping(mapping(target.get("metadata")).get("labels")):
+        labels = {key: value for key, value in labels.items() if key != INSTANCE_LABEL}
+    annotations = {**mapping(metadata.get("annotations")), TRACKING_ID: tracked}
+    return {**live, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 
 
 def is_self_referenced(live: Mapping[str, Any]) -> bool:

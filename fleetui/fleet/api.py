@@ -109,6 +109,12 @@ class Fleet(Protocol):
         compared with. With `ref`, the object is in the answer also where nothing differs."""
         ...
 
+    async def with_commits(self, diff: AppDiff) -> AppDiff:
+        """The diff (one of `diff`'s) with the commit of each change that Git's side makes, which may take long: the
+        latest one that wrote a line of it, where that can be told for sure. What keeps Git from being asked is a note.
+        """
+        ...
+
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]: ...
 
     async def orphans(self, key: AppKey) -> Orphans:

@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import rules_of
 from fleetui.diff.mask import mask
+from fleetui.diff.mutations import without_mutations
 from fleetui.diff.normalize import LAST_APPLIED
 from fleetui.diff.objects import object_diff
 from fleetui.diff.predicted import merge
-from fleetui.engine.application import FIELD_MANAGER, annotation, mapping
+from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mapping
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.engine.hooks import hook_types
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.predict import CLIENT_SIDE_MANAGERS
-from fleetui.engine.tracking import is_self_referenced, owner_of
+from fleetui.engine.tracking import as_tracked, is_self_referenced, owner_of
 from fleetui.fleet.desired import Desired, desired_of
 from fleetui.fleet.history import Commits
+from fleetui.fleet.origins import with_commits
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import AppDiff
@@ -74,6 +76,10 @@ class Differ:
         commit, _ = await self._commits.of(subject.app.source, found.desired.sha)
         return AppDiff(subject.app.key, found.desired.sha, commit, found.objects, found.notes)
 
+    async def with_commits(self, subject: Subject, diff: AppDiff) -> AppDiff:
+        """As `fleetui.fleet.api.Fleet.with_commits` says."""
+        return await with_commits(subject, self._repositories, diff)
+
     async def compare(
         self,
         subject: Subject,
@@ -85,10 +91,11 @@ class Differ:
     ) -> Compared:
         """Every object that differs, or `only` one, whether it differs or not."""
         desired = await desired_of(subject, self._repositories, revision=revision, history_id=history_id, fetch=fetch)
-        rules, problems = rules_of(subject.stored.decode())
+        application = subject.stored.decode()
+        rules, problems = rules_of(application)
         overrides = await subject.overrides()
         ignoring = Ignoring((*rules, *overrides.rules), self._jq)
-        comparison = _Comparison(subject, desired, ignoring, overrides)
+        comparison = _Comparison(subject, desired, ignoring, overrides, dry_run=DryRun.of(application))
         if only is not None:
             objects = [await comparison.one(only)]
         else:
@@ -117,11 +124,14 @@ class Differ:
 class _Comparison:
     """One application at one commit against what is live."""
 
-    def __init__(self, subject: Subject, desired: Desired, ignoring: Ignoring, overrides: Overrides) -> None:
+    def __init__(
+        self, subject: Subject, desired: Desired, ignoring: Ignoring, overrides: Overrides, *, dry_run: DryRun
+    ) -> None:
         self._subject = subject
         self._desired = desired
         self._ignoring = ignoring
         self._overrides = overrides
+        self._dry_run = dry_run
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self.notes: list[str] = []
 
@@ -156,12 +166,29 @@ class _Comparison:
 
     async def _target(self, target: Target) -> ObjectDiff:
         async with self._turn:
-            live = await live_of(self._subject.place, target.ref, self._desired.discovery)
+            live = await self._live(target)
             if live is None:
                 return await self._diff(target, None, target.obj)
+            live = as_tracked(live, target.obj)
             if applied_exactly(target.obj, live):
                 return await self._diff(target, live, live)
             return await self._diff(target, live, await self._predicted(target, live))
+
+    async def _live(self, target: Target) -> Obj | None:
+        """The live object in the version that Git is written in; the watch may have it in another one."""
+        live = await live_of(self._subject.place, target.ref, self._desired.discovery)
+        version = target.obj.get("apiVersion")
+        if live is None or live.get("apiVersion") == version:
+            return live
+        resource = self._desired.discovery.of(target.obj)
+        if resource is None:
+            name = self._subject.place.api.name
+            self.notes.append(f"{target.ref} is compared as {live.get('apiVersion')}: {name} serves no {version}")
+            return {**live, "apiVersion": version}
+        try:
+            return await self._subject.place.api.urgent.get(resource, target.ref.name, target.ref.namespace)
+        except NotFoundError:
+            return None
 
     async def _predicted(self, target: Target, live: Obj) -> Obj:
         """What a sync would make of `live`: the API server's own dry run, or else our three-way merge.
@@ -171,12 +198,13 @@ class _Comparison:
         """
         resource = self._desired.discovery.of(target.obj)
         marked = annotation(live, LAST_APPLIED) or migration_needed(live, CLIENT_SIDE_MANAGERS)
-        if resource is None or (marked and not _is_applied_by_engine(live)):
+        if resource is None or not self._dry_run.asked or (marked and not _is_applied_by_engine(live)):
             return merge(target.obj, live)
         try:
-            return await self._subject.place.api.urgent.apply(
+            answer = await self._subject.place.api.urgent.apply(
                 resource, target.obj, field_manager=FIELD_MANAGER, force=True, dry_run=True
             )
+            return answer if self._dry_run.mutations else without_mutations(answer, live, FIELD_MANAGER)
         except ClusterError as error:
             self.notes.append(f"{target.ref} is compared without the API server's help: {error}")
             return merge(target.obj, live)

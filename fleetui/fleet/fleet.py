@@ -262,6 +262,9 @@ class LiveFleet:
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
         return await self._tools.differ.diff(await self._subject(key), ref, revision=revision)
 
+    async def with_commits(self, diff: AppDiff) -> AppDiff:
+        return await self._tools.differ.with_commits(await self._subject(diff.key), diff)
+
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await history_of(self._app(key), self._commits)
 

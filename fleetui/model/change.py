@@ -20,6 +20,7 @@ class ChangeKind(StrEnum):
     ADD = "add"
     REMOVE = "remove"
     CHANGE = "change"
+    MOVE = "move"
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -44,7 +45,14 @@ class Blame(msgspec.Struct, frozen=True):
 class Change(msgspec.Struct, frozen=True):
     """What a sync would do to one field: `before` is live, `after` is desired; a missing side is None.
 
-    `kind` ADD: the field is only desired; REMOVE: only live; CHANGE: both, and they differ.
+    `kind` ADD: the field is only desired; REMOVE: only live; CHANGE: both, and they differ. MOVE: an item of a list,
+    matched by its merge key, that lies elsewhere: `before` is its position in the live list, `after` that in the
+    desired one; what differs within it are changes of their own.
+
+    `blame` says who set the live value, `commit` which commit wrote the desired one in Git; None where that is not
+    known or was not asked.
+
+    Positions in `path` count in the live lists; only the last one of an ADD counts in the desired list.
     """
 
     path: Path
@@ -52,6 +60,7 @@ class Change(msgspec.Struct, frozen=True):
     before: Any = None
     after: Any = None
     blame: Blame | None = None
+    commit: Commit | None = None
 
     @property
     def dotted(self) -> str:

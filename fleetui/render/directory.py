@@ -1,8 +1,8 @@
 """A directory source: the plain manifests of a folder.
 
-Owns: `manifests` and `Manifest`. The rules are Argo CD's (3.4, reposerver/repository/repository.go: `findManifests`,
-`getPotentiallyValidManifestFile`, `getObjsFromYAMLOrJSON`, `GenerateManifests`). Called by `fleetui.render.source`.
-Pure, but for a memory of what was parsed before.
+Owns: `manifests`, `objects_of` and `Manifest`. The rules are Argo CD's (3.4, reposerver/repository/repository.go:
+`findManifests`, `getPotentiallyValidManifestFile`, `getObjsFromYAMLOrJSON`, `GenerateManifests`). Called by
+`fleetui.render.source` and by `fleetui.fleet.origins`. Pure, but for a memory of what was parsed before.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def manifests(
     found: list[Manifest] = []
     for path in chosen:
         file = str(PurePosixPath(root, path))
-        found.extend(Manifest(document.value, file, document.line) for document in _objects(files[path], file))
+        found.extend(Manifest(document.value, file, document.line) for document in objects_of(files[path], file))
     return found
 
 
@@ -74,7 +74,12 @@ def _chosen(files: Mapping[str, bytes], *, recurse: bool, include: str, exclude:
     ]
 
 
-def _objects(content: bytes, file: str) -> list[Document]:
+def objects_of(content: bytes, file: str) -> list[Document]:
+    """The objects of one file, each with the line that it begins at; a list's items in place of the list.
+
+    Raises:
+        ManifestError: `file`, which looks like a manifest, can't be read.
+    """
     key = hashlib.blake2b(content, digest_size=16).digest() + PurePosixPath(file).suffix.encode()
     known = _parsed.get(key)
     if known is None:

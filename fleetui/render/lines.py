@@ -1,10 +1,11 @@
 """Where in its file a field is written.
 
-Owns: `line_of`, `item_lines`, `items_with_lines`. Called by whoever shows a difference beside its origin in Git. Pure.
+Owns: `lines_of`, `item_lines`, `items_with_lines`. Called by whoever shows a difference beside its origin in Git. Pure.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import zip_longest
@@ -19,19 +20,50 @@ from fleetui.render.events import Flaw
 from fleetui.render.yaml import chunks
 
 
-def line_of(text: str, document_line: int, path: Path) -> int | None:
-    """The line (1-based) of the field `path` of the object that begins at `document_line` of a file's `text`: a
-    document, or an item of a list.
+def lines_of(text: str, document_line: int, path: Path) -> tuple[int, ...]:
+    """The lines (1-based) that write the field `path` of the object that begins at `document_line` of a file's `text`:
+    a document, or an item of a list. That of its key (or where an item begins) comes first, then those of its value,
+    also where that stands behind an alias; comments around it do not count.
 
-    None where the object does not write the field, or can't be read. For an empty path: `document_line`.
+    Empty where the object does not write the field, where it can't be read, and where the file has line ends that count
+    in YAML and nowhere else. For an empty path the object's own lines.
     """
+    written = _lines(text)
     root, offset = _document(text, document_line)
     node = mark = _object_at(root, document_line - offset)
     for part in path:
         mark, node = _child(node, part)
-        if node is None:
-            return None
-    return document_line if not path or mark is None else int(mark.start_mark.line) + offset
+    if node is None or mark is None or not written:
+        return ()
+    first = document_line if not path else mark.start_mark.line + offset
+    found = {line + offset for line in _written(node)}
+    return first, *sorted(line for line in found - {first} if written[line - 1].strip())
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> tuple[str, ...]:
+    """The lines of a file; none where YAML counts them in another way than everything else."""
+    text = text.replace("\r\n", "\n")
+    return () if _OTHER_LINE_ENDS.search(text) else tuple(text.split("\n"))
+
+
+def _written(root: yaml.Node) -> Iterator[int]:
+    """The lines of a node and of all below it, as its marks count them."""
+    seen: set[int] = set()
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if id(node) in seen:  # aliases
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            pending += node.value
+        elif isinstance(node, yaml.MappingNode):
+            pending += [each for pair in node.value for each in pair]
+        first, end = node.start_mark.line, node.end_mark
+        if not isinstance(node, yaml.CollectionNode) or node.flow_style:
+            # A text in block form ends where the next line begins.
+            yield from range(first, end.line + (end.column > 0 or end.line == first))
 
 
 def item_lines(text: str, document_line: int) -> list[int]:
@@ -45,6 +77,9 @@ def items_with_lines(items: Sequence[Any], text: str, document_line: int) -> Ite
     """Each of a list's `items` with the line (1-based) that it begins at; the document's where that can't be told."""
     lines = item_lines(text, document_line)
     return zip_longest(items, lines[: len(items)], fillvalue=document_line)
+
+
+_OTHER_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
 
 
 class _Loader(yaml.CSafeLoader):

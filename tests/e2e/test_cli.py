@@ -166,7 +166,11 @@ def test_drift_is_shown_with_who_made_it_and_a_sync_ends_it(settled: Run) -> Non
     arguments = ("prod-eu-1/argocd/storefront",)
     wait_until(lambda: settled("diff", *arguments).returncode == 4, 40, "the demo's drift by hand")
     diff = settled("diff", *arguments)
-    assert "live set by kubectl-edit" in diff.stdout
+    assert re.search(
+        r"live set by kubectl-edit\)  # [0-9a-f]{8} [A-Z].*, [0-9]+[smhd].* ago$", diff.stdout, re.MULTILINE
+    )
+    (found,) = json.loads(settled("diff", *arguments, "-o", "json").stdout)["objects"]
+    assert found["changes"][0]["desiredBy"]["author"]
     synced = settled("sync", *arguments, "--wait", "--timeout", "40s")
     assert synced.returncode == 0, synced.stdout + synced.stderr
     assert settled("diff", *arguments).stdout == ""

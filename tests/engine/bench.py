@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,9 @@ class Repo:
         return found
 
     async def commit(self, sha: str) -> Commit:
+        raise NotImplementedError
+
+    async def blame(self, sha: str, path: str) -> Sequence[Commit]:
         raise NotImplementedError
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:

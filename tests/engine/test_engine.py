@@ -106,6 +106,44 @@ async def test_commits_drifts_and_prunes(hub: Hub, repo: Repo) -> None:
         assert await hub.get("ConfigMap", "a")
 
 
+@pytest.mark.parametrize(("options", "left"), [([], "git-2"), (["RespectIgnoreDifferences=true"], "theirs")])
+async def test_what_is_ignored_is_left_alone_by_a_sync_that_respects_it(
+    options: list[str], left: str, hub: Hub, repo: Repo
+) -> None:
+    def settings(number: int) -> Obj:
+        return obj("ConfigMap", "a", namespace="", data={"scale": f"git-{number}", "color": f"git-{number}"})
+
+    repo.push(settings(1))
+    await hub.create(
+        application(
+            ignoreDifferences=[{"group": "", "kind": "ConfigMap", "jsonPointers": ["/data/scale"]}],
+            syncPolicy={"automated": {"selfHeal": True}, "syncOptions": ["CreateNamespace=true", *options]},
+        )
+    )
+    async with running(hub, repo):
+        await hub.until(synced, "the first sync")
+        await hub.patch("ConfigMap", "a", {"data": {"scale": "theirs"}})
+        second = repo.push(settings(2))
+        await hub.until(lambda app: synced(app) and app["status"]["sync"]["revision"] == second, "the second")
+        assert (await hub.get("ConfigMap", "a") or {})["data"] == {"scale": left, "color": "git-2"}
+
+
+async def test_a_rule_that_is_not_understood_keeps_a_sync_from_overwriting(hub: Hub, repo: Repo) -> None:
+    repo.push(config("a"))
+    rule = {"group": "", "kind": "ConfigMap", "jqPathExpressions": ["input | reduce"]}
+    options = ["CreateNamespace=true", "RespectIgnoreDifferences=true"]
+    await hub.create(application(ignoreDifferences=[rule], syncPolicy={"automated": {}, "syncOptions": options}))
+    async with running(hub, repo):
+        await hub.until(synced, "the first sync, which overwrites nothing")
+        repo.push(config("a", "2"))
+        app = await hub.until(lambda app: "is not known" in str(app["status"]["operationState"]), "the refusal")
+        assert (await hub.get("ConfigMap", "a") or {})["data"] == {"value": "1"}
+        (row,) = [
+            row for row in app["status"]["operationState"]["syncResult"]["resources"] if row["kind"] == "ConfigMap"
+        ]
+        assert row["status"] == "SyncFailed"
+
+
 async def _gone(hub: Hub, kind: str, name: str) -> bool:
     return await hub.get(kind, name) is None
 

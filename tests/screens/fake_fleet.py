@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from threading import get_ident
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from fleetui.fleet.api import LogSink
 from fleetui.fleet.views import (
     Action,
@@ -45,6 +47,9 @@ NOW = 1_760_000_000.0
 SHA, OLD_SHA = "a1b2c3d" + "0" * 33, "77aa001" + "1" * 33
 COMMIT = Commit(sha=SHA, author="Ann Lee", email="ann@example.com", time=NOW - 240, subject="bump payments to 1.99")
 OLD_COMMIT = Commit(sha=OLD_SHA, author="Bo Riis", email="bo@example.com", time=NOW - 90000, subject="initial settings")
+
+COMMITS = {"data.color": OLD_COMMIT, "data.timeout": replace(COMMIT, subject="raise timeout")}
+"""Who wrote in Git what `settings_diff` has."""
 
 
 def key(name: str, hub: str = "prod-eu-1") -> AppKey:
@@ -107,7 +112,8 @@ class FakeFleet:
 
     `publish` sends a change set as the engine does; `trees`, `whys`, `diffs`, `histories`, `manifests` and `plans` are
     the answers, by key; an exception there is raised. `executed` collects what was asked to be done, `asked` what was
-    asked at all. `gate` holds every answer back until it is set.
+    asked at all. `gate` holds every answer back until it is set, `git_gate` who wrote what in Git (`commits`, by the
+    dotted paths of changes).
     """
 
     def __init__(self, *apps: App, clusters: tuple[ClusterStatus, ...] = (), read_only: bool = False) -> None:
@@ -121,6 +127,7 @@ class FakeFleet:
         self.narrowed: dict[ClusterName, Narrowed] = {}
         self.trees: dict[AppKey, Tree | Exception] = {}
         self.whys: dict[AppKey, Why | Exception] = {}
+        self.commits: dict[str, Commit] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
         self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
@@ -140,6 +147,7 @@ class FakeFleet:
         self.subscribed_on: int = 0
         self.closed = 0
         self.gate: asyncio.Event | None = None
+        self.git_gate: asyncio.Event | None = None
 
     @property
     def read_only(self) -> bool:
@@ -229,6 +237,11 @@ class FakeFleet:
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
         default = AppDiff(key=key, revision=SHA, commit=COMMIT, objects=())
         return await self._answer("diff", self.diffs.get((key, ref), self.diffs.get((key, None), default)))
+
+    async def with_commits(self, diff: AppDiff) -> AppDiff:
+        if self.git_gate is not None:
+            await self.git_gate.wait()
+        return await self._answer("with_commits", with_commits(diff, self.commits))
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await self._answer("history", self.histories.get(key, ()))
@@ -330,6 +343,15 @@ def settings_diff() -> AppDiff:
         ref=what, live=live, desired=desired, changes=changes, file="apps/payments/settings.yaml", line=7
     )
     return AppDiff(key=key("payments-service"), revision=SHA, commit=COMMIT, objects=(found,))
+
+
+def with_commits(diff: AppDiff, commits: Mapping[str, Commit]) -> AppDiff:
+    """The diff with the commits of its changes, by their dotted paths."""
+    objects = tuple(
+        replace(found, changes=tuple(replace(each, commit=commits.get(each.dotted)) for each in found.changes))
+        for found in diff.objects
+    )
+    return replace(diff, objects=objects)
 
 
 def pod_view(name: str, *containers: str, running: tuple[str, ...] | None = None, hub: str = "prod-eu-1") -> PodView:
@@ -469,6 +491,7 @@ def small_fleet(**more: Any) -> FakeFleet:
     fleet.trees[what] = payments_tree()
     fleet.whys[what] = payments_why()
     fleet.diffs[what, None] = settings_diff()
+    fleet.commits = COMMITS
     fleet.histories[what] = payments_history()
     pods = (pod_view("payments-api-7c9-x2x", "api", "proxy"), pod_view("payments-api-7c9-k0p", "api", "proxy"))
     fleet.running = {(what, None): PodViews(pods), (what, ref("Deployment", "payments-api", "apps")): PodViews(pods)}

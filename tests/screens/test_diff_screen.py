@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import pytest
@@ -14,7 +15,18 @@ from screens.diff import DiffScreen
 from screens.diff_lines import Shape, diff_lines, differences
 from screens.glyphs import UNICODE
 from tests.screens.console import Console, console
-from tests.screens.fake_fleet import COMMIT, NOW, SHA, FakeFleet, key, ref, settings_diff, small_fleet
+from tests.screens.fake_fleet import (
+    COMMIT,
+    COMMITS,
+    NOW,
+    SHA,
+    FakeFleet,
+    key,
+    ref,
+    settings_diff,
+    small_fleet,
+    with_commits,
+)
 
 PAYMENTS = key("payments-service")
 SHAPE = Shape(width=80, glyphs=UNICODE, now=NOW)
@@ -75,6 +87,26 @@ def test_the_marks_say_what_a_sync_does() -> None:
     one = "\n".join(lines(config({"old": "z"}, {"new": "x"}, *change), two=False))
     assert " +   new: x\n -   old: z" in one
     assert "absent" not in one
+
+
+def test_an_item_that_moves_is_marked_once_where_it_will_be() -> None:
+    a, b = {"name": "a"}, {"name": "b", "value": "1"}
+    found = ObjectDiff(
+        ref("Pod", "p"),
+        live={"env": [a, b]},
+        desired={"env": [{**b, "value": "2"}, a]},
+        changes=(
+            Change(("env", 1), ChangeKind.MOVE, 1, 0),
+            Change(("env", 1, "value"), ChangeKind.CHANGE, "1", "2"),
+        ),
+    )
+    assert lines(found)[3:] == [
+        "   env:",
+        " ~ - name: b",
+        "     moves from position 1 to 0",
+        ' ~   value: "2"   → "1"',
+        "   - name: a",
+    ]
 
 
 def test_a_narrow_screen_has_one_column() -> None:
@@ -139,7 +171,39 @@ async def diff_of(found: Console) -> DiffScreen:
 async def test_looks(size: tuple[int, int]) -> None:
     async with console(small_fleet(), size=size) as found:
         await diff_of(found)
+        await found.shows("by Bo Riis")
         found.looks(f"diff-{size[0]}x{size[1]}")
+
+
+async def test_the_diff_shows_at_once_and_who_wrote_it_in_git_comes_after() -> None:
+    fleet = small_fleet()
+    async with console(fleet) as found:
+        fleet.git_gate = asyncio.Event()
+        screen = await diff_of(found)
+        assert " by Bo Riis" not in found.text
+        await found.press("n")
+        before = screen.pane.lines[screen.pane.cursor].key
+        found.app._runtime.post(fleet.git_gate.set)
+        await found.shows("by Bo Riis")
+        assert screen.pane.lines[screen.pane.cursor].key == before
+        # The same diff again is not asked about again, and does not lose what is known.
+        fleet.publish(trees=(PAYMENTS,))
+        await found.until(lambda: fleet.asked.count("diff") == 2, "compared again")
+        await found.still()
+        assert "by Bo Riis" in found.text
+        assert fleet.asked.count("with_commits") == 1
+
+
+def test_who_wrote_it_stands_beside_who_changed_it_where_there_is_room() -> None:
+    (found,) = with_commits(settings_diff(), COMMITS).objects
+    assert [line for line in lines(found) if " by " in line] == [
+        "       Git 77aa001 by Bo Riis, 25h ago “initial settings”",
+        "       live by kubectl-edit (Update), 7m ago",
+        "       Git a1b2c3d by Ann Lee, 4m ago “raise timeout”",
+    ]
+    assert "       Git 77aa001 by Bo Riis, 25h ago “initial settings”   live by kubectl-edit (Update), 7m ago" in lines(
+        found, width=120
+    )
 
 
 async def test_n_goes_from_difference_to_difference_and_folding_keeps_the_place() -> None:

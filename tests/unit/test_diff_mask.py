@@ -10,7 +10,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetui.diff import compare, mask, object_diff
+from fleetui.diff import (
+    audit_changes,
+    compare,
+    json_patch,
+    lines,
+    mask,
+    object_diff,
+    rows,
+    summary,
+    to_json,
+    unified,
+)
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 ONE, TWO, THREE = "+" * 8, "+" * 12, "+" * 16
@@ -127,3 +138,42 @@ def test_the_diff_of_a_secret_is_masked_everywhere() -> None:
     assert [change.dotted for change in diff.changes] == ["data.password"]
     assert "password" not in repr(diff).replace("data", "").replace("'password'", "")
     assert "b2xk" not in repr(diff)
+
+
+# --- in no form at all ----------------------------------------------------------------------------------------------
+
+tokens = st.integers(0, 3)
+token_maps = st.dictionaries(keys, tokens, max_size=3)
+token_shapes = st.fixed_dictionaries({}, optional={"data": token_maps | tokens, "stringData": token_maps | tokens})
+
+
+def written(shape: dict[str, Any] | None, applied: dict[str, Any] | None, words: list[str]) -> dict[str, Any] | None:
+    """A Secret of that shape, with `words` for its tokens."""
+
+    def filled(part: Any, *, plain: bool) -> Any:
+        if isinstance(part, dict):
+            return {key: filled(value, plain=plain) for key, value in part.items()}
+        return words[part] if plain else base64.b64encode(words[part].encode()).decode()
+
+    if shape is None:
+        return None
+    fields = {field: filled(part, plain=field == "stringData") for field, part in shape.items()}
+    inner = written(applied, None, words)
+    return secret(**fields, annotations={} if inner is None else {LAST_APPLIED: json.dumps(inner)})
+
+
+def every_form(desired: Any, live: Any) -> list[Any]:
+    diff, problems = object_diff(desired, live, file="s.yaml", line=1)
+    changes = diff.changes
+    shown = [rows(diff), unified(diff.desired, diff.live), summary(changes), to_json(changes), problems]
+    return [*shown, diff, json_patch(diff.live, changes), lines(diff.live), audit_changes(live, desired)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(token_shapes | st.none(), token_shapes, token_shapes | st.none())
+def test_no_form_depends_on_the_values_but_by_which_are_equal(desired: Any, live: Any, applied: Any) -> None:
+    forms = [
+        every_form(written(desired, None, words), written(live, applied, words))
+        for words in (["a", "bb", "ccc", "dddd"], ["long-" * 9, "x\ny: z", "0", "true"])
+    ]
+    assert forms[0] == forms[1]

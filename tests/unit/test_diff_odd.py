@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from fleetui.diff import (
     IgnoreRule,
+    apply_changes,
     audit_changes,
     blame,
     ignore,
     is_modified,
+    json_patch,
     lines,
     mask,
     object_diff,
@@ -23,6 +25,9 @@ from fleetui.diff import (
     to_json,
     unified,
 )
+from fleetui.diff.mutations import without_mutations
+from fleetui.diff.origin import written_at
+from fleetui.diff.respected import respected
 from fleetui.model.errors import FleetError
 
 KINDS = [
@@ -70,6 +75,12 @@ def test_nothing_odd_raises(desired: Any, live: Any) -> None:
     unified(diff.desired, diff.live)
     summary(diff.changes)
     to_json(diff.changes)
+    apply_changes(diff.live, diff.changes)
+    json_patch(diff.live, diff.changes)
+    for change in diff.changes:
+        written_at(change, diff, desired or live)
+    without_mutations(desired or live, live, "")
+    respected(RULES, desired or live, live)
     blame(live, ("spec", 0, "a", 2))
     lines(live)
     assert is_modified(live, live) is False

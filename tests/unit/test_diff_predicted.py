@@ -117,6 +117,20 @@ def policy(port: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": spec}
 
 
+def limits(item: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "l"}, "spec": {"limits": [item]}}
+
+
+def definition(**spec: Any) -> dict[str, Any]:
+    head = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "d"}}
+    return {**head, "spec": spec}
+
+
+def claims(template: dict[str, Any]) -> dict[str, Any]:
+    spec = {"volumeClaimTemplates": [template]}
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s"}, "spec": spec}
+
+
 @pytest.mark.parametrize(
     ("desired", "live"),
     [
@@ -153,6 +167,38 @@ def policy(port: dict[str, Any]) -> dict[str, Any]:
             {"apiVersion": "v1", "kind": "Secret", "stringData": {"a": "1"}},
             {"apiVersion": "v1", "kind": "Secret", "data": {"a": "MQ=="}, "type": "Opaque"},
         ),
+        # An empty text leaves the choice to the server.
+        (
+            deployment({"name": "a", "imagePullPolicy": ""}, schedulerName="", serviceAccountName=""),
+            deployment(
+                {"name": "a", "imagePullPolicy": "Always"},
+                schedulerName="default-scheduler",
+                serviceAccountName="default",
+            ),
+        ),
+        (
+            definition(preserveUnknownFields=False, versions=[{"name": "v1", "deprecated": False, "schema": {}}]),
+            definition(versions=[{"name": "v1", "schema": {}}], conversion={"strategy": "None"}),
+        ),
+        # A limit that is none of Git's follows from others.
+        (
+            limits({"type": "Container", "max": {"memory": "2Gi"}, "min": {"pods": 1}, "default": {"cpu": "1000m"}}),
+            limits(
+                {
+                    "type": "Container",
+                    "max": {"memory": "2Gi"},
+                    "min": {"pods": "1"},
+                    "default": {"cpu": "1", "memory": "2Gi"},
+                    "defaultRequest": {"cpu": "1", "memory": "2Gi", "pods": "1"},
+                }
+            ),
+        ),
+        (limits({"type": "Pod", "max": {"cpu": "1"}}), limits({"type": "Pod", "max": {"cpu": "1"}})),
+        # Older servers write an empty time and a status into a StatefulSet's claim templates.
+        (
+            claims({"metadata": {"name": "d"}, "spec": {}}),
+            claims({"metadata": {"name": "d", "creationTimestamp": None}, "spec": {}, "status": {"phase": "Pending"}}),
+        ),
         # Explicit null is not there.
         (settings() | {"data": {"a": "1", "b": None}}, settings(a="1")),
     ],
@@ -186,6 +232,40 @@ def test_what_an_apply_replaces_as_a_whole_loses_what_others_put_in() -> None:
         ("nodeSelector.zone", "a", None),
         ("tolerations[0]", {"key": "x"}, None),
     ]
+
+
+def test_what_left_git_and_the_server_fills_in_again_is_no_difference() -> None:
+    last = deployment({"name": "a"}, restartPolicy="Always", schedulerName="mine")
+    last["spec"] |= {"replicas": 1, "revisionHistoryLimit": 3}
+    live = annotated(copy.deepcopy(last), last)
+    assert changed(deployment({"name": "a"}), live) == [
+        ("spec.revisionHistoryLimit", 3, None),
+        ("schedulerName", "mine", None),
+    ]
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "type": "Opaque"}
+    assert changed({**secret, "type": ""}, annotated(secret, secret)) == []
+    plain = {key: value for key, value in secret.items() if key != "type"}
+    assert changed(plain, annotated(secret, secret)) == []
+    # A custom kind's defaults are its own.
+    custom = {"apiVersion": "x.io/v1", "kind": "Db", "metadata": {"name": "d"}, "spec": {"replicas": 1}}
+    assert changed({**custom, "spec": {}}, annotated(custom, custom)) == [("spec", {"replicas": 1}, None)]
+
+
+def test_no_rules_takes_away_all_that_there_are() -> None:
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}}
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    assert changed({**role, "rules": []}, {**role, "rules": [rule]}) == [("rules", [rule], None)]
+    assert changed({**role, "rules": []}, {**role, "rules": None}) == []
+    assert changed(role, {**role, "rules": [rule]}) == []
+
+
+def test_kubectl_replaces_the_selector_of_a_disruption_budget() -> None:
+    def budget(**labels: str) -> dict[str, Any]:
+        spec = {"selector": {"matchLabels": labels}, "minAvailable": 1}
+        return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}, "spec": spec}
+
+    live = annotated(budget(app="a", extra="x"), budget(app="a"))
+    assert changed(budget(app="a"), live) == [("spec.selector.matchLabels.extra", "x", None)]
 
 
 def test_false_is_kept_where_the_field_may_be_unset() -> None:

@@ -34,11 +34,13 @@ def diffed(live: Any, desired: Any) -> ObjectDiff:
 
 
 def drawn(diff: ObjectDiff) -> list[str]:
-    """The rows as a screen may draw them: a star where a change begins, live | desired."""
+    """The rows as a screen may draw them: a star where a change begins, > where an item moves, live | desired."""
     signs = {RowKind.EQUAL: " ", RowKind.ADD: "+", RowKind.REMOVE: "-", RowKind.CHANGE: "~"}
+    found = rows(diff)
+    begun = [">" if row.move else "*" if row.change else " " for row in found]
     return [
-        f"{'*' if row.change else ' '}{signs[row.kind]} {'  ' * row.indent}{row.key} {row.live} | {row.desired}"
-        for row in rows(diff)
+        f"{begin}{signs[row.kind]} {'  ' * row.indent}{row.key} {row.live} | {row.desired}"
+        for begin, row in zip(begun, found, strict=True)
     ]
 
 
@@ -70,6 +72,25 @@ def test_items_of_lists_stand_beside_each_other_by_their_key() -> None:
         "*+ - name: None | new",
         " +   ports: None | []",
     ]
+
+
+def test_an_item_that_moves_stands_once_where_it_will_be() -> None:
+    live = {"env": [{"name": "a"}, {"name": "gone"}, {"name": "b", "value": "1"}]}
+    desired = {"env": [{"name": "b", "value": "2"}, {"name": "a"}]}
+    diff = diffed(live, desired)
+    assert drawn(diff) == [
+        "   env:  | ",
+        ">  - name: b | b",
+        '*~   value: "1" | "2"',
+        "   - name: a | a",
+        "*- - name: gone | None",
+    ]
+    # An item may begin with a field that differs.
+    ports = [{"containerPort": 1, "appProtocol": "a"}, {"containerPort": 2}, {"containerPort": 3}]
+    moved = [*ports[1:], {"containerPort": 1, "appProtocol": "b"}]
+    (first,) = [row for row in rows(diffed({"ports": ports}, {"ports": moved})) if row.move]
+    assert (first.key, first.live, first.desired, first.kind) == ("- appProtocol:", "a", "b", RowKind.CHANGE)
+    assert first.change is not None
 
 
 def test_a_value_that_becomes_a_map_is_shown_as_both_but_is_one_change() -> None:
@@ -107,7 +128,8 @@ objects = st.dictionaries(names, values, max_size=3)
 def test_each_change_begins_in_exactly_one_row_and_each_side_reads_as_its_yaml(live: Any, desired: Any) -> None:
     diff = diffed(live, desired)
     shown = rows(diff)
-    assert sorted(str(row.change) for row in shown if row.change) == sorted(map(str, diff.changes))
+    begun = [str(each) for row in shown for each in (row.change, row.move) if each]
+    assert sorted(begun) == sorted(map(str, diff.changes))
     equal = not diff.changes
     assert all(row.kind is RowKind.EQUAL for row in shown) is equal
     for side, obj in (("live", live), ("desired", desired)):
@@ -189,6 +211,7 @@ def change(path: str, before: Any, after: Any, kind: ChangeKind = CHANGE) -> Cha
         ([change("data.timeout", None, "30s", ADD)], "timeout 30s added"),
         ([change("spec.containers.1", None, {"name": "side"}, ADD)], "containers side added"),
         ([change("spec.args.1", "-a", None, REMOVE)], "args removed"),
+        ([change("spec.env.2", 2, 0, ChangeKind.MOVE)], "env moved 2 → 0"),
         ([change("data.file", "a\nb", "a\nc")], "file changed"),
         ([change("data.password", "+" * 8, "+" * 12)], "password changed"),
         ([change("data.x", "a" * 60, "b")], "x changed"),
@@ -209,12 +232,14 @@ def test_changes_as_json() -> None:
         Change(("data", "a"), CHANGE, "1", "2", who),
         change("spec.x.0", None, 1, ADD),
         change("y", None, None, REMOVE),
+        change("env.2", 2, 0, ChangeKind.MOVE),
     ]
     blame = {"manager": "kubectl-edit", "operation": "Update", "time": "1970-01-01T00:00:00Z"}
     assert to_json(found) == [
         {"path": "data.a", "parts": ["data", "a"], "kind": "change", "before": "1", "after": "2", "blame": blame},
         {"path": "spec.x[0]", "parts": ["spec", "x", 0], "kind": "add", "after": 1},
         {"path": "y", "parts": ["y"], "kind": "remove", "before": None},
+        {"path": "env[2]", "parts": ["env", 2], "kind": "move", "before": 2, "after": 0},
     ]
 
 

@@ -30,9 +30,19 @@ from fleetui.model.errors import (
     NotFoundError,
     RepositoryUnreachableError,
 )
-from fleetui.model.objects import ClusterName, Obj, ObjectRef
+from fleetui.model.objects import ClusterName, Discovery, Obj, ObjectRef
 from fleetui.ports import Jq
-from tests.unit.fakes import APPLICATION, CONFIG_MAP, SECRET, FakeClock, FakeCluster, manifest, stored
+from tests.unit.fakes import (
+    APPLICATION,
+    CONFIG_MAP,
+    SECRET,
+    SERVED,
+    FakeClock,
+    FakeCluster,
+    manifest,
+    resource,
+    stored,
+)
 from tests.unit.test_dispatch import Pages
 from tests.unit.test_history import FakeRepositories, FakeRepository
 
@@ -125,10 +135,10 @@ class Desk:
     def _watch(self, objects: tuple[Obj, ...], app: Obj) -> None:
         self.stores[self.hub.name].want(APPLICATION)
         self.hub.watch_of("Application").lists(stored(app))
-        for resource in (CONFIG_MAP, SECRET):
-            self.stores[self.prod.name].want(resource)
-            mine = [stored(obj) for obj in objects if obj["kind"] == resource.kind]
-            self.prod.watch_of(resource.kind).lists(*mine)
+        for watched in (CONFIG_MAP, SECRET):
+            self.stores[self.prod.name].want(watched)
+            mine = [stored(obj) for obj in objects if obj["kind"] == watched.kind]
+            self.prod.watch_of(watched.kind).lists(*mine)
 
     def _dry_run(self, verb: str, name: str, body: Any) -> Obj:
         """What a server-side apply of a ConfigMap or Secret comes to."""
@@ -226,6 +236,28 @@ async def test_what_is_proved_equal_is_not_asked_of_the_server() -> None:
     asked = await desk.objects(SETTINGS, revision=OLD)
     assert asked[SETTINGS].changes == ()
     assert not asked[SETTINGS].differs
+
+
+@pytest.mark.parametrize("served", [True, False])
+async def test_an_object_watched_in_another_version_is_compared_in_that_of_git(served: bool) -> None:
+    desk, what = Desk(DRIFTED), ObjectRef("x.io", "Db", NS, "orders")
+    watched, written = (resource("Db", group="x.io", version=version) for version in ("v1", "v1beta1"))
+    desk.prod.served = Discovery((*SERVED, watched, *([written] if served else [])), version="v1.37.2")
+    desk.stores[desk.prod.name].want(watched)
+    tracked = {"annotations": {"argocd.argoproj.io/tracking-id": f"payments:x.io/Db:{NS}/orders"}}
+    spec = {"storage": {"size": 1}}
+    live = manifest("Db", "orders", namespace=NS, api_version="x.io/v1", metadata=tracked, spec=spec)
+    desk.prod.watch_of("Db").lists(stored(live))
+    desk.prod.objects[what] = {**live, "apiVersion": "x.io/v1beta1", "spec": {"size": 1}}
+    text = b"apiVersion: x.io/v1beta1\nkind: Db\nmetadata: {name: orders}\nspec: {size: 2}\n"
+    desk.repository.files_of[NEW] = {"db.yaml": text}
+    desk.prod.answer = lambda verb, name, body: body
+    found = await desk.differ.diff(desk.subject, what)
+    assert [change.dotted for change in found.objects[0].changes] == ["spec.size"]
+    if served:
+        assert (found.objects[0].changes[0].kind, found.notes) == (ChangeKind.CHANGE, ())
+    else:
+        assert found.notes[0] == f"x.io/Db {NS}/orders is compared as x.io/v1: prod-eu-1 serves no x.io/v1beta1"
 
 
 async def test_a_server_that_does_not_help_is_said_and_done_without() -> None:

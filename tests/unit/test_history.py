@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from fleetui.fleet.history import Commits, history_of
 from fleetui.model.app import App, AppKey, HistoryEntry, Source
 from fleetui.model.change import Commit
-from fleetui.model.errors import GitError, RepositoryUnreachableError, RevisionNotFoundError
+from fleetui.model.errors import GitError, PathNotFoundError, RepositoryUnreachableError, RevisionNotFoundError
 from fleetui.model.objects import ClusterName
 from fleetui.ports import Repository, Subscription
 from tests.unit.fakes import Closing
@@ -40,6 +40,9 @@ class FakeRepository:
 
     async def commit(self, sha: str) -> Commit:
         return Commit(sha, "Ann Lee", "ann@example.com", 1.0, f"subject of {sha}")
+
+    async def blame(self, sha: str, path: str) -> Sequence[Commit]:
+        raise PathNotFoundError(f"{self.url} has no {path}")
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         return Closing(lambda: None)
