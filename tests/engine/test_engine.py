@@ -136,12 +136,11 @@ async def test_a_rule_that_is_not_understood_keeps_a_sync_from_overwriting(hub: 
     async with running(hub, repo):
         await hub.until(synced, "the first sync, which overwrites nothing")
         repo.push(config("a", "2"))
-        app = await hub.until(lambda app: "is not known" in str(app["status"]["operationState"]), "the refusal")
+        app = await hub.until(lambda app: app["status"].get("conditions"), "what can't be compared")
+        (condition,) = app["status"]["conditions"]
+        assert condition["type"] == "ComparisonError"
+        assert "'input | reduce' is no jq" in condition["message"]
         assert (await hub.get("ConfigMap", "a") or {})["data"] == {"value": "1"}
-        (row,) = [
-            row for row in app["status"]["operationState"]["syncResult"]["resources"] if row["kind"] == "ConfigMap"
-        ]
-        assert row["status"] == "SyncFailed"
 
 
 async def _gone(hub: Hub, kind: str, name: str) -> bool:
