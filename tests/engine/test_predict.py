@@ -25,7 +25,9 @@ def settings(owned: Any = OWNED, **data: str) -> Obj:
 async def modified(target: Obj, live: Obj, answer: Obj, **options: Any) -> bool:
     cluster = FakeCluster()
     cluster.answer = lambda verb, name, body: answer
-    found = await Predictor(cluster).modified(Target(ref_of(target), target), live, cluster.served, ignoring=Ignoring(), **options)
+    found = await Predictor(cluster).modified(
+        Target(ref_of(target), target), live, cluster.served, ignoring=Ignoring(), **options
+    )
     asked = ["configmaps dry-run"] if options.get("dry_run", DryRun()).asked else []
     assert [write[1] for write in cluster.writes] == asked
     return found
