@@ -209,7 +209,7 @@ def _of_slice(endpoints: StoredObject) -> Iterable[ObjectRef]:
 
 def _of_source(*paths: tuple[str, ...]) -> Callable[[StoredObject], Iterable[ObjectRef]]:
     def rule(stored: StoredObject) -> Iterable[ObjectRef]:
-        spec = mapping(stored.decode().get("spec"))
+        spec = _spec_of(stored)
         for path in paths:
             reference = spec
             for part in path:
@@ -222,10 +222,18 @@ def _of_source(*paths: tuple[str, ...]) -> Callable[[StoredObject], Iterable[Obj
 
 
 def _of_repository(policy: StoredObject) -> Iterable[ObjectRef]:
-    reference = mapping(mapping(policy.decode().get("spec")).get("imageRepositoryRef"))
+    reference = mapping(_spec_of(policy).get("imageRepositoryRef"))
     if name := text(reference.get("name")):
         namespace = text(reference.get("namespace")) or policy.ref.namespace
         yield ObjectRef(_IMAGES, "ImageRepository", namespace, name)
+
+
+def _spec_of(stored: StoredObject) -> Mapping[str, Any]:
+    """What an object is to be; nothing where it is nested too deeply to be read."""
+    try:
+        return mapping(stored.decode().get("spec"))
+    except RecursionError:
+        return {}
 
 
 _CAME_FROM: dict[GroupKind, Callable[[StoredObject], Iterable[ObjectRef]]] = {

@@ -63,7 +63,7 @@ def facts_of(stored: StoredObject, judge: Judge = by_argo) -> Facts:
         health = Health(health.status, sanitize(health.message))
     info = one_line(describe(obj, kind))
     if may_list(kind):
-        return Facts(health, info, listed=listed(obj), elsewhere=elsewhere(obj))
+        return Facts(health, info, listed=tuple(map(_harmless, listed(obj))), elsewhere=one_line(elsewhere(obj)))
     if kind == ENDPOINT_SLICE:
         return Facts(health, info, endpoints=ready_endpoints(obj))
     if kind == REPLICA_SET:
@@ -71,6 +71,11 @@ def facts_of(stored: StoredObject, judge: Judge = by_argo) -> Facts:
     if kind == STATEFUL_SET:
         return Facts(health, info, templates=claim_templates(obj))
     return Facts(health, info)
+
+
+def _harmless(ref: ObjectRef) -> ObjectRef:
+    """A reference as it may be shown: what an object names need not be a name."""
+    return ObjectRef(one_line(ref.group), one_line(ref.kind), one_line(ref.namespace), one_line(ref.name))
 
 
 def describe(obj: Section, kind: GroupKind) -> str:

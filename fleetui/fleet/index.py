@@ -1,7 +1,7 @@
-"""Objects by a word.
+"""Things by a word.
 
-Owns: `Index`. Called by `fleetui.fleet.store`. Most words lead to one object, as the owner of one Pod does: a set for
-each would be nearly all that the collector has to look at.
+Owns: `Index`. Called by `fleetui.fleet.store` and `fleetui.fleet.structure`. Most words lead to one thing, as the owner
+of one Pod does: a set for each would be nearly all that the collector has to look at.
 """
 
 from __future__ import annotations
@@ -9,34 +9,33 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from fleetui.model.objects import ObjectRef
-
 Word = TypeVar("Word", bound=Hashable)
+Thing = TypeVar("Thing", bound=Hashable)
 
 
-class Index(Generic[Word]):
-    """References under words."""
+class Index(Generic[Word, Thing]):
+    """Things, which are no sets, under words."""
 
     def __init__(self) -> None:
-        self._found: dict[Word, ObjectRef | set[ObjectRef]] = {}
+        self._found: dict[Word, Thing | set[Thing]] = {}
 
-    def add(self, word: Word, ref: ObjectRef) -> None:
-        held = self._found.setdefault(word, ref)
+    def add(self, word: Word, thing: Thing) -> None:
+        held = self._found.setdefault(word, thing)
         if isinstance(held, set):
-            held.add(ref)
-        elif held != ref:
-            self._found[word] = {held, ref}
+            held.add(thing)
+        elif held != thing:
+            self._found[word] = {held, thing}
 
-    def discard(self, word: Word, ref: ObjectRef) -> None:
+    def discard(self, word: Word, thing: Thing) -> None:
         held = self._found.get(word)
         if isinstance(held, set):
-            held.discard(ref)
+            held.discard(thing)
             if len(held) == 1:
                 self._found[word] = held.pop()
-        elif held == ref:
+        elif held is not None and held == thing:
             del self._found[word]
 
-    def get(self, word: Word) -> tuple[ObjectRef, ...]:
+    def get(self, word: Word) -> tuple[Thing, ...]:
         held = self._found.get(word)
         if held is None:
             return ()

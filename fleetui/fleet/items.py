@@ -19,7 +19,7 @@ from fleetui.model.status import OperationPhase
 Key = tuple[ClusterName, ObjectRef]
 Listing = dict[Key, AppResource | None]
 """What an object lists as its own; with what an Application says of each, None where something else lists it."""
-Order = tuple[int, str, int, str, str, str]
+Order = tuple[int, str, int, str, str, str, str]
 
 # What runs first, then how it is reached, then what it reads, then what is around it; unknown kinds before RBAC.
 _ORDER = (
@@ -133,11 +133,11 @@ class Item:
 
 
 def order_of(key: Key, obj: StoredObject | None) -> Order:
-    """What siblings are sorted by: kind, newest revision, name."""
+    """What siblings are sorted by: kind, newest revision, name; no two objects have the same."""
     cluster, ref = key
     kind = ref.kind
     newest = -revision(obj) if kind == "ReplicaSet" and obj is not None else 0
-    return _RANK.get(kind, _OTHERS), kind, newest, ref.name, ref.namespace, cluster
+    return _RANK.get(kind, _OTHERS), kind, newest, ref.name, ref.namespace, cluster, ref.group
 
 
 def revision(obj: StoredObject) -> int:

@@ -38,9 +38,9 @@ class LiveStore:
         self._feeds: dict[FeedKey, Feed] = {}
         self._feeds_of: dict[tuple[str, str], list[Feed]] = {}
         self._kinds: dict[tuple[str, str], dict[ObjectRef, StoredObject]] = {}
-        self._tracked: Index[str] = Index()
-        self._owned: Index[str] = Index()
-        self._named: Index[ObjectRef] = Index()
+        self._tracked: Index[str, ObjectRef] = Index()
+        self._owned: Index[str, ObjectRef] = Index()
+        self._named: Index[ObjectRef, ObjectRef] = Index()
         self._listeners: list[LiveListener] = []
         self._watch_listeners: list[WatchListener] = []
 
@@ -249,7 +249,7 @@ class LiveStore:
         for parent in came_from(obj):
             self._named.discard(parent, obj.ref)
 
-    def _words(self, obj: StoredObject) -> list[tuple[Index[str], str]]:
+    def _words(self, obj: StoredObject) -> list[tuple[Index[str, ObjectRef], str]]:
         words = [(self._owned, owner.uid) for owner in obj.meta.owner_references or () if owner.uid]
         tracking = (obj.meta.annotations or {}).get(TRACKING_ID, "")
         app, colon, _ = tracking.partition(":")

@@ -22,6 +22,7 @@ from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.tracking import names_itself
 from fleetui.fleet.edges import APPLICATION, STATEFUL_SET, came_from, is_from, may_be_named, may_list
 from fleetui.fleet.facts import Facts
+from fleetui.fleet.index import Index
 from fleetui.fleet.items import NOTHING, Grown, Item, Key, Listing, Order, listing_of, order_of
 from fleetui.model.app import App, AppResource
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
@@ -83,9 +84,9 @@ class Structure:
 
     def _clear(self) -> None:
         self.items: dict[Key, Item] = {self.root.key: self.root}
-        self._by_uid: dict[str, Item] = {}
+        self._by_uid: Index[str, Item] = Index()
         self._listers: dict[Key, dict[Key, Item]] = {}
-        self._trackers: dict[str, Item] = {}
+        self._trackers: Index[str, Item] = Index()
         self.root.children = []
         self._enlist(self.root)
 
@@ -203,15 +204,16 @@ class Structure:
         if obj is not None:
             owners = obj.meta.owner_references
             for owner in owners or ():
-                if (item := self._by_uid.get(owner.uid)) is not None:
-                    found.append((_CONTROLLER if owner.controller else _OWNER, item))
+                rank = _CONTROLLER if owner.controller else _OWNER
+                for item in self._by_uid.get(owner.uid):
+                    found.append((rank, item))
             for ref in came_from(obj):
-                item = self.items.get((self.cluster, ref))
-                if item is not None and item.obj is not None and self._is_from(key[1], item):
-                    found.append((_ORIGIN, item))
+                origin = self.items.get((self.cluster, ref))
+                if origin is not None and origin.obj is not None and self._is_from(key[1], origin):
+                    found.append((_ORIGIN, origin))
             tracker = tracker_of(obj)
-            if tracker and not owners and (item := self._trackers.get(tracker)) is not None:
-                found.append((_TRACKED, item))
+            if tracker and not owners:
+                found += [(_TRACKED, item) for item in self._trackers.get(tracker)]
         if (listers := self._listers.get(key)) is not None:
             for item in listers.values():
                 if item.grown is None:
@@ -250,7 +252,7 @@ class Structure:
         if item is None:
             if parent is None:
                 return ()
-            item = self._admit(key, obj)
+            item = self._admit(Item(key, obj))
             self._hang(item, parent)
             if item.listed:
                 self._unlike(NOTHING, item.listed)
@@ -266,8 +268,8 @@ class Structure:
     def _get(self, key: Key) -> StoredObject | None:
         return self._objects.get(key[1]) if key[0] == self.cluster else None
 
-    def _admit(self, key: Key, obj: StoredObject | None) -> Item:
-        item = self.items[key] = Item(key, obj)
+    def _admit(self, item: Item) -> Item:
+        self.items[item.key] = item
         self._know(item)
         if may_list(item.kind):
             self._read(item)
@@ -318,10 +320,10 @@ class Structure:
 
     def _know(self, item: Item, former: str = "") -> None:
         """Finds an item by its object's uid, and no longer by a former one."""
-        if former and self._by_uid.get(former) is item:
-            del self._by_uid[former]
+        if former:
+            self._by_uid.discard(former, item)
         if item.obj is not None and item.obj.uid:
-            self._by_uid[item.obj.uid] = item
+            self._by_uid.add(item.obj.uid, item)
 
     def _read(self, item: Item) -> None:
         """What an item's object says that it manages."""
@@ -333,7 +335,7 @@ class Structure:
             item.grown = self._grown(obj)
             item.listed = listing_of(item.grown) if item.grown is not None else NOTHING
             return
-        facts = item.facts = self._facts(obj)
+        facts = item.facts = item.facts or self._facts(obj)
         place = self._remote(item.ref.namespace, facts.elsewhere) if facts.elsewhere else self.cluster
         item.listed = {(place, ref): None for ref in facts.listed}
 
@@ -341,7 +343,7 @@ class Structure:
         for key in item.listed:
             self._listers.setdefault(key, {})[item.key] = item
         if item.grown is not None and item.grown.place == self.cluster:
-            self._trackers[item.grown.tracking] = item
+            self._trackers.add(item.grown.tracking, item)
 
     def _delist(self, item: Item) -> None:
         for key in item.listed:
@@ -349,8 +351,8 @@ class Structure:
             del listers[item.key]
             if not listers:
                 del self._listers[key]
-        if item.grown is not None and self._trackers.get(item.grown.tracking) is item:
-            del self._trackers[item.grown.tracking]
+        if item.grown is not None:
+            self._trackers.discard(item.grown.tracking, item)
 
     def member(self, item: Item) -> tuple[App, AppResource] | None:
         """What an Application says of an item that it lists, and which one does: the best where there are several."""
@@ -393,10 +395,10 @@ class Structure:
             key = waiting.pop()
             obj = self._get(key)
             if key not in self.items and self._best(key, obj) is not None:
-                item = self._admit(key, obj)
-                if item.facts is None and (former := known.get(key)) is not None and former.obj is obj:
+                item = Item(key, obj)
+                if (former := known.get(key)) is not None and former.obj is obj:
                     item.facts = former.facts
-                waiting += self._leads_to(item)
+                waiting += self._leads_to(self._admit(item))
 
     def _hang_below(self, top: Item, best: Mapping[Key, list[Item]], reached: set[Key]) -> list[Item]:
         """Hangs on what is reached whatever belongs there by its best; returns what is reached by that, and `top`."""

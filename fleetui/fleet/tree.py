@@ -175,21 +175,20 @@ class ResourceTree:
         assert self._root.grown is not None
         return self._root.grown.app
 
-    def _renew(self, item: Item) -> bool:
-        """Makes an item's node anew; whether it is another by that."""
+    def _renew(self, item: Item) -> None:
+        """Makes an item's node anew, and what is shown of it where it is another by that."""
         above = item.parent
-        if above is not None:
+        if above is not None and item.kind == REPLICA_SET:  # which of its siblings are old may be another matter now
             above.look_at_sets(item)
             self._sort(above)
         if item.node is not None:
             node = self._node(item)
             if node == item.node:
-                return False
+                return
             item.node = node
             item.spoil()
-        if above is not None and item.kind == ENDPOINT_SLICE:
+        if above is not None and item.kind == ENDPOINT_SLICE and above.kind == SERVICE:
             self._renew(above)
-        return True
 
     def _flat(self, item: Item) -> tuple[TreeNode, ...]:
         """The nodes of an item and of all below it, in display order."""
