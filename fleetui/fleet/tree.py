@@ -91,7 +91,7 @@ class ResourceTree:
         self._facts = facts
         self._unseen: Container[GroupKind] = frozenset()
         self._blind: Blind = _sees_all
-        self._kinds: frozenset[tuple[GroupKind, str]] = frozenset()
+        self._kinds: tuple[tuple[GroupKind, str], ...] = ()
         self._kinds_at = -1
         root = Item((app.key.hub, ObjectRef("argoproj.io", "Application", app.key.namespace, app.key.name)), None)
         root.grown = Grown(app, cluster, tracking)
@@ -149,17 +149,21 @@ class ResourceTree:
         """The tree as of now; `problem` says why it may be incomplete, and is handed through."""
         return Tree(key=self._app.key, nodes=self._flat(self._root), problem=problem)
 
-    def kinds(self) -> frozenset[tuple[GroupKind, str]]:
-        """The kinds of its objects, each with the namespaces where they are: what must be watched to see it live.
+    def kinds(self) -> tuple[tuple[GroupKind, str], ...]:
+        """The kinds of its objects, each with the namespaces where they are: what must be watched to see it live; those
+        that stand nearest to the root first.
 
         Not what hangs on an Application below it: that one's own engine says how it stands.
         """
         structure = self._structure
         if self._kinds_at != structure.moves:
             self._kinds_at = structure.moves
-            items = [item for item in structure.items.values() if item is not self._root]
-            own = (item for item in items if _is_own(item, structure.cluster))
-            self._kinds = frozenset((item.kind, item.ref.namespace) for item in own)
+            depths: dict[tuple[GroupKind, str], int] = {}
+            for item in structure.items.values():
+                if item is not self._root and _is_own(item, structure.cluster):
+                    kind = item.kind, item.ref.namespace
+                    depths[kind] = min(item.depth, depths.get(kind, item.depth))
+            self._kinds = tuple(sorted(depths, key=lambda kind: (depths[kind], kind)))
         return self._kinds
 
     def of_kind(self, group: str, kind: str) -> list[ObjectRef]:

@@ -8,7 +8,7 @@ request a namespace, and again each minute.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterable, Set
+from collections.abc import Callable, Container, Iterable, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -32,6 +32,10 @@ from fleetui.ports import Subscription
 
 PATIENCE = 10.0
 """Seconds to wait for the first listing of what a tree shows; after that it is shown without."""
+
+MOST = 128
+"""Watches for one tree: each is a connection, a cluster has 256 of them for everybody, and anybody who may write an
+inventory could name every kind in every namespace. What stands nearest to the application goes first."""
 
 ROUNDS = 5
 """How often, for one look, what was listed may turn out to lead to kinds that are not watched yet."""
@@ -82,6 +86,7 @@ class TreeWatch:
         self._recheck: Timer | None = None
         self._wants: dict[_Want, Subscription] = {}
         self._failures: dict[_Want, str] = {}
+        self._left_out: tuple[_Want, ...] = ()
         self._objects = _Covered(store)
         self._tree: ResourceTree | None = None
         self._judged: Judge | None = None
@@ -117,7 +122,8 @@ class TreeWatch:
             return self._shown(tree, unseen=EVERYTHING, problem=problem)
         asked: set[_Want] | None = None
         for _ in range(ROUNDS):
-            needed = wanted(tree.kinds(), discovery, everywhere=self.store.watches)
+            every = wanted(tree.kinds(), discovery, everywhere=self.store.watches)
+            needed, self._left_out = set(every[:MOST]), every[MOST:]
             if needed == asked:
                 break
             asked = needed
@@ -129,7 +135,8 @@ class TreeWatch:
             self._watch(needed - self._denied.keys())
             await self._listed()
         self._look_again_later()
-        unseen = {resource.group_kind for resource, _ in self._failures} | unwatchable(tree.kinds(), discovery)
+        unseen = {resource.group_kind for resource, _ in (*self._failures, *self._left_out)}
+        unseen |= unwatchable(tree.kinds(), discovery)
         return self._shown(tree, unseen=unseen, problem=self._problem())
 
     async def _discover(self, tree: ResourceTree) -> Discovery:
@@ -188,7 +195,9 @@ class TreeWatch:
 
     def _uncover(self, want: _Want) -> None:
         """They are not any more; the store forgets them without a word."""
-        self._objects.covered.discard(_scope(want))
+        # The server may describe the resource otherwise by now, and then it is still wanted.
+        if all(_scope(other) != _scope(want) for other in self._wants):
+            self._objects.covered.discard(_scope(want))
         if self._tree is not None:
             for ref in self._tree.of_kind(*want[0].group_kind):
                 self._tree.touch(ref)
@@ -230,6 +239,8 @@ class TreeWatch:
             return self._say(status.message)
         if self._failures:
             return self._say(next(iter(self._failures.values())))
+        if self._left_out:
+            return self._say(_too_much(self._left_out))
         denied = [each for several in self._denied.values() for each in several]
         return self._say(sentence(sorted(denied, key=_in_order))) if denied else ""
 
@@ -365,26 +376,33 @@ def without_cluster(app: App, problem: str) -> Tree:
 
 def wanted(
     kinds: Iterable[tuple[GroupKind, str]], discovery: Discovery, *, everywhere: Callable[[ApiResource], bool]
-) -> set[_Want]:
+) -> tuple[_Want, ...]:
     """What must be watched to show a tree: each of its kinds, and what grows from these, in the namespaces where it may
-    be.
+    be; in the order of `kinds`.
 
     `everywhere` tells which resources are watched in all namespaces already: those are taken as they are.
     """
-    found: set[_Want] = set()
+    found: dict[_Want, None] = {}
     for kind, namespace in kinds:
-        for each in (kind, *child_kinds([kind])):
+        for each in (kind, *sorted(child_kinds([kind]))):
             resource = discovery.by_kind(*each)
             if resource is not None and _is_watchable(resource):
                 inside = resource.namespaced and not everywhere(resource)
-                found.add((resource, namespace if inside else ""))
-    return found
+                found.setdefault((resource, namespace if inside else ""))
+    return tuple(found)
 
 
 def unwatchable(kinds: Iterable[tuple[GroupKind, str]], discovery: Discovery) -> frozenset[GroupKind]:
     """The kinds of a tree that the server serves and that can't be watched."""
     resources = [discovery.by_kind(*kind) for kind, _ in kinds]
     return frozenset(each.group_kind for each in resources if each is not None and not _is_watchable(each))
+
+
+def _too_much(left_out: Sequence[_Want]) -> str:
+    resource, namespace = left_out[0]
+    where = f" in namespace {namespace}" if namespace else ""
+    more = f" and {len(left_out) - 1} more such" if len(left_out) > 1 else ""
+    return f"the tree has too many kinds and namespaces: {resource.full_name}{where}{more} are not watched"
 
 
 def _scope(want: _Want) -> tuple[GroupKind, str]:

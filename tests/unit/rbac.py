@@ -11,7 +11,7 @@ from typing import Any
 from fleetui.fleet.rules import Attributes
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ApiResource, ClusterName, Obj
-from tests.unit.fakes import SERVED, FakeCluster, manifest
+from tests.unit.fakes import FakeCluster, manifest
 
 Grant = tuple[str, str]
 """A namespace (empty: all of them) and a resource, ``secrets``, that may be read there."""
@@ -81,7 +81,7 @@ class GuardedCluster(FakeCluster):
     def _rules(self, namespace: str) -> Obj:
         self.reviews.append(f"rules {namespace}")
         mine = sorted(resource for where, resource in self.grants if where in {"", namespace})
-        groups = {resource.plural: resource.group for resource in SERVED}
+        groups = {resource.plural: resource.group for resource in self.served}
         rules = [
             {"verbs": sorted(self.verbs), "apiGroups": [groups.get(each, "")], "resources": [each]} for each in mine
         ]

@@ -96,7 +96,7 @@ INSTANCE = obj(
 def test_a_claim_leads_to_its_composite_and_that_to_what_it_is_made_of() -> None:
     story = Story(CLAIM, XDB, INSTANCE, manages=(CLAIM,))
     assert story.lines == ["Database orders", "  XDatabase orders-x1", "    Instance orders-i"]
-    assert story.tree.kinds() == {
+    assert set(story.tree.kinds()) == {
         (("db.acme.io", "Database"), "shop"),
         (("db.acme.io", "XDatabase"), ""),
         (("rds.aws.upbound.io", "Instance"), ""),
@@ -316,7 +316,7 @@ def test_an_application_below_an_application_shows_what_it_manages_elsewhere() -
     assert [node.app for node in story.nodes] == [None, None, app.key]
     assert [node.info for node in story.nodes[1:]] == ["", "on edge"]
     assert story.nodes[2].sync is SyncStatus.OUT_OF_SYNC
-    assert story.tree.kinds() == {(("argoproj.io", "Application"), "argocd")}, (
+    assert story.tree.kinds() == ((("argoproj.io", "Application"), "argocd"),), (
         "what its own engine tells is not watched"
     )
 
