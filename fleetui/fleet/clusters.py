@@ -28,14 +28,13 @@ from fleetui.hubports import Referrer, Registrar, Registration, Site
 from fleetui.model.errors import MissingError
 from fleetui.model.objects import ClusterName
 from fleetui.model.servers import ServerIdentity
-from fleetui.model.status import ClusterState, ClusterStatus
+from fleetui.model.status import AWAY, ClusterState, ClusterStatus
 from fleetui.ports import Subscription
 
 AT_ONCE = 100
 """Clusters that are asked side by side when all are."""
 PATIENCE = 15.0
 """Seconds that each of them is given."""
-_DOUBTFUL = {ClusterState.UNAUTHORIZED, ClusterState.UNREACHABLE, ClusterState.STALE}
 """What a cluster is called whose login or address may have been changed meanwhile."""
 
 
@@ -343,7 +342,7 @@ class Clusters:
 
     def _place_told(self, place: Registered) -> None:
         status, before = place.status, self._told.get(place.name)
-        if status.state in _DOUBTFUL and before is not None and before.state is not status.state:
+        if status.state in AWAY and before is not None and before.state is not status.state:
             for hub, each in place.claims:
                 if each.by != "hub":
                     self._references[hub].read_again(each)

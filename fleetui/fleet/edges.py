@@ -24,7 +24,7 @@ APPLICATION: GroupKind = ("argoproj.io", "Application")
 KUSTOMIZATION: GroupKind = ("kustomize.toolkit.fluxcd.io", "Kustomization")
 HELM_RELEASE: GroupKind = ("helm.toolkit.fluxcd.io", "HelmRelease")
 _CLAIM: GroupKind = ("", "PersistentVolumeClaim")
-_SOURCES = "source.toolkit.fluxcd.io"
+SOURCES = "source.toolkit.fluxcd.io"
 _IMAGES = "image.toolkit.fluxcd.io"
 _CAPI = "cluster.x-k8s.io"
 _CERTIFICATES = "cert-manager.io"
@@ -44,7 +44,7 @@ GROWS: dict[GroupKind, tuple[GroupKind, ...]] = {
     ("argoproj.io", "Experiment"): (REPLICA_SET, ("argoproj.io", "AnalysisRun")),
     ("argoproj.io", "CronWorkflow"): (("argoproj.io", "Workflow"),),
     ("argoproj.io", "Workflow"): (POD,),
-    HELM_RELEASE: ((_SOURCES, "HelmChart"),),
+    HELM_RELEASE: ((SOURCES, "HelmChart"),),
     (_CERTIFICATES, "Certificate"): ((_CERTIFICATES, "CertificateRequest"),),
     (_CERTIFICATES, "CertificateRequest"): (("acme.cert-manager.io", "Order"),),
     ("acme.cert-manager.io", "Order"): (("acme.cert-manager.io", "Challenge"),),
@@ -75,6 +75,40 @@ def child_kinds(kinds: Iterable[GroupKind]) -> frozenset[GroupKind]:
     return frozenset(found)
 
 
+# --- how references are written -------------------------------------------------------------------------------------
+
+
+def typed_ref(reference: Mapping[str, Any], inside: str, *, group: str = "") -> ObjectRef:
+    """What a reference by apiVersion, kind and name names; without a namespace it is `inside`, without an apiVersion of
+    `group`. What is not said is empty."""
+    version = text(reference.get("apiVersion"))
+    return ObjectRef(
+        split_api_version(version)[0] if version else group,
+        text(reference.get("kind")),
+        text(reference.get("namespace")) or inside,
+        text(reference.get("name")),
+    )
+
+
+def source_ref(reference: Mapping[str, Any], inside: str) -> ObjectRef:
+    """What a Flux object's `sourceRef` or `chartRef` names."""
+    return typed_ref(reference, inside, group=SOURCES)
+
+
+def chart_of(release: Mapping[str, Any]) -> ObjectRef:
+    """The HelmChart that Flux made for a HelmRelease, ``namespace/name`` in its status; without a name where there is
+    none."""
+    namespace, _, name = text(mapping(release.get("status")).get("helmChart")).partition("/")
+    return ObjectRef(SOURCES, "HelmChart", namespace, name)
+
+
+def composed_of(spec: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The references of a Crossplane composite to what it is composed of, each with its field; v1 has them in the spec
+    itself, v2 in ``spec.crossplane``."""
+    fields = (("spec.crossplane.resourceRefs", mapping(spec.get("crossplane"))), ("spec.resourceRefs", spec))
+    return [(field, reference) for field, owner in fields for reference in mappings(owner.get("resourceRefs"))]
+
+
 # --- what an object lists -------------------------------------------------------------------------------------------
 
 
@@ -97,8 +131,8 @@ def listed(obj: Obj) -> tuple[ObjectRef, ...]:
         status = mapping(obj.get("status"))
         entries = mappings(mapping(status.get("inventory")).get("entries"))
         refs = [ref for entry in entries if (ref := inventory_ref(text(entry.get("id")))) is not None]
-        namespace, slash, name = text(status.get("helmChart")).partition("/")
-        return (*refs, ObjectRef(_SOURCES, "HelmChart", namespace, name)) if slash else tuple(refs)
+        chart = chart_of(obj)
+        return (*refs, chart) if chart.name else tuple(refs)
     return tuple(_composed(obj)) if may_list(kind) else ()
 
 
@@ -117,21 +151,19 @@ def inventory_ref(entry: str) -> ObjectRef | None:
 
 def _composed(obj: Obj) -> Iterable[ObjectRef]:
     spec = mapping(obj.get("spec"))
-    machinery = mapping(spec.get("crossplane"))
     inside = text(mapping(obj.get("metadata")).get("namespace"))
-    claims = spec.get("resourceRef")
-    refs = [*mappings(spec.get("resourceRefs")), *mappings(machinery.get("resourceRefs"))]
-    for each in refs:
-        yield from _named(each, inside)
-    if isinstance(claims, Mapping):  # a composite is cluster-scoped, though its claim is not
-        yield from _named(claims, "")
+    yield from (typed_ref(reference, inside) for _, reference in composed_of(spec) if _is_whole(reference))
+    claimed = mapping(spec.get("resourceRef"))
+    if _is_whole(claimed):
+        # A composite has its claim's group, and no namespace (crossplane v2.1, internal/xcrd/crd.go). Kinds of others
+        # have such a field for what is not theirs.
+        composite = typed_ref(claimed, "")
+        if composite.group == split_api_version(text(obj.get("apiVersion")))[0]:
+            yield composite
 
 
-def _named(reference: Mapping[str, Any], inside: str) -> Iterable[ObjectRef]:
-    api_version, kind, name = (text(reference.get(field)) for field in ("apiVersion", "kind", "name"))
-    if api_version and kind and name:
-        group, _ = split_api_version(api_version)
-        yield ObjectRef(group, kind, text(reference.get("namespace")) or inside, name)
+def _is_whole(reference: Mapping[str, Any]) -> bool:
+    return all(text(reference.get(field)) for field in ("apiVersion", "kind", "name"))
 
 
 def elsewhere(obj: Obj) -> str:
@@ -153,7 +185,7 @@ _ORIGINS = frozenset(
 
 def may_be_named(kind: GroupKind) -> bool:
     """Whether an object may say that it came from one of `kind`, otherwise than by an owner reference."""
-    return kind in _ORIGINS or kind[0] in {_SOURCES, _IMAGES}
+    return kind in _ORIGINS or kind[0] in {SOURCES, _IMAGES}
 
 
 # --- what an object came from ---------------------------------------------------------------------------------------
@@ -164,6 +196,16 @@ _SERVICE_ACCOUNT = "kubernetes.io/service-account.name"
 _CERTIFICATE = "cert-manager.io/certificate-name"
 
 
+def applied_by(labels: Mapping[str, Any]) -> list[ObjectRef]:
+    """The Kustomization or HelmRelease that applied an object, by the labels that Flux writes on it."""
+    found = []
+    for applier, name_label, namespace_label in _APPLIERS:
+        name, namespace = text(labels.get(name_label)), text(labels.get(namespace_label))
+        if name and namespace:
+            found.append(ObjectRef(*applier, namespace, name))
+    return found
+
+
 def came_from(stored: StoredObject) -> tuple[ObjectRef, ...]:
     """What an object says it came from, otherwise than by an owner reference or a tracking id; in its own cluster.
 
@@ -171,13 +213,7 @@ def came_from(stored: StoredObject) -> tuple[ObjectRef, ...]:
     the source that a Flux object reads, and by the rules for objects without owners of Argo CD (v3.6.1,
     gitops-engine/pkg/cache/references.go): a token Secret from its ServiceAccount, a claim from its StatefulSet.
     """
-    found = []
-    labels = stored.meta.labels
-    if labels:
-        for applier, name_label, namespace_label in _APPLIERS:
-            name = labels.get(name_label)
-            if name and (namespace := labels.get(namespace_label)):
-                found.append(ObjectRef(*applier, namespace, name))
+    found = applied_by(stored.meta.labels) if stored.meta.labels else []
     rule = _CAME_FROM.get(stored.ref.group_kind)
     if rule is not None:
         found += rule(stored)
@@ -214,18 +250,17 @@ def _of_source(*paths: tuple[str, ...]) -> Callable[[StoredObject], Iterable[Obj
             reference = spec
             for part in path:
                 reference = mapping(reference.get(part))
-            kind, name = text(reference.get("kind")), text(reference.get("name"))
-            if name:
-                yield ObjectRef(_SOURCES, kind, text(reference.get("namespace")) or stored.ref.namespace, name)
+            source = source_ref(reference, stored.ref.namespace)
+            if source.name:
+                yield source
 
     return rule
 
 
 def _of_repository(policy: StoredObject) -> Iterable[ObjectRef]:
-    reference = mapping(_spec_of(policy).get("imageRepositoryRef"))
-    if name := text(reference.get("name")):
-        namespace = text(reference.get("namespace")) or policy.ref.namespace
-        yield ObjectRef(_IMAGES, "ImageRepository", namespace, name)
+    repository = typed_ref(mapping(_spec_of(policy).get("imageRepositoryRef")), policy.ref.namespace, group=_IMAGES)
+    if repository.name:
+        yield ObjectRef(_IMAGES, "ImageRepository", repository.namespace, repository.name)
 
 
 def _spec_of(stored: StoredObject) -> Mapping[str, Any]:

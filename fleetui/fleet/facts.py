@@ -219,7 +219,7 @@ _RULES: dict[tuple[str, str], Callable[[Section], str]] = {
     ("batch", "CronJob"): _cron_job,
     ("", "Pod"): _pod,
     ("", "Service"): _service,
-    ("discovery.k8s.io", "EndpointSlice"): _endpoint_slice,
+    ENDPOINT_SLICE: _endpoint_slice,
     ("", "PersistentVolumeClaim"): _phase,
     ("", "PersistentVolume"): _phase,
     ("", "Namespace"): _phase,

@@ -13,7 +13,7 @@ from typing import Any
 
 from fleetui.engine.application import GROUP, mapping, mappings, text
 from fleetui.engine.tracking import is_self_referenced, owner_of
-from fleetui.fleet.edges import HELM_RELEASE, KUSTOMIZATION
+from fleetui.fleet.edges import ENDPOINT_SLICE, applied_by
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import Orphan, Orphans
 from fleetui.model.errors import ClusterError, ForbiddenError
@@ -30,7 +30,7 @@ _MADE_BY_KUBERNETES = frozenset({("", "ServiceAccount", "default"), ("", "Config
 _NOBODY_S = frozenset(
     {
         ("", "Event"), ("events.k8s.io", "Event"), ("coordination.k8s.io", "Lease"), ("", "Endpoints"),
-        ("discovery.k8s.io", "EndpointSlice"), ("apps", "ControllerRevision"),
+        ENDPOINT_SLICE, ("apps", "ControllerRevision"),
         ("metrics.k8s.io", "PodMetrics"), ("cilium.io", "CiliumIdentity"), ("cilium.io", "CiliumEndpoint"),
         ("cert-manager.io", "CertificateRequest"),
     }
@@ -56,8 +56,7 @@ def is_orphaned(obj: Obj, managed: Container[ObjectRef], ignored: Sequence[Mappi
         return False
     if owner_of(obj) and is_self_referenced(obj):
         return False
-    labels = mapping(metadata.get("labels"))
-    if any(labels.get(f"{group}/name") for group, _ in (KUSTOMIZATION, HELM_RELEASE)):
+    if applied_by(mapping(metadata.get("labels"))):
         return False
     return not any(_is_ignored(ref, item) for item in ignored)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fleetui.engine.clock import Clock
 from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
 from fleetui.model.objects import ClusterName
-from fleetui.model.status import ClusterState
+from fleetui.model.status import AWAY
 from fleetui.ports import Cluster
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds to wait for the first answer of a hub; after that Argo CD's defaults hold until it comes."""
-
-_AWAY = {ClusterState.STALE, ClusterState.UNREACHABLE, ClusterState.UNAUTHORIZED}
 
 
 class HubOverrides:
@@ -45,7 +43,7 @@ class HubOverrides:
     async def of(self, hub: Cluster) -> Overrides:
         """The overrides of a hub; the first time it waits for the hub to say them, unless it is away."""
         settings = self._hubs.get(hub.name) or self._begun(hub)
-        if hub.status.state not in _AWAY:
+        if hub.status.state not in AWAY:
             with suppress(TimeoutError):
                 await asyncio.wait_for(settings.answered(), PATIENCE)
         return settings.overrides

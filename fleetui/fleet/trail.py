@@ -16,6 +16,7 @@ import msgspec
 from fleetui.engine.application import mapping, text
 from fleetui.fleet.cause import words_of
 from fleetui.fleet.causes import Cause, told_by
+from fleetui.fleet.edges import SOURCES
 from fleetui.fleet.finalizers import Keeper
 from fleetui.fleet.stuck import said_by, stuck
 from fleetui.fleet.views import Evidence, Link, ObjectEvent, TreeNode
@@ -135,7 +136,7 @@ def _own_words(trail: Trail, last: Looked) -> Cause:
 
 def _with_url(cause: Cause, last: Looked) -> Cause:
     """A source of Flux is named by its URL."""
-    if last.obj is None or last.ref.group != "source.toolkit.fluxcd.io":
+    if last.obj is None or last.ref.group != SOURCES:
         return cause
     url = _without_login(text(mapping(last.obj.get("spec")).get("url")))
     return cause._replace(words=f"{cause.words.rstrip('.')} ({url})") if url and url not in cause.words else cause

@@ -27,7 +27,7 @@ from fleetui.health import Judge
 from fleetui.model.app import App
 from fleetui.model.errors import ClusterError, FleetError, ForbiddenError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, ObjectRef, StoredObject
-from fleetui.model.status import ClusterState, ClusterStatus
+from fleetui.model.status import AWAY, ClusterState, ClusterStatus
 from fleetui.ports import Subscription
 
 PATIENCE = 10.0
@@ -42,8 +42,6 @@ ROUNDS = 5
 
 REDISCOVER_AFTER = 10.0
 """Seconds before a server is asked again for a kind that it did not know."""
-
-_AWAY = {ClusterState.STALE, ClusterState.UNREACHABLE, ClusterState.UNAUTHORIZED}
 
 _Want = tuple[ApiResource, str]
 
@@ -127,7 +125,7 @@ class TreeWatch:
             if needed == asked:
                 break
             asked = needed
-            if self.store.api.status.state not in _AWAY:
+            if self.store.api.status.state not in AWAY:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._ask(needed), PATIENCE)
             if self._is_closed:  # while it was asked: nobody would end what began now
@@ -208,7 +206,7 @@ class TreeWatch:
         away: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def told(status: ClusterStatus) -> None:
-            if status.state in _AWAY and not away.done():
+            if status.state in AWAY and not away.done():
                 away.set_result(None)
 
         subscription = self.store.api.on_status(told)

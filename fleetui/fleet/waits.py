@@ -13,7 +13,19 @@ from typing import Any, NamedTuple
 
 from fleetui.engine.application import mapping, mappings, text
 from fleetui.fleet.causes import LONGEST
-from fleetui.model.objects import ObjectRef, ref_of, split_api_version
+from fleetui.fleet.edges import (
+    ENDPOINT_SLICE,
+    HELM_RELEASE,
+    KUSTOMIZATION,
+    POD,
+    SERVICE,
+    SOURCES,
+    chart_of,
+    composed_of,
+    source_ref,
+    typed_ref,
+)
+from fleetui.model.objects import ObjectRef, ref_of
 
 Section = Mapping[str, Any]
 
@@ -21,7 +33,6 @@ ANY_GROUP = "*"
 """The group of a kind that a message names without one."""
 DEPENDS_ON = "spec.dependsOn"
 
-_SOURCES = "source.toolkit.fluxcd.io"
 _CERTIFICATES = "cert-manager.io"
 _ACME = "acme.cert-manager.io"
 _GATEWAY = "gateway.networking.k8s.io"
@@ -147,7 +158,7 @@ def _claim(obj: Section, namespace: str) -> Iterator[Need]:
 
 def _service(obj: Section, namespace: str) -> Iterator[Need]:
     if mapping(_spec(obj).get("selector")):
-        yield _grown("discovery.k8s.io", "EndpointSlice", namespace)
+        yield _grown(*ENDPOINT_SLICE, namespace)
 
 
 def _ingress(obj: Section, namespace: str) -> Iterator[Need]:
@@ -162,7 +173,8 @@ def _ingress(obj: Section, namespace: str) -> Iterator[Need]:
 
 
 def _autoscaler(obj: Section, namespace: str) -> Iterator[Need]:
-    yield _typed(mapping(_spec(obj).get("scaleTargetRef")), namespace, "spec.scaleTargetRef", default="apps")
+    target = mapping(_spec(obj).get("scaleTargetRef"))
+    yield Need(typed_ref(target, namespace, group="apps"), "spec.scaleTargetRef")
 
 
 def _api_service(obj: Section, namespace: str) -> Iterator[Need]:
@@ -194,7 +206,7 @@ def _gateway(obj: Section, namespace: str) -> Iterator[Need]:
 def _kustomization(obj: Section, namespace: str) -> Iterator[Need]:
     spec = _spec(obj)
     yield from _depends_on(spec, ref_of(obj))
-    yield _source(mapping(spec.get("sourceRef")), namespace, "spec.sourceRef")
+    yield Need(source_ref(mapping(spec.get("sourceRef")), namespace), "spec.sourceRef")
     for settings in mappings(mapping(spec.get("postBuild")).get("substituteFrom")):
         if settings.get("optional") is not True:
             yield _core(text(settings.get("kind")), namespace, text(settings.get("name")), "spec.postBuild")
@@ -205,11 +217,10 @@ def _kustomization(obj: Section, namespace: str) -> Iterator[Need]:
 def _helm_release(obj: Section, namespace: str) -> Iterator[Need]:
     spec = _spec(obj)
     yield from _depends_on(spec, ref_of(obj))
-    yield _source(mapping(spec.get("chartRef")), namespace, "spec.chartRef")
-    inside, _, chart = text(_status(obj).get("helmChart")).rpartition("/")
-    yield Need(ObjectRef(_SOURCES, "HelmChart", inside, chart), "status.helmChart")
+    yield Need(source_ref(mapping(spec.get("chartRef")), namespace), "spec.chartRef")
+    yield Need(chart_of(obj), "status.helmChart")
     template = mapping(mapping(spec.get("chart")).get("spec"))
-    yield _source(mapping(template.get("sourceRef")), namespace, "spec.chart.spec.sourceRef")
+    yield Need(source_ref(mapping(template.get("sourceRef")), namespace), "spec.chart.spec.sourceRef")
     for values in mappings(spec.get("valuesFrom")):
         if values.get("optional") is not True:
             yield _core(text(values.get("kind")), namespace, text(values.get("name")), "spec.valuesFrom")
@@ -219,14 +230,14 @@ def _helm_release(obj: Section, namespace: str) -> Iterator[Need]:
 def _fetched(obj: Section, namespace: str) -> Iterator[Need]:
     """What a source of Flux is fetched with, or made from."""
     spec = _spec(obj)
-    yield _source(mapping(spec.get("sourceRef")), namespace, "spec.sourceRef")
+    yield Need(source_ref(mapping(spec.get("sourceRef")), namespace), "spec.sourceRef")
     yield _secret(spec, namespace, "spec.secretRef")
     yield _secret(spec, namespace, "spec.certSecretRef", key="certSecretRef")
 
 
 def _resource_set(obj: Section, namespace: str) -> Iterator[Need]:
     for each in mappings(_spec(obj).get("dependsOn")):
-        yield _typed(each, namespace, DEPENDS_ON)
+        yield Need(typed_ref(each, namespace), DEPENDS_ON)
 
 
 def _depends_on(spec: Section, ref: ObjectRef) -> Iterator[Need]:
@@ -235,26 +246,18 @@ def _depends_on(spec: Section, ref: ObjectRef) -> Iterator[Need]:
         yield Need(ObjectRef(ref.group, ref.kind, inside, text(each.get("name"))), DEPENDS_ON)
 
 
-def _source(reference: Section, namespace: str, field: str) -> Need:
-    group = split_api_version(text(reference.get("apiVersion")))[0] or _SOURCES
-    inside = text(reference.get("namespace")) or namespace
-    return Need(ObjectRef(group, text(reference.get("kind")), inside, text(reference.get("name"))), field)
-
-
 # --- Crossplane -----------------------------------------------------------------------------------------------------
 
 
 def _composed(obj: Section, namespace: str) -> Iterator[Need]:
     """A claim names its composite, a composite what it is composed of; these kinds are anybody's, so the fields tell
-    them (Crossplane v1 has them in the spec itself, v2 in ``spec.crossplane``)."""
+    them."""
     spec = _spec(obj)
     if not ref_of(obj).group:
         return
-    yield _typed(mapping(spec.get("resourceRef")), namespace, "spec.resourceRef")
-    own = mapping(spec.get("crossplane"))
-    for owner, field in ((own, "spec.crossplane.resourceRefs"), (spec, "spec.resourceRefs")):
-        for reference in mappings(owner.get("resourceRefs")):
-            yield _typed(reference, namespace, field)
+    yield Need(typed_ref(mapping(spec.get("resourceRef")), namespace), "spec.resourceRef")
+    for field, reference in composed_of(spec):
+        yield Need(typed_ref(reference, namespace), field)
 
 
 def _package(obj: Section, namespace: str) -> Iterator[Need]:
@@ -294,19 +297,19 @@ def _external_secret(obj: Section, namespace: str) -> Iterator[Need]:
 
 
 _RULES: dict[tuple[str, str], Callable[[Section, str], Iterator[Need]]] = {
-    ("", "Pod"): _pod,
+    POD: _pod,
     ("", "PersistentVolumeClaim"): _claim,
-    ("", "Service"): _service,
+    SERVICE: _service,
     ("networking.k8s.io", "Ingress"): _ingress,
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("apiregistration.k8s.io", "APIService"): _api_service,
     (_GATEWAY, "HTTPRoute"): _route,
     (_GATEWAY, "GRPCRoute"): _route,
     (_GATEWAY, "Gateway"): _gateway,
-    ("kustomize.toolkit.fluxcd.io", "Kustomization"): _kustomization,
-    ("helm.toolkit.fluxcd.io", "HelmRelease"): _helm_release,
-    **{(_SOURCES, kind): _fetched for kind in ("GitRepository", "OCIRepository", "HelmRepository", "Bucket")},
-    (_SOURCES, "HelmChart"): _fetched,
+    KUSTOMIZATION: _kustomization,
+    HELM_RELEASE: _helm_release,
+    **{(SOURCES, kind): _fetched for kind in ("GitRepository", "OCIRepository", "HelmRepository", "Bucket")},
+    (SOURCES, "HelmChart"): _fetched,
     ("fluxcd.controlplane.io", "ResourceSet"): _resource_set,
     **{("pkg.crossplane.io", kind): _package for kind in ("Provider", "Configuration", "Function")},
     (_CERTIFICATES, "Certificate"): _certificate,
@@ -328,14 +331,6 @@ def _named(kind: str, namespace: str, field: str, entries: list[Section], *, key
 
 def _secret(owner: Section, namespace: str, field: str, *, key: str = "secretRef") -> Need:
     return _core("Secret", namespace, text(mapping(owner.get(key)).get("name")), field)
-
-
-def _typed(reference: Section, namespace: str, field: str, *, default: str = "") -> Need:
-    """A reference that says apiVersion and kind; without an apiVersion the group is `default`."""
-    version = text(reference.get("apiVersion"))
-    group = split_api_version(version)[0] if version else default
-    inside = text(reference.get("namespace")) or namespace
-    return Need(ObjectRef(group, text(reference.get("kind")), inside, text(reference.get("name"))), field)
 
 
 def _grown(group: str, kind: str, namespace: str) -> Need:

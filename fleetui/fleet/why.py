@@ -19,10 +19,9 @@ from fleetui.fleet.views import Evidence, Link, Tree, TreeNode, Why
 from fleetui.fleet.waits import Need, named_in
 from fleetui.model.app import App, Condition, OperationState, ResourceResult
 from fleetui.model.objects import ClusterName, ObjectRef
-from fleetui.model.status import ClusterState, ClusterStatus, HealthStatus, OperationPhase, SyncStatus
+from fleetui.model.status import AWAY, ClusterState, ClusterStatus, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.text import one_line
 
-_AWAY = frozenset({ClusterState.STALE, ClusterState.UNAUTHORIZED, ClusterState.FORBIDDEN, ClusterState.UNREACHABLE})
 _AWAITED = re.compile(r"waiting for (?:completion of hook|healthy state of|deletion of(?: hook)?) (\S+)/([^\s/]+)")
 
 
@@ -141,7 +140,7 @@ def _of_cluster(app: App, cluster: ClusterStatus | None) -> Why | None:
 
 def _of_place(app: App, place: ClusterStatus | None) -> Why | None:
     """The cluster where it runs is away. What its hub says of it comes before that."""
-    if place is None or place.name == app.key.hub or place.state not in _AWAY:
+    if place is None or place.name == app.key.hub or place.state not in AWAY | {ClusterState.FORBIDDEN}:
         return None
     words = sentences(_away("The cluster that it runs on,", place), "Its objects can't be looked at")
     return Why(app.key, "ClusterUnreachable", words, evidence=(Evidence("cluster", place.message),))

@@ -72,6 +72,10 @@ class ClusterState(StrEnum):
     UNREACHABLE = "unreachable"
 
 
+AWAY = frozenset({ClusterState.STALE, ClusterState.UNREACHABLE, ClusterState.UNAUTHORIZED})
+"""Where a cluster does not answer now."""
+
+
 class ClusterStatus(msgspec.Struct, frozen=True):
     """One cluster as the operator sees it.
 

@@ -14,6 +14,7 @@ from tests.unit.fakes import SERVED, FakeCluster, manifest, resource
 from tests.unit.test_fleet import application, running
 
 MANAGED = frozenset({ObjectRef("", "ConfigMap", "shop", "settings")})
+FLUX = {f"kustomize.toolkit.fluxcd.io/{field}": "apps" for field in ("name", "namespace")}
 IGNORED = [{"group": "acme.io", "kind": "*", "name": "cache-*"}, {"group": "", "kind": "Secret", "name": ""}]
 
 
@@ -36,9 +37,7 @@ def tracked(of: str) -> Obj:
         (manifest("ConfigMap", "a", namespace="shop", metadata=tracked("a")), False),
         (manifest("ConfigMap", "copy", namespace="shop", metadata=tracked("a")), True),
         (
-            manifest(
-                "ConfigMap", "a", namespace="shop", metadata={"labels": {"kustomize.toolkit.fluxcd.io/name": "k"}}
-            ),
+            manifest("ConfigMap", "a", namespace="shop", metadata={"labels": FLUX}),
             False,
         ),
         (manifest("Secret", "ignored", namespace="shop"), False),

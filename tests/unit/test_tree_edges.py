@@ -127,6 +127,8 @@ def test_the_resources_of_a_namespaced_composite_are_in_its_namespace() -> None:
         {"resourceRefs": "x"},
         {"resourceRefs": [{"name": "x"}, 3, None]},
         {"resourceRef": {"kind": 1}},
+        # Config Connector's IAMPolicyMember: what it is about, and not what it owns.
+        {"resourceRef": {"apiVersion": "resourcemanager.example/v1", "kind": "Project", "name": "shop"}},
         {"crossplane": []},
     ],
 )
