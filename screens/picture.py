@@ -11,7 +11,7 @@ from threading import Lock
 
 from fleetui.fleet.views import ChangeSet, Narrowed
 from fleetui.model.app import App, AppKey
-from fleetui.model.objects import ClusterName
+from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus
 
 IN_CLUSTER = {"", "https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local"}
@@ -79,6 +79,11 @@ class Picture:
     def place(self, cluster: str) -> int:
         """The place of a cluster among all, from 0; the same as long as the console runs."""
         return self._places.setdefault(cluster, len(self._places))
+
+    def app_at(self, cluster: ClusterName, ref: ObjectRef, dialect: str) -> AppKey | None:
+        """The application whose own object `ref` is; None where it is none that is known."""
+        key = AppKey(cluster, dialect, ref.namespace, ref.name)
+        return key if ref.kind == "Application" and key in self.apps else None
 
     def cluster_of(self, app: App) -> str:
         """The name of the cluster that an application runs on: its hub, or the one that its destination names."""

@@ -151,20 +151,13 @@ class WhyScreen(AppViewScreen):
         chain = self._found.chain if self._found is not None else ()
         owner = self.key
         for link in chain:
-            if (child := self._app_at(link)) is not None:
+            if (child := self.host.picture.app_at(link.cluster, link.ref, self.key.dialect)) is not None:
                 owner = child
                 if link.ref == ref:
                     return owner, None
             elif link.ref == ref:
                 break
         return owner, ref
-
-    def _app_at(self, link: Link) -> AppKey | None:
-        """The application whose own object a link is."""
-        from fleetui.model.app import AppKey
-
-        key = AppKey(link.cluster, self.key.dialect, link.ref.namespace, link.ref.name)
-        return key if link.ref.kind == "Application" and key in self.host.picture.apps else None
 
     def _open(self, key: Key) -> None:
         """Goes to the object in the tree; one that the tree does not have is shown as YAML."""

@@ -10,15 +10,21 @@ from typing import Any, TypeVar
 
 import click
 
+from fleetui.model.text import sanitize
+
 T = TypeVar("T")
 Table = Callable[[Sequence[T]], str]
 
 
 def emit(value: Any, output: str = "table") -> None:
-    """Prints text as it is, anything else as JSON or YAML."""
+    """Prints text, and anything else as JSON or YAML.
+
+    Text is made harmless once more: a name says what to ask for and so stays as it is until here, and those of RBAC may
+    hold whatever moves a terminal's cursor.
+    """
     if isinstance(value, str):
         if value:
-            click.echo(value)
+            click.echo(sanitize(value))
         return
     if output == "yaml":
         from fleetui.render.yaml import dump
@@ -52,7 +58,7 @@ def emit_rows(
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table as kubectl prints one: columns padded to their widest cell, three blanks between."""
-    lines = [list(head), *[list(row) for row in rows]] if head else [list(row) for row in rows]
+    lines = [[cell.replace("\n", " ") for cell in line] for line in ([head, *rows] if head else rows)]
     if not lines:
         return ""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

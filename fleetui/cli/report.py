@@ -13,6 +13,7 @@ import sys
 import click
 
 from fleetui.model.errors import ExitCode, FleetError
+from fleetui.model.text import sanitize
 
 _log = logging.getLogger(__name__)
 
@@ -51,4 +52,4 @@ def run(command: click.Command) -> int:
 
 def say(text: str) -> None:
     """One line of narration, on stderr."""
-    click.echo(text, err=True)
+    click.echo(sanitize(text), err=True)

@@ -16,6 +16,7 @@ import msgspec
 from fleetui.engine.application import GROUP, mapping, mappings, strings, text
 from fleetui.fleet.api import Fleet
 from fleetui.fleet.cause import path_of
+from fleetui.fleet.edges import APPLICATION, POD, SERVICE
 from fleetui.fleet.events import Subject, events_of
 from fleetui.fleet.facts import endpoints
 from fleetui.fleet.finalizers import keeper_of
@@ -59,7 +60,7 @@ async def why(fleet: Fleet, key: AppKey, *, stores: Stores, above: tuple[AppKey,
         raise MissingError(f"{key} is gone")
     cluster = fleet.clusters.get(key.hub)
     if is_away(cluster):
-        root = TreeNode(ObjectRef("", "Application", key.namespace, key.name), key.hub, 0)
+        root = TreeNode(ObjectRef(*APPLICATION, key.namespace, key.name), key.hub, 0)
         return explain(app, cluster=cluster, tree=Tree(key, (root,)), trail=Trail())
     with closing(fleet.watch_tree(key)):  # all that follows is of the tree, which would be listed anew each time
         tree = await fleet.tree(key)
@@ -120,7 +121,7 @@ class _Question:
     async def _in_silence(self) -> Why | None:
         """That the first Service without endpoints has none: its health does not show that."""
         nobody = endpoints(0)
-        services = (node for node in self._tree.nodes if node.ref.group_kind == ("", "Service"))
+        services = (node for node in self._tree.nodes if node.ref.group_kind == SERVICE)
         node = next((node for node in services if node.info == nobody), None)
         if node is None:
             return None
@@ -130,7 +131,7 @@ class _Question:
     def _key_at(self, node: TreeNode) -> AppKey | None:
         """The application whose own object stands at `node`, below the root."""
         key = AppKey(node.cluster, self._app.key.dialect, node.ref.namespace, node.ref.name)
-        is_app = node.depth > 0 and node.ref.group_kind == self._tree.nodes[0].ref.group_kind
+        is_app = node.depth > 0 and node.ref.group_kind == APPLICATION
         return key if is_app and key in self._fleet.apps else None
 
 
@@ -162,7 +163,7 @@ async def _look(start: Start, tree: Tree, stores: Stores) -> tuple[Trail, Iterab
         problems.append(f"Events are missing: {error}")
     log: tuple[Evidence, ...] = ()
     last = steps[-1] if steps else None
-    if last is not None and last.obj is not None and last.ref.group_kind == ("", "Pod"):
+    if last is not None and last.obj is not None and last.ref.group_kind == POD:
         log, problem = await _log(store, last)
         problems += [problem] if problem else []
     kept = tuple([await _kept(reading, last, each) for each in _finalizers(last)]) if last is not None else ()

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from fleetui.cli import documents, tables
-from fleetui.fleet.views import Evidence, Link, Why
+from fleetui.cli.output import emit
+from fleetui.cli.report import say
+from fleetui.fleet.views import Evidence, Link, Orphan, Orphans, Why
 from fleetui.model.app import App, AppKey, Condition, OperationState
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import Health, HealthStatus, OperationPhase
@@ -54,3 +56,12 @@ def test_why_is_a_paragraph_the_way_and_the_evidence() -> None:
     assert document["evidence"][0]["time"] == "1970-01-01T00:00:40Z"
     nothing = documents.why(Why(BROKEN.key, "", "It waits for nothing."))
     assert (nothing["object"], nothing["chain"], nothing["cause"]) == (None, [], "")
+
+
+def test_a_name_that_is_an_attack_neither_moves_the_cursor_nor_makes_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    role = ObjectRef("rbac.authorization.k8s.io", "Role", "shop", "x\x1b[2J\nDeployment   web   shop   Healthy")
+    emit(tables.orphans(Orphans(BROKEN.key, BROKEN.key.hub, "shop", (Orphan(role, None),)), 0.0))
+    say(f"fleetui: {role} is not compared")
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert len(shown.out.splitlines()) == 2
