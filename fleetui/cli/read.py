@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fleetui.cli import diffs, documents, tables
+from fleetui.cli import documents, tables
 from fleetui.cli.connect import scope_of, with_fleet
 from fleetui.cli.options import Scope
 from fleetui.cli.output import emit, emit_rows
@@ -179,6 +179,8 @@ def show_diff(scope: Scope, text: str, output: str, *, revision: str) -> int:
 
     async def work(fleet: LiveFleet) -> int:
         key = await loaded_app(fleet, text, scope)
+        from fleetui.cli import diffs
+
         found = await fleet.diff(key, revision=revision)
         if output not in diffs.NAMELESS:
             found = await _with_commits(fleet, found)

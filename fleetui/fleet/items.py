@@ -7,14 +7,16 @@ Owns: `Item` and the order of siblings. Made and moved by `fleetui.fleet.structu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fleetui.fleet.edges import REPLICA_SET
-from fleetui.fleet.facts import Facts
 from fleetui.fleet.views import TreeNode
 from fleetui.model.app import App, AppKey, AppResource
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.model.status import OperationPhase
+
+if TYPE_CHECKING:
+    from fleetui.fleet.facts import Facts
 
 Key = tuple[ClusterName, ObjectRef]
 Listing = dict[Key, AppResource | None]

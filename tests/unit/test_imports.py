@@ -61,6 +61,15 @@ def test_the_command_line_with_a_fleet_never_loads_the_console() -> None:
     assert done.stdout.strip() == ""
 
 
+def test_the_list_of_applications_is_there_before_what_judges_and_compares_objects() -> None:
+    """Each list of applications would wait for it, at the command line and in the console."""
+    heavy = ("fleetui.health", "fleetui.diff", "fleetui.render", "lupa", "jq", *NETWORK)
+    script = "import sys, fleetui.cli.connect, fleetui.cli.read, fleetui.fleet.fleet, screens.apps"
+    script += f"; print(*(name for name in {heavy!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 def test_the_console_paints_its_first_frame_before_it_loads_the_network(tmp_path: Path) -> None:
     """Up to where Textual has the thread; `tests/screens/run_console.py` looks from there on."""
     kubeconfig = tmp_path / "config"
