@@ -14,11 +14,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from fleetui.model.errors import GitAuthenticationError, GitError, NotARepositoryError, RepositoryUnreachableError
-from fleetui.model.text import one_line
+from fleetui.model.text import masked, one_line
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCP = re.compile(r"[^\s/:@-][^\s/:@]*@[^\s/:-][^\s/:]*:(?!:)")
-_USERINFO = re.compile(r"([A-Za-z+]+://)([^/@\s]+)@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_REASON = 300
 
@@ -126,16 +125,6 @@ class Remote:
 
 
 _FORMS = "write it like https://host/team/repository.git, git@host:team/repository.git or file:///folder"
-
-
-def masked(text: str) -> str:
-    """`text` with the credentials of each URL in it replaced by ``***``; the mere user of an ssh URL stays."""
-    return _USERINFO.sub(_mask, text)
-
-
-def _mask(match: re.Match[str]) -> str:
-    scheme, userinfo = match[1], match[2]
-    return match[0] if "ssh" in scheme and ":" not in userinfo else f"{scheme}***@"
 
 
 def _folder(url: str) -> Path | None:

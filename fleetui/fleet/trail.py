@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -22,7 +21,7 @@ from fleetui.fleet.stuck import said_by, stuck
 from fleetui.fleet.views import Evidence, Link, ObjectEvent, TreeNode
 from fleetui.fleet.waits import DEPENDS_ON
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
-from fleetui.model.text import one_line
+from fleetui.model.text import masked, one_line
 
 _EVENTS = 3
 _SHORT = 120
@@ -138,16 +137,8 @@ def _with_url(cause: Cause, last: Looked) -> Cause:
     """A source of Flux is named by its URL."""
     if last.obj is None or last.ref.group != SOURCES:
         return cause
-    url = _without_login(text(mapping(last.obj.get("spec")).get("url")))
+    url = masked(one_line(text(mapping(last.obj.get("spec")).get("url"))))
     return cause._replace(words=f"{cause.words.rstrip('.')} ({url})") if url and url not in cause.words else cause
-
-
-def _without_login(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.password else one_line(url)
 
 
 def _guarded(cause: Cause, kept: Sequence[Kept]) -> Cause:

@@ -17,6 +17,8 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
+_USERINFO = re.compile(r"([A-Za-z+]+://)([^/@\s]+)@")
+
 
 def sanitize(text: str) -> str:
     """Returns `text` without control characters, escape bytes and bidirectional marks.
@@ -47,6 +49,16 @@ def one_line(text: str) -> str:
 def visible(text: str) -> str:
     """Returns `one_line(text)` with whatever takes no room replaced: two names that look alike are the same."""
     return _UNSEEN.sub("\ufffd", "".join(char if char.isprintable() else "\ufffd" for char in one_line(text)))
+
+
+def masked(text: str) -> str:
+    """Returns `text` with the credentials of each URL in it replaced by ``***``; the mere user of an ssh URL stays."""
+    return _USERINFO.sub(_mask, text)
+
+
+def _mask(match: re.Match[str]) -> str:
+    scheme, userinfo = match[1], match[2]
+    return match[0] if "ssh" in scheme and ":" not in userinfo else f"{scheme}***@"
 
 
 def cut_middle(text: str, width: int) -> str:

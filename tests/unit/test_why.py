@@ -202,13 +202,13 @@ def test_each_on_the_way_is_named_with_how_it_leads_on() -> None:
     found = along(
         Looked(APPS, HUB, obj=waits),
         Looked(INFRA, HUB, "spec.dependsOn", live(INFRA, "kustomize build failed")),
-        Looked(GIT, HUB, "spec.sourceRef", live(GIT, fetch, url="https://ann:secret@git.acme.io/p")),
+        Looked(GIT, HUB, "spec.sourceRef", live(GIT, fetch, url="https://secret@git.acme.io/p")),
     )
     assert found.cause == "SourceAuthentication"
     assert found.words == (
         "Kustomization apps waits for Kustomization infra (dependsOn), which waits for GitRepository platform "
         "(sourceRef). GitRepository platform: the Git server does not accept the login: failed to list refs: "
-        "authentication required (https://git.acme.io/p)."
+        "authentication required (https://***@git.acme.io/p)."
     )
     root = ObjectRef("argoproj.io", "Application", "argocd", "shop")
     assert [(link.ref, link.by) for link in found.chain] == [
