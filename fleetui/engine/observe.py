@@ -19,13 +19,7 @@ from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.sources import Sources
 from fleetui.health import Judge
-from fleetui.model.errors import (
-    ClusterError,
-    ExpressionError,
-    FleetError,
-    RepositoryUnreachableError,
-    UsageError,
-)
+from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError, UsageError
 from fleetui.model.objects import ref_of
 from fleetui.ports import Jq
 
@@ -92,7 +86,7 @@ async def observe(
         return _blind(app, members, sha, judge, ClusterError(objection))
     try:
         members = await _with_predictions(app, members, destination, overrides, jq)
-    except (ClusterError, ExpressionError, UsageError) as error:
+    except FleetError as error:
         message = f"Failed to compare desired state to live state: {error}"
         return failed(app, members, revision=sha, judge=judge, error=message)
     return compare(app, members, targets, instance=instance, revision=sha, judge=judge)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fleetui.engine.application import FINALIZER, HOOK_FINALIZER
-from fleetui.model.errors import OverloadedError, RepositoryUnreachableError
+from fleetui.engine.predict import Predictor
+from fleetui.model.errors import FleetError, OverloadedError, RepositoryUnreachableError
 from fleetui.model.objects import ApiResource, Obj
 from tests.engine.bench import (
     Hub,
@@ -141,6 +142,24 @@ async def test_a_rule_that_is_not_understood_keeps_a_sync_from_overwriting(hub: 
         assert condition["type"] == "ComparisonError"
         assert "'input | reduce' is no jq" in condition["message"]
         assert (await hub.get("ConfigMap", "a") or {})["data"] == {"value": "1"}
+
+
+async def test_an_object_that_is_too_deep_to_be_compared_is_told_and_not_only_logged(
+    hub: Hub, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_deep(*_: object, **__: object) -> bool:
+        raise FleetError("an object is nested too deeply to be compared")
+
+    repo.push(config("a"))
+    await hub.create(application())
+    async with running(hub, repo):
+        await hub.until(synced, "the first sync")
+        monkeypatch.setattr(Predictor, "modified", too_deep)
+        repo.push(config("a", "2"))
+        app = await hub.until(lambda app: app["status"].get("conditions"), "what can't be compared")
+        (condition,) = app["status"]["conditions"]
+        assert condition["type"] == "ComparisonError"
+        assert condition["message"].endswith("an object is nested too deeply to be compared")
 
 
 async def _gone(hub: Hub, kind: str, name: str) -> bool:
