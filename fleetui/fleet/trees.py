@@ -8,13 +8,13 @@ request a namespace, and again each minute.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterable, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Set
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from fleetui.engine.clock import Clock, Timer
-from fleetui.fleet.edges import APPLICATION, GroupKind, child_kinds
+from fleetui.fleet.edges import APPLICATION, GroupKind
 from fleetui.fleet.facts import facts_of
 from fleetui.fleet.items import Grown
 from fleetui.fleet.permissions import KEPT, Permissions
@@ -23,6 +23,7 @@ from fleetui.fleet.rules import Attributes, attributes
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.tree import ResourceTree, build
 from fleetui.fleet.views import Tree
+from fleetui.fleet.wants import MOST, Want, is_of, scope_of, too_much, unwatchable, wanted
 from fleetui.health import Judge
 from fleetui.model.app import App
 from fleetui.model.errors import ClusterError, FleetError, ForbiddenError
@@ -33,17 +34,11 @@ from fleetui.ports import Subscription
 PATIENCE = 10.0
 """Seconds to wait for the first listing of what a tree shows; after that it is shown without."""
 
-MOST = 128
-"""Watches for one tree: each is a connection, a cluster has 256 of them for everybody, and anybody who may write an
-inventory could name every kind in every namespace. What stands nearest to the application goes first."""
-
 ROUNDS = 5
 """How often, for one look, what was listed may turn out to lead to kinds that are not watched yet."""
 
 REDISCOVER_AFTER = 10.0
 """Seconds before a server is asked again for a kind that it did not know."""
-
-_Want = tuple[ApiResource, str]
 
 
 class TreeWatch:
@@ -79,12 +74,12 @@ class TreeWatch:
         self._clock = clock
         self._grown = grown
         self._remote = remote
-        self._denied: dict[_Want, tuple[Attributes, ...]] = {}
-        self._refused_at: dict[_Want, float] = {}
+        self._denied: dict[Want, tuple[Attributes, ...]] = {}
+        self._refused_at: dict[Want, float] = {}
         self._recheck: Timer | None = None
-        self._wants: dict[_Want, Subscription] = {}
-        self._failures: dict[_Want, str] = {}
-        self._left_out: tuple[_Want, ...] = ()
+        self._wants: dict[Want, Subscription] = {}
+        self._failures: dict[Want, str] = {}
+        self._left_out: tuple[Want, ...] = ()
         self._objects = _Covered(store)
         self._tree: ResourceTree | None = None
         self._judged: Judge | None = None
@@ -118,7 +113,7 @@ class TreeWatch:
         except TimeoutError:
             problem = self._say(f"no answer within {PATIENCE:.0f} s")
             return self._shown(tree, unseen=EVERYTHING, problem=problem)
-        asked: set[_Want] | None = None
+        asked: set[Want] | None = None
         for _ in range(ROUNDS):
             every = wanted(tree.kinds(), discovery, everywhere=self.store.watches)
             needed, self._left_out = set(every[:MOST]), every[MOST:]
@@ -176,7 +171,7 @@ class TreeWatch:
 
     # --- watching ---------------------------------------------------------------------------------------------------
 
-    def _watch(self, needed: Set[_Want]) -> None:
+    def _watch(self, needed: Set[Want]) -> None:
         for want in needed - self._wants.keys():
             self._wants[want] = self.store.want(*want)
             self._cover(want)
@@ -185,17 +180,17 @@ class TreeWatch:
             self._failures.pop(want, None)
             self._uncover(want)
 
-    def _cover(self, want: _Want) -> None:
+    def _cover(self, want: Want) -> None:
         """The objects of a want are the tree's from now on; some may be there already, for somebody else."""
-        self._objects.covered.add(_scope(want))
+        self._objects.covered.add(scope_of(want))
         for obj in self.store.of_kind(*want[0].group_kind):
             self._object_changed(obj, deleted=False)
 
-    def _uncover(self, want: _Want) -> None:
+    def _uncover(self, want: Want) -> None:
         """They are not any more; the store forgets them without a word."""
         # The server may describe the resource otherwise by now, and then it is still wanted.
-        if all(_scope(other) != _scope(want) for other in self._wants):
-            self._objects.covered.discard(_scope(want))
+        if all(scope_of(other) != scope_of(want) for other in self._wants):
+            self._objects.covered.discard(scope_of(want))
         if self._tree is not None:
             for ref in self._tree.of_kind(*want[0].group_kind):
                 self._tree.touch(ref)
@@ -220,7 +215,7 @@ class TreeWatch:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def _list(self, want: _Want) -> None:
+    async def _list(self, want: Want) -> None:
         self._failures[want] = f"{want[0].full_name} are not listed yet"
         try:
             await self.store.listed(*want)
@@ -238,7 +233,7 @@ class TreeWatch:
         if self._failures:
             return self._say(next(iter(self._failures.values())))
         if self._left_out:
-            return self._say(_too_much(self._left_out))
+            return self._say(too_much(self._left_out))
         denied = [each for several in self._denied.values() for each in several]
         return self._say(sentence(sorted(denied, key=_in_order))) if denied else ""
 
@@ -247,7 +242,7 @@ class TreeWatch:
 
     # --- what may be seen -------------------------------------------------------------------------------------------
 
-    async def _ask(self, needed: Set[_Want]) -> None:
+    async def _ask(self, needed: Set[Want]) -> None:
         """Finds out what of it may not be watched; where that can't be said it is tried, and not again for a minute."""
         now = self._clock.now()
         self._refused_at = {
@@ -264,7 +259,7 @@ class TreeWatch:
             if denied or want in self._refused_at:
                 self._denied[want] = denied or tuple(both)
 
-    def _refused(self, want: _Want) -> None:
+    def _refused(self, want: Want) -> None:
         """The server itself refused to list or watch it, whatever it said of the permissions before."""
         subscription = self._wants.pop(want, None)
         self._failures.pop(want, None)
@@ -278,7 +273,7 @@ class TreeWatch:
 
     def _blind(self, kind: GroupKind, namespace: str) -> str:
         for want, denied in self._denied.items():
-            if _is(want, kind, namespace) or _is(want, kind, ""):
+            if is_of(want, kind, namespace) or is_of(want, kind, ""):
                 return missing(denied)[0]
         return ""
 
@@ -299,7 +294,7 @@ class TreeWatch:
             self._touched()
 
     def _watch_told(self, resource: ApiResource, namespace: str, error: Exception | None) -> None:
-        for want in [want for want in self._wants if _is(want, resource.group_kind, namespace)]:
+        for want in [want for want in self._wants if is_of(want, resource.group_kind, namespace)]:
             if isinstance(error, ForbiddenError):
                 self._refused(want)
                 self._touched()
@@ -372,48 +367,5 @@ def without_cluster(app: App, problem: str) -> Tree:
     return build(app, cluster=cluster, objects=_Nothing(), unseen=EVERYTHING, problem=problem)
 
 
-def wanted(
-    kinds: Iterable[tuple[GroupKind, str]], discovery: Discovery, *, everywhere: Callable[[ApiResource], bool]
-) -> tuple[_Want, ...]:
-    """What must be watched to show a tree: each of its kinds, and what grows from these, in the namespaces where it may
-    be; in the order of `kinds`.
-
-    `everywhere` tells which resources are watched in all namespaces already: those are taken as they are.
-    """
-    found: dict[_Want, None] = {}
-    for kind, namespace in kinds:
-        for each in (kind, *sorted(child_kinds([kind]))):
-            resource = discovery.by_kind(*each)
-            if resource is not None and _is_watchable(resource):
-                inside = resource.namespaced and not everywhere(resource)
-                found.setdefault((resource, namespace if inside else ""))
-    return tuple(found)
-
-
-def unwatchable(kinds: Iterable[tuple[GroupKind, str]], discovery: Discovery) -> frozenset[GroupKind]:
-    """The kinds of a tree that the server serves and that can't be watched."""
-    resources = [discovery.by_kind(*kind) for kind, _ in kinds]
-    return frozenset(each.group_kind for each in resources if each is not None and not _is_watchable(each))
-
-
-def _too_much(left_out: Sequence[_Want]) -> str:
-    resource, namespace = left_out[0]
-    where = f" in namespace {namespace}" if namespace else ""
-    more = f" and {len(left_out) - 1} more such" if len(left_out) > 1 else ""
-    return f"the tree has too many kinds and namespaces: {resource.full_name}{where}{more} are not watched"
-
-
-def _scope(want: _Want) -> tuple[GroupKind, str]:
-    return want[0].group_kind, want[1]
-
-
-def _is(want: _Want, kind: GroupKind, namespace: str) -> bool:
-    return want[0].group_kind == kind and want[1] == namespace
-
-
 def _in_order(denied: Attributes) -> tuple[str, str, str]:
     return denied.namespace, denied.full_name, denied.verb
-
-
-def _is_watchable(resource: ApiResource) -> bool:
-    return not resource.verbs or "watch" in resource.verbs

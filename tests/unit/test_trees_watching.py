@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleetui.fleet.trees import MOST
+from fleetui.fleet.wants import MOST
 from fleetui.model.objects import Discovery, StoredObject
 from fleetui.model.status import HealthStatus
 from tests.unit.fakes import CONFIG_MAP, SERVED, manifest, resource, stored
@@ -38,6 +38,18 @@ async def test_an_inventory_that_names_half_the_cluster_has_a_bounded_part_of_it
         last = next(node for node in tree.nodes if node.ref.namespace == "ns-299")
         assert last.health is not None
         assert last.health.status is HealthStatus.UNKNOWN, "what is not looked for is not missing"
+
+
+async def test_an_object_without_the_namespace_that_its_kind_has_makes_nobody_watch_all_namespaces() -> None:
+    cluster = GuardedCluster(("", "configmaps"), ("", "pods"))
+    async with looking(cluster, ("", "ConfigMap", "", "nowhere"), ("", "ConfigMap", "shop", "settings")) as found:
+        tree = await found.tree(ConfigMap=(settings(),))
+        assert cluster.watched("ConfigMap") == ["shop"]
+        assert {name: node.uid for name, node in nodes(tree).items()} | {"shop": ""} == {
+            "shop": "",
+            "nowhere": "",
+            "settings": "uid-settings",
+        }
 
 
 async def test_a_kind_that_the_server_describes_otherwise_by_now_is_watched_on() -> None:
