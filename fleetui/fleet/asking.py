@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
+from dataclasses import dataclass
 
 import msgspec
 
@@ -35,6 +36,8 @@ from fleetui.model.status import PROBLEM_ORDER, HealthStatus, OperationPhase, Sy
 
 LINES = 10
 """Lines of a log that are evidence."""
+BELOW = 20
+"""Applications below the one that is asked about that are looked into for one answer."""
 _WINDOWED = frozenset({"SyncWindow", "OutOfSync"})
 """What a sync window may be behind."""
 
@@ -44,17 +47,28 @@ _SAYS_LITTLE = frozenset({"", "Unhealthy"})
 Stores = Callable[[ClusterName], LiveStore]
 
 
-async def why(fleet: Fleet, key: AppKey, *, stores: Stores, above: tuple[AppKey, ...] = ()) -> Why:
+async def why(fleet: Fleet, key: AppKey, *, stores: Stores) -> Why:
     """What an application waits for.
 
     Args:
         fleet: what is known of it.
         stores: the clusters, by name; raises `MissingError` of one that is not at hand.
-        above: the applications that wait for this one, which are not looked into again.
 
     Raises:
         MissingError: the application has gone.
     """
+    return await _why(fleet, key, stores, (), _Budget(BELOW))
+
+
+@dataclass
+class _Budget:
+    """How many Applications may still be looked into."""
+
+    left: int
+
+
+async def _why(fleet: Fleet, key: AppKey, stores: Stores, above: tuple[AppKey, ...], budget: _Budget) -> Why:
+    """As `why`; `above` are the applications that wait for this one, which are not looked into again."""
     app = fleet.apps.get(key)
     if app is None:
         raise MissingError(f"{key} is gone")
@@ -66,18 +80,21 @@ async def why(fleet: Fleet, key: AppKey, *, stores: Stores, above: tuple[AppKey,
         tree = await fleet.tree(key)
         # What hangs on an Application below is that one's question.
         own = msgspec.structs.replace(tree, nodes=tuple(tree.own))
-        return await _Question(fleet, app, own, stores, (*above, key)).answer()
+        return await _Question(fleet, app, own, stores, (*above, key), budget).answer()
 
 
 class _Question:
     """What one application waits for; `above` are those that wait for it, and itself."""
 
-    def __init__(self, fleet: Fleet, app: App, tree: Tree, stores: Stores, above: tuple[AppKey, ...]) -> None:
+    def __init__(
+        self, fleet: Fleet, app: App, tree: Tree, stores: Stores, above: tuple[AppKey, ...], budget: _Budget
+    ) -> None:
         self._fleet = fleet
         self._app = app
         self._tree = tree
         self._stores = stores
         self._above = above
+        self._budget = budget
 
     async def answer(self) -> Why:
         app, tree, clusters = self._app, self._tree, self._fleet.clusters
@@ -98,10 +115,11 @@ class _Question:
     async def _child(self, node: TreeNode) -> Why | None:
         """What the Application at `node` waits for; None where it is none that is known, or the way is too long."""
         key = self._key_at(node)
-        if key is None or key in self._above or len(self._above) >= DEEPEST:
+        if key is None or key in self._above or len(self._above) >= DEEPEST or not self._budget.left:
             return None
+        self._budget.left -= 1
         with suppress(MissingError):  # it went meanwhile
-            return await why(self._fleet, key, stores=self._stores, above=self._above)
+            return await _why(self._fleet, key, self._stores, self._above, self._budget)
         return None
 
     async def _through_children(self) -> Why | None:

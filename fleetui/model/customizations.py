@@ -19,6 +19,8 @@ EVERYTHING = "*/*"
 """The key of all kinds."""
 MAX_DEPTH = 100
 """Deepest nesting of a value."""
+MAX_MERGED = 16
+"""Aliases in a value that merges any (``<<``): ten that merge ten of each other would be billions."""
 HEALTH, ACTIONS, IGNORE_DIFFERENCES = "health", "actions", "ignoreDifferences"
 
 _PREFIX = "resource.customizations"
@@ -71,7 +73,7 @@ def yaml_map(text: str, where: str) -> dict[str, Any]:
 
     try:
         # Composed first, it would overflow the stack of libyaml's loader, which ends the process.
-        _check_depth(yaml.parse(text, Loader=yaml.CSafeLoader))
+        _check(yaml.parse(text, Loader=yaml.CSafeLoader))
         found = yaml.load(text, Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where} is not YAML: {one_line(str(error))}") from error
@@ -80,14 +82,18 @@ def yaml_map(text: str, where: str) -> dict[str, Any]:
     return {str(key): value for key, value in (found or {}).items()}
 
 
-def _check_depth(events: Iterable[object]) -> None:
-    from yaml.events import CollectionEndEvent, CollectionStartEvent
+def _check(events: Iterable[object]) -> None:
+    from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-    depth = 0
+    depth = aliases = merges = 0
     for event in events:
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        aliases += isinstance(event, AliasEvent)
+        merges += isinstance(event, ScalarEvent) and event.value == "<<"
         if depth > MAX_DEPTH:
             raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+        if merges and aliases > MAX_MERGED:
+            raise ValueError(f"it merges, and has more than {MAX_MERGED} aliases")
 
 
 def _mapped(text: str) -> Iterator[Customization | Unread]:

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleetui.fleet.asking import LINES, why
+from fleetui.fleet.asking import BELOW, LINES, why
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.views import Tree, TreeNode, Why
-from fleetui.model.app import App, AppKey, Automation, Condition
+from fleetui.model.app import App, AppKey, Automation, Condition, OperationState
 from fleetui.model.errors import ForbiddenError, InvalidError, MissingError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, ref_of
-from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, SyncStatus
+from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.podports import PodStreams
 from fleetui.ports import Subscription
 from tests.unit.fakes import SERVED, Closing, FakeCluster, resource
@@ -316,3 +316,17 @@ async def test_an_application_that_nobody_syncs_names_the_windows_of_its_project
     assert found.words.endswith("The AppProject payments has: deny from 0 22 * * * (UTC) for 8h.")
     assert [(one.kind, one.text) for one in found.evidence] == [("window", "deny from 0 22 * * * (UTC) for 8h")]
     assert (await asked(Fleet(behind).below(behind), Place())).cause == "OutOfSync"
+
+
+async def test_of_many_applications_below_that_tell_nothing_some_are_looked_into_however_they_are_nested() -> None:
+    failed = OperationState(phase=OperationPhase.FAILED)
+    apps = [app("shop", HealthStatus.HEALTHY)]
+    apps += [app(f"{level}-{at}", HealthStatus.HEALTHY, operation=failed) for level in range(4) for at in range(8)]
+    fleet = Fleet(*apps).below(apps[0], *(child(f"0-{at}") for at in range(8)))
+    for level in range(4):
+        for at in range(8):
+            below = [child(f"{level + 1}-{each}") for each in range(8)] if level < 3 else []
+            fleet.below(apps[1 + level * 8 + at], *below)
+    found = await asked(fleet, Place())
+    assert found.cause == ""
+    assert len(fleet.asked) == 1 + BELOW

@@ -175,6 +175,7 @@ def test_managers_count_for_one_kind_alone_as_in_argo_cd(key: str) -> None:
 
 # --- what can't be read -----------------------------------------------------------------------------------------------
 
+MERGED = "a0: &a0 {k: v}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12))
 BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 50)}]\n" for n in range(1, 10))
 """Ten aliases that would be 50 to the power of 9 values."""
 DEPLOYMENT, SECRET = made("apps/v1", "Deployment"), made("v1", "Secret")
@@ -215,6 +216,7 @@ DEPLOYMENT, SECRET = made("apps/v1", "Deployment"), made("v1", "Secret")
         ({CHOICES: f"{BOMB}ignoreResourceStatusField: *a9"}, "ignoreResourceStatusField is no text", (True, True)),
         ({f"{IGNORE}Secret": f"{BOMB}jsonPointers: *a9"}, "Expected `str`, got `array`", (False, True)),
         ({"resource.customizations.actions.a_b": f"{BOMB}discovery.lua: *a9"}, "a script is no text", (False, False)),
+        ({CHOICES: MERGED}, "it merges, and has more than 16 aliases", (True, True)),
         ({CHOICES: "]"}, "argocd-cm: resource.compareoptions is not YAML: ", (True, True)),
         ({CHOICES: "ignoreAggregatedRoles: 'no'"}, "ignoreAggregatedRoles is neither true nor false", (True, True)),
         ({"resource.customizations.helth.a_b": ""}, "resource customization type helth not supported", (False, False)),
