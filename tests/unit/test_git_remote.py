@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backends.git_remote import Remote, explain, masked
+from backends.git_remote import Remote, explain
 from fleetui.model.errors import GitAuthenticationError, GitError, NotARepositoryError, RepositoryUnreachableError
+from fleetui.model.text import masked
 
 
 @pytest.mark.parametrize(
