@@ -9,7 +9,7 @@ on the order in which they came.
 
 Objects may lead to each other in a ring. Then the best of what leads to one may stand below it, and the tree is made
 anew, from its root down: what nothing reaches by its best is reached by the best that the tree has by then. As long as
-there is a ring, each change of places makes the tree anew; all else takes one path.
+there is a ring, the tree is made anew when it is looked at after places have changed; all else takes one path.
 """
 
 from __future__ import annotations
@@ -80,15 +80,28 @@ class Structure:
         self._grown = grown
         self._remote = remote
         self._ringed = False
+        self._stale = False
         self._clear()
 
     def _clear(self) -> None:
-        self.items: dict[Key, Item] = {self.root.key: self.root}
+        self._items: dict[Key, Item] = {self.root.key: self.root}
         self._by_uid: Index[str, Item] = Index()
         self._listers: dict[Key, dict[Key, Item]] = {}
         self._trackers: Index[str, Item] = Index()
         self.root.children = []
         self._enlist(self.root)
+
+    @property
+    def items(self) -> dict[Key, Item]:
+        """Every item of the tree, in its place."""
+        if self._stale:
+            self.make_anew()
+        return self._items
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether anything may have another place than it had: the tree has a ring, and was not looked at since."""
+        return self._stale
 
     def judge(self, facts: Callable[[StoredObject], Facts]) -> None:
         """What an object says of itself is asked of another from now on."""
@@ -111,12 +124,12 @@ class Structure:
 
     def stands(self, ref: ObjectRef) -> bool:
         """Whether an object, there or not, has its place in the tree."""
-        return (self.cluster, ref) in self.items
+        return (self.cluster, ref) in self._items
 
     def touch(self, ref: ObjectRef) -> Item | None:
-        """An object changed, came or went; returns its item where it has one now."""
+        """An object changed, came or went; returns its item where it has one now, or had when it was last looked at."""
         key = (self.cluster, ref)
-        item, obj = self.items.get(key), self._objects.get(ref)
+        item, obj = self._items.get(key), self._objects.get(ref)
         if item is None:
             if obj is not None:
                 self._settle([key])
@@ -125,7 +138,7 @@ class Structure:
             affected = self._affected(item, before)
             if affected:
                 self._settle(affected)
-        return self.items.get(key)
+        return self._items.get(key)
 
     def _affected(self, item: Item, before: StoredObject | None) -> list[Key]:
         """Whose place may be another, after an item's object changed from `before`."""
@@ -162,7 +175,7 @@ class Structure:
         """Which objects are listed no more, newly, or otherwise than before."""
         unlike = [key for key in before.keys() | now.keys() if before.get(key, _UNLISTED) != now.get(key, _UNLISTED)]
         for key in unlike:
-            if (item := self.items.get(key)) is not None:
+            if (item := self._items.get(key)) is not None:
                 item.node = None
                 item.spoil()
         return unlike
@@ -208,7 +221,7 @@ class Structure:
                 for item in self._by_uid.get(owner.uid):
                     found.append((rank, item))
             for ref in came_from(obj):
-                origin = self.items.get((self.cluster, ref))
+                origin = self._items.get((self.cluster, ref))
                 if origin is not None and origin.obj is not None and self._is_from(key[1], origin):
                     found.append((_ORIGIN, origin))
             tracker = tracker_of(obj)
@@ -233,20 +246,20 @@ class Structure:
 
     def _settle(self, keys: list[Key]) -> None:
         """Puts these objects where they belong, and whatever else has another place by that."""
-        if not self._ringed:
-            try:
-                while keys:
-                    keys += self._place(keys.pop())
-                return
-            except _RingError:
-                pass
-        self.make_anew()
+        if self._ringed:
+            self._stale = True
+            return
+        try:
+            while keys:
+                keys += self._place(keys.pop())
+        except _RingError:
+            self.make_anew()
 
     def _place(self, key: Key) -> Iterable[Key]:
         """Puts one object where it belongs; returns those whose place may be another by that."""
         if key == self.root.key:
             return ()
-        item = self.items.get(key)
+        item = self._items.get(key)
         obj = item.obj if item is not None else self._get(key)
         parent = self._best(key, obj)
         if item is None:
@@ -269,7 +282,7 @@ class Structure:
         return self._objects.get(key[1]) if key[0] == self.cluster else None
 
     def _admit(self, item: Item) -> Item:
-        self.items[item.key] = item
+        self._items[item.key] = item
         self._know(item)
         if may_list(item.kind):
             self._read(item)
@@ -283,7 +296,7 @@ class Structure:
             child.parent = None
         self._unhang(item)
         self._delist(item)
-        del self.items[item.key]
+        del self._items[item.key]
         if item.obj is not None:
             was, item.obj = item.obj.uid, None
             self._know(item, was)
@@ -371,18 +384,19 @@ class Structure:
 
     def make_anew(self) -> None:
         """Takes in all that the root leads to, as if nothing had stood there."""
-        known = self.items
+        known = self._items
+        self._stale = False
         self._clear()
         self._admit_all(known)
         best: dict[Key, list[Item]] = {}
-        for item in self.items.values():
+        for item in self._items.values():
             if item is not self.root:
                 parent = self._best(item.key, item.obj)
                 assert parent is not None
                 best.setdefault(parent.key, []).append(item)
         reached = {self.root.key}
         self._hang_below(self.root, best, reached)
-        self._ringed = len(reached) < len(self.items)
+        self._ringed = len(reached) < len(self._items)
         if self._ringed:
             self._hang_rings(best, reached)
         self.root.node = None
@@ -394,7 +408,7 @@ class Structure:
         while waiting:
             key = waiting.pop()
             obj = self._get(key)
-            if key not in self.items and self._best(key, obj) is not None:
+            if key not in self._items and self._best(key, obj) is not None:
                 item = Item(key, obj)
                 if (former := known.get(key)) is not None and former.obj is obj:
                     item.facts = former.facts
@@ -418,13 +432,13 @@ class Structure:
         def look_from(items: Iterable[Item]) -> None:
             for item in items:
                 for key in self._leads_to(item):
-                    if key in self.items and key not in reached:
-                        heappush(waiting, (self.items[key].order, key))
+                    if key in self._items and key not in reached:
+                        heappush(waiting, (self._items[key].order, key))
 
-        look_from([self.items[key] for key in reached])
+        look_from([self._items[key] for key in reached])
         while waiting:
             _, key = heappop(waiting)
-            item = self.items[key]
+            item = self._items[key]
             parent = self._best(key, item.obj, among=reached) if key not in reached else None
             if parent is not None:
                 reached.add(key)

@@ -116,12 +116,12 @@ class ResourceTree:
         self._renew(self._root)
 
     def touch(self, ref: ObjectRef) -> bool:
-        """An object changed, came or went; returns whether it stands in the tree, or did."""
+        """An object changed, came or went; returns whether it stands in the tree, or did, or may by now."""
         stood = self._structure.stands(ref)
         item = self._structure.touch(ref)
         if item is not None:
             self._renew(item)
-        return stood or item is not None
+        return stood or item is not None or self._structure.is_stale
 
     def see(self, unseen: Container[GroupKind], blind: Blind) -> None:
         """Looks again at what is not there, and at what depends on what may be seen.
@@ -147,7 +147,7 @@ class ResourceTree:
 
     def shown(self, problem: str = "") -> Tree:
         """The tree as of now; `problem` says why it may be incomplete, and is handed through."""
-        return Tree(key=self._app.key, nodes=self._flat(self._root), problem=problem)
+        return Tree(key=self._app.key, nodes=self._flat(self._structure.items[self._root.key]), problem=problem)
 
     def kinds(self) -> tuple[tuple[GroupKind, str], ...]:
         """The kinds of its objects, each with the namespaces where they are: what must be watched to see it live; those
@@ -156,10 +156,11 @@ class ResourceTree:
         Not what hangs on an Application below it: that one's own engine says how it stands.
         """
         structure = self._structure
+        items = structure.items
         if self._kinds_at != structure.moves:
             self._kinds_at = structure.moves
             depths: dict[tuple[GroupKind, str], int] = {}
-            for item in structure.items.values():
+            for item in items.values():
                 if item is not self._root and _is_own(item, structure.cluster):
                     kind = item.kind, item.ref.namespace
                     depths[kind] = min(item.depth, depths.get(kind, item.depth))

@@ -104,7 +104,7 @@ def test_an_application_below_that_is_called_as_the_root_takes_nothing_with_it_w
     assert story.lines == ["Application shop", "ConfigMap added"]
 
 
-def test_a_ring_has_nothing_judged_again_that_is_as_it_was() -> None:
+def test_a_ring_is_made_anew_for_a_look_and_not_for_each_that_comes_and_judges_nothing_again() -> None:
     judged: list[ObjectRef] = []
 
     def facts(one: StoredObject) -> Facts:
@@ -119,4 +119,6 @@ def test_a_ring_has_nothing_judged_again_that_is_as_it_was() -> None:
     story = Story(*ring, manages=(ring[0],), facts=facts)
     assert story.lines == ["Thing a", "  Thing b"]
     story.put(*(thing(f"more-{at}", "a") for at in range(5)))
+    assert [ref.name for ref in judged] == ["a", "b"]
+    assert len(story.lines) == 7
     assert sorted(ref.name for ref in judged) == ["a", "b", *(f"more-{at}" for at in range(5))]
