@@ -166,6 +166,27 @@ def test_a_tree_made_by_increments_is_the_tree_made_at_once(story: list[Step]) -
         assert_is_a_tree(shown)
 
 
+@settings(max_examples=150)
+@given(stories())
+def test_it_is_so_too_where_nobody_looks_in_between(story: list[Step]) -> None:
+    app, held = application([("Deployment", "a"), ("Application", "a"), ("Kustomization", "b")]), Held()
+    tree = tree_of(app, held)
+    before, concerned = tree.shown().nodes, False
+    for what, subject, body, several in story:
+        if what == "list":
+            app, concerned = application(several), True
+            tree.take(app)
+        elif body is not None:
+            held.objects[ref(subject)] = stored(body)
+        else:
+            held.objects.pop(ref(subject), None)
+        concerned |= tree.touch(ref(subject))
+    shown = tree.shown().nodes
+    assert shown == tree_of(app, held).shown().nodes
+    assert concerned or before == shown
+    assert_is_a_tree(shown)
+
+
 def assert_is_a_tree(nodes: tuple[TreeNode, ...]) -> None:
     """Each object once, each at most one step deeper than the one before, and each counts its children."""
     assert len({(node.cluster, node.ref) for node in nodes}) == len(nodes)
