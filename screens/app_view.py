@@ -1,13 +1,13 @@
 """One application: its tree, each object with health and sync, and beside it what differs from Git.
 
-Owns: `AppScreen` and the tree's nodes (`nodes_of`). Live: whenever an object of the tree changed it is asked for again,
-one question at a time.
+Owns: `AppScreen`. Live: whenever an object of the tree changed it is asked for again, one question at a time. How a
+node is shown is in `screens.tree_rows`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -18,12 +18,13 @@ from screens.app_base import AppViewScreen
 from screens.base import TALL
 from screens.causes import CauseFollower
 from screens.cells import Line, Span, width_of, wrap
-from screens.glyphs import HEALTH_ROLE, PHASE_ROLE, SYNC_ROLE, Glyphs
+from screens.glyphs import HEALTH_ROLE, PHASE_ROLE
 from screens.host import Refetch
+from screens.tree_rows import NodeKey, node_words, nodes_of
 from screens.widgets.diff_pane import DiffPane
 from screens.widgets.lines import Bar, BarLine
 from screens.widgets.rows import Key, VirtualRows
-from screens.widgets.tree import FleetTree, Node
+from screens.widgets.tree import FleetTree
 from screens.words import ago, commit_spans, plural, short_revision, who
 
 if TYPE_CHECKING:
@@ -37,14 +38,6 @@ WIDE = 140
 """The width from which the diff of the node under the cursor stands beside the tree."""
 SETTLE = 0.15
 """Seconds that the cursor must rest on a node before its diff is asked for."""
-
-
-class NodeKey(NamedTuple):
-    """Identifies a node; `nth` tells apart an object that stands in the tree more than once."""
-
-    cluster: str
-    ref: ObjectRef
-    nth: int = 0
 
 
 class AppScreen(AppViewScreen):
@@ -363,84 +356,3 @@ def operation_line(app: App, now: float) -> Line:
     tries = f", {plural(operation.retry_count, 'retry', 'retries')}" if operation.retry_count else ""
     told = f": {operation.message}" if operation.message and role == "error" else ""
     return (Span(f"{done}{tries}{told}", role),)
-
-
-def nodes_of(tree: Tree, glyphs: Glyphs) -> list[Node]:
-    """The tree's nodes as the widget takes them."""
-    seen: dict[tuple[str, ObjectRef], int] = {}
-    nodes: list[Node] = []
-    calm = calm_branches(tree.nodes)
-    for place, node in enumerate(tree.nodes):
-        nth = seen[node.cluster, node.ref] = seen.get((node.cluster, node.ref), -1) + 1
-        nodes.append(
-            Node(
-                key=NodeKey(node.cluster, node.ref, nth),
-                depth=node.depth,
-                kind=node.ref.kind,
-                row=bool(node.group),
-                name=Span(node_name(node), "bright" if needs_human(node) else ""),
-                glyphs=_glyphs(node, glyphs),
-                info=Span(_info(node), "muted"),
-                problem=needs_human(node),
-                calm=calm[place],
-            )
-        )
-    return nodes
-
-
-def node_name(node: TreeNode) -> str:
-    """What a node is called in its row."""
-    return f"{node.group} alike" if node.group else node.ref.name
-
-
-def needs_human(node: TreeNode) -> bool:
-    """Whether `n` stops at this node."""
-    bad = node.health is not None and node.health.status.value not in {"Healthy", "Suspended"}
-    return bad or (node.sync is not None and node.sync.value == "OutOfSync")
-
-
-def calm_branches(nodes: Sequence[TreeNode]) -> list[bool]:
-    """For each node whether nothing at or below it needs a human."""
-    calm = [not needs_human(node) for node in nodes]
-    above: list[int] = []
-    for place, node in enumerate(nodes):
-        above = above[: node.depth]
-        if not calm[place]:
-            for parent in above:
-                calm[parent] = False
-        above.append(place)
-    return calm
-
-
-def _glyphs(node: TreeNode, glyphs: Glyphs) -> Line:
-    health = node.health
-    first = Span(" ") if health is None else Span(glyphs.health(health.status), HEALTH_ROLE[health.status])
-    second = Span(" ") if node.sync is None else Span(glyphs.sync(node.sync), SYNC_ROLE[node.sync])
-    return first, Span(" "), second
-
-
-def _info(node: TreeNode) -> str:
-    more = ["hook"] * node.hook + ["to be pruned"] * (node.requires_pruning and not node.hook)
-    return ", ".join([*([node.info] if node.info else []), *more])
-
-
-def node_words(node: TreeNode, now: float) -> str:
-    """A node in a sentence: what it is and how it is, its place in Git, where and since when."""
-    parts = []
-    if node.health is not None and node.health.message:
-        parts.append(node.health.message.rstrip("."))
-    if node.requires_pruning and not node.hook:
-        parts.append("no longer in Git")
-    elif node.sync is not None and node.sync.value == "OutOfSync":
-        parts.append("differs from Git")
-    if not any(node.info in part for part in parts):
-        parts.append(node.info)
-    said = ", ".join(part for part in parts if part)
-    where = [f"in {node.ref.namespace}"] if node.ref.namespace else []
-    where += [f"created {ago(node.created_at, now)}"] if node.created_at else []
-    called = f"{node.group} {node.ref.kind}s" if node.group else f"{node.ref.kind} {node.ref.name}"
-    told = called + (f": {said}" if said else "")
-    if not where or not said:
-        return ", ".join([told, *where])
-    place = ", ".join(where)
-    return f"{told}. {place[0].upper()}{place[1:]}."

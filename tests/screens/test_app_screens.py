@@ -12,10 +12,11 @@ from fleetui.fleet.views import AppDiff, Tree
 from fleetui.model.app import OperationState
 from fleetui.model.errors import UnreachableError
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
-from screens.app_view import AppScreen, calm_branches, nodes_of
+from screens.app_view import AppScreen
 from screens.glyphs import UNICODE
 from screens.history import HistoryScreen
 from screens.manifest import to_yaml
+from screens.tree_rows import calm_branches, nodes_of
 from tests.screens.console import Console, console, painted
 from tests.screens.fake_fleet import (
     COMMIT,
