@@ -25,7 +25,7 @@ import msgspec
 
 from backends.jq_child import ANSWER, INVALID, MEGABYTES, PATHS, QUESTION, SECONDS
 from fleetui.model.errors import ExpressionError
-from fleetui.model.text import cut_middle, one_line
+from fleetui.model.text import cut_middle, one_line, quoted
 from fleetui.ports import PathExpressions
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ T = TypeVar("T")
 PATIENCE = 10.0
 """Seconds without a byte from a process that has more than enough with one: it has been stopped, or the machine has."""
 _WORDS = 200
-"""Characters of an expression, and of what jq says of it, that are told."""
+"""Characters of what jq says of an expression that are told."""
 _CHILD = Path(__file__).with_name("jq_child.py")
 _COMPILE_ERROR = re.compile(r"jq: error: (.*?)(?: at <top-level>.*)?\n")
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -68,21 +68,21 @@ class JqWorker:
 
     def paths(self, expression: str, obj: Mapping[str, Any]) -> list[list[Any]]:
         """As `fleetui.ports.PathExpressions`; for one thread at a time."""
-        quoted = repr(cut_middle(one_line(expression), _WORDS))
+        named = quoted(expression)
         try:
             text = _encoder.encode(obj)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise ExpressionError(f"{quoted} can't be evaluated on an object that is no JSON: {error}") from error
-        child = self._running(quoted)
+            raise ExpressionError(f"{named} can't be evaluated on an object that is no JSON: {error}") from error
+        child = self._running(named)
         try:
             kind, body = child.ask(expression.encode(errors="replace"), text)
         except OSError as error:
-            raise ExpressionError(f"{quoted} {_ended(child.end(), late=isinstance(error, TimeoutError))}") from error
+            raise ExpressionError(f"{named} {_ended(child.end(), late=isinstance(error, TimeoutError))}") from error
         if kind == PATHS:
             found: list[list[Any]] = msgspec.json.decode(body)
             return found
         words = body.decode(errors="replace")
-        raise ExpressionError(f"{quoted} {_is_no_jq(words) if kind == INVALID else words}")
+        raise ExpressionError(f"{named} {_is_no_jq(words) if kind == INVALID else words}")
 
     def close(self) -> None:
         """Ends both; what waits is given up."""
@@ -94,20 +94,20 @@ class JqWorker:
         if self._child is not None:
             self._child.end()
 
-    def _running(self, quoted: str) -> _Child:
+    def _running(self, named: str) -> _Child:
         if self._child is not None and self._child.process.poll() is None:
             return self._child
         if self._child is not None:
             self._child.end()
         if self._closed:
-            raise ExpressionError(f"{quoted} is not evaluated any more: fleetui is ending")
+            raise ExpressionError(f"{named} is not evaluated any more: fleetui is ending")
         package = importlib.util.find_spec("jq")
         if package is None or package.origin is None:
-            raise ExpressionError(f"{quoted} computes, and jq is not installed", "pip install 'fleetui[jq]'")
+            raise ExpressionError(f"{named} computes, and jq is not installed", "pip install 'fleetui[jq]'")
         try:
             self._child = _Child(str(Path(package.origin).parent))
         except OSError as error:
-            raise ExpressionError(f"{quoted} can't be evaluated: no process can be started: {error}") from error
+            raise ExpressionError(f"{named} can't be evaluated: no process can be started: {error}") from error
         return self._child
 
 

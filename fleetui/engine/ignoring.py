@@ -12,9 +12,13 @@ from typing import Any, TypeVar
 
 from fleetui.diff.ignore import IgnoreRule, need_jq
 from fleetui.model.errors import ExpressionError
+from fleetui.model.text import quoted
 from fleetui.ports import Jq, PathExpressions
 
 T = TypeVar("T")
+
+MOST_FAILED = 3
+"""Expressions of one comparison that may fail; each may take its second, and others wait for the same jq meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Ignoring:
         def evaluated(expression: str, obj: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
             if expression in self.failed:
                 raise self.failed[expression]
+            if len(self.failed) >= MOST_FAILED:
+                raise ExpressionError(f"{quoted(expression)} is not evaluated, because {MOST_FAILED} others failed")
             try:
                 return evaluate(expression, obj)
             except ExpressionError as error:

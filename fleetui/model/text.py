@@ -71,6 +71,11 @@ def cut_middle(text: str, width: int) -> str:
     return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
 
 
+def quoted(text: str, width: int = 200) -> str:
+    """Returns a stranger's text between quotes on one line, as a sentence may have it: at most `width` characters."""
+    return repr(cut_middle(one_line(text), width))
+
+
 _GO_ESCAPES = {'"': '\\"', "\\": "\\\\"} | {chr(7 + at): f"\\{letter}" for at, letter in enumerate("abtnvfr")}
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from fleetui.diff import Ignored, IgnoreRule, ignore
-from fleetui.engine.ignoring import Ignoring
+from fleetui.engine.ignoring import MOST_FAILED, Ignoring
 from fleetui.model.errors import ExpressionError
 from fleetui.model.objects import Obj
 from fleetui.ports import PathExpressions
@@ -124,3 +124,13 @@ async def test_what_failed_once_is_not_tried_on_every_object() -> None:
         assert not sides.live["data"]
     assert jq.asked == [".data | keys"]
     assert await whole.about(obj("Secret", "s")).run(lambda evaluate: evaluate) is None
+
+
+async def test_of_many_expressions_that_fail_a_few_are_tried() -> None:
+    jq = CountingJq()
+    expressions = tuple(f".data | keys[{number}]" for number in range(50))
+    ignoring = Ignoring((IgnoreRule(kind="ConfigMap", jq_path_expressions=expressions),), jq)
+    live = obj("ConfigMap", "a", data={"x": "1"})
+    sides = await ignoring.run(lambda evaluate: ignore(ignoring.rules, None, live, evaluate=evaluate))
+    assert len(sides.unevaluated) == 50
+    assert jq.asked == list(expressions[:MOST_FAILED])
