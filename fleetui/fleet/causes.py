@@ -97,7 +97,7 @@ _TABLE = (
     ),
     _of(
         "Invalid",
-        r'\S+ "[^"]+" is invalid: (?P<reason>.+)',
+        r'(?<!\S)\S+ "[^"]+" is invalid: (?P<reason>.+)',
         "the API server finds it invalid: {reason}",
     ),
     _of(
@@ -129,7 +129,7 @@ _TABLE = (
     ),
     _of(
         "NotPermitted",
-        r"(?P<reason>[^;]*not permitted in project .+)",
+        r"(?:^|;)(?P<reason>[^;]*not permitted in project .+)",
         "its project does not allow that: {reason}",
         "See to the AppProject's sourceRepos, destinations and whitelists",
     ),
@@ -227,7 +227,7 @@ _TABLE = (
     _of("MissingKey", r"references non-existent (?:\w+ )?key: (?P<key>\S+)", "the key {key} is not there"),
     _of(
         "MissingObject",
-        r'(?P<kind>[a-zA-Z][\w.-]*) \\?"(?P<name>[^"\\]+)\\?" not found',
+        r'(?P<kind>[a-zA-Z][\w.-]{0,252}) \\?"(?P<name>[^"\\]+)\\?" not found',
         "the {kind} {name} does not exist",
     ),
 )

@@ -80,7 +80,7 @@ def named_in(message: str, namespace: str = "") -> tuple[Need, ...]:
             for one in re.finditer(r"https://([\w-]+)\.([\w-]+)\.svc\b", message)
         ]
     if listed := re.search(r"(?:timeout waiting for|stalled resources): \[(.+)\]", message):
-        for kind, _, inside, name in re.findall(r"(\w+)/(([\w.-]+)/)?([\w.-]+) status:", listed[1]):
+        for kind, _, inside, name in re.findall(r"\b(\w+)/(([\w.-]+)/)?([\w.-]+) status:", listed[1]):
             found.append(Need(ObjectRef(ANY_GROUP, kind, inside or namespace, name), "its message"))
     return tuple(found)
 
