@@ -147,7 +147,8 @@ class ResourceTree:
 
     def shown(self, problem: str = "") -> Tree:
         """The tree as of now; `problem` says why it may be incomplete, and is handed through."""
-        return Tree(key=self._app.key, nodes=self._flat(self._structure.items[self._root.key]), problem=problem)
+        root = self._structure.items[self._root.key]  # asked for, so that all have their places
+        return Tree(key=self._app.key, nodes=self._flat(root), problem=problem)
 
     def kinds(self) -> tuple[tuple[GroupKind, str], ...]:
         """The kinds of its objects, each with the namespaces where they are: what must be watched to see it live; those
