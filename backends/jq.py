@@ -99,8 +99,6 @@ class JqWorker:
             return self._child
         if self._child is not None:
             self._child.end()
-        if self._closed:
-            raise ExpressionError(f"{named} is not evaluated any more: fleetui is ending")
         package = importlib.util.find_spec("jq")
         if package is None or package.origin is None:
             raise ExpressionError(f"{named} computes, and jq is not installed", "pip install 'fleetui[jq]'")
@@ -108,6 +106,9 @@ class JqWorker:
             self._child = _Child(str(Path(package.origin).parent))
         except OSError as error:
             raise ExpressionError(f"{named} can't be evaluated: no process can be started: {error}") from error
+        if self._closed:  # whoever closed may have looked before it was there
+            self._child.end()
+            raise ExpressionError(f"{named} is not evaluated any more: fleetui is ending")
         return self._child
 
 
