@@ -17,10 +17,13 @@ from fleetui.diff import jq
 from fleetui.diff.fields import SELF, FieldTree, entries_of, managed_fields_of, names_item, step
 from fleetui.diff.jqpaths import remove_paths
 from fleetui.diff.structure import copy_tree, same
-from fleetui.model.errors import ExpressionError
+from fleetui.model.customizations import yaml_map
+from fleetui.model.errors import ExpressionError, UsageError
 from fleetui.model.globs import glob_matches
 from fleetui.model.objects import Obj, ref_of
 from fleetui.ports import PathExpressions
+
+_ANNOTATION = "argocd.argoproj.io/ignore-differences"
 
 
 class IgnoreRule(msgspec.Struct, frozen=True, rename="camel"):
@@ -72,6 +75,23 @@ def rules_of(application: Mapping[str, Any]) -> tuple[list[IgnoreRule], list[str
         except msgspec.ValidationError as error:
             problems.append(f"spec.ignoreDifferences[{position}] is left out: {error}")
     return rules, problems
+
+
+def rule_in(manifest: Mapping[str, Any]) -> IgnoreRule | None:
+    """The rule that a manifest brings along for its own object, in the annotation ``argocd.argoproj.io/
+    ignore-differences``: JSON pointers alone (argo-cd v3.6.1, util/argo/diff/ignore.go,
+    `ExtractIgnoreDifferencesFromAnnotations`). As there, one that can't be read is none: what it was for is shown."""
+    metadata = manifest.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    value = annotations.get(_ANNOTATION) if isinstance(annotations, Mapping) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        pointers = msgspec.convert(yaml_map(value, _ANNOTATION).get("jsonPointers") or (), tuple[str, ...])
+    except (UsageError, msgspec.ValidationError):
+        return None
+    ref = ref_of(manifest)
+    return IgnoreRule(ref.group, ref.kind, ref.name, ref.namespace, json_pointers=pointers) if pointers else None
 
 
 def _without_nulls(entry: Any) -> Any:

@@ -37,7 +37,6 @@ from fleetui.model.objects import ApiResource, Obj, ref_of
 from fleetui.ports import PatchType, Propagation, Validation
 
 PARALLEL = 20
-_NOTHING = Ignoring()
 _DEFINITION_POLLS = 30
 _DEFINITION_INTERVAL = 0.1
 _RELEASE_TRIES = 5
@@ -79,10 +78,10 @@ class Executor:
     Args:
         destination: where.
         options: how objects are written.
-        ignoring: what of live objects is left as it is (``RespectIgnoreDifferences=true``).
+        ignoring: what of live objects is left as it is (``RespectIgnoreDifferences=true``); nothing where it is None.
     """
 
-    def __init__(self, destination: Destination, options: ApplyOptions, *, ignoring: Ignoring = _NOTHING) -> None:
+    def __init__(self, destination: Destination, options: ApplyOptions, *, ignoring: Ignoring | None = None) -> None:
         self._destination = destination
         self._options = options
         self._ignoring = ignoring
@@ -128,8 +127,8 @@ class Executor:
             message = not_found(task.recorded_ref, task.version, self._destination.discovery)
             return EffectResult(False, message)
         obj = effect.obj if resource.namespaced else _without_namespace(effect.obj)
-        ignoring = self._ignoring.about(live) if live is not None and not effect.dry_run else _NOTHING
-        if live is not None and ignoring.rules:
+        respects = self._ignoring if not effect.dry_run else None
+        if live is not None and respects is not None and (ignoring := respects.about(live, obj)).rules:
             # The watch may be behind: an older value would be written over a newer one.
             live = await self._fresh(resource, live)
             try:

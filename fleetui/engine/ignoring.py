@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from fleetui.diff.ignore import IgnoreRule, need_jq
+from fleetui.diff.ignore import IgnoreRule, need_jq, rule_in
 from fleetui.model.errors import ExpressionError
 from fleetui.model.text import quoted
 from fleetui.ports import Jq, PathExpressions
@@ -32,9 +32,11 @@ class Ignoring:
     jq: Jq | None = None
     failed: dict[str, ExpressionError] = field(default_factory=dict)
 
-    def about(self, obj: Mapping[str, Any]) -> Ignoring:
-        """The same, with the rules alone that concern an object."""
-        return replace(self, rules=tuple(rule for rule in self.rules if rule.concerns(obj)))
+    def about(self, obj: Mapping[str, Any], manifest: Mapping[str, Any]) -> Ignoring:
+        """The same, with the rules alone that concern a live object, and the one that its manifest brings along."""
+        brought = rule_in(manifest)
+        rules = self.rules if brought is None else (*self.rules, brought)
+        return replace(self, rules=tuple(rule for rule in rules if rule.concerns(obj)))
 
     async def run(self, work: Callable[[PathExpressions | None], T]) -> T:
         """Calls `work`, which applies the rules, with what evaluates their expressions: here where none of them needs a

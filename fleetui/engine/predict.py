@@ -79,7 +79,7 @@ class Predictor:
             return False
         options = options.about(target.obj)
         current = normalize(live, options)
-        ignoring = ignoring.about(live)
+        ignoring = ignoring.about(live, target.obj)
         key = (fingerprint((target.obj, ignoring.rules, options, dry_run)), fingerprint(current))
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:

@@ -380,8 +380,7 @@ class Reconciler:
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
         options = strings(sync.get("syncOptions"))
         ignored = (*rules_of(app.obj)[0], *overrides.rules)
-        respects = has_option(options, "RespectIgnoreDifferences=true")
-        ignoring = Ignoring(ignored, self._jq) if respects else Ignoring()
+        ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
         executor = Executor(destination, ApplyOptions.of(options, force=force), ignoring=ignoring)
         outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")

@@ -210,7 +210,7 @@ class _Comparison:
             return merge(target.obj, live)
 
     async def _diff(self, target: Target, live: Obj | None, predicted: Obj) -> ObjectDiff:
-        ignoring = self._ignoring.about(target.obj if live is None else live)
+        ignoring = self._ignoring.about(target.obj if live is None else live, target.obj)
 
         def compared(evaluate: PathExpressions | None) -> tuple[ObjectDiff, tuple[str, ...]]:
             return object_diff(

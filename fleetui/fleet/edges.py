@@ -8,6 +8,7 @@ of an odd type is as good as none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from fleetui.engine.application import mapping, mappings, strings, text
@@ -112,6 +113,7 @@ def composed_of(spec: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 # --- what an object lists -------------------------------------------------------------------------------------------
 
 
+@cache
 def may_list(kind: GroupKind) -> bool:
     """Whether objects of `kind` may list others at all: Kubernetes' own kinds don't."""
     group = kind[0]
@@ -183,6 +185,7 @@ _ORIGINS = frozenset(
 )
 
 
+@cache
 def may_be_named(kind: GroupKind) -> bool:
     """Whether an object may say that it came from one of `kind`, otherwise than by an owner reference."""
     return kind in _ORIGINS or kind[0] in {SOURCES, _IMAGES}

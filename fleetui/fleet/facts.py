@@ -61,11 +61,12 @@ def facts_of(stored: StoredObject, judge: Judge = by_argo) -> Facts:
     health = judge(obj)
     if health is not None and health.message:
         health = Health(health.status, sanitize(health.message))
+    if kind == ENDPOINT_SLICE:
+        count = ready_endpoints(obj)
+        return Facts(health, endpoints(count), endpoints=count)
     info = one_line(describe(obj, kind))
     if may_list(kind):
         return Facts(health, info, listed=tuple(map(_harmless, listed(obj))), elsewhere=one_line(elsewhere(obj)))
-    if kind == ENDPOINT_SLICE:
-        return Facts(health, info, endpoints=ready_endpoints(obj))
     if kind == REPLICA_SET:
         return Facts(health, info, idle=is_idle_replica_set(obj))
     if kind == STATEFUL_SET:
@@ -137,21 +138,22 @@ def _cron_job(obj: Section) -> str:
 
 def _pod(obj: Section) -> str:
     """The STATUS column of kubectl (pkg/printers/internalversion/printers.go, `printPod`), and the restarts."""
-    statuses = mappings(_status(obj).get("containerStatuses"))
+    status = _status(obj)
+    statuses = mappings(status.get("containerStatuses"))
     restarts = ready = 0
-    for status in statuses:
-        restarts += whole(status.get("restartCount"))
-        ready += status.get("ready") is True
-    said = "Terminating" if mapping(obj.get("metadata")).get("deletionTimestamp") else _pod_reason(obj, statuses)
+    for container in statuses:
+        restarts += whole(container.get("restartCount"))
+        ready += container.get("ready") is True
+    going = mapping(obj.get("metadata")).get("deletionTimestamp")
+    said = "Terminating" if going else _pod_reason(obj, status, statuses)
     if said == "Running" and ready < len(statuses):
         said = f"Running, {ready}/{len(statuses)} ready"
     return f"{said}, {restarts} restart{'' if restarts == 1 else 's'}" if restarts else said
 
 
-def _pod_reason(obj: Section, statuses: list[Section]) -> str:
-    status = _status(obj)
+def _pod_reason(obj: Section, status: Section, statuses: list[Section]) -> str:
     phase = text(status.get("reason")) or text(status.get("phase"))
-    if initialising := _initialising(obj):
+    if "initContainerStatuses" in status and (initialising := _initialising(obj, status)):
         return initialising
     reason = phase
     for container in reversed(statuses):
@@ -161,8 +163,8 @@ def _pod_reason(obj: Section, statuses: list[Section]) -> str:
     return reason
 
 
-def _initialising(obj: Section) -> str:
-    statuses = mappings(_status(obj).get("initContainerStatuses"))
+def _initialising(obj: Section, status: Section) -> str:
+    statuses = mappings(status.get("initContainerStatuses"))
     for index, container in enumerate(statuses):
         state = mapping(container.get("state"))
         terminated = mapping(state.get("terminated"))
@@ -194,10 +196,6 @@ def _service(obj: Section) -> str:
     return ""
 
 
-def _endpoint_slice(obj: Section) -> str:
-    return endpoints(ready_endpoints(obj))
-
-
 def _phase(obj: Section) -> str:
     phase = text(_status(obj).get("phase"))
     return "" if phase == "Active" else phase
@@ -219,7 +217,6 @@ _RULES: dict[tuple[str, str], Callable[[Section], str]] = {
     ("batch", "CronJob"): _cron_job,
     ("", "Pod"): _pod,
     ("", "Service"): _service,
-    ENDPOINT_SLICE: _endpoint_slice,
     ("", "PersistentVolumeClaim"): _phase,
     ("", "PersistentVolume"): _phase,
     ("", "Namespace"): _phase,

@@ -203,6 +203,11 @@ class Structure:
 
     def _best(self, key: Key, obj: StoredObject | None, among: Container[Key] | None = None) -> Item | None:
         """The best item of the tree, or of those `among` it, that leads to an object."""
+        if among is None and obj is not None and (owners := obj.meta.owner_references) and len(owners) == 1:
+            # Nothing is better than a controller, and most objects have just that.
+            items = self._by_uid.get(owners[0].uid) if owners[0].controller else None
+            if items and len(items) == 1 and items[0].obj is not obj:
+                return items[0]
         leading = self._leading(key, obj)
         if among is not None:
             leading = [found for found in leading if found[1].key in among]

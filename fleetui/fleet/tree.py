@@ -28,6 +28,8 @@ DEEPEST = 30
 FORBIDDEN = "forbidden"
 """What stands behind the name of an object that the user may not see."""
 _OLD = "(old, 0 pods)"
+_UNLISTED = AppResource(ObjectRef("", "", "", ""))
+"""What is said of an object that no Application lists."""
 
 
 class Blind(Protocol):
@@ -230,20 +232,20 @@ class ResourceTree:
     def _node(self, item: Item) -> TreeNode:
         if item is self._root:
             return self._root_node(item)
-        obj = item.obj
-        found = self._structure.member(item)
-        app, member = found if found is not None else (self._app, None)
+        obj, found = item.obj, self._structure.member(item)
+        app, member = found if found is not None else (self._app, _UNLISTED)
         facts = self._said(item, obj) if obj is not None else self._absent(item, app, member)
+        cluster, ref = item.key
         return TreeNode(
-            ref=item.ref,
-            cluster=item.key[0],
+            ref=ref,
+            cluster=cluster,
             depth=item.depth,
-            uid=obj.uid if obj is not None else "",
+            uid=obj.meta.uid if obj is not None else "",
             health=facts.health or _told_by_itself(item),
-            sync=member.sync if member else None,
+            sync=member.sync,
             info=self._info(item, facts),
-            hook=bool(member and member.hook),
-            requires_pruning=bool(member and member.requires_pruning),
+            hook=member.hook,
+            requires_pruning=member.requires_pruning,
             forbidden=facts.forbidden,
             children=len(item.children) if item.depth < DEEPEST else 0,
             created_at=parse_time(obj.meta.creation_timestamp) if obj is not None else None,
@@ -270,15 +272,15 @@ class ResourceTree:
             created_at=app.created_at,
         )
 
-    def _absent(self, item: Item, app: App, member: AppResource | None) -> Facts:
-        ref, told = item.ref, member.health if member else None
+    def _absent(self, item: Item, app: App, member: AppResource) -> Facts:
+        ref, told = item.ref, member.health
         if not _is_own(item, self._structure.cluster):
             return Facts(health=told)
         if why := self._blind(ref.group_kind, ref.namespace):
             return Facts(health=told or Health(HealthStatus.UNKNOWN, why), info=FORBIDDEN, forbidden=True)
         if ref.group_kind in self._unseen:
             return Facts(health=told or Health(HealthStatus.UNKNOWN, f"{ref.kind} objects can't be listed here"))
-        if member is not None and (member.hook or member.requires_pruning):
+        if member.hook or member.requires_pruning:
             return Facts(info=_hook_end(app, ref))
         return Facts(health=Health(HealthStatus.MISSING, "not in the cluster"))
 

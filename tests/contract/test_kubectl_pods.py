@@ -84,9 +84,11 @@ def kubectl(program: str, place: EmbeddedPlace, tmp_path: Path) -> Kubectl:
 
 
 def test_logs(kubectl: Kubectl, place: EmbeddedPlace) -> None:
-    lines = kubectl("logs", "deploy/web", "-c", "web").splitlines()
-    assert "listening on :8080" in lines
-    assert kubectl("logs", "deploy/web", "-c", "web", "--tail=2").splitlines() == lines[-2:]
+    def lines(*more: str) -> list[str]:
+        return kubectl("logs", "deploy/web", "-c", "web", *more).splitlines()
+
+    assert "listening on :8080" in lines()
+    wait_until(lambda: lines("--tail=2") == lines()[-2:], TIMEOUT, "no line comes between two questions")
     assert kubectl("logs", "deploy/web", "--all-containers", "--prefix").count("/side] ") > 3
     assert "starting main from registry.example.com/crashes:1" in kubectl("logs", "broken", "--previous")
     assert "starting main" in kubectl("logs", "broken")

@@ -34,6 +34,7 @@ def test_what_argo_cd_applied_is_taken_over_as_it_is_kept_by_git_and_handed_back
     story.client.create(_as_argo_cd_left_it(story, first))
     story.refresh()
     story.until_settled(first)
+    story.until(lambda: any(call.writes for call in stage.recorder.since(mark)), "what was written is noted")
     assert {call.path.split("/")[-2] for call in stage.recorder.since(mark) if call.writes} == {"applications"}
     assert _versions(story) == before
     left = _as_argo_cd_left_it(story, first)["status"]

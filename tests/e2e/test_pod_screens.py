@@ -16,6 +16,7 @@ from tests.controlplane.node import LocalNode
 from tests.controlplane.server import ControlPlane
 from tests.e2e.story import bootstrap, settings
 from tests.terminal import Terminal
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -116,7 +117,8 @@ def test_all_three_on_a_real_cluster(
             terminal.wait_for("fleetui: a shell in main of Pod")
             terminal.send("echo $((6 * 7)) > answer; cat answer; exit\r")
             terminal.wait_for("[l logs]")
-            assert (folder / "answer").read_text(encoding="utf-8") == "42\n"
+            answer = folder / "answer"
+            wait_until(lambda: answer.is_file() and answer.read_bytes() == b"42\n", 10, "the shell's answer")
             terminal.send("e")
             terminal.wait_for("[e events]")
     finally:

@@ -35,18 +35,10 @@ def kubeconfig(request: pytest.FixtureRequest) -> Path:
     return plane.kubeconfig()
 
 
-@pytest.fixture
-def containers(request: pytest.FixtureRequest) -> None:
-    """What a test asks for whose containers must run, and die."""
-    if "control_plane" in request.node.callspec.params.values():
-        pytest.skip("needs a node; that of the real control plane makes no container end")
-
-
-@pytest.fixture
-def unbound(request: pytest.FixtureRequest) -> None:
-    """What a test asks for whose claims must wait."""
-    if "embedded_plane" in request.node.callspec.params.values():
-        pytest.skip("the embedded cluster has a volume for every claim")
+with_containers = pytest.mark.parametrize("kubeconfig", PLANES[:1], indirect=True, scope="module")
+"""For a test whose containers must run, and die: those on the node of the real control plane don't end."""
+with_unbound_claims = pytest.mark.parametrize("kubeconfig", PLANES[1:], indirect=True, scope="module")
+"""For a test whose claims must wait: the embedded cluster has a volume for each."""
 
 
 class Stand:
@@ -167,7 +159,7 @@ def kinds(found: Why) -> list[tuple[str, str]]:
     return [(link.ref.kind, link.ref.name) for link in found.chain]
 
 
-@pytest.mark.usefixtures("containers")
+@with_containers
 async def test_a_crash_loop_is_told_with_the_last_lines_of_the_log(stand: Stand) -> None:
     labels = {"app": "till"}
     pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "shop/till-crashes:1"}]}}
@@ -233,7 +225,7 @@ async def test_a_chain_of_dependencies_is_followed_to_the_source_that_can_not_be
     ]
 
 
-@pytest.mark.usefixtures("containers")
+@with_containers
 async def test_an_application_of_applications_waits_for_what_its_child_waits_for(stand: Stand) -> None:
     job = manifest(
         "batch/v1",
@@ -290,7 +282,7 @@ async def test_a_namespace_that_can_not_go_says_what_keeps_it(stand: Stand) -> N
     ]
 
 
-@pytest.mark.usefixtures("unbound")
+@with_unbound_claims
 async def test_a_claim_waits_for_a_storage_class_that_nobody_made(stand: Stand) -> None:
     size = {"requests": {"storage": "1Gi"}}
     spec = {"storageClassName": "fast", "accessModes": ["ReadWriteOnce"], "resources": size}

@@ -94,6 +94,30 @@ async def test_what_cannot_be_evaluated_is_told_and_nothing_is_overwritten(hub: 
         await hub.until(lambda app: synced(app) and not conditions(app), "a better expression makes it good")
 
 
+async def test_a_manifest_brings_its_own_rule_along(hub: Hub) -> None:
+    repo = Repo()
+    manifest = config(replicas="2", color="blue")
+    rule = "jsonPointers:\n- /data/replicas\n"
+    manifest["metadata"]["annotations"] = {"argocd.argoproj.io/ignore-differences": rule}
+    repo.push(manifest)
+    await hub.create(application())
+    async with running(hub, repo) as engine:
+        await hub.until(synced, "the first sync")
+        await engine.idle()
+        before = engine.engine.reconciles
+        await hub.patch("ConfigMap", "a", {"data": {"replicas": "9"}})
+        await await_until(lambda: engine.engine.reconciles > before, PATIENCE, "the engine has looked")
+        await engine.idle()
+        assert synced(await hub.app())
+        assert (await hub.get("ConfigMap", "a") or {})["data"]["replicas"] == "9"
+        await hub.patch("ConfigMap", "a", {"data": {"color": "red"}})
+
+        async def healed() -> bool:
+            return bool((await hub.get("ConfigMap", "a") or {})["data"]["color"] == "blue")
+
+        await eventually(healed, "what is not ignored is healed")
+
+
 class CountingJq:
     """A jq that can evaluate nothing, and counts how often it is asked."""
 
@@ -114,7 +138,7 @@ async def test_what_failed_once_is_not_tried_on_every_object() -> None:
     whole = Ignoring(rules, jq)
 
     async def applied(live: Obj) -> Ignored:
-        about = whole.about(live)
+        about = whole.about(live, live)
         return await about.run(lambda evaluate: ignore(about.rules, None, live, evaluate=evaluate))
 
     for name in "abc":
@@ -123,7 +147,7 @@ async def test_what_failed_once_is_not_tried_on_every_object() -> None:
         assert sides.live is not None
         assert not sides.live["data"]
     assert jq.asked == [".data | keys"]
-    assert await whole.about(obj("Secret", "s")).run(lambda evaluate: evaluate) is None
+    assert await whole.about(obj("Secret", "s"), {}).run(lambda evaluate: evaluate) is None
 
 
 async def test_of_many_expressions_that_fail_a_few_are_tried() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fleetui.diff import IgnoreRule, ignore, rules_of
+from fleetui.diff.ignore import rule_in
 
 
 def web(**spec: Any) -> dict[str, Any]:
@@ -111,6 +112,32 @@ def test_a_rule_that_cannot_be_applied_is_told_and_spoils_nothing() -> None:
     assert result.unevaluated == (
         "ignoreDifferences: '.spec | keys' computes, and there is no jq at hand to evaluate it",
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "pointers"),
+    [
+        ("jsonPointers:\n- /spec/replicas\n- /metadata/labels/x", ("/spec/replicas", "/metadata/labels/x")),
+        ("jsonPointers: []", None),
+        ("jqPathExpressions: ['.spec']", None),
+        ("jsonPointers: /spec", None),
+        ("jsonPointers: [1]", None),
+        ("[a", None),
+        ("- a", None),
+        ("", None),
+        (3, None),
+    ],
+)
+def test_a_manifest_may_bring_a_rule_for_its_own_object(value: Any, pointers: tuple[str, ...] | None) -> None:
+    annotations = {"argocd.argoproj.io/ignore-differences": value}
+    metadata = {"name": "web", "namespace": "shop", "annotations": annotations}
+    rule = rule_in({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata})
+    assert rule == (pointers and IgnoreRule("apps", "Deployment", "web", "shop", json_pointers=pointers))
+
+
+@pytest.mark.parametrize("odd", [{}, {"metadata": 3}, {"metadata": {"annotations": []}}])
+def test_an_odd_manifest_brings_none(odd: Any) -> None:
+    assert rule_in(odd) is None
 
 
 def test_the_rules_of_an_application_are_read_and_what_is_none_is_told() -> None:
