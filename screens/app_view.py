@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.timer import Timer
 
+from fleetui.model.text import one_line
 from screens.app_base import AppViewScreen
 from screens.base import TALL
 from screens.causes import CauseFollower
@@ -424,7 +425,9 @@ def _glyphs(node: TreeNode, glyphs: Glyphs) -> Line:
 
 def _info(node: TreeNode) -> str:
     more = ["hook"] * node.hook + ["to be pruned"] * (node.requires_pruning and not node.hook)
-    return ", ".join([*([node.info] if node.info else []), *more])
+    health = node.health
+    said = node.info or (one_line(health.message) if health is not None and needs_human(node) else "")
+    return ", ".join([*([said] if said else []), *more])
 
 
 def node_words(node: TreeNode, now: float) -> str:
