@@ -87,8 +87,8 @@ def _failed_results(operation: OperationState) -> str:
 
 def _told(app: App, told: Why, now: float) -> str:
     status = app.health.status
-    if status is HealthStatus.HEALTHY:
-        return told.words
+    if status is HealthStatus.HEALTHY or any(told.cause == each.type for each in app.conditions):
+        return told.words  # a comparison that fails is not why the objects are as they are
     more = told.words.removeprefix(f"It is {status.value}").lstrip(".: ")
     return f"{_state(app, now)}: {more}" if more else _state(app, now)
 

@@ -181,6 +181,12 @@ def test_what_the_line_says_already_is_not_said_again() -> None:
         assert why(one, None, NOW, told=Why(one.key, "Unhealthy", words)) == expected
 
 
+def test_an_error_of_the_comparison_is_not_said_to_be_why_it_is_degraded() -> None:
+    one = replace(app("a", health=H.DEGRADED), conditions=(Condition("ComparisonError", "no such path"),))
+    said = why(one, None, NOW, told=Why(one.key, "ComparisonError", "ComparisonError: no such path."))
+    assert said.startswith("ComparisonError: no such path.")
+
+
 def test_errors_of_the_comparison_come_before_health_and_are_not_told_twice() -> None:
     broken = Condition(type="ComparisonError", message="apps/x.yaml:3: mapping values are not allowed here")
     failed = OperationState(phase=OperationPhase.ERROR, finished_at=NOW - 60, message=broken.message)
