@@ -60,7 +60,7 @@ SCOPES = {
     "clusters": "Clusters",
     "view": "One application",
     "pods": "Pods, on the applications' screen and in each view of one",
-    "why": "What it waits for, on the applications' screen and in each view of one but the logs",
+    "why": "What an application waits for, in each view but the logs",
     "tree": "Tree",
     "pager": "Diff, YAML, logs and help",
     "diff": "Diff",

@@ -94,6 +94,8 @@ class AppViewScreen(FleetScreen):
             else:
                 label = f" {action.label} " if place < labels else " "
                 spans += [Span(f" {action.key}", "key"), Span(label, "muted")]
+        if not spans[-1].text.strip():
+            spans.append(Span("  "))  # a key without its name is read on into what stands to the right otherwise
         return tuple(spans)
 
     def _cluster(self, app: App | None) -> Line:

@@ -102,5 +102,6 @@ def _in_trouble(app: App) -> bool:
     """Whether its objects may say more than the application does."""
     from fleetui.model.status import HealthStatus, OperationPhase
 
-    sick = app.health.status in {HealthStatus.DEGRADED, HealthStatus.MISSING, HealthStatus.PROGRESSING}
-    return sick or (app.operation is not None and app.operation.phase is not OperationPhase.SUCCEEDED)
+    sick = {HealthStatus.DEGRADED, HealthStatus.MISSING, HealthStatus.PROGRESSING, HealthStatus.UNKNOWN}
+    failed = app.operation is not None and app.operation.phase is not OperationPhase.SUCCEEDED
+    return failed or app.health.status in sick

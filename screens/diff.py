@@ -53,13 +53,17 @@ class DiffScreen(AppViewScreen):
 
     def load(self) -> None:
         self.pane.clear_to(f"Comparing with Git{self.host.glyphs.ellipsis}")
+        self._draw_legend()
+        self._refetch.want()
+
+    def _draw_legend(self) -> None:
         legend = (
             Span(" + a sync adds", "add"),
             Span("   - a sync removes", "remove"),
             Span("   ~ it changes", "warning"),
         )
-        self.query_one("#legend", Bar).show(BarLine(legend, (Span("Git → live ", "muted"),)))
-        self._refetch.want()
+        beside = f"Git {self.host.glyphs.arrow} live " if self.pane.two else ""
+        self.query_one("#legend", Bar).show(BarLine(legend, (Span(beside, "muted"),)))
 
     def _ask_diff(self) -> None:
         self.ask(
@@ -114,6 +118,7 @@ class DiffScreen(AppViewScreen):
 
     def action_columns(self) -> None:
         self.pane.two = not self.pane.two
+        self._draw_legend()
         self.pane.draw_lines()
 
     def action_fold(self) -> None:

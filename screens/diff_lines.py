@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fleetui.diff.render import DiffRow, RowKind, rows
+from fleetui.diff.render import DiffRow, RowKind, differs, near_differences, rows
 from fleetui.fleet.views import AppDiff
 from fleetui.model.change import Change, ObjectDiff, Path
 from fleetui.model.objects import ObjectRef
@@ -119,24 +119,17 @@ class Fold(NamedTuple):
 def folded(found: Sequence[DiffRow]) -> list[DiffRow | Fold]:
     """The rows without the equal ones that explain nothing: what holds a difference, and what stands beside one,
     stays."""
-    different = [place for place, row in enumerate(found) if differs(row)]
-    paths = {found[place].path[:length] for place in different for length in range(len(found[place].path))}
-    near = {place + step for place in different for step in range(-CONTEXT, CONTEXT + 1)}
+    shown = near_differences(found, CONTEXT)
     lines: list[DiffRow | Fold] = []
     run: list[DiffRow] = []
     for place, row in enumerate(found):
-        if row.path in paths or place in near:
+        if place in shown:
             lines += _run(run)
             run = []
             lines.append(row)
         else:
             run.append(row)
     return [*lines, *_run(run)]
-
-
-def differs(row: DiffRow) -> bool:
-    """Whether a row is no equal one."""
-    return row.kind is not RowKind.EQUAL or row.change is not None or row.move is not None
 
 
 def _run(run: Sequence[DiffRow]) -> Iterable[DiffRow | Fold]:
@@ -154,7 +147,7 @@ def _row(key: tuple[ObjectRef, Path, int], row: DiffRow, shape: Shape) -> Iterab
     if not differs(row):
         yield Text((Span(f"   {_field(row, row.desired)}", "muted"),), key=key)
         return
-    if row.kind is RowKind.EQUAL:
+    if row.live == row.desired:  # an item that moves, or the name of a longer text
         mark, role = MARKS[row.kind]
         yield Text((Span(f" {mark} {_field(row, row.desired)}", role),), stop=stop, key=key)
     elif shape.two and shape.width >= LEAST_TWO and _fits(row, shape):

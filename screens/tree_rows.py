@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fleetui.model.text import one_line
 from screens.cells import Line, Span
 from screens.glyphs import HEALTH_ROLE, SYNC_ROLE, Glyphs
 from screens.widgets.tree import Node
@@ -82,7 +83,9 @@ def _glyphs(node: TreeNode, glyphs: Glyphs) -> Line:
 
 def _info(node: TreeNode) -> str:
     more = ["hook"] * node.hook + ["to be pruned"] * (node.requires_pruning and not node.hook)
-    return ", ".join([*([node.info] if node.info else []), *more])
+    health = node.health
+    said = node.info or (one_line(health.message) if health is not None and needs_human(node) else "")
+    return ", ".join([*([said] if said else []), *more])
 
 
 def node_words(node: TreeNode, now: float) -> str:

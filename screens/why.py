@@ -87,7 +87,10 @@ def _failed_results(operation: OperationState) -> str:
 
 def _told(app: App, told: Why, now: float) -> str:
     status = app.health.status
-    return told.words if status is HealthStatus.HEALTHY else f"{_state(app, now)}: {told.words}"
+    if status is HealthStatus.HEALTHY or any(told.cause == each.type for each in app.conditions):
+        return told.words  # a comparison that fails is not why the objects are as they are
+    more = told.words.removeprefix(f"It is {status.value}").lstrip(".: ")
+    return f"{_state(app, now)}: {more}" if more else _state(app, now)
 
 
 def _state(app: App, now: float) -> str:

@@ -21,7 +21,7 @@ from screens.widgets.rows import Key
 from screens.words import ago
 
 if TYPE_CHECKING:
-    from fleetui.fleet.views import ChangeSet, Evidence, Link, Why
+    from fleetui.fleet.views import ChangeSet, Link, Why
     from fleetui.model.app import AppKey
     from fleetui.model.objects import ObjectRef
     from fleetui.ports import Subscription
@@ -176,7 +176,7 @@ def why_lines(found: Why, now: float, width: int, glyphs: Glyphs) -> list[Text]:
     parts = [_paragraph("words", found.words, room, "bright"), _paragraph("remedy", found.remedy, room, "")]
     parts.append(_paragraph("notes", " ".join(f"{note.rstrip('.')}." for note in found.notes), room, "warning"))
     parts.append([*_titled("way", "The way", _way(found.chain, width, glyphs))])
-    parts.append([*_titled("evidence", "Evidence", _evidence(found.evidence, now, width))])
+    parts.append([*_titled("evidence", "Evidence", _evidence(found, now, width, glyphs.ellipsis))])
     lines = [Text((), key=Place("top"))]
     for number, part in enumerate(filter(None, parts)):
         lines += [*part, Text((), key=Place("blank", number))]
@@ -211,16 +211,18 @@ def _way(chain: Sequence[Link], width: int, glyphs: Glyphs) -> Iterator[Text]:
         yield Text(spans, stop=is_last, key=Place("way", entry))
 
 
-def _evidence(evidence: Sequence[Evidence], now: float, width: int) -> Iterator[Text]:
+def _evidence(found: Why, now: float, width: int, ellipsis: str) -> Iterator[Text]:
+    """What was read, and of which object, unless that is the one before: at first the one with which the way ends."""
+    evidence = found.evidence
     heads = [f"{one.kind} {ago(one.time, now).removesuffix(' ago')}".strip() for one in evidence]
     column = max((cell_len(head) for head in heads), default=0)
-    last: ObjectRef | None = None
+    last = found.culprit.ref if found.culprit is not None else None
     for entry, (head, one) in enumerate(zip(heads, evidence, strict=True)):
         about = f"{one.ref.kind} {one.ref.name}: " if one.ref is not None and one.ref != last else ""
         last = one.ref
         is_log = one.kind == "log"
         said = f"{about}{' '.join(one.text.split()) if not is_log else one.text}"
-        lines = wrap(said, max(20, min(width, READABLE + 20) - column - 5), 4)
+        lines = wrap(said, max(20, min(width, READABLE + 20) - column - 5), 4, ellipsis=ellipsis)
         for number, line in enumerate(lines or [""]):
             lead = Span(f" {pad(head if number == 0 else '', column)}", "muted")
             yield Text(

@@ -69,7 +69,10 @@ async def pictures(folder: Path, runtime: Runtime) -> None:
         await wait_for(pilot, lambda: "Pod recommendations" in text_of(app))  # the line that says why
         await asyncio.sleep(MARKS)
         await take(app, "apps.svg")
-        await pilot.press("slash", *"storefront", "enter", "enter")
+        await pilot.press("slash", *"recommendations", "enter", "w")
+        await wait_for(pilot, lambda: "Evidence" in text_of(app))
+        await take(app, "why.svg")
+        await pilot.press("escape", "slash", *["backspace"] * 15, *"storefront", "enter", "enter")
         await wait_for(pilot, lambda: "storefront-settings" in text_of(app))
         await pilot.press("d")
         await wait_for(pilot, lambda: "kubectl-edit" in text_of(app))

@@ -72,13 +72,13 @@ def get_clusters(scope: Scope, output: str, check: bool) -> int:
     return show_clusters(scope, output, check=check)
 
 
-@cli.command()
+@cli.command(short_help="The objects of an application, with the health of each.")
 @scope_options
 @click.argument("app")
 @output_option("table", "wide", "json", "yaml")
 @click.option("--orphans", is_flag=True, help="What nobody manages in its namespace, instead.")
 def tree(scope: Scope, app: str, output: str, *, orphans: bool) -> int:
-    """The objects of an application, with the health of each."""
+    """The objects of an application, with the health of each; ten or more like ones are one row, but for -o wide."""
     from fleetui.cli.read import show_orphans, show_tree
 
     return (show_orphans if orphans else show_tree)(scope, app, output)
@@ -94,7 +94,11 @@ def tree(scope: Scope, app: str, output: str, *, orphans: bool) -> int:
 def diff(
     scope: Scope, app: str | None, revision: str, files: tuple[Path, ...], live: tuple[Path, ...], output: str
 ) -> int:
-    """What differs between Git and the cluster, or between files (-f and --live). Exit status 4 if anything does."""
+    """What differs between Git and the cluster, or between files (-f and --live). Exit status 4 if anything does.
+
+    table: field by field, with who set it; unified: as diff -u has it; side: live and desired beside each other;
+    jsonpatch: RFC 6902, from live to desired.
+    """
     if files and live and not app and not revision:
         from fleetui.cli.compare import show_files_diff
 
@@ -308,7 +312,7 @@ def login(scope: Scope, context: str) -> None:
 )
 @click.option("--flux", is_flag=True, help="By kstatus, as Flux sees it.")
 def health(files: tuple[Path, ...], customizations: Path | None, flux: bool) -> int:
-    """The health of objects in files, a JSON line each; - is stdin. Needs no cluster."""
+    """The health of objects in files and folders, a JSON line each; - is stdin. Needs no cluster."""
     from fleetui.cli.health import show_health
 
     return show_health(files, customizations=customizations, flux=flux)

@@ -92,7 +92,11 @@ def need_terminal() -> None:
 def show(
     opening: Callable[[], Awaitable[Opened]], runtime: Runtime, *, contexts: tuple[str, ...], read_only: bool
 ) -> None:
-    """Runs the console until it is left, then closes what was opened."""
+    """Runs the console until it is left, then closes what was opened.
+
+    Raises:
+        SystemExit: it ended otherwise than by being left; with a status that is not 0.
+    """
     from fleetui.config import Paths, set_up_log
 
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)
@@ -116,3 +120,5 @@ def show(
         app.run(mouse=os.environ.get("FLEETUI_MOUSE", "1") != "0")
     finally:
         runtime.submit(close_all()).result(timeout=5)
+    if app.return_code:
+        raise SystemExit(app.return_code)

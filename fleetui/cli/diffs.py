@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fleetui.cli import documents
 from fleetui.cli.output import emit
 from fleetui.cli.tables import SHORT
-from fleetui.diff import DiffRow, RowKind, json_patch, rows, unified
+from fleetui.diff import DiffRow, RowKind, json_patch, near_differences, rows, unified
 from fleetui.model.change import Change, ChangeKind, ObjectDiff
 from fleetui.model.times import age
 
@@ -62,12 +62,16 @@ def _fields(one: ObjectDiff, view: _View) -> list[str]:
         return [f"+ only in {git}: a sync makes it" + "".join(_written(change, view.now) for change in one.changes)]
     if one.desired is None:
         return [f"- only in {cluster}: a sync with prune deletes it"]
-    return [_field(change, view) for change in one.changes]
+    called = {}
+    if any(change.kind is ChangeKind.MOVE for change in one.changes):
+        called = {row.move.path: f" ({_line(row, row.desired).strip(' -')})" for row in rows(one) if row.move}
+    return [_field(change, view, called.get(change.path, "")) for change in one.changes]
 
 
-def _field(change: Change, view: _View) -> str:
+def _field(change: Change, view: _View, called: str) -> str:
+    """One line of a change; `called` tells an item that moves from its neighbours: its position does not."""
     if change.kind is ChangeKind.MOVE:
-        return f"~ {change.dotted}: live at position {change.before}, {view.desired} at {change.after}"
+        return f"~ {change.dotted}{called}: live at position {change.before}, {view.desired} at {change.after}"
     mark = {ChangeKind.ADD: "+", ChangeKind.REMOVE: "-", ChangeKind.CHANGE: "~"}[change.kind]
     live = "(absent)" if change.kind is ChangeKind.ADD else _value(change.before)
     desired = "(absent)" if change.kind is ChangeKind.REMOVE else _value(change.after)
@@ -100,12 +104,7 @@ def _unified(one: ObjectDiff, view: _View) -> list[str]:
 
 def _side(one: ObjectDiff, view: _View) -> list[str]:
     every = rows(one)
-    near = {
-        place + step
-        for place, row in enumerate(every)
-        if row.kind is not RowKind.EQUAL or row.change or row.move
-        for step in range(-_CONTEXT, _CONTEXT + 1)
-    }
+    near = near_differences(every, _CONTEXT)
     shown = [(place, row) for place, row in enumerate(every) if place in near]
     width = max([len("live"), *(len(_line(row, row.live)) for _, row in shown)])
     lines = [f"{'live':{width}}   {view.desired}"]

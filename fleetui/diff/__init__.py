@@ -12,7 +12,7 @@ from fleetui.diff.objects import is_modified, object_diff
 from fleetui.diff.ownership import blame
 from fleetui.diff.patch import apply_changes, json_patch
 from fleetui.diff.predicted import merge
-from fleetui.diff.render import DiffRow, RowKind, lines, rows, unified
+from fleetui.diff.render import DiffRow, RowKind, lines, near_differences, rows, unified
 from fleetui.diff.structure import compare, same
 from fleetui.diff.summary import audit_changes, summary, to_json
 
@@ -32,6 +32,7 @@ __all__ = [
     "lines",
     "mask",
     "merge",
+    "near_differences",
     "normalize",
     "object_diff",
     "rows",

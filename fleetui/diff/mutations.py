@@ -38,10 +38,7 @@ def without_mutations(predicted: Mapping[str, Any], live: Mapping[str, Any], man
     Raises:
         FleetError: the objects are nested too deeply.
     """
-    after, before = (
-        [entry.fields for entry in entries_of(managed_fields_of(side)) if entry.manager == manager]
-        for side in (predicted, live)
-    )
+    after, before = (_owned(side, manager) for side in (predicted, live))
     if not after:
         return dict(predicted)
     try:
@@ -52,6 +49,14 @@ def without_mutations(predicted: Mapping[str, Any], live: Mapping[str, Any], man
     if isinstance(metadata, dict) and isinstance(answered, Mapping):
         result["metadata"] = metadata | {key: answered[key] for key in _ANSWERS if key in answered}
     return result
+
+
+def _owned(side: Mapping[str, Any], manager: str) -> list[FieldTree]:
+    """What `manager` owns. What it applied as a Secret's `stringData` it owns in `data`, where the server keeps it."""
+    trees = [entry.fields for entry in entries_of(managed_fields_of(side)) if entry.manager == manager]
+    if side.get("kind") == "Secret":
+        trees += [{"f:data": plain} for tree in trees if (plain := field_node(tree, "stringData")) is not None]
+    return trees
 
 
 def _maps(predicted: Obj, live: Obj, after: list[FieldTree], before: list[FieldTree]) -> Obj:

@@ -1,7 +1,8 @@
 """A difference as lines for people: two columns beside each other, or unified text.
 
-Owns: `DiffRow`, `rows`, `lines`, `unified`. Called by the diff screen and the command line, on objects that are masked
-already. Never here: colours, folding, columns (`screens`), the choice of what is compared (`structure`).
+Owns: `DiffRow`, `rows`, `near_differences`, `lines`, `unified`. Called by the diff screen and the command line, on
+objects that are masked already. Never here: colours, columns, what a fold says (`screens`), the choice of what is
+compared (`structure`).
 """
 
 from __future__ import annotations
@@ -60,6 +61,23 @@ def rows(diff: ObjectDiff) -> list[DiffRow]:
     live = _ABSENT if diff.live is None else diff.live
     desired = _ABSENT if diff.desired is None else diff.desired
     return _rows(live, desired, {(change.path, change.kind): change for change in diff.changes})
+
+
+def differs(row: DiffRow) -> bool:
+    """Whether a row is no equal one."""
+    return row.kind is not RowKind.EQUAL or row.change is not None or row.move is not None
+
+
+def near_differences(found: Sequence[DiffRow], context: int) -> set[int]:
+    """The places of the rows that differ, of up to `context` beside each, of those that hold a difference, and of those
+    with which an item begins that holds one: without its name it would be read as a part of the item above."""
+    places = [place for place, row in enumerate(found) if differs(row)]
+    holding = {found[place].path[:length] for place in places for length in range(len(found[place].path))}
+    shown = {place + step for place in places for step in range(-context, context + 1)}
+    for place, row in enumerate(found):
+        if row.path in holding or (row.key.startswith("- ") and row.path[:-1] in holding):
+            shown.add(place)
+    return shown
 
 
 def lines(obj: Mapping[str, Any] | None) -> list[str]:

@@ -53,7 +53,7 @@ _TABLE = (
         "WebhookUnreachable",
         r'failed calling webhook "(?P<webhook>[^"]+)": (?P<reason>.+)',
         "the admission webhook {webhook} does not answer: {reason}",
-        "See to the webhook's Pods, or to its failurePolicy",
+        "Check the webhook's Pods, or its failurePolicy",
     ),
     _of(
         "PolicyRefuses",
@@ -131,7 +131,7 @@ _TABLE = (
         "NotPermitted",
         r"(?:^|;)(?P<reason>[^;]*not permitted in project .+)",
         "its project does not allow that: {reason}",
-        "See to the AppProject's sourceRepos, destinations and whitelists",
+        "Check the AppProject's sourceRepos, destinations and whitelists",
     ),
     _of(
         "DependencyNotReady",
@@ -172,13 +172,13 @@ _TABLE = (
         "ImagePull",
         r'(?:back-off pulling|failed to pull(?: and unpack)?) image "(?P<image>[^"]+)"(?:: (?P<reason>.+))?',
         "the image {image} can't be pulled: {reason}",
-        "See to the image's name and tag, and to the registry's login",
+        "Check the image's name and tag, and the registry's login",
     ),
     _of(
         "SourceAuthentication",
         r"authentication (?:required|failed)|could not read Username|Permission denied \(publickey|invalid credentials",
         "the Git server does not accept the login: {all}",
-        "See to the repository's credentials",
+        "Check the repository's credentials",
     ),
     _of(
         "SourceUnreachable",

@@ -39,6 +39,8 @@ from fleetui.ports import Jq, PathExpressions, Repositories
 if TYPE_CHECKING:
     from fleetui.engine.overrides import Overrides
 
+_NAMED = 3
+"""Objects that a note about many of them names."""
 _AT_ONCE = 8
 """Requests in flight for one diff."""
 
@@ -121,6 +123,16 @@ class Differ:
         return harmless(mask(None, live)[1]) or {}
 
 
+def _said_once(errors: Mapping[ObjectRef, ClusterError], what: str) -> list[str]:
+    """One sentence about all objects of `errors`, with what was answered for the first; `what` has a place for them."""
+    if not errors:
+        return []
+    refs = sorted(errors)
+    named = ", ".join(map(str, refs[:_NAMED])) + (f" and {len(refs) - _NAMED} more" if len(refs) > _NAMED else "")
+    are, them = ("is", "it") if len(refs) == 1 else ("are", "them")
+    return [f"{named} {are} {what.format(them)}: {errors[refs[0]]}"]
+
+
 class _Comparison:
     """One application at one commit against what is live."""
 
@@ -133,7 +145,19 @@ class _Comparison:
         self._overrides = overrides
         self._dry_run = dry_run
         self._turn = asyncio.Semaphore(_AT_ONCE)
-        self.notes: list[str] = []
+        self._notes: list[str] = []
+        self._unread: dict[ObjectRef, ClusterError] = {}
+        self._unhelped: dict[ObjectRef, ClusterError] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """How it was compared, where that is worth knowing. What befell many objects is said once: who may only look
+        is refused a dry run for each."""
+        return [
+            *self._notes,
+            *_said_once(self._unread, "not compared, because you may not read {}"),
+            *_said_once(self._unhelped, "compared without the API server's help"),
+        ]
 
     async def all(self) -> list[ObjectDiff]:
         targets = self._desired.targets
@@ -146,7 +170,7 @@ class _Comparison:
         try:
             return await comparing
         except ForbiddenError as error:
-            self.notes.append(f"{ref} is not compared, because you may not read it: {error}")
+            self._unread[ref] = error
             return None
 
     async def one(self, ref: ObjectRef) -> ObjectDiff:
@@ -183,7 +207,7 @@ class _Comparison:
         resource = self._desired.discovery.of(target.obj)
         if resource is None:
             name = self._subject.place.api.name
-            self.notes.append(f"{target.ref} is compared as {live.get('apiVersion')}: {name} serves no {version}")
+            self._notes.append(f"{target.ref} is compared as {live.get('apiVersion')}: {name} serves no {version}")
             return {**live, "apiVersion": version}
         try:
             return await self._subject.place.api.urgent.get(resource, target.ref.name, target.ref.namespace)
@@ -206,7 +230,7 @@ class _Comparison:
             )
             return answer if self._dry_run.mutations else without_mutations(answer, live, FIELD_MANAGER)
         except ClusterError as error:
-            self.notes.append(f"{target.ref} is compared without the API server's help: {error}")
+            self._unhelped[target.ref] = error
             return merge(target.obj, live)
 
     async def _diff(self, target: Target, live: Obj | None, predicted: Obj) -> ObjectDiff:
@@ -225,9 +249,9 @@ class _Comparison:
             )
 
         diff, problems = await ignoring.run(compared)
-        self.notes += problems
+        self._notes += problems
         if live is not None and (doubt := self._overrides.doubt(live)):
-            self.notes.append(f"{doubt}; until it is mended, the engine compares and syncs nothing that it concerns")
+            self._notes.append(f"{doubt}; until it is mended, the engine compares and syncs nothing that it concerns")
         return harmless_diff(diff)
 
     # --- not desired ------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ ENDPOINT_SLICE: GroupKind = ("discovery.k8s.io", "EndpointSlice")
 APPLICATION: GroupKind = ("argoproj.io", "Application")
 KUSTOMIZATION: GroupKind = ("kustomize.toolkit.fluxcd.io", "Kustomization")
 HELM_RELEASE: GroupKind = ("helm.toolkit.fluxcd.io", "HelmRelease")
-_CLAIM: GroupKind = ("", "PersistentVolumeClaim")
+CLAIM: GroupKind = ("", "PersistentVolumeClaim")
 SOURCES = "source.toolkit.fluxcd.io"
 _IMAGES = "image.toolkit.fluxcd.io"
 _CAPI = "cluster.x-k8s.io"
@@ -34,7 +34,7 @@ _PACKAGES = "pkg.crossplane.io"
 GROWS: dict[GroupKind, tuple[GroupKind, ...]] = {
     ("apps", "Deployment"): (REPLICA_SET,),
     REPLICA_SET: (POD,),
-    STATEFUL_SET: (POD, _CLAIM),
+    STATEFUL_SET: (POD, CLAIM),
     ("apps", "DaemonSet"): (POD,),
     ("", "ReplicationController"): (POD,),
     ("batch", "CronJob"): (("batch", "Job"),),
@@ -275,7 +275,7 @@ def _spec_of(stored: StoredObject) -> Mapping[str, Any]:
 
 
 _CAME_FROM: dict[GroupKind, Callable[[StoredObject], Iterable[ObjectRef]]] = {
-    _CLAIM: _of_statefulset,
+    CLAIM: _of_statefulset,
     ("", "Secret"): _of_secret,
     ENDPOINT_SLICE: _of_slice,
     KUSTOMIZATION: _of_source(("sourceRef",)),
@@ -288,6 +288,6 @@ _CAME_FROM: dict[GroupKind, Callable[[StoredObject], Iterable[ObjectRef]]] = {
 def is_from(child: ObjectRef, parent: ObjectRef, templates: tuple[str, ...]) -> bool:
     """Whether what `came_from` supposed is so, as far as it takes the parent to know: a claim is of a StatefulSet only
     where that has such a template."""
-    if parent.group_kind != STATEFUL_SET or child.group_kind != _CLAIM:
+    if parent.group_kind != STATEFUL_SET or child.group_kind != CLAIM:
         return True
     return any(child.name.startswith(f"{template}-{parent.name}-") for template in templates)

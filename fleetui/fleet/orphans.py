@@ -13,7 +13,7 @@ from typing import Any
 
 from fleetui.engine.application import GROUP, mapping, mappings, text
 from fleetui.engine.tracking import is_self_referenced, owner_of
-from fleetui.fleet.edges import ENDPOINT_SLICE, applied_by
+from fleetui.fleet.edges import CLAIM, ENDPOINT_SLICE, STATEFUL_SET, applied_by, claim_templates
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import Orphan, Orphans
 from fleetui.model.errors import ClusterError, ForbiddenError
@@ -39,13 +39,19 @@ _NOBODY_S = frozenset(
 is built in)."""
 
 
-def is_orphaned(obj: Obj, managed: Container[ObjectRef], ignored: Sequence[Mapping[str, Any]]) -> bool:
+_TOKEN_OF = frozenset({"kubernetes.io/service-account.name", "kubernetes.io/service-account.uid"})
+
+
+def is_orphaned(
+    obj: Obj, managed: Container[ObjectRef], ignored: Sequence[Mapping[str, Any]], claims: Container[str] = ()
+) -> bool:
     """Whether an object of a namespace belongs to nobody.
 
     Args:
         obj: at least its `metadata`.
         managed: what the applications of the fleet list in this cluster.
         ignored: the project's `spec.orphanedResources.ignore`: globs of group, kind and name.
+        claims: how StatefulSets of the namespace call their claims, without the ordinal: ``<template>-<set>``.
     """
     ref, metadata = ref_of(obj), mapping(obj.get("metadata"))
     if not ref.namespace or metadata.get("ownerReferences") or ref in managed:
@@ -58,7 +64,18 @@ def is_orphaned(obj: Obj, managed: Container[ObjectRef], ignored: Sequence[Mappi
         return False
     if applied_by(mapping(metadata.get("labels"))):
         return False
+    if _is_child(ref, mapping(metadata.get("annotations")), claims):
+        return False
     return not any(_is_ignored(ref, item) for item in ignored)
+
+
+def _is_child(ref: ObjectRef, annotations: Mapping[str, Any], claims: Container[str]) -> bool:
+    """Whether it belongs to another object that no owner reference names (argo-cd v3.6.1,
+    gitops-engine/pkg/cache/references.go): a StatefulSet's claim, a ServiceAccount's token."""
+    base, _, ordinal = ref.name.rpartition("-")
+    if ref.group_kind == CLAIM:
+        return ordinal.isdecimal() and base in claims
+    return ref.group_kind == ("", "Secret") and annotations.keys() >= _TOKEN_OF
 
 
 def _is_ignored(ref: ObjectRef, item: Mapping[str, Any]) -> bool:
@@ -87,7 +104,8 @@ async def orphans_of(subject: Subject, managed: Container[ObjectRef]) -> Orphans
     async def listed(resource: ApiResource) -> list[Obj] | ClusterError:
         async with gate:
             try:
-                return await api.list(resource, namespace, metadata_only=True)
+                # Only a StatefulSet's spec says how its claims are called.
+                return await api.list(resource, namespace, metadata_only=resource.group_kind != STATEFUL_SET)
             except ClusterError as error:
                 return error
 
@@ -95,7 +113,8 @@ async def orphans_of(subject: Subject, managed: Container[ObjectRef]) -> Orphans
     ignored, *answers = await asyncio.gather(_ignored(subject), *map(listed, resources))
     failed = [(one, answer) for one, answer in zip(resources, answers, strict=True) if isinstance(answer, ClusterError)]
     objects = [obj for answer in answers if not isinstance(answer, ClusterError) for obj in answer]
-    found = [_orphan(obj) for obj in objects if is_orphaned(obj, managed, ignored)]
+    claims = {f"{template}-{ref_of(obj).name}" for obj in objects for template in _claim_templates(obj)}
+    found = [_orphan(obj) for obj in objects if is_orphaned(obj, managed, ignored, claims)]
     return Orphans(
         key=subject.app.key,
         cluster=api.name,
@@ -103,6 +122,10 @@ async def orphans_of(subject: Subject, managed: Container[ObjectRef]) -> Orphans
         objects=tuple(sorted(found, key=lambda one: (one.ref.kind, one.ref.name))),
         problem=_problem(api, failed),
     )
+
+
+def _claim_templates(obj: Obj) -> Sequence[str]:
+    return claim_templates(obj) if ref_of(obj).group_kind == STATEFUL_SET else ()
 
 
 def _is_looked_at(resource: ApiResource) -> bool:

@@ -125,9 +125,9 @@ def _namespace(name: str, obj: Section) -> Cause:
     remains = [held[kind] for kind in _REMAINS if kind in held]
     remedy = ""
     if _REMAINS[0] in held:
-        remedy = "See to the APIService that does not answer, or delete it"
+        remedy = "Check the APIService that does not answer, or delete it"
     elif _REMAINS[3] in held:
-        remedy = "See to the controllers that remove these finalizers"
+        remedy = "Check the controllers that remove these finalizers"
     if not remains:
         return Cause("NamespaceTerminating", f"{name} is being deleted")
     return Cause("NamespaceTerminating", f"{name} is being deleted, and can't go: {'. '.join(remains)}", remedy)

@@ -14,7 +14,7 @@ from fleetui.fleet.causes import Cause, told_by
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"})
 _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
-_PULL = "See to the image's name and tag, and to the registry's login"
+_PULL = "Check the image's name and tag, and the registry's login"
 
 
 class Crashed(NamedTuple):
@@ -33,7 +33,7 @@ def stuck_pod(name: str, pod: Mapping[str, Any]) -> Cause | None:
         for one in mappings(spec.get(key))
     }
     for container in _containers(status):
-        cause = _container(name, container, str(images.get(text(container.get("name"))) or container.get("image")))
+        cause = _container(name, pod, container, str(images.get(text(container.get("name"))) or container.get("image")))
         if cause is not None:
             return cause
     for condition in mappings(status.get("conditions")):
@@ -71,7 +71,7 @@ def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from mappings(status.get(key))
 
 
-def _container(name: str, container: Mapping[str, Any], image: str) -> Cause | None:
+def _container(name: str, pod: Mapping[str, Any], container: Mapping[str, Any], image: str) -> Cause | None:
     state, last = mapping(container.get("state")), mapping(container.get("lastState"))
     waiting = mapping(state.get("waiting"))
     reason, message = text(waiting.get("reason")), text(waiting.get("message"))
@@ -87,9 +87,13 @@ def _container(name: str, container: Mapping[str, Any], image: str) -> Cause | N
     code = f" with exit code {ended['exitCode']}" if "exitCode" in ended else ""
     if reason == "CrashLoopBackOff":
         words = f"{name}: container {called} ends{code} again and again, {container.get('restartCount')} times so far"
-        return Cause("CrashLoop", words, f"The log says why: fleetui logs --previous -c {called}")
+        return Cause("CrashLoop", words, f"The log says why: {_logs(pod)} -c {called} --previous")
     if whole(mapping(state.get("terminated")).get("exitCode")):
-        return Cause(
-            "ContainerFailed", f"{name}: container {called} ended{code}", f"The log says why: fleetui logs -c {called}"
-        )
+        words = f"{name}: container {called} ended{code}"
+        return Cause("ContainerFailed", words, f"The log says why: {_logs(pod)} -c {called}")
     return None
+
+
+def _logs(pod: Mapping[str, Any]) -> str:
+    metadata = mapping(pod.get("metadata"))
+    return f"fleetui logs {metadata.get('namespace')}/{metadata.get('name')}"

@@ -174,11 +174,13 @@ def links_of(trail: Trail) -> tuple[Link, ...]:
 
 
 def evidence_of(trail: Trail) -> tuple[Evidence, ...]:
-    """Where it was read, in the order of the way; of the last object also its events, its log and its finalizers."""
+    """Where it was read: the log of the last object, which tells more than all that follows; then in the order of the
+    way, and of the last object its events and its finalizers."""
     return tuple(_evidence(trail))
 
 
 def _evidence(trail: Trail) -> Iterator[Evidence]:
+    yield from trail.log
     if trail.nodes and _said(trail.nodes[-1]):
         yield Evidence("status", _said(trail.nodes[-1]), trail.nodes[-1].ref)
     for step in trail.steps:
@@ -190,7 +192,6 @@ def _evidence(trail: Trail) -> Iterator[Evidence]:
             yield Evidence("status", "does not exist", step.ref)
     if trail.steps:
         yield from of_events(trail.events, trail.steps[-1].ref)
-    yield from trail.log
     for each in trail.kept:
         seen = {True: "which is there", False: "which seems to be gone", None: ""}[each.is_there]
         words = ", ".join(filter(None, (f"{each.finalizer}, removed by {each.keeper.who}", seen)))

@@ -56,7 +56,7 @@ def begin(app: App, tree: Tree) -> Start:
     failed = _failed_of(app)
     if failed is not None:
         return Start(path_of(tree, failed.ref) if failed.hook_type else (), about=failed.ref)
-    return Start(path_of(tree) or _suspended_of(app, tree))
+    return Start(path_of(tree) or _at_rest_of(app, tree))
 
 
 def explain(
@@ -256,11 +256,13 @@ def _deleted_of(tree: Tree) -> tuple[TreeNode, ...]:
     return path_of(tree, deepest.ref) if deepest is not None else tree.nodes[:1]
 
 
-def _suspended_of(app: App, tree: Tree) -> tuple[TreeNode, ...]:
-    """What is suspended, where that alone is why the application is."""
-    if app.health.status is not HealthStatus.SUSPENDED or app.sync is not SyncStatus.SYNCED:
+def _at_rest_of(app: App, tree: Tree) -> tuple[TreeNode, ...]:
+    """What is suspended, or can't be judged, where that alone is why the application is."""
+    status = app.health.status
+    at_rest = status is HealthStatus.SUSPENDED and app.sync is SyncStatus.SYNCED
+    if not at_rest and status is not HealthStatus.UNKNOWN:
         return ()
-    held = (node for node in tree.nodes[1:] if node.health and node.health.status is HealthStatus.SUSPENDED)
+    held = (node for node in tree.nodes[1:] if node.health is not None and node.health.status is status)
     return next((path_of(tree, node.ref) for node in held), ())
 
 

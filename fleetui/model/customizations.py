@@ -75,6 +75,10 @@ def yaml_map(text: str, where: str) -> dict[str, Any]:
         # Composed first, it would overflow the stack of libyaml's loader, which ends the process.
         _check(yaml.parse(text, Loader=yaml.CSafeLoader))
         found = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise UsageError(f"{where} is not YAML: {line}{one_line(error.problem or error.context or '')}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where} is not YAML: {one_line(str(error))}") from error
     if found is not None and not isinstance(found, Mapping):

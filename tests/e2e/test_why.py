@@ -169,7 +169,7 @@ async def test_a_crash_loop_is_told_with_the_last_lines_of_the_log(stand: Stand)
     found = await stand.why("till", lambda one: one.cause == "CrashLoop" and any(e.kind == "log" for e in one.evidence))
     assert [kind for kind, _ in kinds(found)] == ["Application", "Deployment", "ReplicaSet", "Pod"]
     assert "container main ends with exit code 1 again and again" in found.words
-    assert "fleetui logs --previous -c main" in found.remedy
+    assert f"fleetui logs crash/{found.chain[-1].ref.name} -c main --previous" in found.remedy
     log = [one for one in found.evidence if one.kind == "log"]
     assert 1 <= len(log) <= 10
     assert all(one.time is not None and one.text for one in log)

@@ -406,7 +406,7 @@ def payments_why() -> Why:
         key("payments-service"),
         "ImagePull",
         "Pod payments-api-7c9-x2x can't pull the image registry.example.com/payments:1.99: not found.",
-        "See to the image's name and tag, and to the registry's login.",
+        "Check the image's name and tag, and the registry's login.",
         chain=(
             Link(ref("Application", "payments-service", "argoproj.io", "argocd"), hub, said="Degraded, OutOfSync"),
             Link(ref("Deployment", "payments-api", "apps"), hub, said="0/3 ready"),

@@ -89,6 +89,33 @@ def test_the_marks_say_what_a_sync_does() -> None:
     assert "absent" not in one
 
 
+def test_the_name_of_the_item_that_holds_a_difference_is_never_folded() -> None:
+    def pod(value: str) -> dict[str, Any]:
+        env = [{"name": name, "value": value if name == "B" else "1"} for name in "ABC"]
+        return {
+            "containers": [{"name": "proxy", "args": ["-a"], "image": "p:1"}, {"name": "web", "env": env, "tty": True}]
+        }
+
+    change = Change(("containers", 1, "env", 1, "value"), ChangeKind.CHANGE, "3", "2")
+    found = lines(ObjectDiff(ref("Pod", "p"), live=pod("3"), desired=pod("2"), changes=(change,)))
+    assert found[3:] == [
+        "   containers:",
+        "    … 4 equal fields …",
+        "   - name: web",
+        "     env:",
+        "      … 2 equal fields …",
+        "     - name: B",
+        ' ~     value: "2"   → "3"',
+        "     - name: C",
+        "        … 2 equal fields …",
+    ]
+
+
+def test_a_longer_text_is_marked_at_its_name_once() -> None:
+    found = lines(config({"e": "1\n2\n"}, {"e": "1\n3\n"}, changed("e", "1\n2\n", "1\n3\n")), two=False)
+    assert [line for line in found if line[1:2] in {"~", "+", "-"}] == [" ~   e: |", " -     2", " +     3"]
+
+
 def test_an_item_that_moves_is_marked_once_where_it_will_be() -> None:
     a, b = {"name": "a"}, {"name": "b", "value": "1"}
     found = ObjectDiff(

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from fleetui.fleet.views import PodViews, Tree, TreeNode
-from fleetui.model.status import SyncStatus
+from fleetui.model.status import Health, HealthStatus, SyncStatus
 from screens.app_view import AppScreen
+from screens.glyphs import UNICODE
+from screens.tree_rows import nodes_of
 from tests.screens.console import Console, console
 from tests.screens.fake_fleet import FakeFleet, app, degraded, healthy, key, node, pod_view, ref, small_fleet
 
@@ -105,3 +107,13 @@ async def test_what_hangs_on_an_application_below_is_compared_and_synced_as_that
         await found.press("k")
         await found.until(lambda: screen.owner() == SHOP, "the cursor is on the application below")
         assert screen.resources() == [APPLICATION]
+
+
+def test_what_is_wrong_with_an_object_stands_in_its_row() -> None:
+    said = "create failed:\n  quota exceeded"
+    found = tree(
+        node(ref("Instance", "db", "rds.example.org"), 1, health=Health(HealthStatus.DEGRADED, said)),
+        node(ref("Subnet", "net", "rds.example.org"), 1, health=Health(HealthStatus.HEALTHY, "up to date")),
+        node(ref("Pod", "web"), 1, health=Health(HealthStatus.DEGRADED, said), info="0/1"),
+    )
+    assert [each.info.text for each in nodes_of(found, UNICODE)] == ["", "create failed: quota exceeded", "", "0/1"]

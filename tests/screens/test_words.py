@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from msgspec.structs import replace
 
-from fleetui.fleet.views import ChangeSet
+from fleetui.fleet.views import ChangeSet, Why
 from fleetui.model.app import App, AppResource, Automation, Condition, Destination, OperationState, ResourceResult
 from fleetui.model.objects import ClusterName
 from fleetui.model.status import ClusterState, Health, HealthStatus, OperationPhase, SyncStatus
@@ -171,6 +171,20 @@ def test_the_worst_object_explains_the_health() -> None:
     slow = AppResource(ref=ref("Job", "x"), health=Health(H.PROGRESSING))
     text = why(app("a", health=H.DEGRADED, since=240, resources=(slow, bad)), LIVE, NOW)
     assert text == "Degraded since 4m: Deployment api: 0 of 3 ready."
+
+
+def test_what_the_line_says_already_is_not_said_again() -> None:
+    one = app("a", health=H.UNKNOWN)
+    state = why(one, None, NOW).removesuffix(".").replace("Its health is not known", "Unknown")
+    for words, expected in (("It is Unknown. Database d may not be read.", f"{state}: Database d may not be read."),
+                            ("It is Unknown.", f"{state}.")):  # fmt: skip
+        assert why(one, None, NOW, told=Why(one.key, "Unhealthy", words)) == expected
+
+
+def test_an_error_of_the_comparison_is_not_said_to_be_why_it_is_degraded() -> None:
+    one = replace(app("a", health=H.DEGRADED), conditions=(Condition("ComparisonError", "no such path"),))
+    said = why(one, None, NOW, told=Why(one.key, "ComparisonError", "ComparisonError: no such path."))
+    assert said.startswith("ComparisonError: no such path.")
 
 
 def test_errors_of_the_comparison_come_before_health_and_are_not_told_twice() -> None:

@@ -103,7 +103,7 @@ def test_an_item_that_moves_is_one_difference(compared: Any) -> None:
     names = [f"{{name: {name}}}" for name in "abc"]
     desired, live = (text.format(", ".join(each)) for each in ([names[2], names[0], names[1]], names))
     assert compared(desired, live, "table").told.splitlines()[1:] == [
-        "~ spec.containers[2]: live at position 2, desired at 0"
+        "~ spec.containers[2] (name: c): live at position 2, desired at 0"
     ]
     (one,) = compared(desired, live).told["objects"]
     assert one["changes"] == [
@@ -145,6 +145,9 @@ def test_side_by_side(compared: Any) -> None:
     assert compared(POD, MOVED, "side").told.splitlines() == [
         "=== Pod shop/p  desired.yaml:1",
         "live                desired",
+        "...",
+        "metadata:           metadata:",
+        "  labels:             labels:",
         "...",
         '    b: "1"              b: "1"',
         '    c: "1"              c: "1"',

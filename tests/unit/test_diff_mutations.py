@@ -62,6 +62,16 @@ def test_an_answer_without_managers_is_taken_as_it_is() -> None:
     assert without_mutations(answer, of({"x": 1}, {"f:x": {}}), MANAGER) == answer
 
 
+def test_what_is_applied_as_a_secret_s_string_data_is_owned_in_data() -> None:
+    def secret(password: str) -> dict[str, Any]:
+        entry = {"manager": MANAGER, "operation": "Apply", "fieldsV1": {"f:stringData": {"f:password": {}}}}
+        metadata = {"name": "a", "managedFields": [entry]}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"password": password, "b": "Yg=="}}
+
+    answer, live = secret("Z2l0"), secret("aGFuZA==") | {"data": {"password": "aGFuZA==", "b": "Yw=="}}
+    assert without_mutations(answer, live, MANAGER)["data"] == {"password": "Z2l0", "b": "Yw=="}
+
+
 @given(objects, objects)
 def test_no_object_is_too_odd(predicted: Any, live: Any) -> None:
     entry = {"manager": MANAGER, "operation": "Apply", "fieldsV1": {"f:a": {"f:b": {}}, "f:containers": {"k:{}": {}}}}

@@ -270,6 +270,17 @@ async def test_a_server_that_does_not_help_is_said_and_done_without() -> None:
     )
 
 
+async def test_what_befalls_many_objects_is_said_once() -> None:
+    names = [f"more-{number}" for number in range(4)]
+    desk = Desk(*(live("ConfigMap", name, data={"a": "live"}) for name in names))
+    desk.dry_run_fails = ForbiddenError("ann may not patch configmaps", code=403)
+    manifests = [f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{a: git}}\n" for name in names]
+    desk.repository.files_of[NEW] = {"more.yaml": "---\n".join(manifests).encode()}
+    (note,) = (await desk.differ.diff(desk.subject, None)).notes
+    named = ", ".join(f"ConfigMap {NS}/{name}" for name in names[:3])
+    assert note == f"{named} and 1 more are compared without the API server's help: ann may not patch configmaps"
+
+
 async def test_ignored_differences_are_none() -> None:
     desk = Desk(DRIFTED, ignoreDifferences=[{"kind": "ConfigMap", "jsonPointers": ["/data/color"]}])
     assert SETTINGS not in await desk.objects()

@@ -50,6 +50,28 @@ def test_what_belongs_to_nobody(obj: Obj, expected: bool) -> None:
     assert is_orphaned(obj, MANAGED, IGNORED) is expected
 
 
+TOKEN = {"kubernetes.io/service-account.name": "robot", "kubernetes.io/service-account.uid": "1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "annotations", "expected"),
+    [
+        ("PersistentVolumeClaim", "data-db-0", {}, False),
+        ("PersistentVolumeClaim", "data-db-old", {}, True),
+        ("PersistentVolumeClaim", "data-web-0", {}, True),
+        ("ConfigMap", "data-db-0", {}, True),
+        ("Secret", "robot-token", TOKEN, False),
+        ("Secret", "robot-token", {"kubernetes.io/service-account.name": "robot"}, True),
+        ("ConfigMap", "robot-token", TOKEN, True),
+    ],
+)
+def test_what_belongs_to_an_object_that_no_owner_reference_names(
+    kind: str, name: str, annotations: dict[str, str], expected: bool
+) -> None:
+    obj = manifest(kind, name, namespace="shop", metadata={"annotations": annotations})
+    assert is_orphaned(obj, (), (), claims={"data-db"}) is expected
+
+
 class Listed(FakeCluster):
     """A cluster whose objects are given; it keeps what was listed."""
 
@@ -70,7 +92,7 @@ class Listed(FakeCluster):
         fields: str = "",
         metadata_only: bool = False,
     ) -> list[Obj]:
-        assert metadata_only
+        assert metadata_only is (resource.kind != "StatefulSet"), "only its spec says how its claims are called"
         self.listed.append((resource.kind, namespace))
         if resource.kind == "Secret":
             raise ForbiddenError("secrets is forbidden", cluster=self.name, code=403)
@@ -100,3 +122,20 @@ async def test_without_a_project_nothing_is_ignored() -> None:
     async with running(hub) as run:
         run.lists(application())
         assert [one.ref.name for one in (await run.fleet.orphans(run.key())).objects] == ["cache-1"]
+
+
+async def test_claims_of_a_statefulset_are_its_own() -> None:
+    claims = [manifest("PersistentVolumeClaim", f"{name}-0", namespace="payments-prod") for name in ("data-db", "old")]
+    spec = {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}
+    database = manifest("StatefulSet", "db", namespace="payments-prod", api_version="apps/v1", spec=spec)
+    hub = Listed(database, *claims)
+    hub.served = Discovery(
+        [
+            *hub.served,
+            resource("StatefulSet", group="apps", version="v1"),
+            resource("PersistentVolumeClaim", group="", version="v1"),
+        ]
+    )
+    async with running(hub) as run:
+        run.lists(application())
+        assert [one.ref.name for one in (await run.fleet.orphans(run.key())).objects] == ["old-0", "db"]

@@ -184,7 +184,11 @@ DEPLOYMENT, SECRET = made("apps/v1", "Deployment"), made("v1", "Secret")
 @pytest.mark.parametrize(
     ("data", "sentence", "doubted"),
     [
-        ({f"{IGNORE}apps_*": "a: [b"}, "argocd-cm: ignoreDifferences of apps/* is not YAML: ", (True, False)),
+        (
+            {f"{IGNORE}apps_*": "a:\n- [b\n"},
+            "argocd-cm: ignoreDifferences of apps/* is not YAML: line 3: did not find expected ',' or ']'",
+            (True, False),
+        ),
         (
             {f"{IGNORE}apps_Deployment": "[a]"},
             "argocd-cm: ignoreDifferences of apps/Deployment is not a map",

@@ -167,6 +167,16 @@ def test_then_what_nobody_does(change: dict[str, Any], cause: str, words: str) -
     assert words in found.words
 
 
+def test_what_can_not_be_judged_is_named_where_that_alone_makes_the_application_unknown() -> None:
+    gadget = ObjectRef("example.org", "Gadget", "shop", "one")
+    node = TreeNode(gadget, HUB, 1, health=Health(HealthStatus.UNKNOWN, "the script argocd-cm: unfinished string"))
+    app = msgspec.structs.replace(FINE, health=Health(HealthStatus.UNKNOWN))
+    live = {"apiVersion": "example.org/v1", "kind": "Gadget", "metadata": {"name": "one", "namespace": "shop"}}
+    found = told(app, node, live=live)
+    assert (found.words, culprit(found)) == ("Gadget one: the script argocd-cm: unfinished string.", gadget)
+    assert culprit(told(app, node, sick(), live=pod())) == POD, "what is known to be bad comes first"
+
+
 # --- the way ----------------------------------------------------------------------------------------------------------
 
 FLUX, SOURCES = "kustomize.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"
