@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from fleetui import __version__
-from fleetui.cli.options import Scope, duration, output_option, scope_options
+from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,7 +24,7 @@ def cli(
     context: click.Context, kubeconfig: Path | None, contexts: tuple[str, ...], all_contexts: bool, read_only: bool
 ) -> None:
     """A terminal console for a GitOps fleet. Without a command: the console."""
-    context.obj = Scope(kubeconfig, contexts, all_contexts, read_only=read_only)
+    context.obj = Scope(kubeconfig, *chosen(contexts, all_contexts=all_contexts), read_only=read_only)
     if context.invoked_subcommand is None:
         from fleetui.cli.console import open_console
 

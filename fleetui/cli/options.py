@@ -26,6 +26,17 @@ class Scope:
     read_only: bool = False
 
 
+def chosen(contexts: tuple[str, ...], *, all_contexts: bool) -> tuple[tuple[str, ...], bool]:
+    """Which contexts are meant where options of one place were given; what stands nearer the command wins.
+
+    Raises:
+        click.UsageError: some, and all.
+    """
+    if contexts and all_contexts:
+        raise click.UsageError("--context and --all-contexts can't be given together")
+    return contexts, all_contexts
+
+
 def scope_options(command: F) -> F:
     """Adds ``--kubeconfig``, ``--context``, ``--all-contexts``, ``-n`` and ``-A``; the command gets ``scope=``."""
     options = (
@@ -40,10 +51,13 @@ def scope_options(command: F) -> F:
     def wrapped(context: click.Context, /, **values: Any) -> Any:
         outer: Scope = context.obj if isinstance(context.obj, Scope) else Scope()
         values.pop("all_namespaces")
+        contexts, all_contexts = chosen(values.pop("contexts"), all_contexts=values.pop("all_contexts"))
+        if not (contexts or all_contexts):
+            contexts, all_contexts = outer.contexts, outer.all_contexts
         scope = Scope(
             kubeconfig=values.pop("kubeconfig") or outer.kubeconfig,
-            contexts=values.pop("contexts") or outer.contexts,
-            all_contexts=values.pop("all_contexts") or outer.all_contexts,
+            contexts=contexts,
+            all_contexts=all_contexts,
             namespace=values.pop("namespace"),
             read_only=outer.read_only,
         )
