@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fleetui.diff import blame, compare, merge, normalize, object_diff
+from fleetui.diff.mutations import without_mutations
 from tests.controlplane.api import Api, Json
 from tests.controlplane.server import ControlPlane
 
@@ -155,6 +156,19 @@ def test_blame_names_who_set_a_live_value(api: Api, namespace: str) -> None:
     diff, _ = object_diff(web(container(image="api:2")), live)
     found = {change.dotted.split(".")[-1]: change.blame.manager for change in diff.changes if change.blame}
     assert found == {"image": ENGINE, "replicas": "scaler"}
+
+
+def test_a_secret_written_as_text_and_changed_by_hand_differs(api: Api, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/secrets/login"
+    desired = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login"}, "stringData": {"user": "ann"}}
+    owned = f"{path}?fieldManager={ENGINE}&force=true"
+    live = send(api, owned, desired, APPLY)
+    assert not difference(
+        normalize(without_mutations(send(api, f"{owned}&dryRun=All", desired, APPLY), live, ENGINE)), normalize(live)
+    )
+    live = send(api, f"{path}?fieldManager={PERSON}", {"data": {"user": "Ym9i"}}, MERGE)
+    predicted = without_mutations(send(api, f"{owned}&dryRun=All", desired, APPLY), live, ENGINE)
+    assert difference(normalize(predicted), normalize(live)) == [("data.user", "Ym9i", "YW5u")]
 
 
 def send(api: Api, path: str, body: Json, content_type: str) -> Json:
