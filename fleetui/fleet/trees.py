@@ -32,7 +32,7 @@ from fleetui.model.status import AWAY, ClusterState, ClusterStatus
 from fleetui.ports import Subscription
 
 PATIENCE = 10.0
-"""Seconds to wait for the first listing of what a tree shows; after that it is shown without."""
+"""Seconds to wait, for one look, for what a tree shows; after that it is shown without."""
 
 ROUNDS = 5
 """How often, for one look, what was listed may turn out to lead to kinds that are not watched yet."""
@@ -106,6 +106,8 @@ class TreeWatch:
         `tracking` is the application's name within tracking ids.
         """
         tree = self._taken(app, tracking)
+        time = asyncio.get_running_loop().time
+        deadline = time() + PATIENCE
         try:
             discovery = await asyncio.wait_for(self._discover(tree), PATIENCE)
         except ClusterError as error:
@@ -122,11 +124,11 @@ class TreeWatch:
             asked = needed
             if self.store.api.status.state not in AWAY:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._ask(needed), PATIENCE)
+                    await asyncio.wait_for(self._ask(needed), deadline - time())
             if self._is_closed:  # while it was asked: nobody would end what began now
                 return self._shown(tree, unseen=EVERYTHING, problem=self._say("nobody looks at this tree any more"))
             self._watch(needed - self._denied.keys())
-            await self._listed()
+            await self._listed(deadline - time())
         self._look_again_later()
         unseen = {resource.group_kind for resource, _ in (*self._failures, *self._left_out)}
         unseen |= unwatchable(tree.kinds(), discovery)
@@ -195,8 +197,8 @@ class TreeWatch:
             for ref in self._tree.of_kind(*want[0].group_kind):
                 self._tree.touch(ref)
 
-    async def _listed(self) -> None:
-        """Returns when everything wanted is listed or has failed, the cluster is away, or patience ends."""
+    async def _listed(self, patience: float) -> None:
+        """Returns when everything wanted is listed or has failed, the cluster is away, or `patience` (seconds) ends."""
         waiting = {asyncio.create_task(self._list(want), name=f"list {want[0].full_name}") for want in self._wants}
         away: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -208,7 +210,7 @@ class TreeWatch:
         told(self.store.api.status)
         try:
             ends: list[asyncio.Future[Any]] = [asyncio.gather(*waiting), away]
-            await asyncio.wait(ends, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, timeout=max(0.0, patience), return_when=asyncio.FIRST_COMPLETED)
         finally:
             subscription.close()
             for task in waiting:

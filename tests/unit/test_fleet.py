@@ -13,6 +13,7 @@ import pytest
 
 from backends.argocd import ArgoDialect
 from backends.argocd_clusters import ClusterSecrets
+from fleetui.fleet import trees
 from fleetui.fleet.appwatch import FIRST_LOOK
 from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.clusters import Clusters
@@ -337,6 +338,24 @@ async def test_a_tree_follows_what_its_objects_list_to_kinds_that_git_does_not_n
         assert len((await run.fleet.tree(run.key())).nodes) == 2
         assert [watch.resource.kind for watch in hub.watches if watch.open] == ["Application", "Database"]
         looking.close()
+
+
+async def test_a_server_that_says_nothing_is_waited_for_once_in_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = FakeCluster("hub")
+    async with running(hub) as run:
+        run.lists(application())
+        asked: list[float] = []
+        monkeypatch.setattr(trees, "PATIENCE", 0.05)
+        real = trees.TreeWatch._listed
+
+        async def listed(self: trees.TreeWatch, patience: float) -> None:
+            asked.append(patience)
+            await real(self, patience)
+
+        monkeypatch.setattr(trees.TreeWatch, "_listed", listed)
+        tree = await run.fleet.tree(run.key())
+        assert tree.problem == "hub: configmaps are not listed yet"
+        assert [patience <= 0.05 for patience in asked] == [True]
 
 
 async def test_what_is_watched_already_is_in_a_tree_that_begins_later() -> None:
