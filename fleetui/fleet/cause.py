@@ -1,6 +1,6 @@
 """What in an application's tree is behind its health, in one sentence.
 
-Owns: `path_of`, `others_of`, `hidden_in` and `words_of`. Pure. Called by `fleetui.fleet.why`.
+Owns: `path_of`, `others_of`, `alike_of`, `hidden_in` and `words_of`. Pure. Called by `fleetui.fleet.why`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,20 @@ def path_of(tree: Tree, below: ObjectRef | None = None) -> tuple[TreeNode, ...]:
 def others_of(tree: Tree) -> int:
     """How many managed objects are in trouble besides the worst."""
     return max(0, len(_tops(tree)) - 1)
+
+
+def alike_of(path: Sequence[TreeNode], tree: Tree) -> int:
+    """How many objects beside the last of `path`, below the one before it, are of its kind and in the same trouble."""
+    if len(path) < 2:
+        return 0
+    above, culprit = path[-2:]
+    place = next((index for index, node in enumerate(tree.nodes) if node is above), None)
+    beside = [tree.nodes[index] for index in _below(tree.nodes, place)] if place is not None else []
+    return sum(_says(node) == _says(culprit) for node in beside if node is not culprit)
+
+
+def _says(node: TreeNode) -> tuple[object, ...]:
+    return node.ref.group_kind, node.depth, node.info.partition(",")[0], node.health and node.health.status
 
 
 def _tops(tree: Tree) -> list[int]:

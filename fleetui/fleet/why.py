@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from fleetui.fleet.cause import hidden_in, others_of, path_of
+from fleetui.fleet.cause import alike_of, hidden_in, others_of, path_of
 from fleetui.fleet.causes import LONGEST, Cause, told_by
 from fleetui.fleet.trail import Trail, evidence_of, judge, links_of, of_events, way_of
 from fleetui.fleet.views import Evidence, Link, Tree, TreeNode, Why
@@ -85,7 +85,7 @@ def explain(
         or _of_operation(app, trail, child, where)
         or _of_place(app, place)
         or _of_child(app, child)
-        or _and_others(_of_object(app, trail), tree)
+        or _and_others(_of_object(app, trail), trail, tree)
         or _of_sync(app, where, hidden_in(tree))
         or Why(app.key, "", f"{app.key.name} waits for nothing: it is {app.health.status} and {app.sync}.")
     )
@@ -288,12 +288,17 @@ def _of_object(app: App, trail: Trail) -> Why | None:
     return Why(app.key, cause.name, words, remedy, links_of(trail), evidence_of(trail))
 
 
-def _and_others(found: Why | None, tree: Tree) -> Why | None:
-    others = others_of(tree)
-    if found is None or not others:
-        return found
-    more = f"{others} more of its objects {'is' if others == 1 else 'are'} in trouble"
-    return msgspec.structs.replace(found, words=sentences(found.words, more))
+def _and_others(found: Why | None, trail: Trail, tree: Tree) -> Why | None:
+    if found is None:
+        return None
+    more = []
+    if alike := alike_of(trail.nodes, tree):
+        above, culprit = trail.nodes[-2].ref, trail.nodes[-1].ref
+        kinds = culprit.kind if alike == 1 else f"{culprit.kind}s"
+        more.append(f"It is the same with {alike} more {kinds} of {above.kind} {above.name}")
+    if others := others_of(tree):
+        more.append(f"{others} more of its objects {'is' if others == 1 else 'are'} in trouble")
+    return msgspec.structs.replace(found, words=sentences(found.words, *more)) if more else found
 
 
 def _of_sync(app: App, where: ClusterName, hidden: str) -> Why | None:

@@ -375,6 +375,21 @@ def test_what_is_suspended_is_looked_at_where_that_is_all() -> None:
     assert explain(behind, cluster=None, tree=found, trail=Trail()).cause == "ManualSync"
 
 
+def test_what_is_in_the_same_trouble_beside_it_is_counted() -> None:
+    owner = sick(ObjectRef("apps", "ReplicaSet", "shop", "web"), "0/3")
+    pods = [
+        TreeNode(
+            ObjectRef("", "Pod", "shop", f"web-{i}"), HUB, 2, health=Health(HealthStatus.DEGRADED, "no"), info=info
+        )
+        for i, info in enumerate(("ErrImagePull", "ErrImagePull, 1 restart", "CrashLoopBackOff"))
+    ]
+    stranger = TreeNode(ObjectRef("", "Pod", "shop", "job-1"), HUB, 2, health=pods[0].health, info=pods[0].info)
+    other = sick(ObjectRef("apps", "ReplicaSet", "shop", "zzz"))
+    found = told(SICK, owner, *pods, other, stranger)
+    assert "It is the same with 1 more Pod of ReplicaSet web. 1 more of its objects is in trouble." in found.words
+    assert "the same" not in told(SICK, owner, pods[0], pods[2]).words
+
+
 def test_others_in_trouble_are_counted() -> None:
     assert told(SICK, sick(message="a"), sick(ObjectRef("", "Pod", "shop", "web-2"), "b")).words == (
         "Pod web-1: a. 1 more of its objects is in trouble."
