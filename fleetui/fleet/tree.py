@@ -2,8 +2,9 @@
 
 Owns: `ResourceTree`, which takes one changed object in at the cost of the path above it, and `build`, the same at once.
 Pure but for the objects that it is lent to read from; called by `fleetui.fleet.trees`. Which item stands below which is
-in `fleetui.fleet.structure`, which kinds grow from which in `fleetui.fleet.edges`, what an object says in
-`fleetui.fleet.facts`. Never here: watching, and which nodes a screen folds.
+in `fleetui.fleet.structure`, what leads to an object in `fleetui.fleet.leads`, which kinds grow from which in
+`fleetui.fleet.edges`, what an object says in `fleetui.fleet.facts`. Never here: watching, and which nodes a screen
+folds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Protocol
 from fleetui.fleet.edges import APPLICATION, ENDPOINT_SLICE, REPLICA_SET, SERVICE, GroupKind
 from fleetui.fleet.facts import Facts, endpoints, facts_of
 from fleetui.fleet.items import Grown, Item, listing_of, revision
-from fleetui.fleet.structure import Objects, Structure
+from fleetui.fleet.leads import Leads, Objects
+from fleetui.fleet.structure import Structure
 from fleetui.fleet.views import Tree, TreeNode
 from fleetui.model.app import App, AppResource
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
@@ -98,7 +100,7 @@ class ResourceTree:
         root = Item((app.key.hub, ObjectRef(*APPLICATION, app.key.namespace, app.key.name)), None)
         root.grown = Grown(app, cluster, tracking)
         root.listed = listing_of(root.grown)
-        self._structure = Structure(root, cluster, objects, facts=facts, grown=grown, remote=remote)
+        self._structure = Structure(root, Leads(cluster, objects, facts=facts, grown=grown, remote=remote))
         self._structure.grow()
 
     @property
@@ -140,7 +142,7 @@ class ResourceTree:
     def judge(self, facts: Callable[[StoredObject], Facts]) -> None:
         """Judges every object anew, by other rules."""
         self._facts = facts
-        self._structure.judge(facts)
+        self._structure.leads.facts = facts
         for item in self._structure.items.values():
             item.facts = None
             self._renew(item)
@@ -232,7 +234,7 @@ class ResourceTree:
     def _node(self, item: Item) -> TreeNode:
         if item is self._root:
             return self._root_node(item)
-        obj, found = item.obj, self._structure.member(item)
+        obj, found = item.obj, self._structure.leads.member(item)
         app, member = found if found is not None else (self._app, _UNLISTED)
         facts = self._said(item, obj) if obj is not None else self._absent(item, app, member)
         cluster, ref = item.key
