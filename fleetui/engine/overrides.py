@@ -18,7 +18,7 @@ import msgspec
 from fleetui.diff.ignore import IgnoreRule
 from fleetui.diff.normalize import DEFAULTS, CompareOptions
 from fleetui.engine.application import mapping
-from fleetui.health import Judge, judge
+from fleetui.health import Judge, assess, judge
 from fleetui.health.lua.library import Library, library_of
 from fleetui.model.customizations import (
     CONFIG_MAP,
@@ -123,7 +123,7 @@ def overrides_of(written: Written | None) -> Overrides:
 def _by_scripts(library: Library) -> Judge:
     from fleetui.health.lua.customizations import LuaCustomizations  # a hub without scripts doesn't pay for it
 
-    return partial(judge, customizations=LuaCustomizations([library]))
+    return partial(assess, customizations=LuaCustomizations([library]))
 
 
 @dataclass

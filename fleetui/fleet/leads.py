@@ -142,11 +142,17 @@ class Leads:
         return [each for each in found if each[1].key != key]
 
     def _is_from(self, child: ObjectRef, parent: Item) -> bool:
-        if parent.kind == STATEFUL_SET and parent.facts is None and parent.obj is not None:
-            parent.facts = self.facts(parent.obj)
-        return is_from(child, parent.ref, parent.facts.templates if parent.facts is not None else ())
+        if parent.kind != STATEFUL_SET or parent.obj is None:
+            return is_from(child, parent.ref, ())
+        return is_from(child, parent.ref, self.said(parent, parent.obj).templates)
 
     # --- what is known of an item -----------------------------------------------------------------------------------
+
+    def said(self, item: Item, obj: StoredObject) -> Facts:
+        """What an item's object says of itself, asked once for each of its versions."""
+        if item.facts is None:
+            item.facts = self.facts(obj)
+        return item.facts
 
     def know(self, item: Item, former: str = "") -> None:
         """Finds an item by its object's uid, and no longer by a former one."""
@@ -165,7 +171,7 @@ class Leads:
             item.grown = self._grown(obj)
             item.listed = listing_of(item.grown) if item.grown is not None else NOTHING
             return
-        facts = item.facts = item.facts or self.facts(obj)
+        facts = self.said(item, obj)
         place = self._remote(item.ref.namespace, facts.elsewhere) if facts.elsewhere else self.cluster
         item.listed = {(place, ref): None for ref in facts.listed}
 

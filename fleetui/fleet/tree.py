@@ -92,7 +92,6 @@ class ResourceTree:
         grown: Callable[[StoredObject], Grown | None] = _no_app,
         remote: Callable[[str, str], ClusterName] = _by_its_secret,
     ) -> None:
-        self._facts = facts
         self._unseen: Container[GroupKind] = frozenset()
         self._blind: Blind = _sees_all
         self._kinds: tuple[tuple[GroupKind, str], ...] = ()
@@ -100,7 +99,8 @@ class ResourceTree:
         root = Item((app.key.hub, ObjectRef(*APPLICATION, app.key.namespace, app.key.name)), None)
         root.grown = Grown(app, cluster, tracking)
         root.listed = listing_of(root.grown)
-        self._structure = Structure(root, Leads(cluster, objects, facts=facts, grown=grown, remote=remote))
+        self._leads = Leads(cluster, objects, facts=facts, grown=grown, remote=remote)
+        self._structure = Structure(root, self._leads)
         self._structure.grow()
 
     @property
@@ -141,8 +141,7 @@ class ResourceTree:
 
     def judge(self, facts: Callable[[StoredObject], Facts]) -> None:
         """Judges every object anew, by other rules."""
-        self._facts = facts
-        self._structure.leads.facts = facts
+        self._leads.facts = facts
         for item in self._structure.items.values():
             item.facts = None
             self._renew(item)
@@ -220,23 +219,18 @@ class ResourceTree:
         sets = [child for child in item.children if child.kind == REPLICA_SET]
         newest = max((revision(child.obj) for child in sets if child.obj is not None), default=0)
         for child in sets:
-            old = child.obj is not None and revision(child.obj) < newest and self._said(child, child.obj).idle
+            old = child.obj is not None and revision(child.obj) < newest and self._leads.said(child, child.obj).idle
             if old != child.old:
                 child.old, child.node = old, None
                 child.spoil()
         item.children.sort(key=_place)
 
-    def _said(self, item: Item, obj: StoredObject) -> Facts:
-        if item.facts is None:
-            item.facts = self._facts(obj)
-        return item.facts
-
     def _node(self, item: Item) -> TreeNode:
         if item is self._root:
             return self._root_node(item)
-        obj, found = item.obj, self._structure.leads.member(item)
+        obj, found = item.obj, self._leads.member(item)
         app, member = found if found is not None else (self._app, _UNLISTED)
-        facts = self._said(item, obj) if obj is not None else self._absent(item, app, member)
+        facts = self._leads.said(item, obj) if obj is not None else self._absent(item, app, member)
         cluster, ref = item.key
         return TreeNode(
             ref=ref,
@@ -292,7 +286,7 @@ class ResourceTree:
         if self._blind(ENDPOINT_SLICE, item.ref.namespace) or (item.within is not None and not item.children):
             return ""
         slices = [child for child in item.children if child.kind == ENDPOINT_SLICE]
-        return endpoints(sum(self._said(child, child.obj).endpoints for child in slices if child.obj is not None))
+        return endpoints(sum(self._leads.said(child, child.obj).endpoints for child in slices if child.obj is not None))
 
 
 def _is_own(item: Item, cluster: ClusterName) -> bool:

@@ -21,7 +21,7 @@ from fleetui.model.times import parse_time
 
 Rule = Callable[[Section], Health | None]
 Judge = Callable[[Obj], Health | None]
-"""Gives the health of a live object, None where its kind has none: `assess`, or with a hub's customizations."""
+"""Gives the health of a live object, None where its kind has none: `judge`, or `assess` with a hub's customizations."""
 
 
 class Verdict(NamedTuple):
@@ -97,11 +97,9 @@ def assess(obj: Mapping[str, Any], customizations: Customizations | None = None)
     return own.health if own.failed else _unless_going(obj, own.health, own.going)
 
 
-def judge(obj: Obj, customizations: Customizations | None = None) -> Health | None:
-    """As `assess`, of an object that an API server gave: that has seen to its shape, so it is looked at as a whole only
-    where a rule stumbles. Twice as fast, for all the objects of a fleet."""
-    if customizations is not None:
-        return assess(obj, customizations)
+def judge(obj: Obj) -> Health | None:
+    """As `assess` without customizations, of an object that an API server gave: that has seen to its shape, so it is
+    looked at as a whole only where a rule stumbles. Twice as fast, for all the objects of a fleet."""
     try:
         return _unless_going(obj, _built_in(obj, served=True))
     except (TypeError, ValueError, AttributeError):
