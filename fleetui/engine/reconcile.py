@@ -9,22 +9,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
-from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
-from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, has_option, mapping, strings, text
+from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, mapping, text
 from fleetui.engine.autosync import decide
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison, Member
-from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination, Destinations
-from fleetui.engine.execute import ApplyOptions, Executor
 from fleetui.engine.finalize import finalize
-from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.observe import observe, unreadable
+from fleetui.engine.operate import Again, Operations
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
@@ -40,12 +35,10 @@ from fleetui.engine.status import (
     invalid_status,
     with_conditions,
 )
-from fleetui.engine.sync import sync_step
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
 from fleetui.model.errors import ClusterError, FleetError, MissingError, RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
-from fleetui.model.status import OperationPhase
 from fleetui.model.times import format_time
 from fleetui.ports import Jq
 
@@ -56,15 +49,7 @@ REPOSITORY_GRACE = 180.0
 (Argo CD's `repo-error-grace-period`)."""
 
 
-@dataclass(frozen=True)
-class Again:
-    """When the key wants to be worked on again: in `after` seconds (0: at once), or only when woken (None)."""
-
-    after: float | None = None
-
-
 _WHEN_WOKEN = Again()
-_AT_ONCE = Again(0.0)
 
 
 class Reconciler:
@@ -91,7 +76,7 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._jq = jq
-        self._not_before: dict[ObjectRef, float] = {}
+        self._operations = Operations(sources, writer, overrides=overrides, clock=clock, settings=settings, jq=jq)
         self._unreachable_since: dict[ObjectRef, float] = {}
 
     async def reconcile(self, namespace: str, name: str) -> Again:
@@ -127,7 +112,7 @@ class Reconciler:
             return
         message = f"the engine failed: {type(error).__name__}: {error}"
         with contextlib.suppress(ApplicationGoneError):
-            await self._end(app, self._running_state(app), OperationPhase.ERROR, message, terminating=True)
+            await self._operations.break_off(app, message)
 
     async def _reconcile(self, ref: ObjectRef, app: Application) -> Again:
         instance = instance_name(app.namespace, app.name, self._settings.namespace)
@@ -147,7 +132,7 @@ class Reconciler:
         status = self._judged(app, comparison)
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
-            return await self._operate(ref, app, destination, comparison, instance)
+            return await self._operations.operate(ref, app, destination, comparison, instance)
         return await self._automate(ref, app, destination, comparison, status, instance)
 
     # --- comparison -------------------------------------------------------------------------------------------------
@@ -238,9 +223,8 @@ class Reconciler:
             await self._writer.write(app, status, refreshed=True)
             return _WHEN_WOKEN
         app = await self._writer.write(app, status, refreshed=True)
-        # To try again, as its retry may ask for, would only say the same.
         message = f"{INVALID_SPEC_ERROR}: {problem}"
-        return await self._end(app, self._running_state(app), OperationPhase.ERROR, message, terminating=True)
+        return await self._operations.break_off(app, message)
 
     async def _finalize(self, app: Application, destination: Destination | None, instance: str) -> Again:
         try:
@@ -285,150 +269,10 @@ class Reconciler:
         _log.info("%s/%s: initiated automated sync to %s", app.namespace, app.name, comparison.revision)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
-        return await self._operate(ref, app, destination, comparison, instance)
-
-    # --- operations -------------------------------------------------------------------------------------------------
-
-    def _running_state(self, app: Application) -> Obj:
-        state = app.operation_state
-        if state is not None and ops.in_progress(state):
-            return dict(state)
-        return ops.begin(app.operation or {}, self._clock.now())
-
-    async def _operate(
-        self, ref: ObjectRef, app: Application, destination: Destination, comparison: Comparison, instance: str
-    ) -> Again:
-        """Takes the operation one step further."""
-        now = self._clock.now()
-        if not ops.in_progress(app.operation_state):
-            state = ops.begin(app.operation or {}, now)
-            app = await self._writer.write(app, {**app.status, "operationState": state})
-        state = self._running_state(app)
-        terminating = ops.phase_of(state) is OperationPhase.TERMINATING
-        wait = max((ops.retry_due(state) or now), self._not_before.get(ref, now)) - now
-        if wait > 0 and not terminating:
-            return Again(wait)
-        self._not_before.pop(ref, None)
-        if ops.is_waiting_for_retry(state):
-            state = ops.begin_retry(state)
-            app = await self._writer.write(app, {**app.status, "operationState": state})
-        sync = mapping(mapping(state.get("operation")).get("sync"))
-        if mapping(state.get("operation")).get("sync") is None:
-            return await self._end(
-                app, state, OperationPhase.ERROR, "Invalid operation request: no operation specified"
-            )
-        source = sync.get("source") if isinstance(sync.get("source"), Mapping) else app.source
-        state["syncResult"] = {**mapping(state.get("syncResult")), "source": dict(source or {})}
-        comparison = await self._compared_for(app, destination, comparison, instance, source or {}, state)
-        state["syncResult"]["revision"] = comparison.revision
-        if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
-            message = f"Shared resource found: {comparison.shared[0]}"
-            return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
-        if comparison.error:
-            message = f"{COMPARISON_ERROR}: {comparison.error}"
-            return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
-        return await self._step(ref, app, destination, comparison, state, sync, terminating=terminating)
-
-    async def _compared_for(
-        self,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison,
-        instance: str,
-        source: Mapping[str, Any],
-        state: Mapping[str, Any],
-    ) -> Comparison:
-        """The comparison at the operation's own revision and source; the one at hand where they are the same."""
-        resolved = text(mapping(state.get("syncResult")).get("revision"))
-        wish = resolved or text(mapping(mapping(state.get("operation")).get("sync")).get("revision"))
-        if source == app.source and wish and wish == comparison.revision:
-            return comparison
-        # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
-        fetch = not resolved and not COMMIT.fullmatch(wish)
-        overrides = self._overrides()
-        try:
-            return await observe(
-                app,
-                destination,
-                self._sources,
-                instance=instance,
-                overrides=overrides,
-                source=source,
-                revision=wish,
-                fetch=fetch,
-                jq=self._jq,
-            )
-        except RepositoryUnreachableError as error:
-            return await unreadable(
-                app, destination, error, instance=instance, judge=overrides.judge, source=source, revision=wish
-            )
-
-    async def _step(
-        self,
-        ref: ObjectRef,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison,
-        state: Obj,
-        sync: Mapping[str, Any],
-        *,
-        terminating: bool,
-    ) -> Again:
-        overrides = self._overrides()
-        context = context_of(app, destination, comparison, state, judge=overrides.judge, terminating=terminating)
-        strategy = mapping(sync.get("syncStrategy"))
-        force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
-        options = strings(sync.get("syncOptions"))
-        ignored = (*rules_of(app.obj)[0], *overrides.rules)
-        ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
-        executor = Executor(destination, ApplyOptions.of(options, force=force), ignoring=ignoring)
-        outcome = await executor.drive(sync_step(context))
-        before = mapping(state.get("syncResult")).get("resources")
-        rows = ops.stored_results(outcome.results)
-        state["syncResult"] = {**state["syncResult"], **({"resources": rows} if rows else {})}
-        if context.settings.namespace_metadata is not None:
-            state["syncResult"]["managedNamespaceMetadata"] = dict(context.settings.namespace_metadata)
-        if outcome.phase.completed:
-            recorded = not context.settings.dry_run and not chosen_resources(sync)
-            return await self._end(
-                app, state, outcome.phase, outcome.message, terminating=terminating, history=recorded
-            )
-        running = ops.finish(state, outcome.phase, outcome.message, now=self._clock.now())
-        if terminating:
-            running["phase"] = OperationPhase.TERMINATING.value
-        await self._writer.write(app, {**app.status, "operationState": running})
-        if outcome.waved:
-            self._not_before[ref] = self._clock.now() + self._settings.wave_delay
-            return Again(self._settings.wave_delay)
-        return _AT_ONCE if rows != (before or []) else Again(self._settings.poll)
-
-    async def _end(
-        self,
-        app: Application,
-        state: Obj,
-        phase: OperationPhase,
-        message: str,
-        *,
-        terminating: bool = False,
-        history: bool = False,
-    ) -> Again:
-        """Writes the end of an attempt: the operation is over, or waits for its retry."""
-        now = self._clock.now()
-        ended = ops.finish(state, phase, message, now=now, terminating=terminating)
-        status: Obj = {**app.status, "operationState": ended}
-        if history and phase is OperationPhase.SUCCEEDED:
-            result = mapping(state.get("syncResult"))
-            source = dict(mapping(result.get("source")))
-            status["history"] = ops.next_history(app, state, text(result.get("revision")), source, now)
-            if not status["history"]:
-                del status["history"]
-        waiting = ops.is_waiting_for_retry(ended)
-        await self._writer.write(app, status, operation=app.operation if waiting else None)
-        due = ops.retry_due(ended) if waiting else None
-        return Again(max(0.0, due - now)) if due is not None else _AT_ONCE
+        return await self._operations.operate(ref, app, destination, comparison, instance)
 
     def _forget(self, ref: ObjectRef) -> None:
-        self._not_before.pop(ref, None)
+        self._operations.forget(ref)
         self._unreachable_since.pop(ref, None)
 
 

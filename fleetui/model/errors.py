@@ -198,3 +198,18 @@ class ManifestError(FleetError):
 
 class ExpressionError(FleetError):
     """A jq path expression that could not be evaluated: it is no jq, took too long or too much, or there is no jq."""
+
+
+# --- what turns sources into manifests ------------------------------------------------------------------------
+
+
+class ToolMissingError(FleetError):
+    """A source needs a program or an extra that this machine lacks; it names the feature that needs it."""
+
+
+class ChartError(FleetError):
+    """A repository of charts can't be read, or has no such chart or version; `url` names it, credentials masked."""
+
+    def __init__(self, message: str, hint: str = "", *, url: str = "") -> None:
+        super().__init__(message, hint)
+        self.url = url

@@ -1,0 +1,211 @@
+"""An operation that an Application asks for, one step at a time.
+
+Owns: `Operations` and `Again`. Called by `fleetui.engine.reconcile`, which has compared the Application before. What a
+step does is decided in `fleetui.engine.sync`, how an attempt ends in `fleetui.engine.operation`. All state is in the
+Application and in the cluster; what is kept in memory (delays between waves) may be lost without harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleetui.diff.ignore import rules_of
+from fleetui.engine import operation as ops
+from fleetui.engine.application import Application, has_option, mapping, strings, text
+from fleetui.engine.clock import Clock
+from fleetui.engine.compare import Comparison
+from fleetui.engine.context import chosen_resources, context_of
+from fleetui.engine.destination import Destination
+from fleetui.engine.execute import ApplyOptions, Executor
+from fleetui.engine.ignoring import Ignoring
+from fleetui.engine.observe import observe, unreadable
+from fleetui.engine.overrides import Overrides
+from fleetui.engine.settings import Settings
+from fleetui.engine.sources import COMMIT, Sources
+from fleetui.engine.status import COMPARISON_ERROR
+from fleetui.engine.sync import sync_step
+from fleetui.engine.writer import ApplicationWriter
+from fleetui.model.errors import RepositoryUnreachableError
+from fleetui.model.objects import Obj, ObjectRef
+from fleetui.model.status import OperationPhase
+from fleetui.ports import Jq
+
+
+@dataclass(frozen=True)
+class Again:
+    """When the key wants to be worked on again: in `after` seconds (0: at once), or only when woken (None)."""
+
+    after: float | None = None
+
+
+_AT_ONCE = Again(0.0)
+
+
+class Operations:
+    """The operations of one hub's Applications; the arguments are those of `fleetui.engine.reconcile.Reconciler`."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        writer: ApplicationWriter,
+        *,
+        overrides: Callable[[], Overrides],
+        clock: Clock,
+        settings: Settings,
+        jq: Jq | None,
+    ) -> None:
+        self._sources = sources
+        self._writer = writer
+        self._overrides = overrides
+        self._clock = clock
+        self._settings = settings
+        self._jq = jq
+        self._not_before: dict[ObjectRef, float] = {}
+
+    def forget(self, ref: ObjectRef) -> None:
+        """Drops what is kept of an Application that is gone."""
+        self._not_before.pop(ref, None)
+
+    async def break_off(self, app: Application, message: str) -> Again:
+        """Ends an operation with an error for good: to try again, as its retry may ask for, would only say the same."""
+        return await self._end(app, self._running_state(app), OperationPhase.ERROR, message, terminating=True)
+
+    def _running_state(self, app: Application) -> Obj:
+        state = app.operation_state
+        if state is not None and ops.in_progress(state):
+            return dict(state)
+        return ops.begin(app.operation or {}, self._clock.now())
+
+    async def operate(
+        self, ref: ObjectRef, app: Application, destination: Destination, comparison: Comparison, instance: str
+    ) -> Again:
+        """Takes the operation one step further."""
+        now = self._clock.now()
+        if not ops.in_progress(app.operation_state):
+            state = ops.begin(app.operation or {}, now)
+            app = await self._writer.write(app, {**app.status, "operationState": state})
+        state = self._running_state(app)
+        terminating = ops.phase_of(state) is OperationPhase.TERMINATING
+        wait = max((ops.retry_due(state) or now), self._not_before.get(ref, now)) - now
+        if wait > 0 and not terminating:
+            return Again(wait)
+        self._not_before.pop(ref, None)
+        if ops.is_waiting_for_retry(state):
+            state = ops.begin_retry(state)
+            app = await self._writer.write(app, {**app.status, "operationState": state})
+        sync = mapping(mapping(state.get("operation")).get("sync"))
+        if mapping(state.get("operation")).get("sync") is None:
+            return await self._end(
+                app, state, OperationPhase.ERROR, "Invalid operation request: no operation specified"
+            )
+        source = sync.get("source") if isinstance(sync.get("source"), Mapping) else app.source
+        state["syncResult"] = {**mapping(state.get("syncResult")), "source": dict(source or {})}
+        comparison = await self._compared_for(app, destination, comparison, instance, source or {}, state)
+        state["syncResult"]["revision"] = comparison.revision
+        if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
+            message = f"Shared resource found: {comparison.shared[0]}"
+            return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
+        if comparison.error:
+            message = f"{COMPARISON_ERROR}: {comparison.error}"
+            return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
+        return await self._step(ref, app, destination, comparison, state, sync, terminating=terminating)
+
+    async def _compared_for(
+        self,
+        app: Application,
+        destination: Destination,
+        comparison: Comparison,
+        instance: str,
+        source: Mapping[str, Any],
+        state: Mapping[str, Any],
+    ) -> Comparison:
+        """The comparison at the operation's own revision and source; the one at hand where they are the same."""
+        resolved = text(mapping(state.get("syncResult")).get("revision"))
+        wish = resolved or text(mapping(mapping(state.get("operation")).get("sync")).get("revision"))
+        if source == app.source and wish and wish == comparison.revision:
+            return comparison
+        # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
+        fetch = not resolved and not COMMIT.fullmatch(wish)
+        overrides = self._overrides()
+        try:
+            return await observe(
+                app,
+                destination,
+                self._sources,
+                instance=instance,
+                overrides=overrides,
+                source=source,
+                revision=wish,
+                fetch=fetch,
+                jq=self._jq,
+            )
+        except RepositoryUnreachableError as error:
+            return await unreadable(
+                app, destination, error, instance=instance, judge=overrides.judge, source=source, revision=wish
+            )
+
+    async def _step(
+        self,
+        ref: ObjectRef,
+        app: Application,
+        destination: Destination,
+        comparison: Comparison,
+        state: Obj,
+        sync: Mapping[str, Any],
+        *,
+        terminating: bool,
+    ) -> Again:
+        overrides = self._overrides()
+        context = context_of(app, destination, comparison, state, judge=overrides.judge, terminating=terminating)
+        strategy = mapping(sync.get("syncStrategy"))
+        force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
+        options = strings(sync.get("syncOptions"))
+        ignored = (*rules_of(app.obj)[0], *overrides.rules)
+        ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
+        executor = Executor(destination, ApplyOptions.of(options, force=force), ignoring=ignoring)
+        outcome = await executor.drive(sync_step(context))
+        before = mapping(state.get("syncResult")).get("resources")
+        rows = ops.stored_results(outcome.results)
+        state["syncResult"] = {**state["syncResult"], **({"resources": rows} if rows else {})}
+        if context.settings.namespace_metadata is not None:
+            state["syncResult"]["managedNamespaceMetadata"] = dict(context.settings.namespace_metadata)
+        if outcome.phase.completed:
+            recorded = not context.settings.dry_run and not chosen_resources(sync)
+            return await self._end(
+                app, state, outcome.phase, outcome.message, terminating=terminating, history=recorded
+            )
+        running = ops.finish(state, outcome.phase, outcome.message, now=self._clock.now())
+        if terminating:
+            running["phase"] = OperationPhase.TERMINATING.value
+        await self._writer.write(app, {**app.status, "operationState": running})
+        if outcome.waved:
+            self._not_before[ref] = self._clock.now() + self._settings.wave_delay
+            return Again(self._settings.wave_delay)
+        return _AT_ONCE if rows != (before or []) else Again(self._settings.poll)
+
+    async def _end(
+        self,
+        app: Application,
+        state: Obj,
+        phase: OperationPhase,
+        message: str,
+        *,
+        terminating: bool = False,
+        history: bool = False,
+    ) -> Again:
+        """Writes the end of an attempt: the operation is over, or waits for its retry."""
+        now = self._clock.now()
+        ended = ops.finish(state, phase, message, now=now, terminating=terminating)
+        status: Obj = {**app.status, "operationState": ended}
+        if history and phase is OperationPhase.SUCCEEDED:
+            result = mapping(state.get("syncResult"))
+            source = dict(mapping(result.get("source")))
+            status["history"] = ops.next_history(app, state, text(result.get("revision")), source, now)
+            if not status["history"]:
+                del status["history"]
+        waiting = ops.is_waiting_for_retry(ended)
+        await self._writer.write(app, status, operation=app.operation if waiting else None)
+        due = ops.retry_due(ended) if waiting else None
+        return Again(max(0.0, due - now)) if due is not None else _AT_ONCE
