@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Collection
 
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
+from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.projects import PROJECT_KIND
 from fleetui.engine.queue import WorkQueue
 from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.settings import Settings
@@ -76,6 +79,10 @@ class Engine:
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
+        self._projects = HubProjects(
+            hub.api, namespace=self._settings.namespace, clock=clock, changed=self._projects_changed
+        )
+        self._project_of: dict[Key, str] = {}
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
 
@@ -104,18 +111,26 @@ class Engine:
             self._sources,
             ApplicationWriter(self._destinations.hub, resource),
             overrides=lambda: self._hub_settings.overrides,
+            projects=self._projects,
             clock=self._clock,
             settings=self._settings,
             jq=self._jq,
         )
         self._hub_settings.start()
-        going = [self._directory.subscribe(self._clusters_changed), self._hub.want(resource), self._hub_settings]
+        self._projects.start(discovery.by_kind(GROUP, PROJECT_KIND))
+        going = [
+            self._directory.subscribe(self._clusters_changed),
+            self._hub.want(resource),
+            self._hub_settings,
+            self._projects,
+        ]
         # Where somebody watches them already, no event tells of the Applications that are there.
         for obj in self._hub.of_kind(GROUP, KIND):
             self._application_changed(obj)
         try:
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
+            await self._projects.known()
             async with asyncio.TaskGroup() as group:
                 for number in range(WORKERS):
                     group.create_task(self._work(reconciler), name=f"engine {self._hub.api.name} worker {number}")
@@ -173,6 +188,7 @@ class Engine:
         self._instances[instance_name(*key, self._settings.namespace)] = key
         app = Application(obj.decode())
         self._asks[key] = asked_for(app.destination)
+        self._project_of[key] = app.project
         url = text(app.source.get("repoURL"))
         if self._urls.get(key) != url:
             self._unlink(key)
@@ -184,6 +200,7 @@ class Engine:
         key = (obj.ref.namespace, obj.ref.name)
         self._instances.pop(instance_name(*key, self._settings.namespace), None)
         self._asks.pop(key, None)
+        self._project_of.pop(key, None)
         self._unlink(key)
         self._queue.add(key)
 
@@ -200,6 +217,11 @@ class Engine:
     def _overrides_changed(self) -> None:
         for key in self._asks:
             self._queue.add(key)
+
+    def _projects_changed(self, names: Collection[str]) -> None:
+        for key, name in self._project_of.items():
+            if name in names:
+                self._queue.add(key)
 
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):

@@ -11,9 +11,10 @@ from typing import Any
 
 from fleetui.engine.application import IN_CLUSTER, text
 from fleetui.engine.clock import Clock
-from fleetui.engine.lookup import no_such_name, no_such_server, server_of
+from fleetui.engine.lookup import IN_CLUSTER_NAME, no_such_name, no_such_server, server_of
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
+from fleetui.engine.projects import Place
 from fleetui.hubports import Directory, Site
 from fleetui.model.errors import MissingError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
@@ -101,6 +102,14 @@ class Destination:
         if resource.namespaced:
             return self._site.namespaces
         return ("",) if self._site.cluster_resources else ()
+
+    @property
+    def place(self) -> Place:
+        """The cluster as a project names it; a hub that has not registered itself is Argo CD's own cluster."""
+        site = self._site
+        server = site.server or IN_CLUSTER
+        name = site.name or (IN_CLUSTER_NAME if server == IN_CLUSTER else server)
+        return Place(server, name, site.project, site.namespaces)
 
     @property
     def makes_namespaces(self) -> bool:

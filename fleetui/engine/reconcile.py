@@ -18,9 +18,12 @@ from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison, Member
 from fleetui.engine.destination import Destination, Destinations
 from fleetui.engine.finalize import finalize
+from fleetui.engine.gate import AUTOMATED, gate_of
+from fleetui.engine.hubprojects import HubProjects, ProjectError
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.operate import Again, Operations
 from fleetui.engine.overrides import Overrides
+from fleetui.engine.projects import Permits
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.status import (
@@ -30,6 +33,7 @@ from fleetui.engine.status import (
     REPEATED_RESOURCE_WARNING,
     SHARED_RESOURCE_WARNING,
     SYNC_ERROR,
+    UNKNOWN_ERROR,
     compared_status,
     compared_to,
     invalid_status,
@@ -55,7 +59,7 @@ _WHEN_WOKEN = Again()
 class Reconciler:
     """Reconciles the Applications of one hub.
 
-    `overrides`: what the hub's ``argocd-cm`` says at this moment.
+    `overrides`: what the hub's ``argocd-cm`` says at this moment; `projects`: its projects.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Reconciler:
         writer: ApplicationWriter,
         *,
         overrides: Callable[[], Overrides],
+        projects: HubProjects,
         clock: Clock,
         settings: Settings,
         jq: Jq | None,
@@ -73,6 +78,7 @@ class Reconciler:
         self._sources = sources
         self._writer = writer
         self._overrides = overrides
+        self._projects = projects
         self._clock = clock
         self._settings = settings
         self._jq = jq
@@ -116,29 +122,35 @@ class Reconciler:
 
     async def _reconcile(self, ref: ObjectRef, app: Application) -> Again:
         instance = instance_name(app.namespace, app.name, self._settings.namespace)
+        try:
+            project = self._projects.of(app)
+        except ProjectError as error:
+            return await self._without_project(app, error)
         problem = app.problem()
         destination: Destination | None = None
         try:
             destination = self._destinations.find(app.destination)
         except MissingError as error:
             problem = problem or str(error)
+        permits = Permits(project, destination.place) if destination is not None else None
         if app.deleting and app.operation is None:
-            return await self._finalize(app, destination, instance)
-        if problem or destination is None:
-            return await self._refuse(app, problem)
-        comparison = await self._compared(ref, app, destination, instance)
+            return await self._finalize(app, destination, instance, permits)
+        problems = [problem] if problem or permits is None else permits.spec_problems(app)
+        if problems or destination is None or permits is None:
+            return await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
+        comparison = await self._compared(ref, app, destination, instance, permits)
         if isinstance(comparison, Again):
             return comparison
-        status = self._judged(app, comparison)
+        status = self._judged(app, comparison, permits)
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
-            return await self._operations.operate(ref, app, destination, comparison, instance)
-        return await self._automate(ref, app, destination, comparison, status, instance)
+            return await self._operations.operate(ref, app, destination, comparison, instance, permits)
+        return await self._automate(ref, app, destination, comparison, status, instance, permits)
 
     # --- comparison -------------------------------------------------------------------------------------------------
 
     async def _compared(
-        self, ref: ObjectRef, app: Application, destination: Destination, instance: str
+        self, ref: ObjectRef, app: Application, destination: Destination, instance: str, permits: Permits
     ) -> Comparison | Again:
         """The comparison, or when to look again: a repository that does not answer for a moment changes nothing."""
         fetch = self._asked_to_refresh(app, destination)
@@ -149,11 +161,12 @@ class Reconciler:
                 self._sources,
                 instance=instance,
                 overrides=self._overrides(),
+                permits=permits,
                 fetch=fetch,
                 jq=self._jq,
             )
         except RepositoryUnreachableError as error:
-            return await self._compared_meanwhile(ref, app, destination, instance, error)
+            return await self._compared_meanwhile(ref, app, destination, instance, permits, error)
         self._unreachable_since.pop(ref, None)
         return comparison
 
@@ -163,6 +176,7 @@ class Reconciler:
         app: Application,
         destination: Destination,
         instance: str,
+        permits: Permits,
         error: RepositoryUnreachableError,
     ) -> Comparison | Again:
         """The comparison while the repository does not answer: with the commit that is known, for as long as the grace
@@ -181,6 +195,7 @@ class Reconciler:
                     self._sources,
                     instance=instance,
                     overrides=self._overrides(),
+                    permits=permits,
                     revision=known,
                     jq=self._jq,
                 )
@@ -188,7 +203,9 @@ class Reconciler:
                 if app.operation is None:
                     return Again(min(left, self._settings.poll))
         judge = self._overrides().judge
-        return await unreadable(app, destination, error, instance=instance, judge=judge, source=app.source)
+        return await unreadable(
+            app, destination, error, instance=instance, judge=judge, permits=permits, source=app.source
+        )
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
         if app.refresh == "hard":
@@ -196,7 +213,7 @@ class Reconciler:
             destination.predictor.forget()
         return bool(app.refresh)
 
-    def _judged(self, app: Application, comparison: Comparison) -> Obj:
+    def _judged(self, app: Application, comparison: Comparison, permits: Permits) -> Obj:
         """The status after a comparison. The time of the comparison moves only with something else, or when a human
         asked for it: a reconcile that finds nothing new writes nothing."""
         now = self._clock.now()
@@ -204,7 +221,15 @@ class Reconciler:
         found = [(COMPARISON_ERROR, comparison.error)] if comparison.error else []
         found += [(REPEATED_RESOURCE_WARNING, warning) for warning in comparison.targets.warnings]
         found += [(SHARED_RESOURCE_WARNING, warning) for warning in comparison.shared]
-        evaluated = (COMPARISON_ERROR, INVALID_SPEC_ERROR, REPEATED_RESOURCE_WARNING, SHARED_RESOURCE_WARNING)
+        if permits.project.unserved:
+            found.append((UNKNOWN_ERROR, permits.project.unserved))
+        evaluated = (
+            COMPARISON_ERROR,
+            INVALID_SPEC_ERROR,
+            UNKNOWN_ERROR,
+            REPEATED_RESOURCE_WARNING,
+            SHARED_RESOURCE_WARNING,
+        )
         status = with_conditions(status, evaluated, found, now=now)
         before = mapping(app.status.get("sync"))
         fresh = (
@@ -214,31 +239,43 @@ class Reconciler:
             status["reconciledAt"] = format_time(now)
         return status
 
-    async def _refuse(self, app: Application, problem: str) -> Again:
+    async def _refuse(self, app: Application, found: list[tuple[str, str]], *, message: str = "") -> Again:
+        """Says by conditions (type, message) what keeps the application from being looked at, and ends what it was to
+        do: with `message`, or with what the conditions say."""
         now = self._clock.now()
-        status = with_conditions(
-            invalid_status(app, now=now), (INVALID_SPEC_ERROR,), [(INVALID_SPEC_ERROR, problem)], now=now
-        )
-        if app.operation is None:
-            await self._writer.write(app, status, refreshed=True)
-            return _WHEN_WOKEN
+        status = with_conditions(invalid_status(app, now=now), (INVALID_SPEC_ERROR, UNKNOWN_ERROR), found, now=now)
         app = await self._writer.write(app, status, refreshed=True)
-        message = f"{INVALID_SPEC_ERROR}: {problem}"
-        return await self._operations.break_off(app, message)
+        if app.operation is None:
+            return _WHEN_WOKEN
+        said = ";".join(f"{kind}: {each}" for kind, each in found)
+        return await self._operations.break_off(app, message or said)
 
-    async def _finalize(self, app: Application, destination: Destination | None, instance: str) -> Again:
+    async def _without_project(self, app: Application, error: ProjectError) -> Again:
+        if app.deleting and app.operation is None:
+            await self._not_deleted(app, str(error))
+            return _WHEN_WOKEN
+        message = f"Failed to load application project: {error}"
+        return await self._refuse(app, [(error.condition, error.shown)], message=message)
+
+    async def _finalize(
+        self, app: Application, destination: Destination | None, instance: str, permits: Permits | None
+    ) -> Again:
         try:
-            left = await finalize(app, destination, instance)
+            left = await finalize(app, destination, instance, permits)
         except ClusterError as error:
-            found = [(DELETION_ERROR, str(error))]
-            status = with_conditions(dict(app.status), (DELETION_ERROR,), found, now=self._clock.now())
-            await self._writer.write(app, status)
+            await self._not_deleted(app, str(error))
             raise
         if left is None:
             return Again(self._settings.poll)
         if left != app.finalizers:
             await self._writer.strip_finalizers(app, left)
         return _WHEN_WOKEN
+
+    async def _not_deleted(self, app: Application, why: str) -> None:
+        now = self._clock.now()
+        await self._writer.write(
+            app, with_conditions(dict(app.status), (DELETION_ERROR,), [(DELETION_ERROR, why)], now=now)
+        )
 
     # --- automated sync ---------------------------------------------------------------------------------------------
 
@@ -250,8 +287,13 @@ class Reconciler:
         comparison: Comparison,
         status: Obj,
         instance: str,
+        permits: Permits,
     ) -> Again:
         now = self._clock.now()
+        gate = gate_of(app, permits.project, now, AUTOMATED)
+        if gate is not None or permits.project.unserved:
+            await self._writer.write(app, status, refreshed=True)
+            return Again(gate.wait if gate is not None and app.automated is not None else None)
         decision = decide(
             app,
             status=comparison.status,
@@ -269,7 +311,7 @@ class Reconciler:
         _log.info("%s/%s: initiated automated sync to %s", app.namespace, app.name, comparison.revision)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
-        return await self._operations.operate(ref, app, destination, comparison, instance)
+        return await self._operations.operate(ref, app, destination, comparison, instance, permits)
 
     def _forget(self, ref: ObjectRef) -> None:
         self._operations.forget(ref)

@@ -19,6 +19,7 @@ COMPARISON_ERROR = "ComparisonError"
 DELETION_ERROR = "DeletionError"
 INVALID_SPEC_ERROR = "InvalidSpecError"
 SYNC_ERROR = "SyncError"
+UNKNOWN_ERROR = "UnknownError"
 REPEATED_RESOURCE_WARNING = "RepeatedResourceWarning"
 SHARED_RESOURCE_WARNING = "SharedResourceWarning"
 
