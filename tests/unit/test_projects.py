@@ -79,7 +79,11 @@ def test_clusters_of_the_project_alone() -> None:
             ObjectRef("apps", "StatefulSet", "s", "a"),
             True,
         ),
-        ({"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]}, ObjectRef("", "Secret", "shop", "a"), False),
+        (
+            {"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]},
+            ObjectRef("", "Secret", "shop", "a"),
+            False,
+        ),
         (
             {"clusterResourceWhitelist": [{"group": "", "kind": "Namespace", "name": "team-*"}]},
             ObjectRef("", "Namespace", "", "team-a"),
@@ -136,5 +140,7 @@ def test_what_the_engine_can_not_verify_is_refused_by_name() -> None:
 
 def test_odd_projects_permit_nothing() -> None:
     odd = project(sourceRepos="*", destinations={"server": "*"}, clusterResourceWhitelist=[1], syncWindows=["x"])
-    assert not odd.permits_source("https://git.example/a") and not odd.permits_destination(HERE, "shop")
-    assert not odd.permits_kind(ObjectRef("", "Namespace", "", "a"), namespaced=False) and not odd.windows
+    assert not odd.permits_source("https://git.example/a")
+    assert not odd.permits_destination(HERE, "shop")
+    assert not odd.permits_kind(ObjectRef("", "Namespace", "", "a"), namespaced=False)
+    assert not odd.windows
