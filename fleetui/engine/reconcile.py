@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from fleetui.engine import operation as ops
 from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, mapping, text
-from fleetui.engine.autosync import decide
+from fleetui.engine.autosync import Decision, decide
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison, Member
 from fleetui.engine.destination import Destination, Destinations
@@ -24,6 +24,7 @@ from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.operate import Again, Operations
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import Permits
+from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.status import (
@@ -59,7 +60,8 @@ _WHEN_WOKEN = Again()
 class Reconciler:
     """Reconciles the Applications of one hub.
 
-    `overrides`: what the hub's ``argocd-cm`` says at this moment; `projects`: its projects.
+    `overrides`: what the hub's ``argocd-cm`` says at this moment; `projects`: its projects. With a `rehearsal` nothing
+    is written: what would have been done is noted there.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Reconciler:
         clock: Clock,
         settings: Settings,
         jq: Jq | None,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         self._destinations = destinations
         self._sources = sources
@@ -83,6 +86,7 @@ class Reconciler:
         self._settings = settings
         self._jq = jq
         self._operations = Operations(sources, writer, overrides=overrides, clock=clock, settings=settings, jq=jq)
+        self._rehearsal = rehearsal
         self._unreachable_since: dict[ObjectRef, float] = {}
 
     async def reconcile(self, namespace: str, name: str) -> Again:
@@ -114,7 +118,7 @@ class Reconciler:
         """Ends an operation that the engine itself stumbles over: it would stumble again at every try."""
         obj = self._destinations.hub.get(ref)
         app = Application(obj) if obj is not None else None
-        if app is None or app.operation is None:
+        if app is None or app.operation is None or self._rehearsal is not None:
             return
         message = f"the engine failed: {type(error).__name__}: {error}"
         with contextlib.suppress(ApplicationGoneError):
@@ -134,6 +138,9 @@ class Reconciler:
             problem = problem or str(error)
         permits = Permits(project, destination.place) if destination is not None else None
         if app.deleting and app.operation is None:
+            if self._rehearsal is not None:
+                self._rehearsal.deleting(app)
+                return _WHEN_WOKEN
             return await self._finalize(app, destination, instance, permits)
         problems = [problem] if problem or permits is None else permits.spec_problems(app)
         if problems or destination is None or permits is None:
@@ -141,6 +148,10 @@ class Reconciler:
         comparison = await self._compared(ref, app, destination, instance, permits)
         if isinstance(comparison, Again):
             return comparison
+        if self._rehearsal is not None:
+            held = self._held(app, permits) is not None
+            self._rehearsal.compared(app, comparison, None if held else self._decided(app, comparison).operation)
+            return _WHEN_WOKEN
         status = self._judged(app, comparison, permits)
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
@@ -242,6 +253,9 @@ class Reconciler:
     async def _refuse(self, app: Application, found: list[tuple[str, str]], *, message: str = "") -> Again:
         """Says by conditions (type, message) what keeps the application from being looked at, and ends what it was to
         do: with `message`, or with what the conditions say."""
+        if self._rehearsal is not None:
+            self._rehearsal.refused(app, "; ".join(each for _, each in found))
+            return _WHEN_WOKEN
         now = self._clock.now()
         status = with_conditions(invalid_status(app, now=now), (INVALID_SPEC_ERROR, UNKNOWN_ERROR), found, now=now)
         app = await self._writer.write(app, status, refreshed=True)
@@ -251,7 +265,7 @@ class Reconciler:
         return await self._operations.break_off(app, message or said)
 
     async def _without_project(self, app: Application, error: ProjectError) -> Again:
-        if app.deleting and app.operation is None:
+        if app.deleting and app.operation is None and self._rehearsal is None:
             await self._not_deleted(app, str(error))
             return _WHEN_WOKEN
         message = f"Failed to load application project: {error}"
@@ -277,6 +291,26 @@ class Reconciler:
             app, with_conditions(dict(app.status), (DELETION_ERROR,), [(DELETION_ERROR, why)], now=now)
         )
 
+    def _held(self, app: Application, permits: Permits) -> Again | None:
+        """When to look again at an application that its project does not let be synced automatically now; None where
+        it does."""
+        if permits.project.unserved:
+            return _WHEN_WOKEN
+        gate = gate_of(app, permits.project, self._clock.now(), AUTOMATED)
+        if gate is None:
+            return None
+        return Again(gate.wait) if app.automated is not None else _WHEN_WOKEN
+
+    def _decided(self, app: Application, comparison: Comparison) -> Decision:
+        return decide(
+            app,
+            status=comparison.status,
+            revision=comparison.revision,
+            resources=comparison.resources,
+            leaving={member.ref for member in comparison.members if _is_leaving(member)},
+            now=self._clock.now(),
+        )
+
     # --- automated sync ---------------------------------------------------------------------------------------------
 
     async def _automate(
@@ -290,31 +324,25 @@ class Reconciler:
         permits: Permits,
     ) -> Again:
         now = self._clock.now()
-        gate = gate_of(app, permits.project, now, AUTOMATED)
-        if gate is not None or permits.project.unserved:
+        held = self._held(app, permits)
+        if held is not None:
             await self._writer.write(app, status, refreshed=True)
-            return Again(gate.wait if gate is not None and app.automated is not None else None)
-        decision = decide(
-            app,
-            status=comparison.status,
-            revision=comparison.revision,
-            resources=comparison.resources,
-            leaving={member.ref for member in comparison.members if _is_leaving(member)},
-            now=now,
-        )
+            return held
+        decision = self._decided(app, comparison)
         errors = [(SYNC_ERROR, decision.error)] if decision.error else []
         status = with_conditions(status, (SYNC_ERROR,), errors, now=now)
         if decision.operation is None:
             await self._writer.write(app, status, refreshed=True)
             # What kept us from looking (a cluster, a login) may mend without anybody telling.
             return Again(self._settings.poll if comparison.error else decision.retry_in)
-        _log.info("%s/%s: initiated automated sync to %s", app.namespace, app.name, comparison.revision)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
         return await self._operations.operate(ref, app, destination, comparison, instance, permits)
 
     def _forget(self, ref: ObjectRef) -> None:
         self._operations.forget(ref)
+        if self._rehearsal is not None:
+            self._rehearsal.gone(ref.namespace, ref.name)
         self._unreachable_since.pop(ref, None)
 
 
