@@ -94,6 +94,23 @@ class Window:
             return found
         return self._clock_change(now, found)
 
+    def turns(self, now: float) -> float | None:
+        """When (epoch s) the window will be closed that is open at `now`, or open that is closed; None where that is
+        not in sight.
+
+        Raises:
+            ValueError: as `is_active` does.
+        """
+        is_open, at = self.is_active(now), now
+        for _ in range(_MOST_STEPS):
+            change = self.next_change(at)
+            if change is None or change > now + _FAR:
+                return None
+            at = change
+            if self.is_active(at) is not is_open:
+                return at
+        return None
+
     def problem(self) -> str:
         """What is wrong with the window (`InlineSyncWindow.Validate`); empty where nothing is."""
         if self.kind not in {ALLOW, DENY}:
