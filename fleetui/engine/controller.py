@@ -18,6 +18,7 @@ from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
 from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.orphans import Monitors
 from fleetui.engine.projects import PROJECT_KIND
 from fleetui.engine.queue import WorkQueue
 from fleetui.engine.reconcile import Reconciler
@@ -90,6 +91,7 @@ class Engine:
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._projects_changed
         )
         self._project_of: dict[Key, str] = {}
+        self._monitors: Monitors[Key] = Monitors()
         self._listener = listener or Nobody()
         self._rehearsal = rehearsal
         self._foreign = ForeignWrites(hub.api, clock)
@@ -130,6 +132,8 @@ class Engine:
             ApplicationWriter(self._destinations.hub, resource, Listeners(self._listener, self._foreign)),
             overrides=lambda: self._hub_settings.overrides,
             projects=self._projects,
+            monitors=self._monitors,
+            is_known=self._instances.__contains__,
             clock=self._clock,
             settings=self._settings,
             jq=self._jq,
@@ -219,6 +223,9 @@ class Engine:
             key = self._instances.get(tracked.partition(":")[0])
             if key is not None:
                 self._queue.add(key)
+                return
+        for key in self._monitors.woken_by(obj.ref, deleted=deleted):
+            self._queue.add(key)
 
     def _application_changed(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)

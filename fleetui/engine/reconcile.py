@@ -22,6 +22,7 @@ from fleetui.engine.gate import AUTOMATED, gate_of
 from fleetui.engine.hubprojects import HubProjects, ProjectError
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.operate import Again, Operations
+from fleetui.engine.orphans import Monitors, orphans_among
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import Permits
 from fleetui.engine.rehearsal import Rehearsal
@@ -31,6 +32,7 @@ from fleetui.engine.status import (
     COMPARISON_ERROR,
     DELETION_ERROR,
     INVALID_SPEC_ERROR,
+    ORPHANED_RESOURCE_WARNING,
     REPEATED_RESOURCE_WARNING,
     SHARED_RESOURCE_WARNING,
     SYNC_ERROR,
@@ -72,6 +74,8 @@ class Reconciler:
         *,
         overrides: Callable[[], Overrides],
         projects: HubProjects,
+        monitors: Monitors[tuple[str, str]],
+        is_known: Callable[[str], bool],
         clock: Clock,
         settings: Settings,
         jq: Jq | None,
@@ -82,6 +86,8 @@ class Reconciler:
         self._writer = writer
         self._overrides = overrides
         self._projects = projects
+        self._monitors = monitors
+        self._is_known = is_known
         self._clock = clock
         self._settings = settings
         self._jq = jq
@@ -152,7 +158,7 @@ class Reconciler:
             held = self._held(app, permits) is not None
             self._rehearsal.compared(app, comparison, None if held else self._decided(app, comparison).operation)
             return _WHEN_WOKEN
-        status = self._judged(app, comparison, permits)
+        status = self._judged(app, comparison, permits, await self._orphans(app, destination, comparison, permits))
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
             return await self._operations.operate(ref, app, destination, comparison, instance, permits)
@@ -224,7 +230,24 @@ class Reconciler:
             destination.predictor.forget()
         return bool(app.refresh)
 
-    def _judged(self, app: Application, comparison: Comparison, permits: Permits) -> Obj:
+    async def _orphans(
+        self, app: Application, destination: Destination, comparison: Comparison, permits: Permits
+    ) -> int:
+        """How many objects of its namespace nobody manages, where the project wants that told."""
+        key, namespace, orphaned = (app.namespace, app.name), app.destination_namespace, permits.project.orphaned
+        if orphaned is None or not orphaned.warn or not namespace or comparison.error:
+            self._monitors.drop(key)
+            return 0
+        try:
+            objects = await destination.look_into(namespace)
+        except ClusterError as error:
+            _log.warning("%s/%s: orphaned resources are not looked for: %s", app.namespace, app.name, error)
+            return 0
+        self._monitors.looked(key, namespace, frozenset(each.ref for each in objects))
+        managed = {member.ref for member in comparison.members}
+        return orphans_among(objects, managed, permits, is_known=self._is_known)
+
+    def _judged(self, app: Application, comparison: Comparison, permits: Permits, orphans: int) -> Obj:
         """The status after a comparison. The time of the comparison moves only with something else, or when a human
         asked for it: a reconcile that finds nothing new writes nothing."""
         now = self._clock.now()
@@ -232,12 +255,15 @@ class Reconciler:
         found = [(COMPARISON_ERROR, comparison.error)] if comparison.error else []
         found += [(REPEATED_RESOURCE_WARNING, warning) for warning in comparison.targets.warnings]
         found += [(SHARED_RESOURCE_WARNING, warning) for warning in comparison.shared]
+        if orphans:
+            found.append((ORPHANED_RESOURCE_WARNING, f"Application has {orphans} orphaned resources"))
         if permits.project.unserved:
             found.append((UNKNOWN_ERROR, permits.project.unserved))
         evaluated = (
             COMPARISON_ERROR,
             INVALID_SPEC_ERROR,
             UNKNOWN_ERROR,
+            ORPHANED_RESOURCE_WARNING,
             REPEATED_RESOURCE_WARNING,
             SHARED_RESOURCE_WARNING,
         )
@@ -340,6 +366,7 @@ class Reconciler:
         return await self._operations.operate(ref, app, destination, comparison, instance, permits)
 
     def _forget(self, ref: ObjectRef) -> None:
+        self._monitors.drop((ref.namespace, ref.name))
         self._operations.forget(ref)
         if self._rehearsal is not None:
             self._rehearsal.gone(ref.namespace, ref.name)

@@ -227,3 +227,37 @@ async def test_a_project_that_demands_signed_commits_is_not_synced(hub: Hub, rep
         await engine.idle()
         assert conditions(app)[0][1].startswith("project 'team' demands signed commits (signatureKeys)")
         assert not phase(await hub.app())
+
+
+async def test_what_nobody_manages_is_warned_of_where_the_project_asks(hub: Hub, repo: Repo) -> None:
+    ignore = [{"kind": "ConfigMap", "name": "ignored-*"}]
+    await hub.create(project(orphanedResources={"warn": True, "ignore": ignore}))
+    await hub.create(application(project="team"))
+
+    def warned(app: Any) -> str:
+        return dict(conditions(app)).get("OrphanedResourceWarning", "")
+
+    async with running(hub, repo) as engine:
+        await hub.until(synced, "the first sync")
+        await engine.idle()
+        assert not warned(await hub.app())
+
+        await hub.create(obj("ConfigMap", "ignored-1", namespace="shop"))
+        left = await hub.create(obj("Secret", "left", namespace="shop"))
+        owner = {"apiVersion": "v1", "kind": "Secret", "name": "left", "uid": left["metadata"]["uid"]}
+        await hub.until(lambda app: warned(app) == "Application has 1 orphaned resources", "an orphan is told")
+        await hub.create(obj("ConfigMap", "its", namespace="shop", metadata={"ownerReferences": [owner]}))
+        await hub.until(lambda app: warned(app) == "Application has 2 orphaned resources", "with what it owns")
+        await engine.idle()
+        before = dict(engine.api.requests)
+        repo.moved()
+        await engine.idle()
+        assert dict(engine.api.requests) == before, "to look again asks nobody"
+
+        await hub.delete("ConfigMap", "its")
+        await hub.delete("Secret", "left")
+        await hub.until(lambda app: not warned(app), "the orphans went")
+        await hub.patch("AppProject", "team", {"spec": {"orphanedResources": None}}, namespace="argocd")
+        await hub.create(obj("Secret", "again", namespace="shop"))
+        await engine.idle()
+        assert not warned(await hub.app())
