@@ -88,7 +88,11 @@ class Engine:
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
         self._projects = HubProjects(
-            hub.api, namespace=self._settings.namespace, clock=clock, changed=self._projects_changed
+            hub.api,
+            namespace=self._settings.namespace,
+            overrides=lambda: self._hub_settings.overrides,
+            clock=clock,
+            changed=self._projects_changed,
         )
         self._project_of: dict[Key, str] = {}
         self._monitors: Monitors[Key] = Monitors()

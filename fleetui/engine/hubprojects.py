@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from fleetui.engine.application import GROUP, Application
 from fleetui.engine.clock import Clock, Timer
 from fleetui.engine.gathering import Gathering
+from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import DEFAULT, DEFAULT_PROJECT, PROJECT_KIND, Project, project_of
 from fleetui.engine.status import INVALID_SPEC_ERROR, UNKNOWN_ERROR
 from fleetui.model.errors import ForbiddenError
@@ -45,15 +46,23 @@ class HubProjects:
     Args:
         hub: the cluster.
         namespace: of the control plane: projects elsewhere are none.
+        overrides: says which of them are global.
         clock: for the next look at what may not be read.
         changed: called with the names of the projects that became others.
     """
 
     def __init__(
-        self, hub: Cluster, *, namespace: str, clock: Clock, changed: Callable[[Collection[str]], None]
+        self,
+        hub: Cluster,
+        *,
+        namespace: str,
+        overrides: Callable[[], Overrides],
+        clock: Clock,
+        changed: Callable[[Collection[str]], None],
     ) -> None:
         self._hub = hub
         self._namespace = namespace
+        self._overrides = overrides
         self._clock = clock
         self._changed = changed
         self._projects: dict[str, Project] = {}
@@ -101,6 +110,9 @@ class HubProjects:
         if not project.permits_applications_in(app.namespace, self._namespace):
             words = f"application '{app.name}' in namespace '{app.namespace}' is not permitted to use project '{name}'"
             raise ProjectError(UNKNOWN_ERROR, words)
+        given = [each.name for each in self._overrides().global_projects if each.selects(project)]
+        for other in filter(None, map(self._projects.get, given)):
+            project = project.merged(other)
         return project
 
     # --- what the watch says ----------------------------------------------------------------------------------------
@@ -122,6 +134,8 @@ class HubProjects:
     def _take(self, projects: dict[str, Project]) -> None:
         names = projects.keys() | self._projects.keys()
         differ = {name for name in names if projects.get(name) != self._projects.get(name)}
+        if differ & {each.name for each in self._overrides().global_projects}:
+            differ |= {DEFAULT, *names}
         if self._refusal is not None:
             self._refusal, differ = None, {DEFAULT, *names}
         self._projects = projects

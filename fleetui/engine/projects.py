@@ -81,6 +81,25 @@ class Orphaned:
 
 
 @dataclass(frozen=True)
+class GlobalProject:
+    """An entry of `globalProjects`: the project of that name gives its rules to those that a metav1.LabelSelector
+    selects."""
+
+    name: str
+    selector: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def selects(self, project: Project) -> bool:
+        """Whether a project gets its rules (`GetGlobalProjects`); an unreadable selector selects none."""
+        labels = project.labels
+        wanted = mapping(self.selector.get("matchLabels"))
+        return (
+            project.name != self.name
+            and all(labels.get(key) == value for key, value in wanted.items())
+            and all(_meets(each, labels) for each in mappings(self.selector.get("matchExpressions")))
+        )
+
+
+@dataclass(frozen=True)
 class Project:
     """An AppProject. `namespace_whitelist` is None where the project has none, and then permits every kind."""
 
@@ -284,6 +303,20 @@ def _role(entry: Mapping[str, Any]) -> Role:
         strings(entry.get("groups")),
         len(tokens),
     )
+
+
+def _meets(expression: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    key, values = text(expression.get("key")), strings(expression.get("values"))
+    match expression.get("operator"):
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+    return False
 
 
 def _denies(pattern: str) -> bool:

@@ -62,8 +62,9 @@ _WHEN_WOKEN = Again()
 class Reconciler:
     """Reconciles the Applications of one hub.
 
-    `overrides`: what the hub's ``argocd-cm`` says at this moment; `projects`: its projects. With a `rehearsal` nothing
-    is written: what would have been done is noted there.
+    `overrides`: what the hub's ``argocd-cm`` says at this moment; `projects`: its projects. `monitors` hears
+    who looks for orphans where, and `is_known` tells whether there is an Application of an instance name. With a
+    `rehearsal` nothing is written: what would have been done is noted there.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -227,6 +228,27 @@ async def test_a_project_that_demands_signed_commits_is_not_synced(hub: Hub, rep
         await engine.idle()
         assert conditions(app)[0][1].startswith("project 'team' demands signed commits (signatureKeys)")
         assert not phase(await hub.app())
+
+
+async def test_a_global_project_gives_its_rules_to_those_it_selects(hub: Hub, repo: Repo) -> None:
+    everywhere = project(namespaceResourceBlacklist=[{"group": "", "kind": "ConfigMap"}])
+    everywhere["metadata"]["name"] = "everywhere"
+    ours = project()
+    ours["metadata"]["labels"] = {"tier": "test"}
+    selector = {"matchLabels": {"tier": "test"}, "matchExpressions": [{"key": "x", "operator": "DoesNotExist"}]}
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cm", "namespace": "argocd", "labels": {"app.kubernetes.io/part-of": "argocd"}},
+        "data": {"globalProjects": json.dumps([{"projectName": "everywhere", "labelSelector": selector}])},
+    }
+    for each in (everywhere, ours, settings, application(project="team", syncPolicy={})):
+        await hub.create(each)
+    async with running(hub, repo):
+        app = await hub.until(lambda app: app.get("status", {}).get("resources"), "it is compared")
+        assert [row["status"] for row in app["status"]["resources"]] == ["Unknown"]
+        await hub.patch("AppProject", "everywhere", {"spec": {"namespaceResourceBlacklist": []}}, namespace="argocd")
+        await hub.until(lambda app: app["status"]["resources"][0]["status"] == "OutOfSync", "its change counts")
 
 
 async def test_what_nobody_manages_is_warned_of_where_the_project_asks(hub: Hub, repo: Repo) -> None:
