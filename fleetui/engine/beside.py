@@ -165,11 +165,15 @@ class ForeignWrites(Nobody):
         self._clock = clock
         self._certain = asyncio.Event()
         self._known: dict[str, float] = {}
-        self._foreign: deque[float] = deque(maxlen=FOREIGN)
+        self._foreign: deque[tuple[float, str, float]] = deque(maxlen=FOREIGN)
 
     def wrote(self, before: Application, after: Application) -> None:
-        """Notes a write of ours."""
-        self._known[text(after.metadata.get("uid"))] = wrote_at(after.metadata)
+        """Notes a write of ours, which a watch may have shown before the answer to it was read."""
+        uid, at = text(after.metadata.get("uid")), wrote_at(after.metadata)
+        self._known[uid] = max(at, self._known.get(uid, at))
+        own = [each for each in self._foreign if each[1] == uid and each[2] <= at]
+        for each in own:
+            self._foreign.remove(each)
 
     async def until_certain(self) -> None:
         """Returns never, but raises when another controller is certainly at work.
@@ -192,6 +196,6 @@ class ForeignWrites(Nobody):
         if known is None or at <= known:
             return
         now = self._clock.now()
-        self._foreign.append(now)
-        if len(self._foreign) == FOREIGN and now - self._foreign[0] < WITHIN:
+        self._foreign.append((now, uid, at))
+        if len(self._foreign) == FOREIGN and now - self._foreign[0][0] < WITHIN:
             self._certain.set()

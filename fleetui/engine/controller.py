@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Collection
 
-from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
+from fleetui.engine.application import GROUP, KIND, Application, text
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
@@ -83,7 +83,14 @@ class Engine:
         self._sources = Sources(repositories, self._moved)
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
-        self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
+        self._destinations = Destinations(
+            hub,
+            self._directory,
+            clock,
+            on_hub=self._woken_on_hub,
+            elsewhere=self._woken,
+            tracking=lambda: self._hub_settings.overrides.tracking,
+        )
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
@@ -222,12 +229,12 @@ class Engine:
         self._woken(obj, deleted)
 
     def _woken(self, obj: StoredObject, deleted: bool) -> None:
-        tracked = (obj.meta.annotations or {}).get(TRACKING_ID)
-        if tracked:
-            key = self._instances.get(tracked.partition(":")[0])
-            if key is not None:
-                self._queue.add(key)
-                return
+        meta = obj.meta
+        owner = self._hub_settings.overrides.tracking.owner(meta.labels or {}, meta.annotations or {})
+        key = self._instances.get(owner) if owner else None
+        if key is not None:
+            self._queue.add(key)
+            return
         for key in self._monitors.woken_by(obj.ref, deleted=deleted):
             self._queue.add(key)
 

@@ -17,6 +17,7 @@ from fleetui.engine.orphans import STATEFUL_SET, is_looked_at
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
 from fleetui.engine.projects import Place
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.hubports import Directory, Site
 from fleetui.model.errors import ClusterError, MissingError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
@@ -40,16 +41,19 @@ def asked_for(destination: Mapping[str, Any]) -> Asked:
 
 
 class Destination:
-    """One cluster as the engine works on it."""
+    """One cluster as the engine works on it; `tracking`: how its objects say whose they are, at this moment."""
 
-    def __init__(self, site: Site, clock: Clock, woken: Woken) -> None:
+    def __init__(
+        self, site: Site, clock: Clock, woken: Woken, tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION
+    ) -> None:
         self.live = live = site.live
         self._site = site
         self.overlay = Overlay(clock.now)
-        self.predictor = Predictor(live.api)
+        self.predictor = Predictor(live.api, tracking)
         self.discovery = Discovery(())
         self._clock = clock
         self._woken = woken
+        self._tracking = tracking
         self._discovered_at: float | None = None
         self._wanted: dict[tuple[ApiResource, str], Subscription] = {}
         self._looked_into: dict[tuple[ApiResource, str], Subscription] = {}
@@ -58,6 +62,11 @@ class Destination:
     @property
     def api(self) -> Cluster:
         return self.live.api
+
+    @property
+    def tracking(self) -> Tracking:
+        """How objects here say which application they belong to."""
+        return self._tracking()
 
     def close(self) -> None:
         self._subscription.close()
@@ -162,8 +171,12 @@ class Destination:
 
     def tracked(self, instance: str) -> list[Obj]:
         """The objects that say they belong to an application and have no owner (`GetManagedLiveObjs`)."""
-        found = []
-        for stored in self.live.tracked(instance):
+        tracking, found = self.tracking, []
+        named = self.live.labelled(tracking.label, instance) if tracking.by_label else self.live.tracked(instance)
+        for stored in named:
+            meta = stored.meta
+            if tracking.owner(meta.labels or {}, meta.annotations or {}) != instance:
+                continue  # another installation's
             obj = None if stored.meta.owner_references else self.overlay.get(stored.ref, stored)
             if obj is not None:
                 found.append(obj)
@@ -183,12 +196,21 @@ class Destinations:
         clock: the time.
         on_hub: told of what changes on the hub.
         elsewhere: told of what changes on the others; an Application there is none of this engine's.
+        tracking: how the hub's objects say which application they belong to, at this moment.
     """
 
     def __init__(
-        self, hub: LiveCluster, directory: Directory, clock: Clock, *, on_hub: Woken, elsewhere: Woken
+        self,
+        hub: LiveCluster,
+        directory: Directory,
+        clock: Clock,
+        *,
+        on_hub: Woken,
+        elsewhere: Woken,
+        tracking: Callable[[], Tracking],
     ) -> None:
-        self._hub = Destination(Site(hub), clock, on_hub)
+        self._hub = Destination(Site(hub), clock, on_hub, tracking)
+        self._tracking = tracking
         self._directory = directory
         self._clock = clock
         self._elsewhere = elsewhere
@@ -217,7 +239,7 @@ class Destinations:
         self._asked[asked] = None
         self._asked[asked] = site = self._look(asked)
         if site not in self._made:
-            self._made[site] = Destination(site, self._clock, self._elsewhere)
+            self._made[site] = Destination(site, self._clock, self._elsewhere, self._tracking)
         return self._made[site]
 
     def look_again(self) -> set[Asked]:

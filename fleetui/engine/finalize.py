@@ -30,7 +30,6 @@ from fleetui.engine.destination import Destination
 from fleetui.engine.hooks import wave
 from fleetui.engine.plan import holds_hook_finalizer
 from fleetui.engine.projects import Permits
-from fleetui.engine.tracking import is_self_referenced
 from fleetui.model.errors import NotFoundError
 from fleetui.model.objects import Obj, ObjectRef, ref_of
 from fleetui.model.times import parse_time
@@ -63,7 +62,7 @@ async def finalize(
     for obj in live:
         if _is_leaving(obj) and holds_hook_finalizer(obj):
             await _release(destination, obj)
-    left = [obj for obj in live if _deletable(app, obj)]
+    left = [obj for obj in live if destination.tracking.is_own(obj) and _deletable(app, obj)]
     if not left:
         return kept
     if any(_is_leaving(obj) for obj in live) or _unapproved(app, left):
@@ -90,7 +89,7 @@ def _deletable(app: Application, obj: Mapping[str, Any]) -> bool:
     if itself or obj.get("kind") == "CustomResourceDefinition":
         return False
     keeps = annotation_option(obj, "helm.sh/resource-policy", "keep")
-    return not keeps and _delete_option(app, obj) != "false" and is_self_referenced(obj)
+    return not keeps and _delete_option(app, obj) != "false"
 
 
 def _unapproved(app: Application, left: list[Obj]) -> bool:

@@ -22,8 +22,9 @@ from fleetui.engine.projects import Permits
 from fleetui.engine.sources import Sources
 from fleetui.health import Judge
 from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError, UsageError
-from fleetui.model.objects import ref_of
+from fleetui.model.objects import ObjectRef, ref_of
 from fleetui.ports import Jq
+from fleetui.render.directory import Manifest
 
 PREDICTIONS_AT_ONCE = 10
 
@@ -76,22 +77,21 @@ async def observe(
             destination,
             error,
             instance=instance,
-            judge=judge,
+            overrides=overrides,
             permits=permits,
             source=source,
             revision=revision,
         )
-    kinds = {ref_of(manifest.obj).group_kind for manifest in rendered.manifests} | _known_kinds(app)
+    kept, excluded = _kept(rendered.manifests, destination, overrides)
+    kinds = {ref_of(manifest.obj).group_kind for manifest in kept} | _known_kinds(app)
     try:
         await destination.know(kinds, anew=fetch)
         await destination.watch(kinds)
     except ClusterError as error:
-        targets = targets_of(
-            rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace
-        )
+        targets = _targets(app, kept, destination, instance)
         return _blind(app, members_of(targets, lambda _: None, ()), sha, judge, error)
-    targets = targets_of(rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
-    members = _members(targets, destination, permits, instance)
+    targets = _targets(app, kept, destination, instance)
+    members = _members(targets, destination, permits, overrides, instance)
     objection = destination.objection(target.ref for target in (*targets.objects, *targets.hooks))
     if objection:
         return _blind(app, members, sha, judge, ClusterError(objection))
@@ -100,7 +100,16 @@ async def observe(
     except FleetError as error:
         message = f"Failed to compare desired state to live state: {error}"
         return failed(app, members, revision=sha, judge=judge, error=message)
-    found = compare(app, members, targets, instance=instance, revision=sha, judge=judge)
+    found = compare(
+        app,
+        members,
+        targets,
+        instance=instance,
+        revision=sha,
+        judge=judge,
+        tracking=destination.tracking,
+        excluded=excluded,
+    )
     return replace(found, resources=permits.shown(found.resources))
 
 
@@ -110,7 +119,7 @@ async def unreadable(
     error: FleetError,
     *,
     instance: str,
-    judge: Judge,
+    overrides: Overrides,
     permits: Permits,
     source: Mapping[str, Any],
     revision: str = "",
@@ -119,6 +128,7 @@ async def unreadable(
 
     As in Argo CD it names the revision that was asked for, since no commit was found for it.
     """
+    judge = overrides.judge
     message = f"Failed to load target state: failed to generate manifest for source 1 of 1: {error}"
     wish = revision or text(source.get("targetRevision"))
     try:
@@ -126,7 +136,7 @@ async def unreadable(
         await destination.watch(_known_kinds(app))
     except ClusterError:
         return failed(app, (), revision=wish, judge=judge, error=message, blind=True)
-    members = _members(Targets(), destination, permits, instance)
+    members = _members(Targets(), destination, permits, overrides, instance)
     return failed(app, members, revision=wish, judge=judge, error=message)
 
 
@@ -135,10 +145,42 @@ def _blind(app: Application, members: Sequence[Member], revision: str, judge: Ju
     return failed(app, members, revision=revision, judge=judge, error=message, blind=True)
 
 
-def _members(targets: Targets, destination: Destination, permits: Permits, instance: str) -> list[Member]:
-    """The members; what the project does not permit counts as not there (`controller/state.go`)."""
-    tracked = [obj for obj in destination.tracked(instance) if permits.live(ref_of(obj))]
-    return members_of(targets, lambda ref: destination.get(ref) if permits.live(ref) else None, tracked)
+def _kept(
+    manifests: Sequence[Manifest], destination: Destination, overrides: Overrides
+) -> tuple[list[Manifest], list[str]]:
+    """The manifests without those of kinds that the hub leaves out, and a warning for each of these."""
+    kept, excluded, server = [], [], destination.place.server
+    for manifest in manifests:
+        ref = ref_of(manifest.obj)
+        if overrides.kinds.leaves_out(ref.group_kind, server):
+            excluded.append(f"Resource {ref.group}/{ref.kind} {ref.name} is excluded in the settings")
+        else:
+            kept.append(manifest)
+    return kept, excluded
+
+
+def _targets(app: Application, manifests: Sequence[Manifest], destination: Destination, instance: str) -> Targets:
+    return targets_of(
+        manifests,
+        destination.discovery,
+        app=instance,
+        namespace=app.destination_namespace,
+        tracking=destination.tracking,
+    )
+
+
+def _members(
+    targets: Targets, destination: Destination, permits: Permits, overrides: Overrides, instance: str
+) -> list[Member]:
+    """The members; what the project does not permit, and kinds that the hub leaves out, count as not there
+    (`controller/state.go`)."""
+    server = destination.place.server
+
+    def there(ref: ObjectRef) -> bool:
+        return permits.live(ref) and not overrides.kinds.leaves_out(ref.group_kind, server)
+
+    tracked = [obj for obj in destination.tracked(instance) if there(ref_of(obj))]
+    return members_of(targets, lambda ref: destination.get(ref) if there(ref) else None, tracked, destination.tracking)
 
 
 async def _with_predictions(
@@ -163,7 +205,7 @@ async def _with_predictions(
                 options=overrides.options,
                 dry_run=dry_run,
             )
-        return Member(member.ref, member.target, member.live, modified)
+        return replace(member, modified=modified)
 
     return list(await asyncio.gather(*map(predicted, members)))
 

@@ -9,7 +9,7 @@ of what did not change makes no request.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mappin
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
 from fleetui.engine.ignoring import Ignoring
-from fleetui.engine.tracking import as_tracked
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.model.errors import ExpressionError, NotFoundError, StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.ports import Cluster
@@ -43,10 +43,12 @@ def fingerprint(obj: Any) -> bytes:
 
 
 class Predictor:
-    """Answers, for the objects of one cluster, whether a sync would change them."""
+    """Answers, for the objects of one cluster, whether a sync would change them; `tracking`: how they say whose they
+    are, at this moment."""
 
-    def __init__(self, api: Cluster) -> None:
+    def __init__(self, api: Cluster, tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION) -> None:
         self._api = api
+        self._tracking = tracking
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
     async def modified(
@@ -74,7 +76,7 @@ class Predictor:
             ExpressionError: it is not known what one of them names. Argo CD goes on without it; an automated sync would
                 then overwrite what it was to leave alone.
         """
-        live = as_tracked(live, target.obj)
+        live = self._tracking().normalized(live, target.obj)
         if applied_exactly(target.obj, live):
             return False
         options = options.about(target.obj)
@@ -107,6 +109,7 @@ class Predictor:
                 live = await self._fresh(target, discovery) or live
         except NotFoundError:
             return True
+        predicted = self._tracking().normalized(predicted, target.obj)
         before = normalize(predicted, options), normalize(live, options)
         if same(*before):
             return False
@@ -129,7 +132,7 @@ class Predictor:
         if resource is None:
             return None
         live = await self._api.get(resource, target.ref.name, target.ref.namespace)
-        return as_tracked(live, target.obj)
+        return self._tracking().normalized(live, target.obj)
 
     async def predict(self, target: Target, live: Obj, discovery: Discovery, dry_run: DryRun) -> Obj:
         """The object as a sync would leave it.

@@ -31,12 +31,14 @@ from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.status import (
     COMPARISON_ERROR,
     DELETION_ERROR,
+    EXCLUDED_RESOURCE_WARNING,
     INVALID_SPEC_ERROR,
     ORPHANED_RESOURCE_WARNING,
     REPEATED_RESOURCE_WARNING,
     SHARED_RESOURCE_WARNING,
     SYNC_ERROR,
     UNKNOWN_ERROR,
+    as_argo_stores,
     compared_status,
     compared_to,
     invalid_status,
@@ -220,9 +222,9 @@ class Reconciler:
             except RepositoryUnreachableError:
                 if app.operation is None:
                     return Again(min(left, self._settings.poll))
-        judge = self._overrides().judge
+        overrides = self._overrides()
         return await unreadable(
-            app, destination, error, instance=instance, judge=judge, permits=permits, source=app.source
+            app, destination, error, instance=instance, overrides=overrides, permits=permits, source=app.source
         )
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
@@ -254,6 +256,8 @@ class Reconciler:
         now = self._clock.now()
         status = compared_status(app, comparison, now=now, controller_namespace=self._settings.namespace)
         found = [(COMPARISON_ERROR, comparison.error)] if comparison.error else []
+        found += [(INVALID_SPEC_ERROR, problem) for problem in comparison.misplaced]
+        found += [(EXCLUDED_RESOURCE_WARNING, warning) for warning in comparison.excluded]
         found += [(REPEATED_RESOURCE_WARNING, warning) for warning in comparison.targets.warnings]
         found += [(SHARED_RESOURCE_WARNING, warning) for warning in comparison.shared]
         if orphans:
@@ -264,6 +268,7 @@ class Reconciler:
             COMPARISON_ERROR,
             INVALID_SPEC_ERROR,
             UNKNOWN_ERROR,
+            EXCLUDED_RESOURCE_WARNING,
             ORPHANED_RESOURCE_WARNING,
             REPEATED_RESOURCE_WARNING,
             SHARED_RESOURCE_WARNING,
@@ -362,6 +367,7 @@ class Reconciler:
             await self._writer.write(app, status, refreshed=True)
             # What kept us from looking (a cluster, a login) may mend without anybody telling.
             return Again(self._settings.poll if comparison.error else decision.retry_in)
+        status = as_argo_stores(status)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
         return await self._operations.operate(ref, app, destination, comparison, instance, permits)

@@ -12,7 +12,7 @@ from typing import Any
 from fleetui.engine.application import Application, mapping, text
 from fleetui.engine.compare import Comparison
 from fleetui.model.objects import Obj
-from fleetui.model.status import HealthStatus, SyncStatus
+from fleetui.model.status import Health, HealthStatus, SyncStatus
 from fleetui.model.times import format_time
 
 COMPARISON_ERROR = "ComparisonError"
@@ -21,6 +21,7 @@ INVALID_SPEC_ERROR = "InvalidSpecError"
 SYNC_ERROR = "SyncError"
 UNKNOWN_ERROR = "UnknownError"
 ORPHANED_RESOURCE_WARNING = "OrphanedResourceWarning"
+EXCLUDED_RESOURCE_WARNING = "ExcludedResourceWarning"
 REPEATED_RESOURCE_WARNING = "RepeatedResourceWarning"
 SHARED_RESOURCE_WARNING = "SharedResourceWarning"
 
@@ -35,7 +36,7 @@ def compared_status(app: Application, comparison: Comparison, *, now: float, con
     if comparison.revision:
         sync["revision"] = comparison.revision
     status["sync"] = sync
-    status["health"] = health_status(app, comparison.health.status, now=now)
+    status["health"] = health_status(app, comparison.health, now=now)
     status["resources"] = comparison.resources
     if not comparison.resources:
         status.pop("resources")
@@ -45,8 +46,8 @@ def compared_status(app: Application, comparison: Comparison, *, now: float, con
         status.pop("sourceType")
     status["controllerNamespace"] = controller_namespace
     status["resourceHealthSource"] = "appTree"
-    if comparison.images or "summary" in status:
-        status["summary"] = {"images": list(comparison.images)} if comparison.images else {}
+    if comparison.summary or "summary" in status:
+        status["summary"] = comparison.summary
     return status
 
 
@@ -54,7 +55,7 @@ def invalid_status(app: Application, *, now: float) -> Obj:
     """`status` of an application whose spec can't be worked with: nothing was compared, so little is said."""
     status = dict(app.status)
     status["sync"] = {**mapping(status.get("sync")), "status": SyncStatus.UNKNOWN.value}
-    status["health"] = health_status(app, HealthStatus.UNKNOWN, now=now)
+    status["health"] = health_status(app, Health(HealthStatus.UNKNOWN), now=now)
     return status
 
 
@@ -67,11 +68,20 @@ def compared_to(app: Application) -> Obj:
     return looked_at
 
 
-def health_status(app: Application, status: HealthStatus, *, now: float) -> Obj:
-    """`status.health`; the time of the transition moves only when the status does."""
+def health_status(app: Application, health: Health, *, now: float) -> Obj:
+    """`status.health`; time and message are those of the transition, and move only when the status does."""
     before = mapping(app.status.get("health"))
-    since = text(before.get("lastTransitionTime")) if before.get("status") == status.value else ""
-    return {"status": status.value, "lastTransitionTime": since or format_time(now)}
+    same = before.get("status") == health.status.value
+    since = text(before.get("lastTransitionTime")) if same else ""
+    message = text(before.get("message")) if same else health.message
+    found = {"status": health.status.value, "lastTransitionTime": since or format_time(now)}
+    return {**found, "message": message} if message else found
+
+
+def as_argo_stores(status: Obj) -> Obj:
+    """The status as Argo CD writes it when it starts an operation by itself: the whole object, whose empty structs its
+    types write out (`util/argo/argo.go`, `SetAppOperation`)."""
+    return {"sourceHydrator": {}, "summary": {}, **status}
 
 
 def with_conditions(status: Obj, evaluated: Sequence[str], found: Sequence[tuple[str, str]], *, now: float) -> Obj:

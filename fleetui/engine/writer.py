@@ -88,7 +88,8 @@ class ApplicationWriter:
                 app = fresh
                 _keep_termination(app, wish)
             else:
-                self._hub.overlay.wrote(written)
+                # An Application of Applications is told of what became of its children.
+                self._hub.overlay.wrote(written, quiet=not self._hub.tracking.owner_of(written))
                 after = Application(written)
                 self._listener.wrote(app, after)
                 return after

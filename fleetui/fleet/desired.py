@@ -66,7 +66,8 @@ async def desired_of(
     discovery = await subject.place.api.discover()
     namespace = subject.app.destination.namespace
     manifests = await asyncio.to_thread(render, source, files)
-    targets = targets_of(manifests, discovery, app=subject.tracking, namespace=namespace)
+    tracking = (await subject.overrides()).tracking
+    targets = targets_of(manifests, discovery, app=subject.tracking, namespace=namespace, tracking=tracking)
     return Desired(sha, targets, discovery)
 
 

@@ -140,6 +140,18 @@ async def test_the_writes_of_another_controller_end_an_engine(hub: Hub) -> None:
         await ending
 
 
+async def test_a_watch_that_is_ahead_of_the_answers_shows_no_other_controller(hub: Hub) -> None:
+    foreign = ForeignWrites(hub.api, CLOCK)
+    ending = asyncio.create_task(foreign.until_certain())
+    foreign.seen(shown(0))
+    for second in range(1, 3 * FOREIGN):
+        foreign.seen(shown(second))
+        foreign.wrote(shown(0), shown(second))
+    await asyncio.sleep(0)
+    assert not ending.done()
+    ending.cancel()
+
+
 async def test_an_engine_is_not_frightened_by_its_own_writes(hub: Hub) -> None:
     repo = Repo()
     async with running(hub, repo) as process:
