@@ -12,7 +12,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -27,6 +27,7 @@ from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, RevisionNotFoundError
 from fleetui.model.text import one_line
 from fleetui.ports import Repository, Subscription
+from fleetui.renderports import Tree
 
 T = TypeVar("T")
 
@@ -127,14 +128,24 @@ class GitRepository:
             await self._poller.refresh()
         return await self._find(revision) or await self._find_again(revision)
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        """The files below the folder `path` in commit `sha`, keyed by their path relative to it.
+    async def tree(self, sha: str) -> Tree:
+        """The files of commit `sha`.
 
-        Symbolic links are followed within the commit. Left out are links to folders, to the outside and to nowhere,
-        submodules, and files of more than 16 MiB that are no manifests.
+        Symbolic links are followed within the commit. Left out are links to folders and to nowhere, and submodules.
         """
         sha = await self._present(sha)
-        return await self._read(lambda: self._reader.files(sha, path))
+        loop = asyncio.get_running_loop()
+
+        def contents(oids: Iterable[str]) -> Mapping[str, bytes]:
+            wanted = tuple(oids)
+            try:
+                return self._reader.contents(wanted)
+            except BrokenMirrorError:
+                # In a thread, where the file is asked for: only the loop can make the mirror anew.
+                reading = self._read(lambda: self._reader.contents(wanted))
+                return asyncio.run_coroutine_threadsafe(reading, loop).result()
+
+        return await self._read(lambda: self._reader.tree(sha, contents))
 
     async def commit(self, sha: str) -> Commit:
         """Author, time, subject and message of a commit."""
@@ -241,7 +252,7 @@ class _Unusable:
     async def resolve(self, revision: str, *, fetch: bool = False) -> str:
         self._refuse()
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
+    async def tree(self, sha: str) -> Tree:
         self._refuse()
 
     async def commit(self, sha: str) -> Commit:
