@@ -95,6 +95,16 @@ def objects_of(content: bytes, file: str) -> list[Document]:
     return [Document(msgspec.json.decode(raw), line) for raw, line in known]
 
 
+def printed_objects(content: bytes, file: str) -> list[Document]:
+    """The objects of what a tool printed, likewise; here every document that is not empty has to be one.
+
+    Raises:
+        ManifestError: `file`, which is named as their origin, became something else.
+    """
+    read = (_object(document, file) for document in documents(content, path=file))
+    return [item for document in read for item in _expand(document, content, file)]
+
+
 def _parse(content: bytes, file: str) -> Iterator[Document]:
     for document in _read(content, file):
         yield from _expand(document, content, file)
