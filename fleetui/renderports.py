@@ -137,3 +137,11 @@ class Kustomize(Protocol):
             ManifestError: it does not build; with the binary's own words.
         """
         ...
+
+
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
+    """The tools and repositories of charts that there are beside Git; a source that needs another is refused."""
+
+    helm: Helm | None = None
+    charts: Charts | None = None
+    kustomize: Kustomize | None = None

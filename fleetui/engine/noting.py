@@ -1,13 +1,14 @@
 """What a rendering looked at, so that it can be told later whether it would come out the same.
 
-Owns: `NotedTree`. Called by `fleetui.engine.rendering`. A path that was looked for and is not there counts: the file may
-come. Never here: what is rendered.
+Owns: `NotedTree` and `unchanged`. Called by `fleetui.engine.rendering`. A path that was looked for and is not there
+counts: the file may come. Never here: what is rendered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from fleetui.model.errors import FleetError
 from fleetui.renderports import Files, Tree
 
 
@@ -29,15 +30,16 @@ class NotedTree:
     def files(self, folder: str) -> Files:
         try:
             return _NotedFiles(self, self._tree.files(folder), folder)
-        except Exception:
+        except FleetError:
             # That it is no folder, or may not be read, is what was found: it holds until the commit has another root.
             self.oid(folder)
             self.oid("")
             raise
 
-    def unchanged(self, other: Tree) -> bool:
-        """Whether `other` is the same in all that was looked at."""
-        return all(other.oid(path) == oid for path, oid in self.seen.items())
+
+def unchanged(seen: Mapping[str, str], tree: Tree) -> bool:
+    """Whether a tree is still as it was `seen`."""
+    return all(tree.oid(path) == oid for path, oid in seen.items())
 
 
 class _NotedFiles(Mapping[str, bytes]):

@@ -23,6 +23,7 @@ from fleetui.engine.operate import Again, Operations
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.status import (
     COMPARISON_ERROR,
     DELETION_ERROR,
@@ -116,7 +117,7 @@ class Reconciler:
 
     async def _reconcile(self, ref: ObjectRef, app: Application) -> Again:
         instance = instance_name(app.namespace, app.name, self._settings.namespace)
-        problem = app.problem()
+        problem = app.problem() or SourceSet.of(app.spec).problem()
         destination: Destination | None = None
         try:
             destination = self._destinations.find(app.destination)
@@ -172,8 +173,9 @@ class Reconciler:
             self._unreachable_since[ref] = -math.inf
         left = self._unreachable_since.setdefault(ref, now) + REPOSITORY_GRACE - now
         before = mapping(app.status.get("sync"))
-        known = text(before.get("revision"))
-        if left > 0 and COMMIT.fullmatch(known) and before.get("comparedTo") == compared_to(app):
+        wanted = SourceSet.of(app.spec)
+        known = wanted.revisions_of(before)
+        if left > 0 and known and all(map(COMMIT.fullmatch, known)) and before.get("comparedTo") == compared_to(app):
             try:
                 return await observe(
                     app,
@@ -181,14 +183,14 @@ class Reconciler:
                     self._sources,
                     instance=instance,
                     overrides=self._overrides(),
-                    revision=known,
+                    revisions=known,
                     jq=self._jq,
                 )
             except RepositoryUnreachableError:
                 if app.operation is None:
                     return Again(min(left, self._settings.poll))
         judge = self._overrides().judge
-        return await unreadable(app, destination, error, instance=instance, judge=judge, source=app.source)
+        return await unreadable(app, destination, error, instance=instance, judge=judge, wanted=wanted)
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
         if app.refresh == "hard":
@@ -206,10 +208,8 @@ class Reconciler:
         found += [(SHARED_RESOURCE_WARNING, warning) for warning in comparison.shared]
         evaluated = (COMPARISON_ERROR, INVALID_SPEC_ERROR, REPEATED_RESOURCE_WARNING, SHARED_RESOURCE_WARNING)
         status = with_conditions(status, evaluated, found, now=now)
-        before = mapping(app.status.get("sync"))
-        fresh = (
-            app.refresh or comparison.revision != before.get("revision") or before.get("comparedTo") != compared_to(app)
-        )
+        before, after = mapping(app.status.get("sync")), status["sync"]
+        fresh = app.refresh or any(after.get(key) != before.get(key) for key in ("revision", "revisions", "comparedTo"))
         if fresh or "reconciledAt" not in app.status:
             status["reconciledAt"] = format_time(now)
         return status
@@ -255,7 +255,7 @@ class Reconciler:
         decision = decide(
             app,
             status=comparison.status,
-            revision=comparison.revision,
+            revisions=comparison.origin.each,
             resources=comparison.resources,
             leaving={member.ref for member in comparison.members if _is_leaving(member)},
             now=now,
@@ -266,7 +266,8 @@ class Reconciler:
             await self._writer.write(app, status, refreshed=True)
             # What kept us from looking (a cluster, a login) may mend without anybody telling.
             return Again(self._settings.poll if comparison.error else decision.retry_in)
-        _log.info("%s/%s: initiated automated sync to %s", app.namespace, app.name, comparison.revision)
+        revisions = ", ".join(comparison.origin.each)
+        _log.info("%s/%s: initiated automated sync to '%s'", app.namespace, app.name, revisions)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
         return await self._operations.operate(ref, app, destination, comparison, instance)

@@ -12,19 +12,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from fleetui.engine.application import mapping, text
-from fleetui.engine.noting import NotedTree
+from fleetui.engine.application import Application, mapping, text
+from fleetui.engine.noting import NotedTree, unchanged
 from fleetui.model.errors import (
     ChartError,
     ClusterError,
     FleetError,
     GitError,
     PathNotFoundError,
-    RefusedError,
     ToolMissingError,
 )
 from fleetui.model.objects import Discovery
@@ -32,9 +32,11 @@ from fleetui.render.cache import ByteCache
 from fleetui.render.detect import Tool, detect
 from fleetui.render.directory import Manifest
 from fleetui.render.environment import build_environment, expand
+from fleetui.render.helm import printed, substituted
+from fleetui.render.helm_values import Places, ValueFile, parameter_files, value_files
 from fleetui.render.kustomize import Unsupported, build
-from fleetui.render.source import folder_of, from_directory, from_stream, refusal
-from fleetui.renderports import Charts, Files, Helm, Kustomize, KustomizeRequest, Tree
+from fleetui.render.source import folder_of, from_directory, from_stream, overridden, refusal
+from fleetui.renderports import Files, HelmRequest, KustomizeRequest, Tools, Tree
 
 MEMORY = 192 * 1024 * 1024
 """Bytes that remembered manifests may take together, about: 1,000 applications of 20 objects take a third of it."""
@@ -56,9 +58,14 @@ class Place:
 
     app: str
     namespace: str
+    discovery: Discovery
     project: str = "default"
-    discovery: Discovery = Discovery(())  # noqa: RUF009 - it is immutable
     source_repos: tuple[str, ...] = ("*",)
+
+    @classmethod
+    def of(cls, app: Application, instance: str, discovery: Discovery) -> Place:
+        """Where an application is rendered for; `instance` is its name within tracking ids."""
+        return cls(instance, app.destination_namespace, discovery, text(app.spec.get("project")) or "default")
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -69,9 +76,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Checkout:
-    """The files of a source at the revision that it was resolved to."""
+    """The files of a source at the `revision` that its `wish` was resolved to."""
 
     revision: str
+    wish: str
     tree: Tree
 
 
@@ -88,7 +96,7 @@ class _Memory:
     """One rendering: its outcome, and all that it depends on. `place` and `environment` are None where they have no
     part in it."""
 
-    trees: Mapping[str, NotedTree]
+    trees: Mapping[str, Mapping[str, str]]
     place: tuple[object, ...] | None
     environment: Mapping[str, str] | None
     outcome: Rendered | FleetError
@@ -97,7 +105,7 @@ class _Memory:
         return (
             self.environment in (None, environment)
             and (self.place is None or self.place == place.key)
-            and all(name in trees and noted.unchanged(trees[name]) for name, noted in self.trees.items())
+            and all(name in trees and unchanged(seen, trees[name]) for name, seen in self.trees.items())
         )
 
 
@@ -105,21 +113,12 @@ class Renderer:
     """Renders sources; one for each engine.
 
     Args:
-        helm, charts, kustomize: the tools there are; a source that needs another one is refused by name.
+        tools: the tools there are; a source that needs another one is refused by name.
         memory: bytes that remembered manifests may take, about.
     """
 
-    def __init__(
-        self,
-        *,
-        helm: Helm | None = None,
-        charts: Charts | None = None,
-        kustomize: Kustomize | None = None,
-        memory: int = MEMORY,
-    ) -> None:
-        self._helm = helm
-        self._charts = charts
-        self._kustomize = kustomize
+    def __init__(self, tools: Tools | None = None, *, memory: int = MEMORY) -> None:
+        self._tools = tools or Tools()
         self._limit = memory
         self._memory: ByteCache[tuple[_Memory, ...]] = ByteCache(memory)
         self.renders = 0
@@ -138,7 +137,7 @@ class Renderer:
             source: an Application's `spec.source`, or one of its `sources`.
             checkout: its files.
             place: for whom.
-            refs: the sources that value files may lie in, by ``$NAME``.
+            refs: the sources that files of values may lie in, by ``$NAME``.
 
         Raises:
             FleetError: it can't be rendered; with file and line where they are known.
@@ -150,7 +149,7 @@ class Renderer:
         known = self._memory.get(raw) or ()
         found = next((each for each in known if each.holds(trees, place, environment)), None)
         if found is None:
-            found = await self._remembered(source, trees, place, environment, raw)
+            found = await self._remembered(source, trees, place, environment)
             kept = (found, *known[: _VERSIONS - 1])
             if not isinstance(found.outcome, _PASSING):
                 self._memory.put(raw, kept, size=sum(map(_size, kept)))
@@ -164,20 +163,19 @@ class Renderer:
         trees: Mapping[str, Tree],
         place: Place,
         environment: Mapping[str, str],
-        raw: bytes,
     ) -> _Memory:
         self.renders += 1
         noted = {name: NotedTree(tree) for name, tree in trees.items()}
-        work = _Work(source, noted, place, environment, self._helm, self._charts, self._kustomize)
+        work = _Work(source, noted, place, environment, self._tools)
         outcome: Rendered | FleetError
         try:
             outcome = await work.rendered()
         except FleetError as error:
             outcome = error
         return _Memory(
-            trees={name: tree for name, tree in noted.items() if tree.seen},
+            trees={name: tree.seen for name, tree in noted.items() if tree.seen},
             place=place.key if work.tool not in (None, Tool.DIRECTORY) else None,
-            environment=environment if b"ARGOCD_" in raw else None,
+            environment=environment if b"ARGOCD_" in msgspec.json.encode(work.source) else None,
             outcome=outcome,
         )
 
@@ -191,49 +189,48 @@ class _Work:
         trees: Mapping[str, NotedTree],
         place: Place,
         environment: Mapping[str, str],
-        helm: Helm | None,
-        charts: Charts | None,
-        kustomize: Kustomize | None,
+        tools: Tools,
     ) -> None:
-        self._source = source
+        self.source = source
         self._trees = trees
         self._place = place
         self._environment = environment
-        self._helm = helm
-        self._charts = charts
-        self._kustomize = kustomize
+        self._tools = tools
         self.tool: Tool | None = None
+        """What renders it, as soon as that is known; `source` is then as files of its folder change it."""
 
     async def rendered(self) -> Rendered:
         # Large folders take hundreds of milliseconds, which the watches of this loop must not wait for.
-        self.tool, files = await asyncio.to_thread(self._detected)
-        refused = refusal(self._source, self.tool)
+        tool, files = await asyncio.to_thread(self._detected)
+        self.tool = tool
+        refused = refusal(self.source, tool)
         if refused is not None:
             raise refused
-        if self.tool is Tool.KUSTOMIZE:
+        if tool is Tool.KUSTOMIZE:
             manifests = await self._kustomized()
-        elif self.tool is Tool.HELM:
+        elif tool is Tool.HELM:
             manifests = await self._templated(files)
         else:
-            manifests = await asyncio.to_thread(from_directory, self._source, files)
-        return Rendered(tuple(manifests), self.tool.value)
+            manifests = await asyncio.to_thread(from_directory, self.source, files)
+        return Rendered(tuple(manifests), tool.value)
 
     def _detected(self) -> tuple[Tool, Files]:
-        folder = folder_of(self._source)
+        folder = folder_of(self.source)
         try:
             files = self._trees[""].files(folder)
         except PathNotFoundError as error:
-            raise _no_folder(self._source, self._trees[""], folder) from error
-        return detect(self._source, files), files
+            raise _no_folder(self.source, self._trees[""], folder) from error
+        self.source = overridden(self.source, files, self._place.app)
+        return detect(self.source, files), files
 
     async def _kustomized(self) -> list[Manifest]:
-        options = _kustomize_options(self._source, self._environment)
-        folder = folder_of(self._source)
+        options = _kustomize_options(self.source, self._environment)
+        folder = folder_of(self.source)
         everything = self._trees[""].files("")
         try:
             return await asyncio.to_thread(build, everything, folder, options)
         except Unsupported as unsupported:
-            if self._kustomize is None:
+            if self._tools.kustomize is None:
                 raise
             request = KustomizeRequest(
                 files=everything,
@@ -243,13 +240,45 @@ class _Work:
                 api_versions=self._place.discovery.api_versions,
             )
             try:
-                stream = await self._kustomize.build(request)
+                stream = await self._tools.kustomize.build(request)
             except ToolMissingError as missing:
                 raise ToolMissingError(str(unsupported), missing.hint) from missing
         return await asyncio.to_thread(from_stream, stream, f"{folder or '.'}/kustomization.yaml")
 
     async def _templated(self, files: Files) -> list[Manifest]:
-        raise ToolMissingError("Helm charts can't be rendered here yet")
+        if self._tools.helm is None:
+            raise ToolMissingError("a Helm chart needs helm to be rendered", "install helm")
+        place, options = self._place, mapping(self.source.get("helm"))
+        chart = text(self.source.get("chart"))
+        everything = self._trees[""].files("")
+        refs = {name: tree.files("") for name, tree in self._trees.items() if name}
+        places = Places(files=everything, folder=folder_of(self.source), refs=refs)
+        values = await asyncio.to_thread(value_files, options, places, self._environment)
+        parameters = await asyncio.to_thread(parameter_files, options, places, self._environment)
+        request = HelmRequest(
+            chart=files,
+            options=substituted(options, self._environment),
+            values=[(file.name, await self._content(file)) for file in values],
+            file_parameters={name: await self._content(file) for name, file in parameters.items()},
+            release=place.app.rpartition("_")[2],
+            namespace=place.namespace,
+            kube_version=place.discovery.version,
+            api_versions=place.discovery.api_versions,
+            chart_name=chart or places.folder or ".",
+            repository={} if chart else everything,
+            folder="" if chart else places.folder,
+            project=place.project,
+            source_repos=place.source_repos,
+        )
+        stream = await self._tools.helm.template(request)
+        return await asyncio.to_thread(partial(printed, stream, chart=request.chart_name))
+
+    async def _content(self, file: ValueFile) -> bytes:
+        if file.url:
+            if self._tools.charts is None:
+                raise ToolMissingError(f"the file of values {file.url} can't be fetched here")
+            return await self._tools.charts.remote(file.url)
+        return await asyncio.to_thread(self._trees[file.source].files("").__getitem__, file.path)
 
 
 def _environment(source: Mapping[str, Any], revision: str, place: Place) -> dict[str, str]:
@@ -279,14 +308,12 @@ def _kustomize_options(source: Mapping[str, Any], environment: Mapping[str, str]
 
 
 def _no_folder(source: Mapping[str, Any], tree: Tree, folder: str) -> FleetError:
-    what = "app path is not a directory" if tree.oid(folder) else "app path does not exist"
-    return RefusedError(f"{text(source.get('path'))}: {what}") if tree.oid(folder) else FleetError(
-        f"{text(source.get('path'))}: {what}"
-    )
+    what = "is not a directory" if tree.oid(folder) else "does not exist"
+    return FleetError(f"{text(source.get('path'))}: app path {what}")
 
 
 def _size(memory: _Memory) -> int:
-    looked = sum(len(path) + len(oid) + 100 for tree in memory.trees.values() for path, oid in tree.seen.items())
+    looked = sum(len(path) + len(oid) + 100 for seen in memory.trees.values() for path, oid in seen.items())
     if isinstance(memory.outcome, FleetError):
         return looked + 1000
     return looked + _DECODED * sum(len(msgspec.json.encode(each.obj)) + 200 for each in memory.outcome.manifests)

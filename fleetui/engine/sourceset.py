@@ -1,7 +1,7 @@
 """Where an application's manifests come from, whether it has one source or several.
 
-Owns: `SourceSet`, read from whatever of an Application says it (spec, operation, result, history) and written as Argo CD
-writes it (`pkg/apis/application/v1alpha1/types.go`: `GetSource`, `HasMultipleSources`; Argo CD v3.6). Pure.
+Owns: `SourceSet`, read from whatever of an Application says it (spec, operation, result, history) and written as Argo
+CD writes it (`pkg/apis/application/v1alpha1/types.go`: `GetSource`, `HasMultipleSources`; Argo CD v3.6). Pure.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fleetui.engine.application import mapping, mappings, strings, text
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import Obj
-from fleetui.engine.application import mapping, mappings, strings, text
 
 _REF = re.compile(r"[a-zA-Z0-9_-]+")
 _NO_SOURCE: Mapping[str, str] = {"repoURL": ""}
@@ -46,6 +46,12 @@ class SourceSet:
             return {"source": dict(_NO_SOURCE), "sources": [dict(source) for source in self.sources]}
         return {"source": dict(self.sources[0])}
 
+    def result_fields(self, sync: Mapping[str, Any]) -> Obj:
+        """`source` and `sources` of the result of an operation; where that names none itself, Argo CD repeats the first
+        of several as the one source."""
+        named = sync.get("sources") or not self.multiple
+        return self.fields() if named else {**self.fields(), "source": dict(self.sources[0])}
+
     def revisions_of(self, holder: Mapping[str, Any]) -> tuple[str, ...]:
         """The revisions that an operation, a result, a history entry or `status.sync` names for these sources; none
         where it names other ones, or not one for each."""
@@ -59,6 +65,12 @@ class SourceSet:
         if not self.multiple:
             return {"revision": revisions[0] if revisions else ""}
         return {"revision": "", **({"revisions": list(revisions)} if revisions else {})}
+
+    def asked(self, revisions: Sequence[str]) -> Obj:
+        """Sources and revisions of a sync operation that asks for them (`autoSync`)."""
+        if self.multiple:
+            return {"sources": [dict(source) for source in self.sources], "revisions": list(revisions)}
+        return {"source": dict(self.sources[0]), "revision": next(iter(revisions), "")}
 
     def wishes(self, revisions: Sequence[str] = ()) -> tuple[str, ...]:
         """What is to be resolved for each source: `revisions` where they say it, else its `targetRevision`."""

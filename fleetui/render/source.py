@@ -1,7 +1,8 @@
 """What an application's source says about how it is rendered.
 
-Owns: `folder_of`, `from_directory`, `from_stream` and `refusal`. Called by `fleetui.engine.rendering`, which has the
-tools. The rules and words are Argo CD's (3.6: util/app/path/path.go, reposerver/repository/repository.go). Pure.
+Owns: `folder_of`, `overridden`, `from_directory`, `from_stream` and `refusal`. Called by `fleetui.engine.rendering`,
+which has the tools. The rules and words are Argo CD's (3.6: util/app/path/path.go,
+reposerver/repository/repository.go). Pure.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from fleetui.model.errors import FleetError, RefusedError
+from fleetui.model.errors import FleetError, ManifestError, RefusedError
 from fleetui.render.detect import Tool
 from fleetui.render.directory import Manifest, manifests, objects_of
+from fleetui.render.yaml import documents
 from fleetui.renderports import Files
+
+_OF_THE_SPEC = frozenset({"chart", "path", "repoURL", "targetRevision"})
+"""Fields that no file in a repository changes."""
 
 
 def folder_of(source: Mapping[str, Any]) -> str:
@@ -29,6 +34,33 @@ def folder_of(source: Mapping[str, Any]) -> str:
     if folder.split("/")[0] == "..":
         raise RefusedError(f"{path}: app path outside root")
     return "" if folder == "." else folder
+
+
+def overridden(source: Mapping[str, Any], files: Files, app: str) -> Mapping[str, Any]:
+    """The source with what ``.argocd-source.yaml`` and ``.argocd-source-APP.yaml`` in its folder say of its tool.
+
+    Raises:
+        ManifestError: one of them is no YAML, or no map.
+    """
+    merged = source
+    for name in (".argocd-source.yaml", f".argocd-source-{app}.yaml"):
+        if name in files:
+            path = posixpath.join(folder_of(source), name)
+            for document in documents(files[name], path=path):
+                if not isinstance(document.value, dict):
+                    raise ManifestError("it is no map of a source's fields", path=path, line=document.line)
+                merged = _merged(merged, document.value)
+    fixed = {key: source[key] for key in _OF_THE_SPEC if key in source}
+    return merged if merged is source else {key: merged[key] for key in merged if key not in _OF_THE_SPEC} | fixed
+
+
+def _merged(value: Any, patch: Any) -> Any:
+    """A JSON merge patch (RFC 7386)."""
+    if not isinstance(patch, Mapping):
+        return patch
+    before = value if isinstance(value, Mapping) else {}
+    kept = {key: each for key, each in before.items() if key not in patch}
+    return kept | {key: _merged(before.get(key), each) for key, each in patch.items() if each is not None}
 
 
 def from_directory(source: Mapping[str, Any], files: Files) -> list[Manifest]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,11 @@ from fleetui.engine.settings import Settings
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
 from fleetui.model.change import Commit
-from fleetui.model.errors import NotFoundError, PathNotFoundError, RevisionNotFoundError
+from fleetui.model.errors import NotFoundError, RevisionNotFoundError
 from fleetui.model.objects import ApiResource, Obj
 from fleetui.ports import PatchType, Subscription
+from fleetui.renderports import Tree
+from tests.trees import DictTree
 from tests.unit.fakes import Closing
 from tests.waiting import await_until
 
@@ -73,7 +75,7 @@ class Repo:
     def open(self, url: str) -> Repo:
         return self
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
         if self.down is not None:
             raise self.down
         if revision in self.commits:
@@ -82,12 +84,8 @@ class Repo:
             raise RevisionNotFoundError(f"{URL} has no {revision}", url=URL)
         return self.head
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        prefix = f"{path}/" if path else ""
-        found = {name.removeprefix(prefix): text for name, text in self.commits[sha].items() if name.startswith(prefix)}
-        if not found:
-            raise PathNotFoundError(f"{sha} has no {path}", url=URL)
-        return found
+    async def tree(self, sha: str) -> Tree:
+        return DictTree(self.commits[sha], sha)
 
     async def commit(self, sha: str) -> Commit:
         raise NotImplementedError

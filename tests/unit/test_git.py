@@ -265,7 +265,7 @@ async def test_huge_files_are_not_read(source: Source, repositories: GitReposito
     source.put("a.yaml", b"x")
     files = (await repositories.open(source.url).tree(source.commit())).files("")
     assert await asyncio.to_thread(files.__getitem__, "a.yaml") == b"x"
-    with pytest.raises(GitError, match="'video.bin' of .* is larger than 16 MiB"):
+    with pytest.raises(GitError, match=r"'video\.bin' of .* is larger than 16 MiB"):
         await asyncio.to_thread(files.__getitem__, "video.bin")
 
 

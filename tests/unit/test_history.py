@@ -10,6 +10,8 @@ from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, PathNotFoundError, RepositoryUnreachableError, RevisionNotFoundError
 from fleetui.model.objects import ClusterName
 from fleetui.ports import Repository, Subscription
+from fleetui.renderports import Tree
+from tests.trees import DictTree
 from tests.unit.fakes import Closing
 
 KEY = AppKey(ClusterName("hub"), "argo", "argocd", "payments")
@@ -25,7 +27,7 @@ class FakeRepository:
         self.fetches = 0
         self.files_of: dict[str, Mapping[str, bytes]] = {}
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
         if self.error is not None:
             raise self.error
         if fetch:
@@ -35,8 +37,8 @@ class FakeRepository:
             raise RevisionNotFoundError(f"{self.url} has no revision {revision}")
         return revision
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        return self.files_of.get(sha, {})
+    async def tree(self, sha: str) -> Tree:
+        return DictTree(self.files_of.get(sha, {}), sha)
 
     async def commit(self, sha: str) -> Commit:
         return Commit(sha, "Ann Lee", "ann@example.com", 1.0, f"subject of {sha}")
