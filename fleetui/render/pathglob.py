@@ -26,7 +26,7 @@ def matching(pattern: str, paths: Iterable[str]) -> list[str]:
     Raises:
         PatternError: the pattern can't be read.
     """
-    alternatives = [[_segment(part) for part in each.split("/")] for each in _alternatives(pattern)]
+    alternatives = [_segments(each) for each in _alternatives(pattern)]
     found = [path for path in paths if any(_fits(parts, path.split("/")) for parts in alternatives)]
     if pattern.endswith("/**"):
         return sorted(found, key=lambda path: path.split("/"))
@@ -70,14 +70,23 @@ def _braces(text: str) -> tuple[int, int, list[str]] | None:
         elif char == "," and depth == 1:
             parts.append(text[last:at])
             last = at + 1
-        elif char == "}" and depth:
+        elif char == "}":
+            if not depth:
+                raise PatternError
             depth -= 1
             if not depth:
-                return start, at + 1, [*parts, text[last:at]]
+                # Glob leaves out an empty choice at the end, which Match would take.
+                return start, at + 1, [*parts, text[last:at]] if last < at else parts
         at += 1
     if depth:
         raise PatternError
     return None
+
+
+def _segments(pattern: str) -> list[re.Pattern[str] | None]:
+    parts = pattern.split("/")
+    # What ends with ** fits the folder before it too, and that is no file.
+    return [_segment(part) for part in (*parts, "*")[: len(parts) + (parts[-1] == "**")]]
 
 
 def _segment(part: str) -> re.Pattern[str] | None:
