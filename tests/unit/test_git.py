@@ -91,6 +91,26 @@ async def test_follows_a_head_that_is_on_no_branch(source: Source, repositories:
     assert await repositories.open(source.url).resolve("HEAD") == sha
 
 
+async def test_a_range_of_versions_means_the_newest_tag_that_it_allows(
+    source: Source, repositories: GitRepositories
+) -> None:
+    made: dict[str, str] = {}
+    for tag in ("v1.0.0", "v1.9.0", "v1.10.0", "v2.0.0-rc.1", "nightly", "api-1.4.0", "api-1.5.0", "web-1.7.0"):
+        made[tag] = source.commit(tag)
+        source.git("tag", "-a", "-m", tag, tag)
+    main = source.commit("after")
+    repository = repositories.open(source.url)
+    wanted = {"1.*": "v1.10.0", "~1.9": "v1.9.0", ">=1.0 <1.10": "v1.9.0", ">=2.0.0-0": "v2.0.0-rc.1"}
+    assert {wish: await repository.resolve(wish) for wish in wanted} == {k: made[v] for k, v in wanted.items()}
+    prefixed = {"*": "api-1.5.0", "<1.5": "api-1.4.0", "1.4.0": "api-1.4.0"}
+    found = {wish: await repository.resolve(wish, tag_prefix="api-") for wish in prefixed}
+    assert found == {wish: made[tag] for wish, tag in prefixed.items()}
+    assert await repository.resolve("main", tag_prefix="api-") == main
+    assert await repository.resolve("v1.0.0") == made["v1.0.0"]
+    with pytest.raises(RevisionNotFoundError, match="has no branch, tag or commit"):
+        await repository.resolve(">=9", tag_prefix="api-")
+
+
 async def test_fetches_what_lies_on_no_branch_and_no_tag_when_it_is_asked_for(
     source: Source, repositories: GitRepositories
 ) -> None:
@@ -113,8 +133,7 @@ async def test_fetches_what_lies_on_no_branch_and_no_tag_when_it_is_asked_for(
     ("revision", "hint"),
     [
         ("nope", "check its name"),
-        ("1.*", "version ranges are not supported yet"),
-        (">=1 <2", "version ranges are not supported yet"),
+        ("1.*", "has no branch, tag or commit '1.*'"),
         ("0" * 40, "check its name"),
         ("abcdef0", "check its name"),
         ("refs/heads/nope", "check its name"),
