@@ -15,11 +15,12 @@ from tests.trees import DictTree
 from tests.unit.fakes import Closing
 
 KEY = AppKey(ClusterName("hub"), "argo", "argocd", "payments")
+FOLDER = "apps/payments"
 SOURCE = Source(repo_url="https://git.example/k8s", path="apps")
 
 
 class FakeRepository:
-    """Commits by revision; those in `unfetched` are known after a fetch."""
+    """Commits by revision, their files below `FOLDER`; those in `unfetched` are known after a fetch."""
 
     def __init__(self, *known: str, unfetched: str = "", error: GitError | None = None) -> None:
         self.url = SOURCE.repo_url
@@ -38,7 +39,8 @@ class FakeRepository:
         return revision
 
     async def tree(self, sha: str) -> Tree:
-        return DictTree(self.files_of.get(sha, {}), sha)
+        files = {f"{FOLDER}/{name}": content for name, content in self.files_of.get(sha, {}).items()}
+        return DictTree(files | {"README.md": b""}, sha)
 
     async def commit(self, sha: str) -> Commit:
         return Commit(sha, "Ann Lee", "ann@example.com", 1.0, f"subject of {sha}")
