@@ -7,6 +7,7 @@ may have tens of megabytes, so that only what it says of one chart is read as YA
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,6 +19,10 @@ from fleetui.model.text import quoted
 _ENTRIES = re.compile(rb"^entries:[ \t]*(?:#.*)?\r?\n", re.MULTILINE)
 _FIRST = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\n)*( +)[^\s#-]")
 _DEEPEST = 64
+
+
+class _ElsewhereError(Exception):
+    """What an alias stands for is not in the text."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -41,9 +46,15 @@ def entries(index: bytes, chart: str) -> list[Entry]:
             raise ChartError(f"the index is not valid JSON: {quoted(str(error))}") from error
         return _entries(_section(whole, chart))
     part = _part(index, chart)
-    if part is not None:
-        return _entries(next(iter(_mapping(_loaded(part)).values()), None)) if part else []
-    return _entries(_section(_loaded(index), chart))
+    if part == b"":
+        return []
+    with suppress(_ElsewhereError):
+        if part is not None:
+            return _entries(next(iter(_mapping(_loaded(part)).values()), None))
+    try:
+        return _entries(_section(_loaded(index), chart))
+    except _ElsewhereError as error:
+        raise ChartError("the index is not valid YAML: an alias stands for nothing") from error
 
 
 def _part(index: bytes, chart: str) -> bytes | None:
@@ -54,7 +65,7 @@ def _part(index: bytes, chart: str) -> bytes | None:
         return None
     indent = re.escape(first[1])
     # Only a key of `entries` itself is indented so little: whatever belongs to a chart stands further in.
-    key = re.compile(rb"^" + indent + rb"[\"']?" + re.escape(chart.encode()) + rb"[\"']?:[ \t]*\r?$", re.MULTILINE)
+    key = re.compile(rb"^" + indent + rb"[\"']?" + re.escape(chart.encode()) + rb"[\"']?:(?=[ \t\r]|$)", re.MULTILINE)
     found = key.search(index, start.end())
     end_of_all = re.compile(rb"^[^\s#-]", re.MULTILINE).search(index, start.end())
     end = end_of_all.start() if end_of_all else len(index)
@@ -100,7 +111,9 @@ def _loaded(text: bytes) -> Any:
             if isinstance(event, yaml.ScalarEvent):
                 value: Any = event.value
             elif isinstance(event, yaml.AliasEvent):
-                value = anchors.get(event.anchor or "")
+                if event.anchor not in anchors:
+                    raise _ElsewhereError
+                value = anchors[event.anchor]
             elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
                 made: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
                 if event.anchor:

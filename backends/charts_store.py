@@ -73,6 +73,7 @@ class Store:
         return self._folder / "notes" / hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
     def _write(self, path: Path, content: bytes) -> None:
+        make_folder(self._folder)
         make_folder(path.parent)
         with suppress(OSError):
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")

@@ -1,7 +1,7 @@
 """Programs that turn files into manifests: a private folder for them, how they are run, and how they end.
 
-Owns: `workplace`, `lay_out` and `run`. Called by `backends.helm` on the event loop; fit for any tool that reads files and
-prints YAML. Git has `backends.git_process`, which runs on threads.
+Owns: `workplace`, `lay_out` and `run`. Called by `backends.helm` on the event loop; fit for any tool that reads files
+and prints YAML. Git has `backends.git_process`, which runs on threads.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ async def lay_out(folder: Path, files: Mapping[str, bytes], *, what: str) -> Non
 async def run(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout: float, most: int
 ) -> Finished:
-    """Runs a program in `folder` to its end. It and all that it started are killed when the time (seconds) is over, when
-    it prints more than `most` bytes, and when the caller is cancelled.
+    """Runs a program in `folder` to its end. It and all that it started are killed when the time (seconds) is over,
+    when it prints more than `most` bytes, and when the caller is cancelled.
 
     Raises:
         ToolMissingError: it can't be started.

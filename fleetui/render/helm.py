@@ -39,7 +39,7 @@ _SWITCHES = (
 _PLACES = (
     re.compile(r"(?P<before>)(?:parse|execution) error at \((?P<file>[^\s:()]+):(?P<line>\d+)(?::\d+)?\):\s*"),
     re.compile(r"(?P<before>)(?P<file>[^\s:()]+/templates/[^\s:()]+):(?P<line>\d+):\d+\s+"),
-    re.compile(r"(?P<before>YAML parse error) on (?P<file>[^\s:]+): (?:error converting YAML to JSON: )?"),
+    re.compile(r"(?P<before>YAML parse error) on (?P<file>[^\s:]+): (?:error converting YAML to JSON: )?(?:yaml: )?"),
     re.compile(r"(?P<before>)failed to parse (?P<file>[^:\n]+): .*?yaml: (?:line (?P<line>\d+): )?"),
 )
 
@@ -128,13 +128,13 @@ def failure(said: str, run: Invocation, *, chart: str = "") -> ManifestError:
     for pattern in _PLACES:
         if found := pattern.match(text):
             line = found["line"] if "line" in found.groupdict() else None
-            words = " ".join(filter(None, (found["before"], text[found.end() :])))
+            words = ": ".join(filter(None, (found["before"], text[found.end() :])))
             return ManifestError(_sentence(words), path=one_line(found["file"]), line=int(line) if line else None)
     return ManifestError(_sentence(text), path=chart)
 
 
 def _sentence(text: str) -> str:
-    line = one_line(text.replace("\n- ", "; "))
+    line = one_line(text.replace(":\n- ", ": ").replace("\n- ", "; "))
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
 
 
