@@ -1,6 +1,6 @@
 """An engine over an embedded cluster and a repository in memory, for tests that look at what it does.
 
-Owns: `Repo` (a Git repository of dicts), `Hub` (the cluster, and an administrator's hand in it) and `running`. The
+Owns: `Repo` (a Git repository of dicts), `Remotes`, `Hub` (the cluster, and an administrator's hand in it) and `running`. The
 cluster has no controllers: a Job ends when the test says so.
 """
 
@@ -31,7 +31,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.model.change import Commit
 from fleetui.model.errors import NotFoundError, RevisionNotFoundError
 from fleetui.model.objects import ApiResource, Obj
-from fleetui.ports import PatchType, Subscription
+from fleetui.ports import PatchType, Repositories, Repository, Subscription
 from fleetui.renderports import Tree
 from tests.trees import DictTree
 from tests.unit.fakes import Closing
@@ -72,7 +72,7 @@ class Repo:
         for listener in tuple(self._listeners):
             listener()
 
-    def open(self, url: str) -> Repo:
+    def open(self, url: str) -> Repository:
         return self
 
     async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
@@ -99,6 +99,20 @@ class Repo:
 
     async def close(self) -> None:
         self._listeners.clear()
+
+
+class Remotes:
+    """Repositories by their addresses."""
+
+    def __init__(self, **repositories: Repo) -> None:
+        self._repositories = repositories
+
+    def open(self, url: str) -> Repository:
+        return self._repositories[url]
+
+    async def close(self) -> None:
+        for repository in self._repositories.values():
+            await repository.close()
 
 
 class Hub:
@@ -201,7 +215,7 @@ def message(app: Any) -> str:
 class Running:
     """One engine process: `api` counts its requests, `kill` ends it as SIGKILL would."""
 
-    def __init__(self, hub: Hub, repo: Repo, settings: Settings, clock: Clock) -> None:
+    def __init__(self, hub: Hub, repo: Repositories, settings: Settings, clock: Clock) -> None:
         self.api = hub.connect()
         self._store = LiveStore(self.api)
         self.clusters = Clusters([self._store], ClusterSecrets(), clock=clock)
@@ -230,7 +244,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(hub: Hub, repo: Repo, *, clock: Clock | None = None) -> AsyncIterator[Running]:
+async def running(hub: Hub, repo: Repositories, *, clock: Clock | None = None) -> AsyncIterator[Running]:
     process = Running(hub, repo, Settings(wave_delay=0.0, poll=0.2), clock or SystemClock())
     try:
         yield process

@@ -12,9 +12,8 @@ from fleetui.engine.sources import Sources
 from fleetui.engine.sourceset import SourceSet
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import Discovery, Obj
-from fleetui.ports import Repository
 from fleetui.renderports import HelmRequest, KustomizeRequest, Tools
-from tests.engine.bench import Repo
+from tests.engine.bench import Remotes, Repo
 
 PLACE = Place("shop", "shop", Discovery((), version="v1.33.1"))
 
@@ -22,19 +21,6 @@ PLACE = Place("shop", "shop", Discovery((), version="v1.33.1"))
 def config(name: str, **data: str) -> bytes:
     lines = "".join(f"  {key}: '{value}'\n" for key, value in data.items())
     return f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n{lines}".encode()
-
-
-class Remotes:
-    """Repositories by their addresses."""
-
-    def __init__(self, **repositories: Repo) -> None:
-        self.repositories = repositories
-
-    def open(self, url: str) -> Repository:
-        return self.repositories[url]
-
-    async def close(self) -> None:
-        return None
 
 
 def commit(repo: Repo, files: Mapping[str, bytes]) -> str:
@@ -271,5 +257,3 @@ async def test_the_memory_is_bounded() -> None:
     for number in range(10):
         await bench.names(one(str(number)))
     assert bench.sources.renders > 15
-
-
