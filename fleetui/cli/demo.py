@@ -120,7 +120,12 @@ async def _run_engines(connection: Connection) -> None:
     async with asyncio.TaskGroup() as group:
         for store in connection.stores:
             engine = Engine(
-                store, connection.repositories, clock=clock, directory=connection.clusters, jq=connection.jq
+                store,
+                connection.repositories,
+                clock=clock,
+                directory=connection.clusters,
+                jq=connection.jq,
+                tools=connection.renderers.tools,
             )
             # The lease keeps off an engine that somebody else runs on these clusters.
             group.create_task(EngineLease(store.api, clock).guard(engine.run), name=f"engine {store.api.name}")

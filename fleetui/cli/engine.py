@@ -68,7 +68,12 @@ async def _run_hub(connection: Connection, store: LiveStore, *, once: bool) -> F
     delay = FIRST_RETRY
     while True:
         engine = Engine(
-            store, connection.repositories, clock=SystemClock(), directory=connection.clusters, jq=connection.jq
+            store,
+            connection.repositories,
+            clock=SystemClock(),
+            directory=connection.clusters,
+            jq=connection.jq,
+            tools=connection.renderers.tools,
         )
         try:
             run = partial(_until_settled, engine, store) if once else engine.run
