@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from fleetui.engine.application import Application, mapping, text
 from fleetui.engine.operation import phase_of
+from fleetui.engine.sourceset import SourceSet
 from fleetui.model.objects import Obj
 from fleetui.model.times import parse_time
 

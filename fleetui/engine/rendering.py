@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from fleetui.engine.application import Application, mapping, text
-from fleetui.engine.noting import NotedTree, unchanged
+from fleetui.engine.noting import NotedTree, Seen
 from fleetui.model.errors import (
     ChartError,
     ClusterError,
@@ -28,13 +28,13 @@ from fleetui.model.errors import (
     ToolMissingError,
 )
 from fleetui.model.objects import Discovery
+from fleetui.render import kustomize
 from fleetui.render.cache import ByteCache
 from fleetui.render.detect import Tool, detect
 from fleetui.render.directory import Manifest
-from fleetui.render.environment import build_environment, expand
+from fleetui.render.environment import build_environment
 from fleetui.render.helm import printed, substituted
 from fleetui.render.helm_values import Places, ValueFile, parameter_files, value_files
-from fleetui.render.kustomize import Unsupported, build
 from fleetui.render.source import folder_of, from_directory, from_stream, overridden, refusal
 from fleetui.renderports import Files, HelmRequest, KustomizeRequest, Tools, Tree
 
@@ -93,19 +93,19 @@ class Rendered:
 
 @dataclass(frozen=True)
 class _Memory:
-    """One rendering: its outcome, and all that it depends on. `place` and `environment` are None where they have no
-    part in it."""
+    """One rendering: its outcome, and all that it depends on. `environment` has the variables that the source names;
+    `place` is None where it has no part in it."""
 
-    trees: Mapping[str, Mapping[str, str]]
+    trees: Mapping[str, Seen]
     place: tuple[object, ...] | None
-    environment: Mapping[str, str] | None
+    environment: Mapping[str, str]
     outcome: Rendered | FleetError
 
     def holds(self, trees: Mapping[str, Tree], place: Place, environment: Mapping[str, str]) -> bool:
         return (
-            self.environment in (None, environment)
+            self.environment.items() <= environment.items()
             and (self.place is None or self.place == place.key)
-            and all(name in trees and unchanged(seen, trees[name]) for name, seen in self.trees.items())
+            and all(name in trees and seen.is_in(trees[name]) for name, seen in self.trees.items())
         )
 
 
@@ -172,10 +172,11 @@ class Renderer:
             outcome = await work.rendered()
         except FleetError as error:
             outcome = error
+        written = msgspec.json.encode(work.source).decode()
         return _Memory(
             trees={name: tree.seen for name, tree in noted.items() if tree.seen},
             place=place.key if work.tool not in (None, Tool.DIRECTORY) else None,
-            environment=environment if b"ARGOCD_" in msgspec.json.encode(work.source) else None,
+            environment={name: value for name, value in environment.items() if name in written},
             outcome=outcome,
         )
 
@@ -224,12 +225,12 @@ class _Work:
         return detect(self.source, files), files
 
     async def _kustomized(self) -> list[Manifest]:
-        options = _kustomize_options(self.source, self._environment)
+        options = kustomize.substituted(mapping(self.source.get("kustomize")), self._environment)
         folder = folder_of(self.source)
         everything = self._trees[""].files("")
         try:
-            return await asyncio.to_thread(build, everything, folder, options)
-        except Unsupported as unsupported:
+            return await asyncio.to_thread(kustomize.build, everything, folder, options)
+        except kustomize.Unsupported as unsupported:
             if self._tools.kustomize is None:
                 raise
             request = KustomizeRequest(
@@ -293,27 +294,13 @@ def _environment(source: Mapping[str, Any], revision: str, place: Place) -> dict
     )
 
 
-def _kustomize_options(source: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """`spec.source.kustomize` with the build environment filled in where Argo CD does (util/kustomize/kustomize.go)."""
-    options = dict(mapping(source.get("kustomize")))
-    if isinstance(options.get("images"), list):
-        options["images"] = [expand(each, environment) if isinstance(each, str) else each for each in options["images"]]
-    filled = ["commonLabels"]
-    if options.get("commonAnnotationsEnvsubst") is True:
-        filled.append("commonAnnotations")
-    for key in filled:
-        if options.get(key):
-            options[key] = {name: expand(str(value), environment) for name, value in mapping(options[key]).items()}
-    return options
-
-
 def _no_folder(source: Mapping[str, Any], tree: Tree, folder: str) -> FleetError:
     what = "is not a directory" if tree.oid(folder) else "does not exist"
     return FleetError(f"{text(source.get('path'))}: app path {what}")
 
 
 def _size(memory: _Memory) -> int:
-    looked = sum(len(path) + len(oid) + 100 for seen in memory.trees.values() for path, oid in seen.items())
+    looked = sum(200 * (len(seen.oids) + len(seen.absent)) for seen in memory.trees.values())
     if isinstance(memory.outcome, FleetError):
         return looked + 1000
     return looked + _DECODED * sum(len(msgspec.json.encode(each.obj)) + 200 for each in memory.outcome.manifests)

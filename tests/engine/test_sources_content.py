@@ -159,8 +159,8 @@ async def test_several_sources_give_all_their_manifests_in_order() -> None:
                 {"repoURL": "main", "path": "app", "helm": {"valueFiles": ["$v/x.yaml"]}},
                 {"repoURL": "other", "chart": "x", "targetRevision": "1", "ref": "v"},
             ],
-            "failed to generate manifest for source 1 of 2: source has a 'chart' field defined, but Helm charts are not "
-            "yet not supported for 'ref' sources",
+            "failed to generate manifest for source 1 of 2: source has a 'chart' field defined, but Helm charts are "
+            "not yet not supported for 'ref' sources",
         ),
     ],
 )
@@ -257,3 +257,62 @@ async def test_the_memory_is_bounded() -> None:
     for number in range(10):
         await bench.names(one(str(number)))
     assert bench.sources.renders > 15
+
+
+KUSTOMIZED = {
+    "base/kustomization.yaml": b"resources: [a.yaml]",
+    "base/a.yaml": config("a"),
+    "prod/kustomization.yaml": b"namePrefix: prod-\nresources: [../base]",
+}
+
+
+async def test_a_kustomization_is_built_and_depends_on_the_files_it_names() -> None:
+    bench = Bench()
+    commit(bench.repo, KUSTOMIZED)
+    loaded = await bench.sources.load(one("prod", kustomize={"nameSuffix": "-1"}), PLACE)
+    assert [each.obj["metadata"]["name"] for each in loaded.manifests] == ["prod-a-1"]
+    assert loaded.tools == ("Kustomize",)
+    assert await bench.names(one("prod")) == ["prod-a"]
+    commit(bench.repo, KUSTOMIZED | {"base/other.yaml": b"x", "dev/kustomization.yaml": b"x"})
+    bench.sources._on_moved("main")
+    assert await bench.names(one("prod")) == ["prod-a"]
+    assert bench.sources.renders == 2
+    commit(bench.repo, KUSTOMIZED | {"base/a.yaml": config("b")})
+    bench.sources._on_moved("main")
+    assert await bench.names(one("prod")) == ["prod-b"]
+    assert bench.sources.renders == 3
+
+
+async def test_what_the_native_builder_refuses_goes_to_the_binary_or_is_named() -> None:
+    files = {"app/kustomization.yaml": b"helmCharts: [{name: x}]", "app/name": b"built"}
+    bench = Bench()
+    commit(bench.repo, files)
+    assert (
+        "app/kustomization.yaml:1: the field helmCharts can only be built by the kustomize binary"
+        in await bench.error(one())
+    )
+    tool = Binaries()
+    bench = Bench(Tools(kustomize=tool))
+    commit(bench.repo, files)
+    labels = {"commonLabels": {"app": "$ARGOCD_APP_NAME"}, "commonAnnotations": {"app": "$ARGOCD_APP_NAME"}}
+    assert await bench.names(one(kustomize=labels)) == ["built"]
+    assert tool.kustomize[0].options == {
+        "commonLabels": {"app": "shop"},
+        "commonAnnotations": labels["commonAnnotations"],
+    }
+    commit(bench.repo, files | {"README.md": b""})
+    bench.sources._on_moved("main")
+    assert await bench.names(one(kustomize=labels)) == ["built"]
+    assert len(tool.kustomize) == 1
+
+
+async def test_a_file_of_the_folder_may_change_its_tool() -> None:
+    bench = Bench()
+    override = b"kustomize: {namePrefix: file-}\nrepoURL: elsewhere\n"
+    commit(bench.repo, KUSTOMIZED | {"prod/.argocd-source.yaml": override})
+    assert await bench.names(one("prod")) == ["file-a"]
+    own = b"kustomize: {namePrefix: own-}"
+    commit(bench.repo, KUSTOMIZED | {"prod/.argocd-source.yaml": override, "prod/.argocd-source-shop.yaml": own})
+    bench.sources._on_moved("main")
+    assert await bench.names(one("prod")) == ["own-a"]
+    assert await bench.names(one("prod"), Place("other", "shop", PLACE.discovery)) == ["file-a"]
