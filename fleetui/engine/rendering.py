@@ -145,7 +145,8 @@ class Renderer:
         trees = {"": checkout.tree, **{name: each.tree for name, each in (refs or {}).items()}}
         environment = _environment(source, checkout.revision, place)
         own = {key: value for key, value in source.items() if key not in _WITHOUT}
-        raw = msgspec.json.encode(own, order="sorted")
+        # A file of the folder may say more of a source for one application (`.argocd-source-APP.yaml`).
+        raw = msgspec.json.encode([place.app, own], order="sorted")
         known = self._memory.get(raw) or ()
         found = next((each for each in known if each.holds(trees, place, environment)), None)
         if found is None:
@@ -175,7 +176,7 @@ class Renderer:
         written = msgspec.json.encode(work.source).decode()
         return _Memory(
             trees={name: tree.seen for name, tree in noted.items() if tree.seen},
-            place=place.key if work.tool not in (None, Tool.DIRECTORY) else None,
+            place=place.key if work.told else None,
             environment={name: value for name, value in environment.items() if name in written},
             outcome=outcome,
         )
@@ -197,13 +198,12 @@ class _Work:
         self._place = place
         self._environment = environment
         self._tools = tools
-        self.tool: Tool | None = None
-        """What renders it, as soon as that is known; `source` is then as files of its folder change it."""
+        self.told = False
+        """Whether a tool was told of the place. `source` is in the end as files of its folder change it."""
 
     async def rendered(self) -> Rendered:
         # Large folders take hundreds of milliseconds, which the watches of this loop must not wait for.
         tool, files = await asyncio.to_thread(self._detected)
-        self.tool = tool
         refused = refusal(self.source, tool)
         if refused is not None:
             raise refused
@@ -233,6 +233,7 @@ class _Work:
         except kustomize.Unsupported as unsupported:
             if self._tools.kustomize is None:
                 raise
+            self.told = True
             request = KustomizeRequest(
                 files=everything,
                 folder=folder,
@@ -249,6 +250,7 @@ class _Work:
     async def _templated(self, files: Files) -> list[Manifest]:
         if self._tools.helm is None:
             raise ToolMissingError("a Helm chart needs helm to be rendered", "install helm")
+        self.told = True
         place, options = self._place, mapping(self.source.get("helm"))
         chart = text(self.source.get("chart"))
         everything = self._trees[""].files("")

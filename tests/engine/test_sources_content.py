@@ -73,7 +73,7 @@ async def test_what_the_source_says_of_its_tool_counts_and_nothing_else() -> Non
     commit(bench.repo, {"app/a.yaml": config("a"), "app/sub/b.yaml": config("b")})
     assert await bench.names(one()) == ["a"]
     assert await bench.names(one(targetRevision="HEAD", name="x")) == ["a"]
-    assert await bench.names(one(), Place("other", "elsewhere", PLACE.discovery)) == ["a"]
+    assert await bench.names(one(), Place("shop", "elsewhere", Discovery((), version="v1.34.0"))) == ["a"]
     assert bench.sources.renders == 1
     assert await bench.names(one(directory={"recurse": True})) == ["a", "b"]
     assert await bench.names(one()) == ["a"]
