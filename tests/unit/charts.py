@@ -19,6 +19,8 @@ from aiohttp import web
 
 from backends.charts_oci import CHART_CONFIG, CHART_LAYER, MANIFEST
 
+MAP = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-{{ .Chart.Name }}\n"
+
 
 def tarball(*members: tuple[tarfile.TarInfo, bytes], packed: bool = True) -> bytes:
     """A tar of exactly these members."""
@@ -41,7 +43,7 @@ def archive(name: str, version: str, files: Mapping[str, bytes] | None = None) -
     """A chart's archive, with one ConfigMap unless `files` say more."""
     content = {
         "Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: {version}\n".encode(),
-        "templates/map.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-{{ .Chart.Name }}\n",
+        "templates/map.yaml": MAP,
         **(files or {}),
     }
     return tarball(*((member(f"{name}/{path}"), data) for path, data in content.items()))
