@@ -19,7 +19,7 @@ from fleetui.render.kustomize.edit import edited, substituted
 from fleetui.render.kustomize.errors import Problem, Unsupported, UnsupportedProblem
 from fleetui.render.kustomize.loader import Folder
 from fleetui.render.kustomize.target import built
-from fleetui.render.kustomize.values import round_tripped
+from fleetui.render.kustomize.values import finished
 from fleetui.renderports import Files
 
 __all__ = ["Unsupported", "build", "substituted"]
@@ -50,7 +50,7 @@ def build(files: Files, folder: str, options: Mapping[str, Any] | None = None) -
 
     try:
         resources = built(Folder(files, root), edit)
-        return [Manifest(round_tripped(resource.obj), resource.file, resource.line) for resource in resources]
+        return [Manifest(finished(resource.obj), resource.file, resource.line) for resource in resources]
     except Problem as problem:
         kind = Unsupported if isinstance(problem, UnsupportedProblem) else ManifestError
         raise kind(str(problem), path=root) from problem

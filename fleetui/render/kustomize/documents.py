@@ -23,7 +23,7 @@ from fleetui.model.objects import MAX_DEPTH
 from fleetui.model.text import one_line
 from fleetui.render.cache import ByteCache
 from fleetui.render.kustomize.errors import Unsupported, UnsupportedProblem
-from fleetui.render.kustomize.values import EMPTY, copied, plain, round_tripped
+from fleetui.render.kustomize.values import EMPTY, Quoted, copied, plain, round_tripped
 from fleetui.render.yaml import MAX_FILE
 
 _SEPARATOR = re.compile(r"\n---(.*)\n")
@@ -230,7 +230,8 @@ class _Parser:
         if event.tag is not None and event.tag != _TEXT_TAG:
             raise UnsupportedProblem(f"the YAML tag {one_line(event.tag)}", event.start_mark.line)
         if event.tag is not None or not event.implicit[0]:
-            return event.value
+            # Of a plain text with an explicit tag the style is plain.
+            return event.value if event.style is None else Quoted(event.value)
         try:
             return plain(event.value)
         except UnsupportedProblem as problem:

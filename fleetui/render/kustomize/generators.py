@@ -18,7 +18,7 @@ from fleetui.render.kustomize.errors import Problem, UnsupportedProblem
 from fleetui.render.kustomize.kustomization import Generator, GeneratorOptions
 from fleetui.render.kustomize.patches import Loader
 from fleetui.render.kustomize.resource import BEHAVIOR, ENABLED, NEEDS_HASH, Resource, Resources
-from fleetui.render.kustomize.values import is_null, round_tripped, text_of
+from fleetui.render.kustomize.values import Quoted, finished, is_null, text_of, written
 
 _BEHAVIORS = ("create", "replace", "merge")
 _MAX_LINE = 64 * 1024
@@ -44,7 +44,7 @@ def generate(
     pairs = _pairs(generator, loader)
     if kind == "Secret":
         obj["type"] = generator.type or "Opaque"
-        obj["data"] = {key: _base64(value) for key, value in pairs.items()}
+        obj["data"] = {key: _written(_base64(value)) for key, value in pairs.items()}
     else:
         _put_data(obj, pairs)
     if options.labels:
@@ -72,11 +72,15 @@ def _put_data(obj: dict[str, Any], pairs: Mapping[str, bytes]) -> None:
         try:
             text = value.decode()
         except UnicodeDecodeError:
-            obj.setdefault("binaryData", {})[key] = _base64(value)
+            obj.setdefault("binaryData", {})[key] = _written(_base64(value))
             continue
         if _UNSURE.search(text):
             raise UnsupportedProblem(f"a ConfigMap with control characters or carriage returns in {key}")
-        obj.setdefault("data", {})[key] = text
+        obj.setdefault("data", {})[key] = _written(text)
+
+
+def _written(text: str) -> str:
+    return Quoted(text) if "\n" in text else written(text)
 
 
 def _base64(value: bytes) -> str:
@@ -177,7 +181,7 @@ def _merge_data(generated: Resource, old: Resource) -> None:
             raise UnsupportedProblem("a merged ConfigMap with control characters or carriage returns")
         generated.obj.pop(field, None)
         if merged:
-            generated.obj[field] = dict(sorted(merged.items()))
+            generated.obj[field] = {key: _written(str(text)) for key, text in sorted(merged.items())}
 
 
 def _texts(resource: Resource, field: str) -> dict[str, str]:
@@ -227,5 +231,5 @@ def _hashable(value: Any) -> Any:
     if isinstance(value, dict | list):
         if any(isinstance(item, float | dict | list) for item in (value.values() if isinstance(value, dict) else value)):
             raise UnsupportedProblem("the hash of data that is no text")
-        return round_tripped(value)
+        return finished(value)
     return text_of(value)

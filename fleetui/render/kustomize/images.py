@@ -1,6 +1,6 @@
 """References to container images.
 
-Owns: `split`, `replaced`. Follows api 0.21.2 (internal/image/image.go, filters/imagetag/updater.go). Called by
+Owns: `split`, `with_image`. Follows api 0.21.2 (internal/image/image.go, filters/imagetag/updater.go). Called by
 `transform`, `edit`.
 """
 
@@ -22,7 +22,7 @@ def split(reference: str) -> tuple[str, str, str]:
     return reference[:colon], reference[colon + 1 :], ""
 
 
-def replaced(reference: str, image: Image) -> str:
+def with_image(reference: str, image: Image) -> str:
     """`reference` with the name, tag or digest that `image` asks for."""
     name, tag, digest = split(reference)
     name = image.new_name or name

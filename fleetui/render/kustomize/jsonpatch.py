@@ -1,7 +1,7 @@
 """JSON patches (RFC 6902), as kustomize applies them.
 
-Owns: `operations` and `apply`. Follows gopkg.in/evanphx/json-patch.v4, of which kustomize uses the defaults: negative
-indices count from the end, `remove` and `replace` need what they name. Called by `patches`.
+Owns: `operations` and `apply`. Follows gopkg.in/evanphx/json-patch.v4 with its defaults; what it does with nulls and
+with negative indices is left to the binary. Called by `patches`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def operations(value: Any) -> list[Operation]:
             raise Problem(f"operation {number} of the JSON patch has no path")
         if operation["op"] in ("move", "copy") and not isinstance(operation.get("from"), str):
             raise Problem(f"operation {number} of the JSON patch has no from")
-        if operation["op"] in ("add", "replace", "test") and "value" not in operation:
+        if operation["op"] in ("add", "replace", "test") and operation.get("value") is None:
             raise UnsupportedProblem(f"the JSON patch operation {operation['op']} without a value")
     return value
 
@@ -110,8 +110,8 @@ def _take(obj: Any, pointer: str) -> Any:
 
 
 def _replace(obj: Any, operation: Operation) -> None:
+    # Unlike the RFC, the library lets a mapping's field be replaced that is not there.
     container, key = _container(obj, operation["path"])
-    _get(container, key, operation["path"])
     if isinstance(container, list):
         container[_index(container, key, operation["path"])] = copied(operation["value"])
     else:
@@ -124,6 +124,8 @@ def _move(obj: Any, operation: Operation) -> None:
 
 def _copy(obj: Any, operation: Operation) -> None:
     container, key = _container(obj, operation["from"])
+    if isinstance(container, dict) and key not in container:
+        raise UnsupportedProblem(f"a JSON patch that copies {operation['from']}, which is not there,")
     _put(obj, operation["path"], copied(_get(container, key, operation["from"])))
 
 

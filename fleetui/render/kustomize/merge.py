@@ -12,7 +12,7 @@ from typing import Any
 
 from fleetui.render.kustomize.errors import Problem, UnsupportedProblem
 from fleetui.render.kustomize.tables import Type, tables
-from fleetui.render.kustomize.values import is_null, is_scalar, text_of
+from fleetui.render.kustomize.values import Untyped, is_null, is_scalar, plain, retyped, text_of
 
 _DIRECTIVE = "$patch"
 
@@ -36,7 +36,8 @@ def merge(patch: dict[str, Any], target: dict[str, Any]) -> dict[str, Any] | Non
         Problem: the patch does not fit the object.
     """
     merged = _walk(target, patch, None, "")
-    return merged if isinstance(merged, dict) else None
+    # What replaces the whole object is not taken over: of its root only the deletion counts.
+    return target if isinstance(merged, dict) else None
 
 
 def _missing(value: Any) -> bool:
@@ -56,7 +57,9 @@ def _walk(target: Any, patch: Any, schema: Type | None, where: str) -> Any:
             return _walk_list(target, patch, schema, where)
         return target if patch is ABSENT else patch
     _demand(None, target, patch, where)
-    return target if patch is ABSENT else patch
+    if patch is ABSENT:
+        return target
+    return patch if _missing(target) or is_null(patch) else retyped(target, patch)
 
 
 def _demand(kind: type | None, target: Any, patch: Any, where: str) -> None:
@@ -214,12 +217,17 @@ def _merge_items(
         if isinstance(value, dict):
             for key, text in zip(valid_keys, valid_values, strict=False):
                 if key not in value and text:
-                    # Written without a type, so read again.
-                    raise UnsupportedProblem(f"a merge that lacks the key {key}")
+                    value[key] = _read(text)
         merged = _with_element(merged, valid_keys, valid_values, value)
     if values:
         target = _appended(merged, target, valid_keys)
     return target
+
+
+def _read(text: str) -> Any:
+    """A value that is written without a type."""
+    value = plain(text)
+    return Untyped(value) if isinstance(value, str) else value
 
 
 def _completed(values: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -302,7 +310,8 @@ def _element_matches(item: Any, keys: Sequence[str], values: Sequence[str], scal
         return not values or text_of(item) == values[0]
     if not isinstance(item, dict):
         raise Problem("a list of mappings holds a text")
-    return all(_matches(item, key, value) for key, value in zip(keys, values, strict=False))
+    # A key without a value counts as its predecessor did, which has one (kyaml's loop keeps what it found last).
+    return bool(values) and all(_matches(item, key, value) for key, value in zip(keys, values, strict=False))
 
 
 def _appended(merged: list[Any], target: list[Any], keys: Sequence[str]) -> list[Any]:
@@ -313,10 +322,12 @@ def _appended(merged: list[Any], target: list[Any], keys: Sequence[str]) -> list
             continue
         if not isinstance(item, dict):
             raise Problem("a list of mappings holds a text")
-        if any(key not in item for key in keys):
-            # kustomize appends such an item once for each key it lacks, and then looks for one with the rest.
-            raise UnsupportedProblem("a list item without its merge key")
-        values = [text_of(item[key]) for key in keys]
+        values: list[str] = []
+        for key in keys:
+            if key in item:
+                values.append(text_of(item[key]))
+            else:
+                merged = [*merged, item]
         if len(keys) > 1:
             merged = _with_element(merged, keys, values, ABSENT)
         merged = _with_element(merged, keys, values, item)

@@ -16,7 +16,7 @@ from fleetui.render.kustomize.errors import Problem, Unsupported, UnsupportedPro
 from fleetui.render.kustomize.kustomization import Patch
 from fleetui.render.kustomize.merge import merge
 from fleetui.render.kustomize.resource import ALLOW_KIND_CHANGE, ALLOW_NAME_CHANGE, Resource, Resources
-from fleetui.render.kustomize.values import round_tripped
+from fleetui.render.kustomize.values import finished, replaced, round_tripped
 from fleetui.render.yaml import documents
 
 
@@ -157,8 +157,9 @@ def _merge_one(resource: Resource, patch: Resource) -> None:
     resource.obj = merged or {}
     if not resource.obj:
         return
+    resource.spread_shared()
     if not changes_kind:
-        resource.obj["kind"] = kind
+        resource.obj["kind"] = replaced(resource.obj.get("kind"), kind)
     if not renames:
         resource.set_name(name)
     resource.set_namespace(namespace)
@@ -167,9 +168,11 @@ def _merge_one(resource: Resource, patch: Resource) -> None:
 def _patch_json(resource: Resource, operations: Sequence[jsonpatch.Operation]) -> None:
     internal = {key: value for key, value in resource.annotations.items() if key.startswith("internal.config.")}
     try:
-        resource.obj = jsonpatch.apply(operations, round_tripped(resource.obj))
+        resource.obj = round_tripped(jsonpatch.apply(operations, finished(resource.obj)))
     except Problem as problem:
         raise type(problem)(f"{problem} ({resource.id})") from problem
-    if not isinstance(resource.obj.get("metadata"), dict):
-        raise UnsupportedProblem("a JSON patch that removes metadata")
+    resource.shared = []
+    metadata = resource.obj.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("annotations", {}), dict):
+        raise UnsupportedProblem("a JSON patch that takes metadata or its annotations away")
     resource.set_map("annotations", resource.annotations | internal)

@@ -14,7 +14,7 @@ from fleetui.render.kustomize.errors import Problem
 from fleetui.render.kustomize.fields import visit
 from fleetui.render.kustomize.resource import PREFIXES, REFERRED_BY, SUFFIXES, Gvk, Id, Resource, Resources
 from fleetui.render.kustomize.tables import FieldSpec, Reference, tables
-from fleetui.render.kustomize.values import is_null, is_scalar, text_of, untyped
+from fleetui.render.kustomize.values import is_null, is_scalar, replaced, text_of
 
 
 class _Candidate:
@@ -116,7 +116,7 @@ class _Fix:
             if found is not None:
                 self._record(found)
                 if found.name != text_of(value):
-                    container[key] = untyped(found.name)
+                    container[key] = replaced(value, found.name)
 
     def _set_mapping(self, mapping: dict[str, Any]) -> None:
         if "name" not in mapping:
@@ -128,9 +128,9 @@ class _Fix:
         self._record(found)
         if found.name == name and not found.namespace:
             return
-        mapping["name"] = untyped(found.name)
+        mapping["name"] = replaced(mapping["name"], found.name)
         if found.namespace:
-            mapping["namespace"] = untyped(found.namespace)
+            mapping["namespace"] = replaced(mapping.get("namespace"), found.namespace)
 
     def _in_namespace_of(self, mapping: dict[str, Any]) -> Sequence[_Candidate]:
         if "namespace" not in mapping:

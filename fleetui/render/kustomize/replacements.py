@@ -17,7 +17,7 @@ from fleetui.render.kustomize.kustomization import FieldOptions, Replacement, So
 from fleetui.render.kustomize.patches import Loader
 from fleetui.render.kustomize.resource import Id, Resource, Resources
 from fleetui.render.kustomize.selectors import Selector, pattern
-from fleetui.render.kustomize.values import EMPTY, copied, is_null, is_scalar, plain, text_of
+from fleetui.render.kustomize.values import EMPTY, Untyped, copied, is_null, is_scalar, plain, retyped, text_of, untyped
 from fleetui.render.yaml import documents
 
 _DEFAULT_PATH = "metadata.name"
@@ -71,9 +71,6 @@ def _value(replacement: Replacement, resources: Resources) -> tuple[Any, bool]:
     value = _lookup(_selected(source, resources).obj, _split(path))
     if is_null(value) or value in ({}, []):
         raise Problem(f"the replacement's source has no field {path}")
-    if isinstance(value, int | float) and not isinstance(value, bool) and (abs(value) >= 1e6 or value != int(value)):
-        # Behind a JSON patch its text is 1e+06.
-        raise UnsupportedProblem(f"a replacement from the number {value}")
     return _refined(value, source.options), True
 
 
@@ -110,7 +107,7 @@ def _refined(value: Any, options: FieldOptions | None) -> Any:
     pieces = value.split(options.delimiter)
     if not 0 <= options.index < len(pieces):
         raise Problem(f"options.index {options.index} is beyond the {len(pieces)} pieces of {value}")
-    return pieces[options.index]
+    return retyped(value, pieces[options.index])
 
 
 # --- targets --------------------------------------------------------------------------------------------------
@@ -125,6 +122,7 @@ def _apply(target: Target, value: Any, typed: bool, resources: Resources) -> Non
         if _is_target(resource, target, target.select):
             for path in target.field_paths or [_DEFAULT_PATH]:
                 _set(resource, path, value, typed, target.options)
+            resource.spread_shared()
 
 
 def _is_target(resource: Resource, target: Target, select: Selector) -> bool:
@@ -184,8 +182,10 @@ def _replaced(old: Any, value: Any, typed: bool, options: FieldOptions | None) -
         raise UnsupportedProblem("a replacement of a scalar by something else")
     if old is _FRESH:
         return _read(text_of(value))
+    if isinstance(old, Untyped):
+        return untyped(text_of(value))
     if isinstance(old, str):
-        return text_of(value)
+        return retyped(old, text_of(value))
     new = _read(text_of(value))
     if type(new) is not type(old):
         raise UnsupportedProblem(f"a replacement of {text_of(old)} by {text_of(value)}, which is of another type,")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from fleetui.render.kustomize.errors import Problem
+from fleetui.render.kustomize.errors import Problem, UnsupportedProblem
 from fleetui.render.kustomize.tables import tables
-from fleetui.render.kustomize.values import copied, is_null, text_of, untyped
+from fleetui.render.kustomize.values import copied, is_null, replaced, text_of, written
 
 _INTERNAL = "internal.config.kubernetes.io/"
 PREVIOUS_KINDS = _INTERNAL + "previousKinds"
@@ -77,15 +77,47 @@ class Id(NamedTuple):
         return f"{self.gvk.kind}{group} {where}{self.name}"
 
 
+class _Shared:
+    """One text in several places, each a mapping; `name` is its key there."""
+
+    def __init__(self, name: str, text: Any, places: list[dict[str, Any]]) -> None:
+        self.name = name
+        self.places = places
+        self._text = text
+
+    def spread(self, id: Id) -> None:
+        self.places = [place for place in self.places if self.name in place]
+        changed = [place[self.name] for place in self.places if place[self.name] is not self._text]
+        if not changed:
+            return
+        if any(type(value) is not type(changed[0]) or value != changed[0] for value in changed):
+            raise UnsupportedProblem(f"a change of {self.name} into different texts in {id}, which shares one,")
+        self._text = changed[0]
+        for place in self.places:
+            place[self.name] = self._text
+
+
 class Resource:
     """One object; `file` and `line` are where it comes from."""
 
-    __slots__ = ("file", "line", "obj")
+    __slots__ = ("file", "line", "obj", "shared")
 
     def __init__(self, obj: dict[str, Any], file: str, line: int) -> None:
         self.obj = obj
         self.file = file
         self.line = line
+        self.shared: list[_Shared] = []
+        """Texts that stand in several places. kustomize puts one node there, and what is written into one of them
+        later shows in all."""
+
+    def spread_shared(self) -> None:
+        """Writes a change of one place into those that share its text.
+
+        Raises:
+            UnsupportedProblem: they were changed into different texts.
+        """
+        for shared in self.shared:
+            shared.spread(self.id)
 
     # --- what it is called ----------------------------------------------------------------------------------
 
@@ -151,11 +183,11 @@ class Resource:
         self.append(PREVIOUS_KINDS, now.gvk.kind)
 
     def set_name(self, name: str) -> None:
-        self.metadata["name"] = untyped(name)
+        self.metadata["name"] = replaced(self.metadata.get("name"), name)
 
     def set_namespace(self, namespace: str) -> None:
         if namespace:
-            self.metadata["namespace"] = untyped(namespace)
+            self.metadata["namespace"] = replaced(self.metadata.get("namespace"), namespace)
         else:
             self.metadata.pop("namespace", None)
 
@@ -184,11 +216,21 @@ class Resource:
     def annotations(self) -> dict[str, str]:
         return {key: text_of(value) for key, value in self._map("annotations").items()}
 
+    def share(self, name: str, text: str, places: list[dict[str, Any]]) -> None:
+        """Puts one text into places where `name` is not yet."""
+        for shared in self.shared:
+            if shared.name == name:
+                shared.places = [place for place in shared.places if not any(place is fresh for fresh in places)]
+        for place in places:
+            place[name] = text
+        if len(places) > 1:
+            self.shared.append(_Shared(name, text, places))
+
     def set_map(self, field: str, values: Mapping[str, str]) -> None:
         metadata = self.metadata
         metadata.pop(field, None)
         if values:
-            metadata[field] = dict(values)
+            metadata[field] = {key: written(str(value)) for key, value in values.items()}
 
     def annotation(self, name: str) -> str:
         return text_of(self._map("annotations").get(name, ""))

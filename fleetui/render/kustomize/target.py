@@ -40,6 +40,10 @@ def built(folder: Folder, edit: Edit) -> list[Resource]:
         add_hashes(resources)
         fix_references(resources)
         kept = Resources(resource for resource in resources if not _is_local(resource))
+        for resource in resources:
+            if not resource.kind or (not resource.name and not resource.kind.endswith("List")):
+                raise Problem(f"a patch took the name or the kind of {resource.original_id} away")
+        _recheck(kept)
     with root.blames("sortOptions"):
         result = ordered(kept, root.kustomization.sort_options)
     for resource in result:
@@ -159,5 +163,5 @@ def _drop_empty(resources: Resources) -> None:
 
 
 def _recheck(resources: Resources) -> None:
-    """A component's objects are appended to nothing, which finds ids that are there twice."""
+    """kustomize puts a component's objects, and at last all, into a new list, which finds ids that are there twice."""
     Resources().add_all(resources)

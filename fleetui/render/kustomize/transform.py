@@ -12,7 +12,7 @@ from typing import Any
 
 from fleetui.render.kustomize.errors import Problem
 from fleetui.render.kustomize.fields import Setter, visit
-from fleetui.render.kustomize.images import replaced
+from fleetui.render.kustomize.images import with_image
 from fleetui.render.kustomize.kustomization import Image, Labels, Replica
 from fleetui.render.kustomize.resource import PREFIXES, SUFFIXES, Resource, Resources
 from fleetui.render.kustomize.selectors import pattern
@@ -26,7 +26,7 @@ from fleetui.render.kustomize.tables import (
     VOLUME_CLAIM_LABELS,
     FieldSpec,
 )
-from fleetui.render.kustomize.values import is_null, is_scalar, text_of, untyped
+from fleetui.render.kustomize.values import is_null, is_scalar, replaced, retyped, text_of, written
 
 _TAG_AND_DIGEST = r"(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?"
 _CRD = "CustomResourceDefinition"
@@ -42,7 +42,7 @@ def set_namespace(namespace: str, resources: Resources) -> None:
 
     def put(container: Any, key: Any) -> None:
         _demand_scalar(container, key)
-        container[key] = namespace
+        container[key] = retyped(container[key], namespace)
 
     for resource in resources:
         resource.store_id()
@@ -105,7 +105,7 @@ def _named(resources: Resources) -> Iterator[Resource]:
 def _rename(resource: Resource, prefix: str, suffix: str) -> None:
     def put(container: Any, key: Any) -> None:
         _demand_scalar(container, key)
-        container[key] = untyped(f"{prefix}{text_of(container[key])}{suffix}")
+        container[key] = replaced(container[key], f"{prefix}{text_of(container[key])}{suffix}")
 
     visit(resource, _NAME, put)
 
@@ -153,14 +153,27 @@ def _put_all(values: Mapping[str, str], specs: Sequence[FieldSpec], resources: R
     if not values:
         return
 
-    def put(container: Any, key: Any) -> None:
-        if not isinstance(container[key], dict):
-            raise Problem(f"{key} is no mapping, so nothing can be added to it")
-        container[key] |= values
-
     for resource in resources:
+        places: list[dict[str, Any]] = []
+
+        def put(container: Any, key: Any, places: list[dict[str, Any]] = places) -> None:
+            if not isinstance(container[key], dict):
+                raise Problem(f"{key} is no mapping, so nothing can be added to it")
+            places.append(container[key])
+
         for spec in specs:
             visit(resource, spec, put, dict)
+        for name, text in values.items():
+            _put(resource, name, text, places)
+
+
+def _put(resource: Resource, name: str, text: str, places: Sequence[dict[str, Any]]) -> None:
+    for place in places:
+        if name in place:
+            place[name] = text if is_null(place[name]) else retyped(place[name], text)
+    resource.spread_shared()
+    if fresh := [place for place in places if name not in place]:
+        resource.share(name, written(text), fresh)
 
 
 # --- replicas -------------------------------------------------------------------------------------------------
@@ -206,7 +219,7 @@ def _set_image(image: Image, resources: Resources) -> None:
             raise Problem("an image is a mapping or a list where a text must be")
         text = text_of(container[key])
         if matches.fullmatch(text):
-            container[key] = untyped(replaced(text, image))
+            container[key] = replaced(container[key], with_image(text, image))
 
     for resource in resources:
         if resource.kind != _CRD:
