@@ -67,12 +67,10 @@ def _applications(file: Path) -> list[Application]:
 
 def _with_root(path: Path, *, in_git: bool) -> tuple[Path, Path]:
     """A folder, and that of the repository which it is in; itself where it is in none."""
-    from backends.git_refs import git_dir
-
     if not path.is_dir():
         raise UsageError(f"{path} is no folder")
     whole = path.resolve()
-    root = next((each for each in (whole, *whole.parents) if git_dir(each) is not None), None)
+    root = next((each for each in (whole, *whole.parents) if (each / ".git").exists()), None)
     if in_git and root is None:
         raise UsageError(f"{path} is in no Git repository", "leave --revision out")
     return whole, root or whole
