@@ -1,7 +1,7 @@
 """Kustomizations built without the `kustomize` binary.
 
-Owns: `build`, `substituted` and `Unsupported`, the door to this package. Called by `fleetui.engine.sources`, which turns
-to `fleetui.renderports.Kustomize` (a binary) where `build` raises `Unsupported`. Pure: reads only what it is given.
+Owns: `build`, `substituted` and `Unsupported`, the door to this package. Called by `fleetui.engine.sources`, which
+turns to `fleetui.renderports.Kustomize` (a binary) where `build` raises `Unsupported`. Pure.
 
 What is accepted comes out as `kustomize build` 5.8.2 has it, object by object and in the same order; what is not known
 to come out the same is refused. No network, no plugins.

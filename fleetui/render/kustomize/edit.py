@@ -49,7 +49,9 @@ def _variable(name: str, environment: Mapping[str, str]) -> str:
     return "$" if name == "$" else environment.get(name, "")
 
 
-def edited(value: Mapping[str, Any], options: Mapping[str, Any], has_component: Callable[[str], bool]) -> dict[str, Any]:
+def edited(
+    value: Mapping[str, Any], options: Mapping[str, Any], has_component: Callable[[str], bool]
+) -> dict[str, Any]:
     """The mapping of a kustomization file with the options written into it.
 
     Args:
@@ -130,8 +132,9 @@ def _count(replica: Mapping[str, Any]) -> int:
     try:
         return int(replica.get("count", 0))
     except (TypeError, ValueError) as error:
+        received = one_line(str(replica["count"]))
         raise ManifestError(
-            f"spec.source.kustomize.replicas: expected integer value for count. Received: {one_line(str(replica['count']))}"
+            f"spec.source.kustomize.replicas: expected integer value for count. Received: {received}"
         ) from error
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fleetui.model.errors import ManifestError
 
 
-class Unsupported(ManifestError):
+class Unsupported(ManifestError):  # noqa: N818 - no failure: it says that the binary has to build
     """Something that the native builder leaves to the binary.
 
     Args:

@@ -1,7 +1,7 @@
 """ConfigMaps and Secrets made from literals, files and env files.
 
-Owns: `generate` and `absorb`, `content_hash`. Follows api 0.21.2 (internal/generators, kv/kv.go, hasher/hasher.go, and of
-resmap/reswrangler.go `appendReplaceOrMerge`). Called by `target`.
+Owns: `generate`, `absorb`, `add_hashes`, `content_hash`. Follows api 0.21.2 (internal/generators, kv/kv.go,
+hasher/hasher.go, and of resmap/reswrangler.go `appendReplaceOrMerge`). Called by `target`.
 """
 
 from __future__ import annotations
@@ -229,7 +229,9 @@ _UNLIKE_WORDS = str.maketrans("013ae", "ghkmt")
 
 def _hashable(value: Any) -> Any:
     if isinstance(value, dict | list):
-        if any(isinstance(item, float | dict | list) for item in (value.values() if isinstance(value, dict) else value)):
+        if any(
+            isinstance(item, float | dict | list) for item in (value.values() if isinstance(value, dict) else value)
+        ):
             raise UnsupportedProblem("the hash of data that is no text")
         return finished(value)
     return text_of(value)

@@ -72,8 +72,10 @@ def _get(container: Any, key: str, pointer: str) -> Any:
 
 def _index(container: list[Any], key: str, pointer: str, *, past: bool = False) -> int:
     if not key.removeprefix("-").isdecimal() or not key.isascii() or key.startswith("-"):
-        raise UnsupportedProblem(f"the JSON patch index {key!r}") if key != "-" else Problem(
-            f"the JSON patch path {pointer} ends with -, which only add takes"
+        raise (
+            UnsupportedProblem(f"the JSON patch index {key!r}")
+            if key != "-"
+            else Problem(f"the JSON patch path {pointer} ends with -, which only add takes")
         )
     index = int(key)
     if index >= len(container) + past:

@@ -28,7 +28,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     pass
 
 
-class Field(_Part):
+class Field(_Part, frozen=True):
     """A field specification of the user's own."""
 
     path: str = ""
@@ -38,7 +38,7 @@ class Field(_Part):
     create: bool = False
 
 
-class Labels(_Part):
+class Labels(_Part, frozen=True):
     pairs: dict[str, str] = {}
     include_selectors: bool = False
     include_templates: bool = False
@@ -46,19 +46,19 @@ class Labels(_Part):
     fields: list[Field] = []
 
 
-class PatchOptions(_Part):
+class PatchOptions(_Part, frozen=True):
     allow_name_change: bool = False
     allow_kind_change: bool = False
 
 
-class Patch(_Part):
+class Patch(_Part, frozen=True):
     path: str = ""
     patch: str = ""
     target: Selector | None = None
     options: PatchOptions | None = None
 
 
-class Image(_Part):
+class Image(_Part, frozen=True):
     name: str = ""
     new_name: str = ""
     tag_suffix: str = ""
@@ -66,19 +66,19 @@ class Image(_Part):
     digest: str = ""
 
 
-class Replica(_Part):
+class Replica(_Part, frozen=True):
     name: str = ""
     count: int = 0
 
 
-class GeneratorOptions(_Part):
+class GeneratorOptions(_Part, frozen=True):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     disable_name_suffix_hash: bool = False
     immutable: bool = False
 
 
-class Generator(_Part):
+class Generator(_Part, frozen=True):
     """A ConfigMap or, with a `type` as well, a Secret."""
 
     name: str = ""
@@ -92,14 +92,14 @@ class Generator(_Part):
     type: str = ""
 
 
-class FieldOptions(_Part):
+class FieldOptions(_Part, frozen=True):
     delimiter: str = ""
     index: int = 0
     encoding: str = ""
     create: bool = False
 
 
-class Source(_Part):
+class Source(_Part, frozen=True):
     group: str = ""
     version: str = ""
     kind: str = ""
@@ -109,14 +109,14 @@ class Source(_Part):
     options: FieldOptions | None = None
 
 
-class Target(_Part):
+class Target(_Part, frozen=True):
     select: Selector | None = None
     reject: list[Selector] = []
     field_paths: list[str] = []
     options: FieldOptions | None = None
 
 
-class Replacement(_Part):
+class Replacement(_Part, frozen=True):
     """Inline, or in the file `path`."""
 
     source: Source | None = None
@@ -125,17 +125,17 @@ class Replacement(_Part):
     path: str = ""
 
 
-class LegacySortOptions(_Part):
+class LegacySortOptions(_Part, frozen=True):
     order_first: list[str] = []
     order_last: list[str] = []
 
 
-class SortOptions(_Part):
+class SortOptions(_Part, frozen=True):
     order: str = ""
     legacy_sort_options: LegacySortOptions | None = None
 
 
-class Kustomization(_Part):
+class Kustomization(_Part, frozen=True):
     api_version: str = ""
     kind: str = "Kustomization"
     metadata: dict[str, Any] = {}

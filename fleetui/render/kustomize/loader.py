@@ -64,8 +64,8 @@ class Folder:
         full = self._resolve(path)
         if not _within(full, self.path):
             raise Problem(
-                f"{one_line(path)} lies outside of {self.path or 'the repository'}, and kustomize reads files only from "
-                "below the kustomization that names them"
+                f"{one_line(path)} lies outside of {self.path}, and kustomize reads files only from below the "
+                "kustomization that names them; move it, or name its folder"
             )
         try:
             return self._files[full], full

@@ -12,7 +12,16 @@ from typing import Any
 
 from fleetui.render.kustomize.errors import Problem
 from fleetui.render.kustomize.fields import visit
-from fleetui.render.kustomize.resource import PREFIXES, REFERRED_BY, SUFFIXES, Gvk, Id, Resource, Resources
+from fleetui.render.kustomize.resource import (
+    NO_NAMESPACE,
+    PREFIXES,
+    REFERRED_BY,
+    SUFFIXES,
+    Gvk,
+    Id,
+    Resource,
+    Resources,
+)
 from fleetui.render.kustomize.tables import FieldSpec, Reference, tables
 from fleetui.render.kustomize.values import is_null, is_scalar, replaced, text_of
 
@@ -31,10 +40,10 @@ class _Candidate:
         self.suffixes = resource.listed(SUFFIXES)
 
     def was(self, name: str) -> bool:
-        return any(id.name == name for id in self.previous)
+        return any(known.name == name for known in self.previous)
 
     def was_a(self, group: str, version: str, kind: str) -> bool:
-        return any(id.gvk.selected_by(group, version, kind) for id in self.previous)
+        return any(known.gvk.selected_by(group, version, kind) for known in self.previous)
 
 
 def fix_references(resources: Resources) -> None:
@@ -188,9 +197,9 @@ class _Fix:
         return all((open_ends and not (mine and theirs)) or _same_ending(mine, theirs) for mine, theirs in pairs)
 
 
-def _group(id: Id) -> str:
-    """The namespace that candidates are grouped by; None of the groups holds those without one."""
-    return "" if id.cluster_scoped or id.namespace == "_non_namespaceable_" else id.effective_namespace
+def _group(known: Id) -> str:
+    """The namespace that candidates are grouped by; empty for those whose kind has none."""
+    return "" if known.effective_namespace == NO_NAMESPACE else known.effective_namespace
 
 
 def _same_ending(first: Sequence[str], second: Sequence[str]) -> bool:

@@ -75,7 +75,7 @@ def _value(replacement: Replacement, resources: Resources) -> tuple[Any, bool]:
 
 
 def _selected(source: Source, resources: Resources) -> Resource:
-    found = [resource for resource in resources if any(_is_selected(id, source) for id in _ids(resource))]
+    found = [resource for resource in resources if any(_is_selected(each, source) for each in _ids(resource))]
     name = f"{source.kind or 'object'} {source.name}".strip()
     if not found:
         raise Problem(f"the replacement's source {name} does not exist")
@@ -89,11 +89,11 @@ def _ids(resource: Resource) -> list[Id]:
     return [resource.id._replace(cluster_scoped=False), *resource.previous_ids]
 
 
-def _is_selected(id: Id, source: Source) -> bool:
+def _is_selected(known: Id, source: Source) -> bool:
     return (
-        source.name in ("", id.name)
-        and (not source.namespace or source.namespace == id.effective_namespace)
-        and id.gvk.selected_by(source.group, source.version, source.kind)
+        source.name in ("", known.name)
+        and (not source.namespace or source.namespace == known.effective_namespace)
+        and known.gvk.selected_by(source.group, source.version, source.kind)
     )
 
 
@@ -132,18 +132,20 @@ def _is_target(resource: Resource, target: Target, select: Selector) -> bool:
     for reject in target.reject:
         if (reject.annotation_selector or reject.label_selector) and reject.selects_metadata(resource):
             return False
-        if _names_something(reject) and any(_selects(reject, id) for id in ids):
+        if _names_something(reject) and any(_selects(reject, each) for each in ids):
             return False
-    return any(_selects(select, id) for id in ids)
+    return any(_selects(select, each) for each in ids)
 
 
 def _names_something(selector: Selector) -> bool:
     return bool(selector.group or selector.version or selector.kind or selector.name or selector.namespace)
 
 
-def _selects(selector: Selector, id: Id) -> bool:
+def _selects(selector: Selector, known: Id) -> bool:
     return (
-        selector.selects_gvk(id.gvk) and selector.selects_name(id.name) and selector.selects_namespace(id.namespace)
+        selector.selects_gvk(known.gvk)
+        and selector.selects_name(known.name)
+        and selector.selects_namespace(known.namespace)
     )
 
 
@@ -337,8 +339,10 @@ def _at_match(value: Any, part: str, rest: Sequence[str], create: Any) -> Iterat
             found += _places((items, index), item, rest if name else (), create)
     if not found and create is not None:
         items.append({name: _read(wanted)} if name else _read(wanted))
-        found += _at_match(value, part, rest, None) if not rest else _places(
-            (items, len(items) - 1), items[-1], rest, create
+        found += (
+            _at_match(value, part, rest, None)
+            if not rest
+            else _places((items, len(items) - 1), items[-1], rest, create)
         )
     yield from found
 

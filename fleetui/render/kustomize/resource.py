@@ -66,9 +66,7 @@ class Id(NamedTuple):
 
     def equals(self, other: Id) -> bool:
         return (
-            self.name == other.name
-            and self.gvk == other.gvk
-            and self.effective_namespace == other.effective_namespace
+            self.name == other.name and self.gvk == other.gvk and self.effective_namespace == other.effective_namespace
         )
 
     def __str__(self) -> str:
@@ -85,13 +83,13 @@ class _Shared:
         self.places = places
         self._text = text
 
-    def spread(self, id: Id) -> None:
+    def spread(self, owner: Id) -> None:
         self.places = [place for place in self.places if self.name in place]
         changed = [place[self.name] for place in self.places if place[self.name] is not self._text]
         if not changed:
             return
         if any(type(value) is not type(changed[0]) or value != changed[0] for value in changed):
-            raise UnsupportedProblem(f"a change of {self.name} into different texts in {id}, which shares one,")
+            raise UnsupportedProblem(f"a change of {self.name} into different texts in {owner}, which shares one,")
         self._text = changed[0]
         for place in self.places:
             place[self.name] = self._text

@@ -82,7 +82,9 @@ def tables() -> Tables:
     raw = resources.files(__package__).joinpath("tables.json").read_bytes()
     file = msgspec.json.decode(raw, type=_File)
     references = [
-        Reference(*entry.target, [FieldSpec(path, *gvk) for *gvk, path in entry.referrers])
+        Reference(
+            *entry.target, [FieldSpec(path, group, version, kind) for group, version, kind, path in entry.referrers]
+        )
         for entry in file.references
     ]
     return Tables(file.cluster_scoped, references, file.roots, file.types)

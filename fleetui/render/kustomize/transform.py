@@ -194,7 +194,7 @@ def _set_replicas(replica: Replica, resources: Resources) -> None:
     for spec in REPLICAS:
         for resource in resources:
             ids = resource.all_ids
-            if any(id.name == replica.name and id.gvk.selected_by("", "", spec.kind) for id in ids):
+            if any(each.name == replica.name and each.gvk.selected_by("", "", spec.kind) for each in ids):
                 found = True
                 visit(resource, spec, put, int)
     if not found:

@@ -1,8 +1,9 @@
 """Values as kustomize holds them between reading and writing.
 
-Owns: `EMPTY`, the kinds of texts and numbers, and the functions over values. kustomize works on YAML nodes, whose scalars have a
-text, a type and a way of writing. Here a scalar is the Python value that it comes out as, which is enough as long as
-the text follows from the value: `plain` refuses every spelling of which that is not true. Used by the whole package.
+Owns: `EMPTY`, the kinds of texts and numbers, and the functions over values. kustomize works on YAML nodes, whose
+scalars have a text, a type and a way of writing. Here a scalar is the Python value that it comes out as, which is
+enough as long as the text follows from the value: `plain` refuses every spelling of which that is not true. Used by the
+whole package.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class _Empty:
 
 
 EMPTY = _Empty()
+
 
 class Quoted(str):
     """A text that is not written plainly: what a patch puts in its place is written in the same way, so that a number
