@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fleetui.renderports import Charts, HelmRequest, Tools
+from fleetui.renderports import Charts, HelmRequest, KustomizeRequest, Tools
 
 if TYPE_CHECKING:
     from backends.charts import ChartRepositories
@@ -21,7 +21,7 @@ class Renderers:
 
     def __init__(self) -> None:
         self._charts = _ChartsLater()
-        self.tools = Tools(helm=_HelmLater(self._charts), charts=self._charts)
+        self.tools = Tools(helm=_HelmLater(self._charts), charts=self._charts, kustomize=_KustomizeLater())
 
     async def close(self) -> None:
         """Ends connections to repositories of charts."""
@@ -63,3 +63,10 @@ class _HelmLater:
 
     async def template(self, request: HelmRequest) -> bytes:
         return await self._made.template(request)
+
+
+class _KustomizeLater:
+    async def build(self, request: KustomizeRequest) -> bytes:
+        from backends.kustomize import KustomizeBinary
+
+        return await KustomizeBinary().build(request)

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import ssl
 import tarfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -57,6 +58,7 @@ class Server:
         self.headers: list[Mapping[str, str]] = []
         self.answers: dict[str, Callable[[web.BaseRequest], web.StreamResponse]] = {}
         self.url = ""
+        self.tls: ssl.SSLContext | None = None
         self.stuck = asyncio.Event()
         """Set to let requests for ``/slow`` end."""
 
@@ -176,11 +178,11 @@ async def serving(*servers: Server) -> AsyncIterator[None]:
     for server in servers:
         runner = web.ServerRunner(web.Server(server.handle))
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server.tls)
         await site.start()
         runners.append(runner)
         host, port = runner.addresses[0][:2]
-        server.url = f"http://{host}:{port}"
+        server.url = f"{'https' if server.tls else 'http'}://{host}:{port}"
     try:
         yield
     finally:
