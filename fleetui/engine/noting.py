@@ -15,8 +15,9 @@ from fleetui.renderports import Files, Tree
 
 @dataclass
 class Seen:
-    """What was looked at of one tree: the ids of files and of whole folders, and where no file was."""
+    """What was looked at of the tree `sha`: the ids of files and of whole folders, and where no file was."""
 
+    sha: str
     oids: dict[str, str] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
 
@@ -25,10 +26,12 @@ class Seen:
 
     def is_in(self, tree: Tree) -> bool:
         """Whether a tree has all of it, as it was."""
+        if self.sha and tree.sha == self.sha:
+            return True
         try:
             files = tree.files("")
         except FleetError:
-            # A link leads out of it: refused, whatever else it holds.
+            # A link leads out of it: refused, whatever else it holds. Or it is a chart that nobody has fetched.
             return False
         same = all(tree.oid(path) == oid for path, oid in self.oids.items())
         return same and not any(path in files for path in self.absent)
@@ -39,7 +42,7 @@ class NotedTree:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self.seen = Seen()
+        self.seen = Seen(tree.sha)
 
     @property
     def sha(self) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from fleetui.engine.application import Application, mapping, text
+from fleetui.engine.charttree import ChartTree
 from fleetui.engine.noting import NotedTree, Seen
 from fleetui.model.errors import (
     ChartError,
@@ -170,6 +171,9 @@ class Renderer:
         work = _Work(source, noted, place, environment, self._tools)
         outcome: Rendered | FleetError
         try:
+            for tree in trees.values():
+                if isinstance(tree, ChartTree):
+                    await tree.fetch()
             outcome = await work.rendered()
         except FleetError as error:
             outcome = error

@@ -316,3 +316,40 @@ async def test_a_file_of_the_folder_may_change_its_tool() -> None:
     bench.sources._on_moved("main")
     assert await bench.names(one("prod")) == ["own-a"]
     assert await bench.names(one("prod"), Place("other", "shop", PLACE.discovery)) == ["file-a"]
+
+
+class Catalogue:
+    """A repository of charts with one chart."""
+
+    def __init__(self) -> None:
+        self.fetched: list[tuple[str, bool]] = []
+
+    async def resolve(self, repo: str, chart: str, version: str, *, refresh: bool = False) -> str:
+        return version.replace("*", "4")
+
+    async def files(
+        self, repo: str, chart: str, version: str, *, pass_credentials: bool = False, refresh: bool = False
+    ) -> Mapping[str, bytes]:
+        self.fetched.append((version, refresh))
+        return {"Chart.yaml": b"name: chart", "values.yaml": version.encode()}
+
+    async def remote(self, url: str) -> bytes:
+        return b"remote"
+
+
+async def test_a_chart_of_a_repository_with_values_from_git() -> None:
+    tool, charts = Binaries(), Catalogue()
+    bench = Bench(Tools(helm=tool, charts=charts))
+    sha = commit(bench.repo, {"v.yaml": b"git"})
+    files = ["values.yaml", "$git/v.yaml", "https://values.example/x.yaml"]
+    chart = {"repoURL": "https://charts.example", "chart": "redis", "targetRevision": "1.*"}
+    wanted = several({**chart, "helm": {"valueFiles": files}}, {"repoURL": "main", "ref": "git"})
+    loaded = await bench.sources.load(wanted, PLACE)
+    assert loaded.revisions == ("1.4", sha)
+    assert [content for _, content in tool.helm[0].values] == [b"1.4", b"git", b"remote"]
+    await bench.sources.load(wanted, PLACE)
+    assert bench.sources.renders == 1
+    bench.sources.forget()
+    await bench.sources.load(wanted, PLACE)
+    await bench.sources.load(wanted, PLACE)
+    assert charts.fetched == [("1.4", False), ("1.4", True)], "only what is rendered is fetched"
