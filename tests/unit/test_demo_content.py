@@ -25,6 +25,7 @@ from backends.embedded.demo.story import Story
 from backends.embedded.store import ObjectStore
 from fleetui.model.errors import ManifestError
 from fleetui.render.directory import Manifest
+from fleetui.render.kustomize import build
 from fleetui.render.source import from_directory
 from tests.unit.embedded_cluster import workload
 from tests.unit.fakes import stored
@@ -54,7 +55,10 @@ def files(repository: DemoRepository, revision: str, folder: str) -> dict[str, b
 
 def manifests(role: Role, repository: DemoRepository, revision: str = "main") -> list[Manifest]:
     app = applications.application(role, url=repository.url, revision="")
-    return from_directory(app["spec"]["source"], files(repository, revision, role.path))
+    found = files(repository, revision, role.path)
+    if "kustomization.yaml" in found:
+        return build(files(repository, revision, "apps"), role.path.removeprefix("apps/"))
+    return from_directory(app["spec"]["source"], found)
 
 
 def test_the_article_s_application_is_there_word_for_word(repositories: dict[str, DemoRepository]) -> None:
