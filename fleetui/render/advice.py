@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_CONFLICT = re.compile(r"(<{7}|={7}|>{7})( |$)")
+_CONFLICT = re.compile(r"^<{7} .*^>{7} ", re.MULTILINE | re.DOTALL)
 _TEMPLATE = re.compile(r"\{\{|\{%")
 
 _ADVICE = (
@@ -32,8 +32,8 @@ _ADVICE = (
     ("may follow ---", "begin the document on the next line"),
     ("aliases expand", "write out what the aliases stand for"),
     ("nested deeper", "flatten it"),
-    ("too large", "split it"),
     ("number", "write it in quotes"),
+    ("too large", "split it"),
     ("directive", "take the line that begins with % away"),
     ("tag", "take the tag away"),
     ("delimiter", "put a comma between the entries"),
@@ -46,11 +46,13 @@ _ADVICE = (
 )
 
 
-def advice(message: str, line: str) -> str:
-    """What to do about a flaw: its message, and the text of the line that it is on."""
-    if _CONFLICT.match(line):
+def advice(message: str, number: int | None, text: str) -> str:
+    """What to do about a flaw: its message, the line (1-based) that it is on, and the whole text."""
+    nearby = [] if number is None else text.split("\n")[max(0, number - 2) : number]
+    line, lines = (nearby[-1] if nearby else ""), "\n".join(nearby)
+    if _CONFLICT.search(text):
         return "resolve the merge conflict"
-    if _TEMPLATE.search(line):
+    if _TEMPLATE.search(lines):
         return "this is a template: render it first, or keep it out of the application's folder"
     if line.startswith("\t") or re.match(r" *\t", line):
         return "indent with blanks, not with tabs"

@@ -1,7 +1,7 @@
 """Whether a document can be a Kubernetes object at all.
 
-Owns: `check_shape`. An API server refuses such an object as a whole, in words that name no file; here the line is known.
-What the kind itself wants is the server's to say. Called by `fleetui.render.directory`. Pure.
+Owns: `check_shape`. An API server refuses such an object as a whole, in words that name no file; here the line is
+known. What the kind itself wants is the server's to say. Called by `fleetui.render.directory`. Pure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAMES = {bool: "true or false", int: "a number", float: "a number", str: "a tex
 
 
 def check_shape(obj: Mapping[str, Any], text: str, *, line: int, path: str) -> None:
-    """Returns where kind, apiVersion and metadata have the types that every object has.
+    """Returns where apiVersion and metadata have the types that every object has; `obj` has a kind.
 
     Args:
         obj: the object.
@@ -36,8 +36,6 @@ def check_shape(obj: Mapping[str, Any], text: str, *, line: int, path: str) -> N
         raise ManifestError(message, path=path, line=lines[0] if lines else line, hint=hint)
 
     kind = obj.get("kind")
-    if not isinstance(kind, str) or not kind:
-        wrong(("kind",), "the object has no kind", "write one, such as kind: ConfigMap")
     version = obj.get("apiVersion")
     if not isinstance(version, str) or not version or version.count("/") > 1:
         said = "has no apiVersion" if version in (None, "") else f"has the apiVersion {one_line(str(version))[:60]!r}"
@@ -65,7 +63,11 @@ def check_shape(obj: Mapping[str, Any], text: str, *, line: int, path: str) -> N
     for key in _LISTS:
         value = metadata.get(key)
         if value is not None and not isinstance(value, list):
-            wrong(("metadata", key), f"the {key} of the {kind} are {_kind_of(value)}", "write a list, with a - before each")
+            wrong(
+                ("metadata", key),
+                f"the {key} of the {kind} are {_kind_of(value)}",
+                "write a list, with a - before each",
+            )
 
 
 def _kind_of(value: Any) -> str:

@@ -67,8 +67,8 @@ def documents(content: bytes, *, path: str = "") -> Iterator[Document]:
 
 
 def _told(flaw: Flaw, what: str, text: str, path: str) -> ManifestError:
-    line = "" if flaw.line is None else next(iter(text.split("\n")[flaw.line - 1 : flaw.line]), "")
-    return ManifestError(f"{what}: {flaw.message}", path=path, line=flaw.line, hint=advice(flaw.message, line))
+    hint = advice(flaw.message, flaw.line, text)
+    return ManifestError(f"{what}: {flaw.message}", path=path, line=flaw.line, hint=hint)
 
 
 def single_json(content: bytes, *, path: str = "") -> Document:
