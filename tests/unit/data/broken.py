@@ -20,6 +20,7 @@ class Broken(NamedTuple):
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\n"
 NAMED = HEAD + "metadata:\n  name: a\n"
+LIST = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a}\n"
 GOOD = NAMED + "data:\n  k: v\n"
 
 
@@ -251,12 +252,7 @@ SHAPES = [
     Broken("a second document without a kind", (GOOD + "---\na: b\n").encode(), 8, "has no kind"),
     Broken("a second document without a name", (GOOD + "---\n" + HEAD + "metadata: {}\n").encode(), 10, "has no name"),
     *(
-        Broken(
-            what,
-            f"apiVersion: v1\nkind: List\nitems:\n- {HEAD.strip().replace(chr(10), chr(10) + '  ')}\n  metadata: {{name: a}}\n- {item}\n# metadata:\n".encode(),
-            line,
-            said,
-        )
+        Broken(what, (LIST + f"- {item}\n# metadata:\n").encode(), line, said)
         for what, item, line, said in (
             ("a text in a List", "a", 7, "not a Kubernetes object"),
             ("null in a List", "", 7, "not a Kubernetes object"),
