@@ -1,7 +1,7 @@
 """One source becomes manifests, and stays them for as long as nothing that they depend on changes.
 
 Owns: `Renderer`: which tool a source needs, what that tool is given, and a memory by content: of a rendering it is kept
-what was looked at, so that a commit which touches none of it renders nothing. Called by `fleetui.engine.sources`. Never
+what was looked at, so that a commit which touches none of it renders nothing. Called by `fleetui.engine.loading`. Never
 here: revisions (they are resolved before), Git, charts' repositories.
 
 The rules are Argo CD's (v3.6, reposerver/repository/repository.go: `GenerateManifests`, `newEnv`).
@@ -151,7 +151,7 @@ class Renderer:
         known = self._memory.get(raw) or ()
         found = next((each for each in known if each.holds(trees, place, environment)), None)
         if found is None:
-            found = await self._remembered(source, trees, place, environment)
+            found = await self._anew(source, trees, place, environment)
             kept = (found, *known[: _VERSIONS - 1])
             if not isinstance(found.outcome, _PASSING):
                 self._memory.put(raw, kept, size=sum(map(_size, kept)))
@@ -159,12 +159,8 @@ class Renderer:
             raise found.outcome.with_traceback(None)
         return found.outcome
 
-    async def _remembered(
-        self,
-        source: Mapping[str, Any],
-        trees: Mapping[str, Tree],
-        place: Place,
-        environment: Mapping[str, str],
+    async def _anew(
+        self, source: Mapping[str, Any], trees: Mapping[str, Tree], place: Place, environment: Mapping[str, str]
     ) -> _Memory:
         self.renders += 1
         noted = {name: NotedTree(tree) for name, tree in trees.items()}
