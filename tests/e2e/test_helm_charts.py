@@ -303,7 +303,7 @@ async def test_a_chart_that_is_too_large_is_not_laid_out(helm: HelmBinary, monke
 
 @pytest.mark.parametrize("path", ["templates", "a" * 300, "values.yaml/x"])
 async def test_a_chart_that_no_disk_can_hold_is_named(helm: HelmBinary, path: str) -> None:
-    with pytest.raises(ManifestError, match="^charts/web can't be laid out for its tool: "):
+    with pytest.raises(ManifestError, match=r"^charts/web can't be laid out for its tool: "):
         await helm.template(request({**CHART, path: b"x"}))
     with pytest.raises(RefusedError, match="holds a path that leads out of it"):
         await helm.template(request({**CHART, "../x": b"x"}))
