@@ -228,6 +228,12 @@ def test_which_files_are_meant(names: list[str], found: list[str]) -> None:
     assert chosen(*names) == found
 
 
+def test_a_variable_is_no_source() -> None:
+    assert chosen("$ARGOCD_APP_NAME.yaml", refs={}) == ["charts/web/argocd_web.yaml"]
+    with pytest.raises(FleetError, match="is not one of the available sources"):
+        chosen("$ARGOCD_APP_NAME.yaml", refs={"$env": []})
+
+
 def test_files_of_another_source() -> None:
     refs = {"$env": ["prod/web.yaml", "prod/argocd_web.yaml", "prod/x/y.yaml"]}
     assert chosen("$env/prod/web.yaml", "$env/prod/$ARGOCD_APP_NAME.yaml", refs=refs) == [
