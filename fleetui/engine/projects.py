@@ -113,6 +113,8 @@ class Project:
     namespace_blacklist: tuple[Listed, ...] = ()
     source_namespaces: tuple[str, ...] = ()
     only_scoped_clusters: bool = False
+    service_accounts: bool = False
+    """Whether it has `destinationServiceAccounts`."""
     orphaned: Orphaned | None = None
     windows: tuple[Window, ...] = ()
     roles: tuple[Role, ...] = ()
@@ -256,6 +258,7 @@ def project_of(obj: Mapping[str, Any]) -> Project:
         namespace_blacklist=_kinds(spec.get("namespaceResourceBlacklist")),
         source_namespaces=strings(spec.get("sourceNamespaces")),
         only_scoped_clusters=spec.get("permitOnlyProjectScopedClusters") is True,
+        service_accounts=bool(spec.get("destinationServiceAccounts")),
         orphaned=_orphaned(orphaned) if isinstance(orphaned, Mapping) else None,
         windows=windows_in(spec.get("syncWindows")),
         roles=tuple(map(_role, mappings(spec.get("roles")))),
