@@ -1,7 +1,7 @@
 """One source becomes manifests, and stays them for as long as nothing that they depend on changes.
 
 Owns: `Renderer`: which tool a source needs, what that tool is given, and a memory by content: of a rendering it is kept
-what was looked at, so that a commit which touches none of it renders nothing. Called by `fleetui.engine.sources`. Never
+what was looked at, so that a commit which touches none of it renders nothing. Called by `fleetui.engine.loading`. Never
 here: revisions (they are resolved before), Git, charts' repositories.
 
 The rules are Argo CD's (v3.6, reposerver/repository/repository.go: `GenerateManifests`, `newEnv`).
@@ -26,6 +26,7 @@ from fleetui.model.errors import (
     FleetError,
     GitError,
     PathNotFoundError,
+    RefusedError,
     ToolMissingError,
 )
 from fleetui.model.objects import Discovery
@@ -64,9 +65,10 @@ class Place:
     source_repos: tuple[str, ...] = ("*",)
 
     @classmethod
-    def of(cls, app: Application, instance: str, discovery: Discovery) -> Place:
-        """Where an application is rendered for; `instance` is its name within tracking ids."""
-        return cls(instance, app.destination_namespace, discovery, text(app.spec.get("project")) or "default")
+    def of(cls, app: Application, instance: str, discovery: Discovery, source_repos: tuple[str, ...] = ("*",)) -> Place:
+        """Where an application is rendered for; `instance` is its name within tracking ids, `source_repos` what its
+        project lets a chart's dependencies come from."""
+        return cls(instance, app.destination_namespace, discovery, app.project, source_repos)
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -151,7 +153,7 @@ class Renderer:
         known = self._memory.get(raw) or ()
         found = next((each for each in known if each.holds(trees, place, environment)), None)
         if found is None:
-            found = await self._remembered(source, trees, place, environment)
+            found = await self._anew(source, trees, place, environment)
             kept = (found, *known[: _VERSIONS - 1])
             if not isinstance(found.outcome, _PASSING):
                 self._memory.put(raw, kept, size=sum(map(_size, kept)))
@@ -159,12 +161,8 @@ class Renderer:
             raise found.outcome.with_traceback(None)
         return found.outcome
 
-    async def _remembered(
-        self,
-        source: Mapping[str, Any],
-        trees: Mapping[str, Tree],
-        place: Place,
-        environment: Mapping[str, str],
+    async def _anew(
+        self, source: Mapping[str, Any], trees: Mapping[str, Tree], place: Place, environment: Mapping[str, str]
     ) -> _Memory:
         self.renders += 1
         noted = {name: NotedTree(tree) for name, tree in trees.items()}
@@ -260,7 +258,10 @@ class _Work:
         everything = self._trees[""].files("")
         refs = {name: tree.files("") for name, tree in self._trees.items() if name}
         places = Places(files=everything, folder=folder_of(self.source), refs=refs)
-        values = await asyncio.to_thread(value_files, options, places, self._environment)
+        try:
+            values = await asyncio.to_thread(value_files, options, places, self._environment)
+        except RefusedError as error:
+            raise RefusedError(f"error resolving helm value files: {error}") from error
         parameters = await asyncio.to_thread(parameter_files, options, places, self._environment)
         request = HelmRequest(
             chart=files,

@@ -76,7 +76,7 @@ def manifests(
         chosen[path] = content
         size += len(content)
         if size > MAX_COMBINED:
-            message = f"the manifests have more than {MAX_COMBINED // 1_000_000} MB together"
+            message = f"exceeded max combined manifest file size: more than {MAX_COMBINED // 1_000_000} MB together"
             raise ManifestError(message, path=root or ".", hint="point the application at a smaller folder")
     found: list[Manifest] = []
     for path, content in chosen.items():

@@ -13,6 +13,7 @@ from backends.jq import JqWorker
 from fleetui.engine.overrides import Overrides, Written, overrides_of
 from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.deployed import deployed_changes
+from fleetui.fleet.desired import Desires
 from fleetui.fleet.differ import Differ
 from fleetui.fleet.dispatch import Dispatcher
 from fleetui.fleet.history import Commits
@@ -37,6 +38,7 @@ from fleetui.ports import Jq
 from tests.unit.fakes import (
     APPLICATION,
     CONFIG_MAP,
+    PROJECT,
     SECRET,
     SERVED,
     FakeClock,
@@ -389,6 +391,17 @@ async def test_a_rollback_compares_with_the_former_commit() -> None:
         await Desk().plan(ActionKind.ROLLBACK, history_id=9)
 
 
+async def test_what_the_project_does_not_permit_is_told_before_the_sync() -> None:
+    desk = Desk()
+    desk.hub.served = Discovery((*desk.hub.served, PROJECT), version="v1.37.2")
+    ref = ObjectRef("argoproj.io", "AppProject", "argocd", "default")
+    spec = {"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}, {"group": "batch", "kind": "*"}]}
+    desk.hub.objects[ref] = {"metadata": {"name": "default"}, "spec": spec}
+    plan = await desk.plan()
+    assert "project default does not permit Job.batch, Secret: the sync fails" in plan.notes
+    assert not plan.refusals, "Argo CD takes it, and fails"
+
+
 async def test_all_refusals_are_told_at_once() -> None:
     desk = Desk(read_only=True, protected=True, syncPolicy={"automated": {}})
     plan = await desk.plan(ActionKind.SYNC, revision="v1")
@@ -417,7 +430,7 @@ async def test_a_plan_tells_what_happens_to_automated_sync() -> None:
 
 async def test_an_entry_of_the_history_tells_what_it_changed() -> None:
     desk = Desk()
-    desires = desk.differ.desires
+    desires = Desires(FakeRepositories(desk.repository))
     settings = SETTINGS_YAML.replace(b"color: blue", b"color: red")
     desk.repository.files_of[OLD] = {"settings.yaml": settings, "gone.yaml": FRESH_YAML.replace(b"fresh", b"gone")}
     found = await deployed_changes(desk.subject, desires, 4)

@@ -269,6 +269,11 @@ async def test_links_stand_for_files_of_the_commit_and_submodules_for_nothing(
         "through-link.yaml": b"x",
     }
     assert await files_of(repository, sha, "app/folder/deep") == {"y.yaml": b"y"}
+    # A listing does not go into folders behind links, as filepath.Walk does not; who knows a path gets the file.
+    files = (await repository.tree(sha)).files("app")
+    assert await asyncio.to_thread(files.__getitem__, "folder/deep/y.yaml") == b"y"
+    assert "folder/deep/y.yaml" in files
+    assert [name in files for name in ("folder/deep", "../../x", "dangling.yaml", "loop.yaml")] == [False] * 4
 
 
 async def test_names_of_files_are_made_harmless(source: Source, repositories: GitRepositories) -> None:

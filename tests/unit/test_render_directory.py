@@ -233,7 +233,7 @@ def test_the_limit_counts_what_is_chosen_and_stops_reading() -> None:
 
     big = b"# " + b"x" * 6_000_000 + b"\n"
     tree = Counting({f"{name}.yaml": big for name in "abcd"})
-    with pytest.raises(ManifestError, match=r"app: the manifests have more than 10 MB together"):
+    with pytest.raises(ManifestError, match=r"app: exceeded max combined manifest file size: more than 10 MB together"):
         from_directory({"path": "app"}, tree)
     assert read == ["a.yaml", "b.yaml"]
     assert from_directory({"path": "app", "directory": {"exclude": "[bcd].yaml"}}, tree) == []
