@@ -27,6 +27,7 @@ from fleetui.model.errors import MissingError, RefusedError
 from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.times import parse_time
+from fleetui.ports import Folder
 
 REFRESH = "argocd.argoproj.io/refresh"
 
@@ -58,7 +59,7 @@ class ArgoDialect:
         """The application that `obj` describes. Never raises: what can't be read is unknown."""
         written = wire.read(obj.raw)
         spec, status, policy = written.spec, written.status, written.spec.sync_policy or wire.SyncPolicy()
-        operation = _operation(status.operation_state)
+        operation = _operation(status.operation_state, spec.sources)
         return App(
             key=self.key(hub, obj),
             uid=obj.uid,
@@ -66,7 +67,7 @@ class ArgoDialect:
             project=spec.project or "default",
             source=_spec_source(spec),
             destination=Destination(spec.destination.server, spec.destination.name, spec.destination.namespace),
-            revision=_first(status.sync.revision, status.sync.revisions),
+            revision=_revision(status.sync.revision, status.sync.revisions, spec.sources),
             sync=_SYNC.get(status.sync.status, SyncStatus.UNKNOWN),
             health=Health(_HEALTH.get(status.health.status, HealthStatus.UNKNOWN), status.health.message),
             health_since=parse_time(status.health.last_transition_time),
@@ -122,16 +123,16 @@ class ArgoDialect:
     ) -> list[Obj]:
         """The JSON patch that asks for a sync to a former revision (application.go, `Rollback`): hooks don't run.
 
+        Automated sync is switched off in the same write, as Argo CD's web interface does before it asks: it would undo
+        the rollback at once.
+
         Raises:
-            RefusedError: as for `sync_patch`, while automated sync is on, and where the history keeps no source.
+            RefusedError: as for `sync_patch`, and where the history keeps no source.
             MissingError: the history has no such id.
         """
         body = obj.decode()
         spec = _dict(body.get("spec"))
         _refuse_busy(obj, body)
-        if _automated(spec):
-            hint = "switch it off first, or revert the commit in Git"
-            raise RefusedError(f"{obj.ref}: no rollback while automated sync is on", hint)
         entry = _history_entry(obj, body, history_id)
         if not entry.get("source") and not entry.get("sources"):
             raise RefusedError(f"{obj.ref}: history entry {history_id} keeps no source to go back to")
@@ -142,7 +143,62 @@ class ArgoDialect:
             "syncOptions": _dict(spec.get("syncPolicy")).get("syncOptions"),
             "syncStrategy": {"apply": {}},
         }
-        return _operation_patch(obj, body, _operation_body(username, sync))
+        off = [_SUSPEND] if _automated(spec) and not dry_run else []
+        return _operation_patch(obj, body, _operation_body(username, sync)) + off
+
+    def automation_patch(self, obj: StoredObject, *, on: bool) -> list[Obj]:
+        """The JSON patch that switches `automated.enabled` (v3.1 and later): what else is written there stays.
+
+        Raises:
+            RefusedError: it is so already, or the application has no `syncPolicy.automated`.
+        """
+        spec = _dict(obj.decode().get("spec"))
+        if not isinstance(_dict(spec.get("syncPolicy")).get("automated"), dict):
+            hint = "write spec.syncPolicy.automated first" if on else "nothing syncs it but you"
+            raise RefusedError(f"{obj.ref} has no automated sync", hint)
+        if _automated(spec) is on:
+            raise RefusedError(f"{obj.ref}: automated sync is {'on' if on else 'off'} already")
+        return [_same(obj), _RESUME if on else _SUSPEND]
+
+    def terminate_patch(self, obj: StoredObject) -> list[Obj]:
+        """The JSON patch that asks the running operation to end (application.go, `TerminateOperation`).
+
+        Raises:
+            RefusedError: none is running.
+        """
+        body = obj.decode()
+        state = _dict(_dict(body.get("status")).get("operationState"))
+        if body.get("operation") is None or not state:
+            raise RefusedError(f"{obj.ref}: no operation is in progress")
+        path = "/status/operationState/phase"
+        return [_same(obj), {"op": "add", "path": path, "value": OperationPhase.TERMINATING.value}]
+
+    def folder(self, obj: StoredObject, *, history_id: int) -> Folder:
+        """Where in Git the application lies, and what a history entry deployed from there.
+
+        Raises:
+            RefusedError: it has several sources or a chart, or lay elsewhere then.
+            MissingError: the history has no such id.
+        """
+        body = obj.decode()
+        spec = _dict(body.get("spec"))
+        entry = _history_entry(obj, body, history_id)
+        source, then = _dict(spec.get("source")), _dict(entry.get("source"))
+        by_hand = "revert it in Git by hand"
+        if spec.get("sources") or entry.get("sources"):
+            raise RefusedError(f"{obj.ref} has several sources, which no one commit puts back", by_hand)
+        if source.get("chart") or not source.get("repoURL"):
+            raise RefusedError(f"{obj.ref} does not lie in a folder of Git", "change spec.source.targetRevision")
+        for field in ("repoURL", "path"):
+            if then.get(field, source.get(field)) != source.get(field):
+                message = f"{obj.ref}: history entry {history_id} came from {field} {then.get(field)}"
+                raise RefusedError(f"{message}, now it is {source.get(field)}", by_hand)
+        return Folder(
+            url=str(source["repoURL"]),
+            branch=str(source.get("targetRevision") or "HEAD"),
+            path=str(source.get("path") or "").strip("/"),
+            revision=str(entry.get("revision") or ""),
+        )
 
     def refresh_patch(self, obj: StoredObject, *, hard: bool = False, now: float) -> Obj:
         """The merge patch that asks for a new comparison; the controller takes the annotation away when it is done.
@@ -166,9 +222,13 @@ def _spec_source(spec: wire.Spec) -> Source:
 
 def _source(source: wire.Source | None, sources: Sequence[wire.Source] | None) -> Source:
     several = sources or ()
-    chosen = next((each for each in several if each.path or each.chart or not each.ref), None) or source
-    chosen = chosen or (several[0] if several else wire.Source())
+    chosen = several[_chosen(several)] if several else source or wire.Source()
     return Source(chosen.repo_url, chosen.path, chosen.target_revision, chosen.chart)
+
+
+def _chosen(sources: Sequence[wire.Source]) -> int:
+    """Which of several sources stands for all: the first that gives manifests, and not only files of values."""
+    return next((place for place, each in enumerate(sources) if each.path or each.chart or not each.ref), 0)
 
 
 def _automation(automated: wire.Automated | None) -> Automation:
@@ -182,7 +242,7 @@ def _automation(automated: wire.Automated | None) -> Automation:
     )
 
 
-def _operation(state: wire.OperationState | None) -> OperationState | None:
+def _operation(state: wire.OperationState | None, sources: Sequence[wire.Source] | None) -> OperationState | None:
     if state is None or state.phase not in _PHASE:
         return None
     result, asked = state.sync_result or wire.SyncResult(), state.operation
@@ -193,7 +253,8 @@ def _operation(state: wire.OperationState | None) -> OperationState | None:
         finished_at=parse_time(state.finished_at),
         initiated_by=asked.initiated_by.username,
         automated=asked.initiated_by.automated,
-        revision=_first(result.revision, result.revisions) or _first(asked.sync.revision, asked.sync.revisions),
+        revision=_revision(result.revision, result.revisions, sources)
+        or _revision(asked.sync.revision, asked.sync.revisions, sources),
         retry_count=state.retry_count,
         retry_limit=asked.retry.limit,
         dry_run=asked.sync.dry_run,
@@ -228,7 +289,7 @@ def _resource(resource: wire.Resource) -> AppResource:
 def _history(entry: wire.History) -> HistoryEntry:
     return HistoryEntry(
         id=entry.id,
-        revision=_first(entry.revision, entry.revisions),
+        revision=_revision(entry.revision, entry.revisions, entry.sources),
         deployed_at=parse_time(entry.deployed_at),
         started_at=parse_time(entry.deploy_started_at),
         initiated_by=entry.initiated_by.username,
@@ -241,8 +302,10 @@ def _condition(condition: wire.Condition) -> Condition:
     return Condition(condition.type, condition.message, parse_time(condition.last_transition_time))
 
 
-def _first(one: str, several: Sequence[str] | None) -> str:
-    return one or next(iter(several or ()), "")
+def _revision(one: str, several: Sequence[str] | None, sources: Sequence[wire.Source] | None) -> str:
+    """The revision of the source that `_source` chooses."""
+    revisions, place = several or (), _chosen(sources or ())
+    return one or (revisions[place] if place < len(revisions) else next(iter(revisions), ""))
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -253,10 +316,19 @@ def _operation_patch(obj: StoredObject, body: Mapping[str, Any], operation: Obj)
     # that whoever waits for the new one does not take the former for it.
     stale = "operationState" in _dict(body.get("status"))
     return [
-        {"op": "test", "path": "/metadata/resourceVersion", "value": obj.meta.resource_version},
+        _same(obj),
         *([{"op": "remove", "path": "/status/operationState"}] if stale else []),
         {"op": "add", "path": "/operation", "value": operation},
     ]
+
+
+def _same(obj: StoredObject) -> Obj:
+    """The part of a JSON patch that fails where the object has changed."""
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": obj.meta.resource_version}
+
+
+_SUSPEND: Obj = {"op": "add", "path": "/spec/syncPolicy/automated/enabled", "value": False}
+_RESUME: Obj = {"op": "remove", "path": "/spec/syncPolicy/automated/enabled"}
 
 
 def _operation_body(username: str, sync: Obj, *, retry: Any = None) -> Obj:

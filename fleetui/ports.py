@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterStatus
 from fleetui.podports import PodStreams
+from fleetui.renderports import Tree
 
 T = TypeVar("T")
 
@@ -276,8 +277,9 @@ class Repository(Protocol):
     @property
     def url(self) -> str: ...
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
-        """The full SHA of a branch, tag, SHA (prefix) or ``HEAD``, as the mirror has it.
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
+        """The full SHA of a branch, tag, SHA (prefix) or ``HEAD``, or of the newest tag that a range of semantic
+        versions allows, as the mirror has it. With `tag_prefix` only tags that begin so count, and without it.
 
         The first call mirrors the repository; `fetch` asks the remote first.
 
@@ -286,11 +288,11 @@ class Repository(Protocol):
         """
         ...
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        """The files below `path` in commit `sha`, keyed by their path relative to `path`, without a checkout.
+    async def tree(self, sha: str) -> Tree:
+        """The files of commit `sha`, without a checkout.
 
         Raises:
-            PathNotFoundError: there is no such folder in that commit.
+            GitError: there is no such commit, or it can't be read.
         """
         ...
 
@@ -302,6 +304,17 @@ class Repository(Protocol):
 
         Raises:
             PathNotFoundError: there is no such file in that commit.
+        """
+        ...
+
+    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        """Pushes a commit onto `branch` (``HEAD``: the default one) in which the folder `path` is again as it was in
+        commit `revision`; returns it. What others push meanwhile is never overwritten. `author`: name and email
+        of an operator who has told Git neither.
+
+        Raises:
+            RefusedError: `branch` is no branch, or the folder is already like that.
+            GitError: the remote takes no push.
         """
         ...
 
@@ -317,6 +330,15 @@ class Repositories(Protocol):
     def open(self, url: str) -> Repository: ...
 
     async def close(self) -> None: ...
+
+
+class Folder(NamedTuple):
+    """A folder of a branch, and the commit in which it was as it is wanted."""
+
+    url: str
+    branch: str
+    path: str
+    revision: str
 
 
 class Dialect(Protocol):
@@ -364,10 +386,35 @@ class Dialect(Protocol):
     def rollback_patch(
         self, obj: StoredObject, *, history_id: int, prune: bool = False, dry_run: bool = False, username: str
     ) -> list[Obj]:
-        """The JSON patch that asks for a sync to a former revision.
+        """The JSON patch that asks for a sync to a former revision, and switches automated sync off where it is on.
 
         Raises:
-            RefusedError: as for `sync_patch`, and while automated sync is on.
+            RefusedError: as for `sync_patch`.
+            MissingError: the history has no such id.
+        """
+        ...
+
+    def automation_patch(self, obj: StoredObject, *, on: bool) -> list[Obj]:
+        """The JSON patch that suspends automated sync, or resumes it.
+
+        Raises:
+            RefusedError: it is so already, or there is none that could be resumed.
+        """
+        ...
+
+    def terminate_patch(self, obj: StoredObject) -> list[Obj]:
+        """The JSON patch that asks the running operation to end.
+
+        Raises:
+            RefusedError: none is running.
+        """
+        ...
+
+    def folder(self, obj: StoredObject, *, history_id: int) -> Folder:
+        """Where in Git the application lies, and what a history entry deployed from there.
+
+        Raises:
+            RefusedError: it does not lie in one folder of a Git repository, or lay elsewhere then.
             MissingError: the history has no such id.
         """
         ...

@@ -23,6 +23,7 @@ from fleetui.engine.application import (
 )
 from fleetui.engine.desired import Target, Targets
 from fleetui.engine.hooks import wave
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.summary import summary
 from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.health import AppMember, Judge, aggregate
@@ -65,14 +66,35 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """Which revisions a comparison looked at, as `status.sync` has it: `revision` that of the one source, `revisions`
+    those of several; and in `tools` what rendered each (``Directory``), where that is known."""
+
+    revision: str = ""
+    revisions: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, wanted: SourceSet, revisions: Sequence[str], tools: Sequence[str] = ()) -> Provenance:
+        if wanted.multiple:
+            return cls(revisions=tuple(revisions), tools=tuple(tools))
+        return cls(revision=next(iter(revisions), ""), tools=tuple(tools))
+
+    @property
+    def each(self) -> tuple[str, ...]:
+        """The revision of each source, be it one or several; none where they are not known."""
+        return self.revisions or ((self.revision,) if self.revision else ())
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """What a comparison found. `error` is the ComparisonError that kept it from looking, or empty; `shared` are
-    SharedResourceWarnings, `excluded` ExcludedResourceWarnings, `misplaced` InvalidSpecErrors; `summary` is the status'
-    own."""
+    """What a comparison found, and of what (`origin`). `error` is the ComparisonError that kept it from looking, or
+    empty; `shared` are SharedResourceWarnings, `excluded` ExcludedResourceWarnings, `misplaced` InvalidSpecErrors;
+    `summary` is the status' own."""
 
     status: SyncStatus
     health: Health
-    revision: str
+    origin: Provenance
     members: tuple[Member, ...]
     resources: list[Obj]
     targets: Targets
@@ -81,6 +103,11 @@ class Comparison:
     shared: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     misplaced: tuple[str, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """The revision of the one source; empty where there are several."""
+        return self.origin.revision
 
 
 def members_of(
@@ -104,7 +131,7 @@ def compare(
     targets: Targets,
     *,
     instance: str,
-    revision: str,
+    origin: Provenance,
     judge: Judge,
     tracking: Tracking = BY_ANNOTATION,
     excluded: Sequence[str] = (),
@@ -116,7 +143,7 @@ def compare(
         members: its objects.
         targets: what is desired.
         instance: the application's name within tracking ids.
-        revision: the commit that it is compared with.
+        origin: what it is compared with.
         judge: the health of a live object.
         tracking: how objects say whose they are.
         excluded: a warning for each desired object of a kind that the hub leaves out.
@@ -130,7 +157,7 @@ def compare(
     return Comparison(
         status=SyncStatus.OUT_OF_SYNC if out_of_sync else SyncStatus.SYNCED,
         health=_health(app, members, judge),
-        revision=revision,
+        origin=origin,
         members=tuple(members),
         resources=_rows(app, members, targets, known=True),
         targets=targets,
@@ -142,7 +169,7 @@ def compare(
 
 
 def failed(
-    app: Application, members: Sequence[Member], *, revision: str, judge: Judge, error: str, blind: bool = False
+    app: Application, members: Sequence[Member], *, origin: Provenance, judge: Judge, error: str, blind: bool = False
 ) -> Comparison:
     """The comparison that could not be made: what is in sync is Unknown, and `error` says why.
 
@@ -156,7 +183,7 @@ def failed(
     return Comparison(
         status=SyncStatus.UNKNOWN,
         health=_health(app, members, judge),
-        revision=revision,
+        origin=origin,
         members=tuple(members),
         resources=rows,
         targets=Targets(),

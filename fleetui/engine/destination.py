@@ -146,7 +146,7 @@ class Destination:
         """The cluster as a project names it; a hub that has not registered itself is Argo CD's own cluster."""
         site = self._site
         server = site.server or IN_CLUSTER
-        name = site.name or (IN_CLUSTER_NAME if server == IN_CLUSTER else server)
+        name = site.name or (IN_CLUSTER_NAME if not site.server else "")
         return Place(server, name, site.project, site.namespaces)
 
     @property

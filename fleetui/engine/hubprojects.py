@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from fleetui.engine.application import GROUP, Application
 from fleetui.engine.clock import Clock, Timer
@@ -24,6 +25,10 @@ from fleetui.ports import Cluster, Subscription
 
 _log = logging.getLogger(__name__)
 
+IMPERSONATES = (
+    "project '{name}' wants its syncs made as service accounts (destinationServiceAccounts, impersonation is on in "
+    "argocd-cm), which this engine can't do: it syncs nothing of it"
+)
 RECHECK = 60.0
 """Seconds until projects that may not be read are asked for again: permissions can't be watched."""
 
@@ -110,7 +115,10 @@ class HubProjects:
         if not project.permits_applications_in(app.namespace, self._namespace):
             words = f"application '{app.name}' in namespace '{app.namespace}' is not permitted to use project '{name}'"
             raise ProjectError(UNKNOWN_ERROR, words)
-        given = [each.name for each in self._overrides().global_projects if each.selects(project)]
+        overrides = self._overrides()
+        if overrides.impersonates and project.service_accounts:
+            project = replace(project, unserved=IMPERSONATES.format(name=name))
+        given = [each.name for each in overrides.global_projects if each.selects(project)]
         for other in filter(None, map(self._projects.get, given)):
             project = project.merged(other)
         return project

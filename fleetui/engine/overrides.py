@@ -42,10 +42,13 @@ PART_OF = ("app.kubernetes.io/part-of", "argocd")
 
 _COMPARE_OPTIONS = "resource.compareoptions"
 _GLOBAL_PROJECTS = "globalProjects"
+_IMPERSONATION = "application.sync.impersonation.enabled"
 _METHOD = "application.resourceTrackingMethod"
 _LABEL = "application.instanceLabelKey"
 _INSTALLATION = "installationID"
-_KEYS = frozenset({_COMPARE_OPTIONS, _GLOBAL_PROJECTS, _METHOD, _LABEL, _INSTALLATION, EXCLUSIONS, INCLUSIONS})
+_READ = frozenset(
+    {_COMPARE_OPTIONS, _GLOBAL_PROJECTS, _IMPERSONATION, _METHOD, _LABEL, _INSTALLATION, EXCLUSIONS, INCLUSIONS}
+)
 _IGNORED_STATUS: dict[str, Literal["all", "crd", "none"]] = {
     "": "all",
     "all": "all",
@@ -70,7 +73,8 @@ class Overrides:
     """A hub's settings for objects; as they are made here, those of a hub that has none.
 
     `rules` come after an Application's own. `kinds`: which are looked at. `tracking`: how objects say whose they are.
-    `problems` are the sentences for whoever runs the hub: what was left out.
+    `impersonates`: syncs are to be made as the service accounts that projects name. `problems` are the sentences for
+    whoever runs the hub: what was left out.
     """
 
     judge: Judge = judge
@@ -81,6 +85,7 @@ class Overrides:
     problems: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     global_projects: tuple[GlobalProject, ...] = ()
+    impersonates: bool = False
 
     def doubt(self, obj: Mapping[str, Any]) -> str:
         """Why an object can't be compared with Git, in a sentence; empty where it can."""
@@ -100,7 +105,7 @@ class Written(NamedTuple):
 def written_in(config_map: Mapping[str, Any]) -> Written:
     """What a decoded ``argocd-cm`` says of objects; equal to what it said before where that has not changed."""
     data = mapping(config_map.get("data")).items()
-    kept = {key: value for key, value in data if key in _KEYS or is_customization(key)}
+    kept = {key: value for key, value in data if key in _READ or is_customization(key)}
     label, value = PART_OF
     return Written(kept, labelled=mapping(mapping(config_map.get("metadata")).get("labels")).get(label) == value)
 
@@ -139,6 +144,7 @@ def overrides_of(written: Written | None) -> Overrides:
         problems=tuple(dict.fromkeys(map(one_line, left_out.problems))),
         doubts=tuple(left_out.doubts),
         global_projects=global_projects,
+        impersonates=written.data.get(_IMPERSONATION) == "true",
     )
 
 

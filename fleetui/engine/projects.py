@@ -15,6 +15,7 @@ from typing import Any
 
 from fleetui.engine.application import Application, mapping, mappings, strings, text
 from fleetui.engine.giturl import normalized
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.windows import Window, windows_in
 from fleetui.model.globs import glob_matches
 from fleetui.model.objects import Discovery, Obj, ObjectRef, ref_of
@@ -113,6 +114,8 @@ class Project:
     namespace_blacklist: tuple[Listed, ...] = ()
     source_namespaces: tuple[str, ...] = ()
     only_scoped_clusters: bool = False
+    service_accounts: bool = False
+    """Whether it has `destinationServiceAccounts`."""
     orphaned: Orphaned | None = None
     windows: tuple[Window, ...] = ()
     roles: tuple[Role, ...] = ()
@@ -202,7 +205,7 @@ class Permits:
 
     def spec_problems(self, app: Application) -> list[str]:
         """What of an Application's spec is not permitted, in Argo CD's words (`ValidatePermissions`)."""
-        sources = mappings(app.spec.get("sources")) or [app.source]
+        sources = SourceSet.of(app.spec).sources
         project, place, namespace = self.project, self.place, app.destination_namespace
         found = [
             f"application repo {url} is not permitted in project '{project.name}'"
@@ -256,6 +259,7 @@ def project_of(obj: Mapping[str, Any]) -> Project:
         namespace_blacklist=_kinds(spec.get("namespaceResourceBlacklist")),
         source_namespaces=strings(spec.get("sourceNamespaces")),
         only_scoped_clusters=spec.get("permitOnlyProjectScopedClusters") is True,
+        service_accounts=bool(spec.get("destinationServiceAccounts")),
         orphaned=_orphaned(orphaned) if isinstance(orphaned, Mapping) else None,
         windows=windows_in(spec.get("syncWindows")),
         roles=tuple(map(_role, mappings(spec.get("roles")))),

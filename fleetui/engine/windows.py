@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from fleetui.engine import cron
@@ -219,6 +220,14 @@ def until(windows: Sequence[Window], now: float, operation: Operation) -> float 
     Raises:
         ValueError: as `blocking` does.
     """
+    # The applications of a project ask the same in the same minute, and a window that opens each minute takes long.
+    minute = math.floor(now / 60) * 60.0
+    found = _until(tuple(windows), minute, operation)
+    return found if found is None or found > now else _until(tuple(windows), now, operation)
+
+
+@lru_cache(maxsize=1024)
+def _until(windows: tuple[Window, ...], now: float, operation: Operation) -> float | None:
     moment = now
     for _ in range(_MOST_STEPS):
         changes = [change for window in windows if (change := window.next_change(moment)) is not None]

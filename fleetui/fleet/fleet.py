@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fleetui import renderports
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.fleet.applications import Applications
 from fleetui.fleet.changes import Publisher
@@ -33,6 +34,7 @@ from fleetui.fleet.views import (
     Action,
     AppDiff,
     ChangeSet,
+    Deployed,
     HistoryRow,
     Narrowed,
     ObjectEvent,
@@ -79,6 +81,7 @@ class LiveFleet:
         protects: which clusters want their name typed before an action, besides those whose status says so.
         clock: the time.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        renderers: what renders charts and kustomizations.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class LiveFleet:
         protects: Callable[[str], bool] = lambda cluster: False,
         clock: Clock | None = None,
         jq: Jq | None = None,
+        renderers: renderports.Tools | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
@@ -110,6 +114,7 @@ class LiveFleet:
             read_only=read_only,
             protects=self._is_protected,
             jq=jq,
+            renderers=renderers,
         )
         self._protects = protects
         self._clock = clock
@@ -267,7 +272,11 @@ class LiveFleet:
         return await self._tools.differ.with_commits(await self._subject(diff.key), diff)
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
-        return await history_of(self._app(key), self._commits)
+        records = self._tools.audit.records(cluster=key.hub, app=f"{key.namespace}/{key.name}")
+        return await history_of(self._app(key), self._commits, records)
+
+    async def deployed(self, key: AppKey, history_id: int) -> Deployed:
+        return await self._tools.deployed(await self._subject(key), history_id)
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         from fleetui.fleet.events import events_of_tree

@@ -11,10 +11,11 @@ import asyncio
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from fleetui.engine.application import GROUP, mapping, mappings, text
+from fleetui.engine.application import mapping, text
 from fleetui.engine.orphans import claim_templates, is_child, is_exempt, is_looked_at
 from fleetui.engine.tracking import BY_ANNOTATION
 from fleetui.fleet.edges import STATEFUL_SET, applied_by
+from fleetui.fleet.projects import project_of_app
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import Orphan, Orphans
 from fleetui.model.errors import ClusterError, ForbiddenError
@@ -24,7 +25,6 @@ from fleetui.ports import Cluster
 
 AT_ONCE = 8
 """Kinds that are listed at the same time."""
-PROJECT = (GROUP, "AppProject")
 
 
 def is_orphaned(
@@ -91,17 +91,10 @@ def _claim_templates(obj: Obj) -> Sequence[str]:
     return claim_templates(obj) if ref_of(obj).group_kind == STATEFUL_SET else ()
 
 
-async def _ignored(subject: Subject) -> list[Mapping[str, Any]]:
+async def _ignored(subject: Subject) -> Sequence[Mapping[str, Any]]:
     """What the application's project ignores; nothing where that can't be read."""
-    hub = subject.hub.api.urgent
-    try:
-        resource = (await hub.discover()).by_kind(*PROJECT)
-        if resource is None:
-            return []
-        project = await hub.get(resource, subject.app.project or "default", subject.app.key.namespace)
-    except ClusterError:
-        return []
-    return mappings(mapping(mapping(project.get("spec")).get("orphanedResources")).get("ignore"))
+    project = await project_of_app(subject.hub.api.urgent, subject.app)
+    return project.orphaned.ignore if project is not None and project.orphaned is not None else ()
 
 
 def _orphan(obj: Obj) -> Orphan:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from fleetui import renderports
 from fleetui.engine.clock import Clock
 from fleetui.fleet.history import Commits
 from fleetui.model.objects import ClusterName
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from fleetui.fleet.permissions import Permissions
     from fleetui.fleet.planner import Planner
     from fleetui.fleet.podaccess import PodAccess
+    from fleetui.fleet.subject import Subject
+    from fleetui.fleet.views import Deployed
 
 
 class Tools:
@@ -33,6 +36,7 @@ class Tools:
         read_only: refuse every action.
         protects: which clusters want their name typed.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        renderers: what renders charts and kustomizations.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Tools:
         read_only: bool,
         protects: Callable[[ClusterName], bool],
         jq: Jq | None,
+        renderers: renderports.Tools | None = None,
     ) -> None:
         self.read_only = read_only
         self._repositories = repositories
@@ -53,6 +58,7 @@ class Tools:
         self._audit = audit
         self._protects = protects
         self._jq = jq
+        self._renderers = renderers
 
     @cached_property
     def permissions(self) -> Permissions:
@@ -64,24 +70,37 @@ class Tools:
     def dispatcher(self) -> Dispatcher:
         from fleetui.fleet.dispatch import Dispatcher
 
-        return Dispatcher(self.permissions, self._recorder(), self._clock, read_only=self.read_only)
+        return Dispatcher(
+            self.permissions,
+            self.audit,
+            self._clock,
+            repositories=self._repositories,
+            read_only=self.read_only,
+        )
 
     def pod_access(self, warn: Callable[[str], object]) -> PodAccess:
         """The way into Pods; `warn` hears of records that could not be written."""
         from fleetui.fleet.podaccess import PodAccess
 
-        return PodAccess(self.permissions, self._recorder(), read_only=self.read_only, warn=warn)
+        return PodAccess(self.permissions, self.audit, read_only=self.read_only, warn=warn)
 
-    def _recorder(self) -> Audit:
+    @cached_property
+    def audit(self) -> Audit:
         from fleetui.fleet.audit import default_audit
 
         return self._audit or default_audit(self._clock.now)
+
+    async def deployed(self, subject: Subject, history_id: int) -> Deployed:
+        """What an entry of the history changed; see `fleetui.fleet.deployed`."""
+        from fleetui.fleet.deployed import deployed_changes
+
+        return await deployed_changes(subject, self.differ.desires, history_id)
 
     @cached_property
     def differ(self) -> Differ:
         from fleetui.fleet.differ import Differ
 
-        return Differ(self._repositories, self._commits, self._jq)
+        return Differ(self._repositories, self._commits, self._jq, tools=self._renderers)
 
     @cached_property
     def planner(self) -> Planner:

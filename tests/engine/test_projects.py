@@ -230,6 +230,24 @@ async def test_a_project_that_demands_signed_commits_is_not_synced(hub: Hub, rep
         assert not phase(await hub.app())
 
 
+async def test_service_accounts_are_refused_by_name_where_the_hub_impersonates(hub: Hub, repo: Repo) -> None:
+    label = {"app.kubernetes.io/part-of": "argocd"}
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cm", "namespace": "argocd", "labels": label},
+        "data": {"application.sync.impersonation.enabled": "true"},
+    }
+    account = {"server": "*", "namespace": "*", "defaultServiceAccount": "deployer"}
+    for each in (settings, project(destinationServiceAccounts=[account]), application(project="team")):
+        await hub.create(each)
+    async with running(hub, repo):
+        app = await hub.until(conditions, "it is told")
+        assert "destinationServiceAccounts" in conditions(app)[0][1]
+        await hub.patch("ConfigMap", "argocd-cm", {"data": None}, namespace="argocd")
+        await hub.until(synced, "without impersonation they mean nothing")
+
+
 async def test_a_global_project_gives_its_rules_to_those_it_selects(hub: Hub, repo: Repo) -> None:
     everywhere = project(namespaceResourceBlacklist=[{"group": "", "kind": "ConfigMap"}])
     everywhere["metadata"]["name"] = "everywhere"

@@ -15,7 +15,7 @@ from fleetui.model.objects import ClusterName
 
 NIGHT = {"kind": "deny", "schedule": "0 22 * * *", "duration": "8h", "applications": ["*"]}
 OFFICE = {"kind": "allow", "schedule": "0 6 * * 1-5", "duration": "2h", "applications": ["*"]}
-SHOP = App(AppKey("argo", ClusterName("hub"), "argocd", "shop"))
+SHOP = App(AppKey(ClusterName("hub"), "argo", "argocd", "shop"))
 
 
 def at(text: str) -> float:
