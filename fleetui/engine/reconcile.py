@@ -29,6 +29,7 @@ from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.sourceset import SourceSet
+from fleetui.engine.specs import spec_patch
 from fleetui.engine.status import (
     COMPARISON_ERROR,
     DELETION_ERROR,
@@ -155,6 +156,8 @@ class Reconciler:
         problems = [problem] if problem or permits is None else permits.spec_problems(app)
         if problems or destination is None or permits is None:
             return await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
+        if self._rehearsal is None and (patch := spec_patch(app.spec)):
+            app = await self._writer.write_spec(app, patch)
         comparison = await self._compared(ref, app, destination, instance, permits)
         if isinstance(comparison, Again):
             return comparison

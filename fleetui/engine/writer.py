@@ -95,6 +95,26 @@ class ApplicationWriter:
                 return after
         raise ConflictError(f"application {app.namespace}/{app.name}: others keep writing it; tried {_TRIES} times")
 
+    async def write_spec(self, app: Application, patch: Obj) -> Application:
+        """Merges `patch` into the spec; returns the Application as it is afterwards.
+
+        Raises:
+            ApplicationGoneError: it was deleted meanwhile.
+            ClusterError: the hub could not be written to, or somebody else has written since.
+        """
+        body = {"metadata": {"resourceVersion": app.resource_version}, "spec": patch}
+        try:
+            written = await self._hub.api.patch(
+                self._resource, app.name, app.namespace, body, kind=PatchType.MERGE, field_manager=STATUS_MANAGER
+            )
+        except NotFoundError as error:
+            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            raise ApplicationGoneError from error
+        self._hub.overlay.wrote(written)
+        after = Application(written)
+        self._listener.wrote(app, after)
+        return after
+
     async def strip_finalizers(self, app: Application, finalizers: tuple[str, ...]) -> None:
         """Leaves only `finalizers` on the Application."""
         body = {"metadata": {"finalizers": list(finalizers) or None, "resourceVersion": app.resource_version}}
