@@ -67,8 +67,14 @@ def invalid_status(app: Application, *, now: float) -> Obj:
 
 
 def compared_to(app: Application) -> Obj:
-    """`status.sync.comparedTo`: what of the spec the comparison looked at."""
-    looked_at: Obj = {**SourceSet.of(app.spec).fields(), "destination": dict(app.destination)}
+    """`status.sync.comparedTo`: what of the spec the comparison looked at.
+
+    Beside several sources Argo CD's merge patches never write the empty one, and never take it away either.
+    """
+    wanted = SourceSet.of(app.spec)
+    looked_at: Obj = {**wanted.fields(), "destination": {key: value for key, value in app.destination.items() if value}}
+    if wanted.multiple and "source" not in mapping(mapping(app.status.get("sync")).get("comparedTo")):
+        del looked_at["source"]
     ignored = app.spec.get("ignoreDifferences")
     if ignored:
         looked_at["ignoreDifferences"] = ignored
@@ -88,7 +94,11 @@ def health_status(app: Application, health: Health, *, now: float) -> Obj:
 def as_argo_stores(status: Obj) -> Obj:
     """The status as Argo CD writes it when it starts an operation by itself: the whole object, whose empty structs its
     types write out (`util/argo/argo.go`, `SetAppOperation`)."""
-    return {"sourceHydrator": {}, "summary": {}, **status}
+    stored: Obj = {"sourceHydrator": {}, "summary": {}, **status}
+    sync, looked_at = mapping(stored.get("sync")), mapping(mapping(stored.get("sync")).get("comparedTo"))
+    if "sources" in looked_at:
+        stored["sync"] = {**sync, "comparedTo": {**looked_at, **SourceSet.of(looked_at).fields()}}
+    return stored
 
 
 def with_conditions(status: Obj, evaluated: Sequence[str], found: Sequence[tuple[str, str]], *, now: float) -> Obj:

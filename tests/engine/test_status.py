@@ -203,6 +203,17 @@ def test_a_health_that_stays_keeps_the_message_of_its_transition() -> None:
     assert "message" not in well["health"]
 
 
+def test_the_empty_source_beside_several_is_written_with_an_automated_sync_alone_and_stays() -> None:
+    sources = [{"repoURL": "https://git.example.com/a.git", "path": path} for path in "ab"]
+    app = application(spec={"source": None, "sources": sources})
+    first = compared_status(app, comparison(), now=NOW, controller_namespace="argocd")
+    assert first["sync"]["comparedTo"].keys() == {"sources", "destination"}
+    stored = as_argo_stores(first)
+    assert stored["sync"]["comparedTo"]["source"] == {"repoURL": ""}
+    again = application(spec={"source": None, "sources": sources}, status=stored)
+    assert compared_to(again) == stored["sync"]["comparedTo"]
+
+
 def test_what_argo_cd_writes_beside_an_operation_that_it_starts_itself() -> None:
     assert as_argo_stores({"health": {}}) == {"health": {}, "sourceHydrator": {}, "summary": {}}
     assert as_argo_stores({"summary": {"images": ["a"]}})["summary"] == {"images": ["a"]}
