@@ -22,6 +22,10 @@ from backends.git_poll import Closing, Pace, Poller
 from backends.git_process import Processes
 from backends.git_reader import Reader
 from backends.git_remote import Remote
+from backends.git_shared import SharedRepository
+from backends.git_url import identity
+from backends.github_app import InstallationTokens
+from backends.repository_access import RepositoryAccess, WatchedAccess
 from fleetui.config import Paths
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, RevisionNotFoundError
@@ -48,12 +52,13 @@ _log = logging.getLogger(__name__)
 
 
 class GitRepositories:
-    """The repositories that this process has opened, one for each URL; one event loop uses them.
+    """The repositories that this process has opened; one event loop uses them.
 
     Args:
         cache: the folder of the mirrors (default: ``git`` in fleetui's XDG cache folder).
         interval: seconds between two looks at a remote that somebody watches.
         local_interval: the same for a repository on this machine.
+        books: what a hub says about logins, by the hub's name; asked once for each.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class GitRepositories:
         interval: float = INTERVAL,
         local_interval: float = LOCAL_INTERVAL,
         timeouts: Timeouts | None = None,
+        books: Callable[[str], WatchedAccess | None] = lambda hub: None,
     ) -> None:
         self._cache = cache or Paths.of().cache / "git"
         self._timeouts = timeouts or Timeouts()
@@ -73,28 +79,58 @@ class GitRepositories:
             interval=interval,
             local_interval=local_interval,
         )
-        self._opened: dict[str, GitRepository | _Unusable] = {}
+        self._books: dict[str, WatchedAccess | None] = {"": None}
+        self._ask_book = books
+        self._tokens = InstallationTokens()
+        self._opened: dict[tuple[str, str, str], SharedRepository] = {}
+        self._kept: dict[tuple[str, str], GitRepository | _Unusable] = {}
 
-    def open(self, url: str) -> Repository:
-        """The repository at `url`. Nothing is asked yet; that an address can't be used is told by the first call that
-        needs it."""
-        if url not in self._opened:
-            try:
-                self._opened[url] = GitRepository(url, self._mirror(url), self._pace)
-            except GitError as error:
-                self._opened[url] = _Unusable(url, error)
-        return self._opened[url]
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
+        """The repository at `url`, as the Applications of a hub and a project see it. Nothing is asked yet; that an
+        address can't be used is told by the first call that needs it.
+
+        A login of one hub is never used for another's: each has a mirror of its own of what it names a login for. What
+        no hub says anything about is one mirror for all, with the user's own login.
+        """
+        key = (hub, project, url)
+        if key not in self._opened:
+            if hub not in self._books:
+                self._books[hub] = self._ask_book(hub)
+            book = self._books[hub]
+            self._opened[key] = SharedRepository(url, project, book, lambda access: self._keeper(url, hub, access))
+        return self._opened[key]
 
     async def close(self) -> None:
         """Ends every subscription and every git process, and waits for their end."""
         self._processes.close()
-        await asyncio.gather(*(each.close() for each in self._opened.values()))
+        await asyncio.gather(*(each.close() for each in self._kept.values()))
         for pool in (self._pace.network, self._pace.disk):
             await asyncio.to_thread(pool.shutdown)
 
-    def _mirror(self, url: str) -> Mirror:
-        path = self._cache / hashlib.sha256(url.encode()).hexdigest()[:32]
-        return Mirror(path, Remote.parse(url), self._processes, timeouts=self._timeouts)
+    def _keeper(self, url: str, hub: str, access: RepositoryAccess | None) -> GitRepository | _Unusable:
+        """The one who keeps the mirror that an address and a login belong to."""
+        project = access.project if access is not None else ""
+        scope = "" if access is None else f"{hub}/{project}"
+        key = (scope, identity(url))
+        try:
+            remote = Remote.parse(url)
+        except GitError as error:
+            return self._kept.setdefault(key, _Unusable(url, error))
+        kept = self._kept.get(key)
+        if isinstance(kept, GitRepository):
+            kept.also(remote)
+            return kept
+        book = None if access is None else self._books[hub]
+        mirror = Mirror(
+            self._cache / hashlib.sha256("\n".join(key).encode()).hexdigest()[:32],
+            remote,
+            self._processes,
+            timeouts=self._timeouts,
+            access=lambda: book.find(url, project) if book is not None else None,
+            tokens=self._tokens,
+        )
+        self._kept[key] = made = GitRepository(url, mirror, self._pace)
+        return made
 
 
 class GitRepository:
@@ -110,6 +146,14 @@ class GitRepository:
     @property
     def url(self) -> str:
         return self._url
+
+    def also(self, remote: Remote) -> None:
+        """See `backends.git_mirror.Mirror.also`."""
+        self._mirror.also(remote)
+
+    def expire(self) -> None:
+        """Has the remote asked anew by whoever asks next."""
+        self._poller.expire()
 
     async def resolve(self, revision: str, *, fetch: bool = False) -> str:
         """The full SHA of the commit that `revision` names: ``HEAD`` (or nothing), a branch, a tag, a full or
@@ -252,6 +296,9 @@ class _Unusable:
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         return Closing(lambda: None)
+
+    def expire(self) -> None:
+        pass
 
     async def close(self) -> None:
         pass

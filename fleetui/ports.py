@@ -308,9 +308,12 @@ class Repository(Protocol):
 
 
 class Repositories(Protocol):
-    """The repositories that this process has mirrored, one for each URL."""
+    """The repositories that this process has mirrored: one mirror however many applications use it."""
 
-    def open(self, url: str) -> Repository: ...
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
+        """The repository at `url`, logged in to as the hub named `hub` says for its AppProject `project`, and where it
+        says nothing, or none is named, as the user himself."""
+        ...
 
     async def close(self) -> None: ...
 

@@ -15,6 +15,7 @@ from fleetui.cli.options import Scope
 from fleetui.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from backends.argocd_access import HubAccess
     from backends.jq import JqWorker
     from backends.kube.context import ContextConfig
     from backends.kube.firstlook import FirstLook
@@ -124,7 +125,9 @@ class Connection:
             identities={ClusterName(context.name): identity_of(context) for context in contexts},
             aliases={ClusterName(name): others for name, others in leaders.items()},
         )
-        self.repositories: Repositories = _OpenedLater(git_interval)
+        self._logins: dict[str, HubAccess] = {}
+        self._argocd_namespaces = settings.argocd_namespaces
+        self.repositories: Repositories = _OpenedLater(git_interval, self._logins_of)
         self.jq = _JqLater()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
@@ -147,9 +150,21 @@ class Connection:
             jq=self.jq,
         )
 
+    def _logins_of(self, hub: str) -> HubAccess | None:
+        """What one hub says about logins to repositories, watched from now on."""
+        from backends.argocd_access import HubAccess
+
+        store = next((store for store in self.stores if store.api.name == hub), None)
+        if store is None:
+            return None
+        self._logins[hub] = HubAccess(store.api, self._argocd_namespaces)
+        return self._logins[hub]
+
     async def close(self) -> None:
         """Ends every watch and every process."""
         self.jq.close()
+        for logins in self._logins.values():
+            logins.close()
         await self.clusters.close()
         for store in self.stores:
             store.close()
@@ -160,16 +175,17 @@ class Connection:
 class _OpenedLater:
     """Repositories that cost nothing, not even an import, until one of them is opened."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, books: Callable[[str], HubAccess | None]) -> None:
         self._interval = interval
+        self._books = books
         self._made: Repositories | None = None
 
-    def open(self, url: str) -> Repository:
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
         if self._made is None:
             from backends.git import GitRepositories
 
-            self._made = GitRepositories(interval=self._interval)
-        return self._made.open(url)
+            self._made = GitRepositories(interval=self._interval, books=self._books)
+        return self._made.open(url, hub=hub, project=project)
 
     async def close(self) -> None:
         if self._made is not None:

@@ -69,7 +69,7 @@ class Engine:
         self._instances: dict[str, Key] = {}
         self._by_url: dict[str, set[Key]] = {}
         self._urls: dict[Key, str] = {}
-        self._sources = Sources(repositories, self._moved)
+        self._sources = Sources(repositories, self._moved, hub=hub.api.name)
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
         self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)

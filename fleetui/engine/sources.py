@@ -44,14 +44,21 @@ class Sources:
 
     Args:
         repositories: where Git repositories are opened.
+        hub: whose logins are used.
         moved: called with a repository's URL after one of its references moved.
         now: seconds, of a clock that does not go back.
     """
 
     def __init__(
-        self, repositories: Repositories, moved: Callable[[str], None], *, now: Callable[[], float] = time.monotonic
+        self,
+        repositories: Repositories,
+        moved: Callable[[str], None],
+        *,
+        hub: str = "",
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._repositories = repositories
+        self._hub = hub
         self._moved = moved
         self._now = now
         self._open: dict[str, Repository] = {}
@@ -125,7 +132,7 @@ class Sources:
     def _repository(self, url: str) -> Repository:
         repository = self._open.get(url)
         if repository is None:
-            repository = self._open[url] = self._repositories.open(url)
+            repository = self._open[url] = self._repositories.open(url, hub=self._hub)
             self._subscriptions.append(repository.subscribe(lambda: self._on_moved(url)))
         return repository
 

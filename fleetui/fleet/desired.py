@@ -55,7 +55,8 @@ async def desired_of(
         raise FleetError(
             f"{subject.app.key}: Helm charts can't be rendered here yet", "its tree and history still show"
         )
-    repository = repositories.open(text(source.get("repoURL")))
+    app = subject.app
+    repository = repositories.open(text(source.get("repoURL")), hub=app.key.hub, project=app.project)
     wish = revision or text(source.get("targetRevision")) or "HEAD"
     sha = await _resolve(repository, wish, fetch=fetch)
     path = text(source.get("path")).strip("/")

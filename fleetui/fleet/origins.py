@@ -38,7 +38,8 @@ async def with_commits(subject: Subject, repositories: Repositories, diff: AppDi
     notes = diff.notes
     try:
         source = subject.source()
-        repository = repositories.open(text(source.get("repoURL")))
+        app = subject.app
+        repository = repositories.open(text(source.get("repoURL")), hub=app.key.hub, project=app.project)
         path = text(source.get("path")).strip("/")
         folder = "" if path == "." else path
         files = await repository.files(diff.revision, folder)

@@ -70,7 +70,7 @@ class Repo:
         for listener in tuple(self._listeners):
             listener()
 
-    def open(self, url: str) -> Repo:
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repo:
         return self
 
     async def resolve(self, revision: str, *, fetch: bool = False) -> str:
