@@ -46,7 +46,7 @@ def _moved(target: str, push: Push) -> bool:
     if revision_of(target) in ("", "HEAD"):
         return push.touched_head
     if not push.revisions:
-        return True
+        return push.touched_head
     if target.startswith(("refs/heads/", "refs/tags/")):
         target = revision_of(target)
     return any(_allows(target, revision) for revision in push.revisions)
@@ -64,7 +64,7 @@ def _allows(target: str, revision: str) -> bool:
 
 def _same_repository(pushed: str, url: str) -> bool:
     pattern = _pattern(pushed)
-    return pattern is not None and pattern.fullmatch(url) is not None
+    return url != "" and pattern is not None and pattern.fullmatch(url) is not None
 
 
 @lru_cache(maxsize=256)

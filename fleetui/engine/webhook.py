@@ -73,7 +73,7 @@ class Push:
 
     `urls`: its addresses, of web page or clone; `revisions`: names of branches and tags, without ``refs/heads/``;
     `touched_head`: its default branch is among them, or that is not known; `changed`: the files, empty where the host
-    does not say.
+    does not say. Of a push that names no revision, all that is known is `touched_head`.
     """
 
     provider: str
@@ -132,7 +132,7 @@ def _azure(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> 
     repository = mapping(pushed.get("repository"))
     refs = [text(update.get("name")) for update in mappings(pushed.get("refUpdates"))]
     head = text(repository.get("defaultBranch"))
-    return _push("azuredevops", [repository.get("remoteUrl")], refs, touched_head=head in refs)
+    return _push("azuredevops", [repository.get("remoteUrl")], [*map(revision_of, refs)], touched_head=head in refs)
 
 
 _AZURE_OTHERS = frozenset(
@@ -177,9 +177,9 @@ def _bitbucket(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets)
     payload = _json(body)
     links = mapping(mapping(payload.get("repository")).get("links"))
     changes = mappings(mapping(payload.get("push")).get("changes"))
-    refs = [text(mapping(change.get(side)).get("name")) for change in changes for side in ("new", "old")]
-    # The default branch is not told; the engine looks for itself, as Argo CD's controller does.
-    return _push("bitbucket", [mapping(links.get("html")).get("href")], refs, touched_head=True)
+    # Mere names, not references. The default branch is not told; the engine looks for itself, as Argo CD's does.
+    names = [text(mapping(change.get(side)).get("name")) for change in changes for side in ("new", "old")]
+    return _push("bitbucket", [mapping(links.get("html")).get("href")], names, touched_head=True)
 
 
 def _bitbucket_server(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Push | None:
@@ -193,7 +193,7 @@ def _bitbucket_server(headers: Mapping[str, str], body: bytes, secrets: WebhookS
     clones = mappings(mapping(mapping(payload.get("repository")).get("links")).get("clone"))
     urls = [clone.get("href") for clone in clones if clone.get("name") in ("http", "ssh")]
     refs = [text(mapping(change.get("ref")).get("id")) for change in mappings(payload.get("changes"))]
-    return _push("bitbucketserver", urls, refs, touched_head=True)
+    return _push("bitbucketserver", urls, [*map(revision_of, refs)], touched_head=True)
 
 
 def _generic(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Push | None:
@@ -205,9 +205,9 @@ def _generic(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -
         raise _RefusedError(FAILED)
     _must_be_signed(body, headers[SIGNATURE.lower()].removeprefix("sha256="), secrets.generic)
     payload = _json(body)
-    ref = text(payload.get("ref"))
+    revision = revision_of(text(payload.get("ref")))
     changed = strings(payload.get("changed"))
-    return _push("generic", [payload.get("repository")], [ref] if ref else [], touched_head=True, changed=changed)
+    return _push("generic", [payload.get("repository")], [revision], touched_head=True, changed=changed)
 
 
 @dataclass(frozen=True)
@@ -234,20 +234,20 @@ _PROVIDERS = (
 
 def _commits(provider: str, payload: Mapping[str, Any], repository: Mapping[str, Any], address: str) -> Push | None:
     """A push as GitHub, GitLab and Gogs write it: one reference, and the files of each commit."""
-    ref = text(payload.get("ref"))
+    revision = revision_of(text(payload.get("ref")))
     kinds = ("added", "modified", "removed")
     commits = mappings(payload.get("commits"))
     changed = [file for commit in commits for kind in kinds for file in strings(commit.get(kind))]
     head = text(repository.get("default_branch"))
-    return _push(provider, [repository.get(address)], [ref], touched_head=head == revision_of(ref), changed=changed)
+    return _push(provider, [repository.get(address)], [revision], touched_head=head == revision, changed=changed)
 
 
 def _push(
-    provider: str, urls: Sequence[Any], refs: Sequence[str], *, touched_head: bool, changed: Sequence[str] = ()
+    provider: str, urls: Sequence[Any], revisions: Sequence[str], *, touched_head: bool, changed: Sequence[str] = ()
 ) -> Push | None:
     found = tuple(filter(None, map(text, urls)))
-    revisions = tuple(dict.fromkeys(revision_of(ref) for ref in refs if ref))
-    return Push(provider, found, revisions, touched_head, tuple(changed)) if found else None
+    names = tuple(dict.fromkeys(filter(None, revisions)))
+    return Push(provider, found, names, touched_head, tuple(changed)) if found else None
 
 
 def _json(body: bytes) -> Mapping[str, Any]:

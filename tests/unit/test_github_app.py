@@ -105,9 +105,9 @@ def github(authority: Authority) -> Iterator[GitHub]:
 
 
 def access(github: GitHub, authority: Authority, **fields: Any) -> RepositoryAccess:
-    given = {"url": "https://github.example/team/shop.git", "app_id": 12, "app_installation_id": 34}
+    given: dict[str, Any] = {"url": "https://github.example/team/shop.git", "app_id": 12, "app_installation_id": 34}
     given |= {"app_private_key": authority.text("client.key"), "app_base_url": f"{github.url}/"}
-    return RepositoryAccess(**given | fields)
+    return RepositoryAccess(**(given | fields))
 
 
 def key(authority: Authority) -> Path:
