@@ -6,11 +6,12 @@ Owns: `cli`. Kept free of anything that is slow to import.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fleetui import __version__
-from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options
+from fleetui.cli.options import Scope, address, chosen, duration, output_option, scope_options
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -328,11 +329,26 @@ def engine() -> None:
 @click.option("--git-interval", default="60s", show_default=True, callback=duration, help="How often to ask remotes.")
 @click.option("--dialect", type=click.Choice(["argo"]), default="argo", show_default=True, help="Whose objects.")
 @click.option("--once", is_flag=True, help="End as soon as nothing is left to do.")
-def engine_run(scope: Scope, git_interval: float, dialect: str, once: bool) -> None:
+@click.option(
+    "--dry-run", is_flag=True, help="Write nothing; tell what would be done. With --once: exit 4 if anything."
+)
+@click.option("--listen", metavar="HOST:PORT", callback=address, help="Serve /healthz and /metrics there.")
+@click.option("--traces", is_flag=True, help="Send OpenTelemetry traces (OTEL_EXPORTER_OTLP_ENDPOINT says where).")
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the log."
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="From which level on.",
+)
+def engine_run(scope: Scope, dialect: str, **options: Any) -> int:
     """Reconcile the Applications of the chosen hubs until stopped."""
-    from fleetui.cli.engine import run_engine
+    from fleetui.cli.engine import RunOptions, run_engine
 
-    run_engine(scope, git_interval=git_interval, once=once)
+    return run_engine(scope, RunOptions(**options))
 
 
 @cli.command()
@@ -340,6 +356,6 @@ def engine_run(scope: Scope, git_interval: float, dialect: str, once: bool) -> N
 @click.option("--print", "only_print", is_flag=True, help="Print the manifests instead of applying them.")
 def bootstrap(scope: Scope, only_print: bool) -> None:
     """Put the definitions that the engine needs into a hub."""
-    from fleetui.cli.engine import run_bootstrap
+    from fleetui.cli.bootstrap import run_bootstrap
 
     run_bootstrap(scope, only_print=only_print)
