@@ -127,6 +127,7 @@ class Connection:
         )
         self._logins: dict[str, HubAccess] = {}
         self._argocd_namespaces = settings.argocd_namespaces
+        self.webhook_listen = settings.webhook_listen
         self.repositories: Repositories = _OpenedLater(git_interval, self._logins_of)
         self.jq = _JqLater()
 

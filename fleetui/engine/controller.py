@@ -16,6 +16,7 @@ from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.pushes import concerned_urls, names_repository
 from fleetui.engine.queue import WorkQueue
 from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.rehearsal import Rehearsal
@@ -23,10 +24,12 @@ from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
 from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
+from fleetui.engine.webhook import Push
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
-from fleetui.model.objects import StoredObject
+from fleetui.model.objects import ObjectRef, StoredObject
+from fleetui.model.text import masked
 from fleetui.ports import Jq, LiveCluster, Repositories
 
 _log = logging.getLogger(__name__)
@@ -35,6 +38,8 @@ Key = tuple[str, str]
 """Namespace and name of an Application."""
 
 WORKERS = 10
+MOST_PUSHES = 1000
+"""Webhooks' questions to repositories that may be under way at once."""
 
 RESYNC = 180.0
 """Seconds after which an Application is looked at though nothing woke it: the safety net under lost events (Argo CD's
@@ -76,7 +81,9 @@ class Engine:
         self._instances: dict[str, Key] = {}
         self._by_url: dict[str, set[Key]] = {}
         self._urls: dict[Key, str] = {}
+        self._repositories = repositories
         self._sources = Sources(repositories, self._moved, hub=hub.api.name)
+        self._heeding: set[asyncio.Task[None]] = set()
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
         self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
@@ -142,8 +149,37 @@ class Engine:
         finally:
             for subscription in going:
                 subscription.close()
+            for task in self._heeding:
+                task.cancel()
             self._sources.close()
             self._destinations.close()
+
+    def pushed(self, push: Push) -> bool:
+        """Has the repositories asked that a webhook tells of, and then looks at the Applications that it concerns;
+        False where so many are heeded already that this one is not."""
+        if len(self._heeding) >= MOST_PUSHES:
+            return False
+        concerned: dict[str, set[Key]] = {}
+        for url in [url for url in self._by_url if names_repository(push, url)]:
+            for key in self._by_url[url]:
+                obj = self._hub.get(ObjectRef(GROUP, KIND, *key))
+                if obj is not None and url in concerned_urls(push, obj.decode()):
+                    concerned.setdefault(url, set()).add(key)
+        for url, keys in concerned.items():
+            _log.info("%s was pushed to, says %s: %d applications", masked(url), push.provider, len(keys))
+            task = asyncio.get_running_loop().create_task(self._heed(url, keys), name=f"push {masked(url)}")
+            self._heeding.add(task)
+            task.add_done_callback(self._heeding.discard)
+        return True
+
+    async def _heed(self, url: str, keys: set[Key]) -> None:
+        try:
+            await self._repositories.open(url, hub=self._hub.api.name).resolve("HEAD", fetch=True)
+        except FleetError as error:
+            # The Applications say so themselves.
+            _log.info("%s", error)
+        for key in keys:
+            self._queue.add(key)
 
     def stop(self) -> None:
         """Lets every reconcile that is going on come to its end, and begins no other; then `run` returns."""

@@ -1,7 +1,7 @@
 """Which applications a push concerns.
 
-Owns: `concerned_urls`. Pure. Called by the engine for each of its Applications (Argo CD v3.6: util/webhook/webhook.go,
-`HandleEvent`; util/app/path/path.go).
+Owns: `concerned_urls` and `names_repository`. Pure. Called by the engine for its Applications (Argo CD v3.6:
+util/webhook/webhook.go, `HandleEvent`; util/app/path/path.go).
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ MANIFEST_GENERATE_PATHS = PREFIX + "manifest-generate-paths"
 _USER = r"[\w\.][\w\.-]{0,30}[\w\.\$-]?"
 
 
+def names_repository(push: Push, url: str) -> bool:
+    """Whether a push was to the repository at `url`."""
+    return any(_same_repository(pushed, url) for pushed in push.urls)
+
+
 def concerned_urls(push: Push, application: Mapping[str, Any]) -> tuple[str, ...]:
     """The `repoURL` of each source of an Application that a push concerns; none where it is nothing to it."""
     spec, metadata = mapping(application.get("spec")), mapping(application.get("metadata"))
@@ -28,9 +33,8 @@ def concerned_urls(push: Push, application: Mapping[str, Any]) -> tuple[str, ...
     found = [
         url
         for source in _sources(spec)
-        if (url := text(source.get("repoURL")))
+        if names_repository(push, url := text(source.get("repoURL")))
         and _moved(text(source.get("targetRevision")), push)
-        and any(_same_repository(pushed, url) for pushed in push.urls)
         and files_concern(refresh_paths(watched, text(source.get("path"))), push.changed)
     ]
     return tuple(dict.fromkeys(found))
