@@ -6,13 +6,14 @@ like a commit. Made by `backends.git`, which keeps the mirrors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from backends.git_poll import Closing
 from backends.repository_access import RepositoryAccess, WatchedAccess
 from fleetui.model.change import Commit
 from fleetui.ports import Repository, Subscription
+from fleetui.renderports import Tree
 
 
 class Kept(Repository, Protocol):
@@ -52,11 +53,11 @@ class SharedRepository:
     def url(self) -> str:
         return self._url
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
-        return await (await self._now()).resolve(revision, fetch=fetch)
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
+        return await (await self._now()).resolve(revision, fetch=fetch, tag_prefix=tag_prefix)
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        return await (await self._now()).files(sha, path)
+    async def tree(self, sha: str) -> Tree:
+        return await (await self._now()).tree(sha)
 
     async def commit(self, sha: str) -> Commit:
         return await (await self._now()).commit(sha)

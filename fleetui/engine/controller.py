@@ -22,6 +22,7 @@ from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.webhook import Push
@@ -31,6 +32,7 @@ from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ObjectRef, StoredObject
 from fleetui.model.text import masked
 from fleetui.ports import Jq, LiveCluster, Repositories
+from fleetui.renderports import Tools
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Engine:
         jq: evaluates the expressions of `ignoreDifferences` that compute.
         listener: looks on.
         rehearsal: where what would be done is noted instead of done; then nothing is written.
+        tools: what renders charts and kustomizations.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Engine:
         jq: Jq | None = None,
         listener: Listener | None = None,
         rehearsal: Rehearsal | None = None,
+        tools: Tools | None = None,
     ) -> None:
         self._hub = hub
         self._clock = clock
@@ -80,9 +84,9 @@ class Engine:
         self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._instances: dict[str, Key] = {}
         self._by_url: dict[str, set[Key]] = {}
-        self._urls: dict[Key, str] = {}
+        self._urls: dict[Key, frozenset[str]] = {}
         self._repositories = repositories
-        self._sources = Sources(repositories, self._moved, hub=hub.api.name)
+        self._sources = Sources(repositories, self._moved, hub=hub.api.name, tools=tools)
         self._heeding: set[asyncio.Task[None]] = set()
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
@@ -97,6 +101,11 @@ class Engine:
         self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
+
+    @property
+    def renders(self) -> int:
+        """How often a source was rendered (for tests and `/metrics`)."""
+        return self._sources.renders
 
     @property
     def idle(self) -> bool:
@@ -247,11 +256,12 @@ class Engine:
         app = Application(obj.decode())
         self._foreign.seen(app)
         self._asks[key] = asked_for(app.destination)
-        url = text(app.source.get("repoURL"))
-        if self._urls.get(key) != url:
+        urls = frozenset(text(source.get("repoURL")) for source in SourceSet.of(app.spec).sources)
+        if self._urls.get(key) != urls:
             self._unlink(key)
-            self._urls[key] = url
-            self._by_url.setdefault(url, set()).add(key)
+            self._urls[key] = urls
+            for url in urls:
+                self._by_url.setdefault(url, set()).add(key)
         self._queue.add(key)
 
     def _application_went(self, obj: StoredObject) -> None:
@@ -263,8 +273,8 @@ class Engine:
         self._queue.add(key)
 
     def _unlink(self, key: Key) -> None:
-        former = self._by_url.get(self._urls.pop(key, ""), set())
-        former.discard(key)
+        for url in self._urls.pop(key, ()):
+            self._by_url[url].discard(key)
 
     def _clusters_changed(self) -> None:
         changed = self._destinations.look_again()

@@ -1,6 +1,6 @@
 """A directory source: the plain manifests of a folder.
 
-Owns: `manifests`, `objects_of` and `Manifest`. The rules are Argo CD's (3.4, reposerver/repository/repository.go:
+Owns: `manifests`, `objects_of` and `Manifest`. The rules are Argo CD's (3.6, reposerver/repository/repository.go:
 `findManifests`, `getPotentiallyValidManifestFile`, `getObjsFromYAMLOrJSON`, `GenerateManifests`). Called by
 `fleetui.render.source` and by `fleetui.fleet.origins`. Pure, but for a memory of what was parsed before.
 """
@@ -39,7 +39,13 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def manifests(
-    files: Mapping[str, bytes], *, root: str = "", recurse: bool = False, include: str = "", exclude: str = ""
+    files: Mapping[str, bytes],
+    *,
+    root: str = "",
+    recurse: bool = False,
+    include: str = "",
+    exclude: str = "",
+    any_name: bool = False,
 ) -> list[Manifest]:
     """The objects that the files of a folder hold, in the order of `filepath.Walk`.
 
@@ -48,30 +54,31 @@ def manifests(
         root: the folder's own path; the files in manifests and errors are named from the repository's root.
         recurse: whether sub-folders count.
         include, exclude: patterns on the path relative to the folder; `exclude` wins.
+        any_name: whether files count whose names don't end as those of manifests do.
 
     Raises:
         ManifestError: a file that looks like a manifest can't be read, or the files are too large together.
     """
-    chosen = _chosen(files, recurse=recurse, include=include, exclude=exclude)
-    if sum(len(files[path]) for path in chosen) > MAX_COMBINED:
-        raise ManifestError(f"the manifests have more than {MAX_COMBINED // 1_000_000} MB together", path=root or ".")
+    chosen: dict[str, bytes] = {}
+    size = 0
+    for path in sorted(files, key=lambda path: path.split("/")):
+        if not (any_name or path.endswith(_SUFFIXES)) or not (recurse or "/" not in path):
+            continue
+        if (exclude and glob_matches(exclude, path)) or (include and not glob_matches(include, path)):
+            continue
+        content = files[path]
+        if _SKIP_MARKER in content:
+            continue
+        chosen[path] = content
+        size += len(content)
+        if size > MAX_COMBINED:
+            message = f"the manifests have more than {MAX_COMBINED // 1_000_000} MB together"
+            raise ManifestError(message, path=root or ".")
     found: list[Manifest] = []
-    for path in chosen:
+    for path, content in chosen.items():
         file = str(PurePosixPath(root, path))
-        found.extend(Manifest(document.value, file, document.line) for document in objects_of(files[path], file))
+        found.extend(Manifest(document.value, file, document.line) for document in objects_of(content, file))
     return found
-
-
-def _chosen(files: Mapping[str, bytes], *, recurse: bool, include: str, exclude: str) -> list[str]:
-    return [
-        path
-        for path in sorted(files, key=lambda path: path.split("/"))
-        if path.endswith(_SUFFIXES)
-        and (recurse or "/" not in path)
-        and not (exclude and glob_matches(exclude, path))
-        and (not include or glob_matches(include, path))
-        and _SKIP_MARKER not in files[path]
-    ]
 
 
 def objects_of(content: bytes, file: str) -> list[Document]:
@@ -86,6 +93,16 @@ def objects_of(content: bytes, file: str) -> list[Document]:
         known = tuple((msgspec.json.encode(doc.value), doc.line) for doc in _parse(content, file))
         _parsed.put(key, known, size=sum(len(raw) for raw, _ in known) + 200)
     return [Document(msgspec.json.decode(raw), line) for raw, line in known]
+
+
+def printed_objects(content: bytes, file: str) -> list[Document]:
+    """The objects of what a tool printed, likewise; here every document that is not empty has to be one.
+
+    Raises:
+        ManifestError: `file`, which is named as their origin, became something else.
+    """
+    read = (_object(document, file) for document in documents(content, path=file))
+    return [item for document in read for item in _expand(document, content, file)]
 
 
 def _parse(content: bytes, file: str) -> Iterator[Document]:

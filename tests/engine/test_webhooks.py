@@ -68,7 +68,7 @@ async def test_a_signed_push_is_synced_long_before_the_next_poll(tmp_path: Path)
     repositories = GitRepositories(tmp_path / "cache", interval=3600)
     url = web.url("shop.git")
     try:
-        async with embedded_hub(tmp_path) as hub, running(hub, repositories) as run:  # type: ignore[arg-type]
+        async with embedded_hub(tmp_path) as hub, running(hub, repositories) as run:
             await hub.create(application(source={"repoURL": url, "path": "shop", "targetRevision": "main"}))
             await hub.until(synced, "the first commit is synced")
             webhooks = HubWebhooks(run.api, namespace="argocd", clock=FakeClock(), pushed=run.engine.pushed)
@@ -115,7 +115,7 @@ async def test_a_push_that_is_nothing_to_an_application_asks_nobody(tmp_path: Pa
     repositories = GitRepositories(tmp_path / "cache", interval=3600)
     url = web.url("shop.git")
     try:
-        async with embedded_hub(tmp_path) as hub, running(hub, repositories) as run:  # type: ignore[arg-type]
+        async with embedded_hub(tmp_path) as hub, running(hub, repositories) as run:
             metadata = {"annotations": {"argocd.argoproj.io/manifest-generate-paths": "."}}
             spec = {"repoURL": url, "path": "shop", "targetRevision": "main"}
             await hub.create(application(source=spec, metadata=metadata))

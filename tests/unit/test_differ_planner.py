@@ -54,6 +54,7 @@ TOKEN = ObjectRef("", "Secret", NS, "token")
 FRESH = ObjectRef("", "ConfigMap", NS, "fresh")
 STALE = ObjectRef("", "ConfigMap", NS, "stale")
 
+SOURCE = {"repoURL": "https://git.example/k8s", "path": "apps/payments", "targetRevision": "main"}
 SETTINGS_YAML = b"""\
 # the first line is a comment
 apiVersion: v1
@@ -90,18 +91,17 @@ def live(kind: str, name: str, *, fields: Obj | None = None, **rest: Any) -> Obj
 
 
 def application(**spec: Any) -> Obj:
-    source = {"repoURL": "https://git.example/k8s", "path": "apps/payments", "targetRevision": "main"}
     resource = {"version": "v1", "kind": "ConfigMap", "namespace": NS, "name": "stale", "requiresPruning": True}
     history = [
-        {"id": 3, "revision": OLD, "source": source, "initiatedBy": {"username": "ann"}},
-        {"id": 4, "revision": NEW, "source": source, "initiatedBy": {"automated": True}},
+        {"id": 3, "revision": OLD, "source": SOURCE, "initiatedBy": {"username": "ann"}},
+        {"id": 4, "revision": NEW, "source": SOURCE, "initiatedBy": {"automated": True}},
     ]
     return manifest(
         "Application",
         "payments",
         namespace="argocd",
         api_version="argoproj.io/v1alpha1",
-        spec={"source": source, "destination": {"name": "prod-eu-1", "namespace": NS}, **spec},
+        spec={"source": SOURCE, "destination": {"name": "prod-eu-1", "namespace": NS}, **spec},
         status={"sync": {"revision": NEW}, "resources": [resource], "history": history},
     )
 
@@ -432,8 +432,10 @@ async def test_a_difference_that_can_not_be_had_is_a_note_of_the_plan(break_it: 
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ({"sources": [{"repoURL": "a"}, {"repoURL": "b"}]}, "several sources can't be rendered together"),
-        ({"source": {"repoURL": "https://charts.example", "chart": "redis"}}, "Helm charts can't be rendered here"),
+        ({"sources": [{"repoURL": "a", "ref": "x"}, {"repoURL": "b", "ref": "x"}]}, "had the same `ref` key"),
+        ({"sources": [SOURCE, {**SOURCE, "path": "gone"}]}, "source 2 of 2: gone: app path does not exist"),
+        ({"source": {"repoURL": "https://charts.example", "chart": "redis"}}, "charts can't be fetched here"),
+        ({"source": {**SOURCE, "plugin": {"name": "jsonnet"}}}, "this engine runs no plugins"),
         ({"source": None}, "its source names no repository"),
     ],
 )
@@ -444,9 +446,15 @@ async def test_a_source_that_can_not_be_rendered_is_never_shown_as_an_empty_one(
     assert why in (await desk.plan()).notes[0]
 
 
+async def test_several_sources_are_compared_as_one() -> None:
+    values = {"repoURL": "https://git.example/values", "ref": "values", "targetRevision": "main"}
+    desk = Desk(DRIFTED, sources=[SOURCE, values])
+    assert await desk.objects() == await Desk(DRIFTED).objects()
+
+
 async def test_nothing_to_do_is_said() -> None:
     desk = Desk()
-    desk.repository.files_of = {"main": {}}
+    desk.repository.files_of = {"main": {"README.md": b""}}
     assert (await desk.plan()).notes == ("nothing differs: there is nothing to change",)
 
 
