@@ -15,17 +15,20 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from backends.git_mirror import BrokenMirrorError, Mirror, Timeouts
+from backends.git_objects import CommitTree
 from backends.git_poll import Closing, Pace, Poller
 from backends.git_process import Processes
 from backends.git_reader import Reader
 from backends.git_remote import Remote
-from backends.git_shared import SharedRepository
+from backends.git_shared import Logins, SharedRepository
+from backends.git_submodules import Submodule, Whole, joined
+from backends.git_tree import Contents, MirrorTree
 from backends.git_url import identity
 from backends.github_app import InstallationTokens
-from backends.repository_access import RepositoryAccess, WatchedAccess
+from backends.repository_access import WatchedAccess
 from fleetui.config import Paths
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, RevisionNotFoundError
@@ -44,6 +47,8 @@ LOCAL_INTERVAL = 0.25
 """Seconds between two looks at a repository on this machine: cheap, and a commit shows within a second."""
 
 _MISS_INTERVAL = 3.0
+_WHOLES = 4
+"""Commits with submodules that a repository remembers."""
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 _FULL_SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _OTHER_REF = re.compile(
@@ -62,6 +67,7 @@ class GitRepositories:
         interval: seconds between two looks at a remote that somebody watches.
         local_interval: the same for a repository on this machine.
         books: what a hub says about logins, by the hub's name; asked once for each.
+        submodules: whether a commit's submodules are part of it (`ARGOCD_GIT_MODULES_ENABLED`).
     """
 
     def __init__(
@@ -72,7 +78,9 @@ class GitRepositories:
         local_interval: float = LOCAL_INTERVAL,
         timeouts: Timeouts | None = None,
         books: Callable[[str], WatchedAccess | None] = lambda hub: None,
+        submodules: bool = True,
     ) -> None:
+        self._submodules = submodules
         self._cache = cache or Paths.of().cache / "git"
         self._timeouts = timeouts or Timeouts()
         self._processes = Processes(self._cache)
@@ -85,7 +93,7 @@ class GitRepositories:
         self._books: dict[str, WatchedAccess | None] = {"": None}
         self._ask_book = books
         self._tokens = InstallationTokens()
-        self._opened: dict[tuple[str, str, str], SharedRepository] = {}
+        self._opened: dict[_Lodger, SharedRepository] = {}
         self._kept: dict[tuple[str, str], GitRepository | _Unusable] = {}
 
     def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
@@ -95,13 +103,15 @@ class GitRepositories:
         A login of one hub is never used for another's: each has a mirror of its own of what it names a login for. What
         no hub says anything about is one mirror for all, with the user's own login.
         """
-        key = (hub, project, url)
-        if key not in self._opened:
-            if hub not in self._books:
-                self._books[hub] = self._ask_book(hub)
-            book = self._books[hub]
-            self._opened[key] = SharedRepository(url, project, book, lambda access: self._keeper(url, hub, access))
-        return self._opened[key]
+        return self._shared(_Lodger(url, hub, project))
+
+    def _shared(self, lodger: _Lodger) -> SharedRepository:
+        if lodger not in self._opened:
+            if lodger.hub not in self._books:
+                self._books[lodger.hub] = self._ask_book(lodger.hub)
+            logins = Logins(self._books[lodger.hub], lodger.url, lodger.project, within=lodger.within)
+            self._opened[lodger] = SharedRepository(lodger.url, logins, lambda: self._keeper(lodger, logins))
+        return self._opened[lodger]
 
     async def close(self) -> None:
         """Ends every subscription and every git process, and waits for their end."""
@@ -110,36 +120,54 @@ class GitRepositories:
         for pool in (self._pace.network, self._pace.disk):
             await asyncio.to_thread(pool.shutdown)
 
-    def _keeper(self, url: str, hub: str, access: RepositoryAccess | None) -> GitRepository | _Unusable:
-        """The one who keeps the mirror that an address and a login belong to."""
-        project = access.project if access is not None else ""
-        scope = "" if access is None else f"{hub}/{project}"
-        key = (scope, identity(url))
+    def _keeper(self, lodger: _Lodger, logins: Logins) -> GitRepository | _Unusable:
+        """The one who keeps the mirror that an address and its present login belong to."""
+        key = (logins.scope(lodger.hub), identity(lodger.url))
         try:
-            remote = Remote.parse(url)
+            remote = Remote.parse(lodger.url)
         except GitError as error:
-            return self._kept.setdefault(key, _Unusable(url, error))
+            return self._kept.setdefault(key, _Unusable(lodger.url, error))
         kept = self._kept.get(key)
         if isinstance(kept, GitRepository):
             kept.also(remote)
             return kept
-        book = None if access is None else self._books[hub]
         mirror = Mirror(
             self._cache / hashlib.sha256("\n".join(key).encode()).hexdigest()[:32],
             remote,
             self._processes,
             timeouts=self._timeouts,
-            access=lambda: book.find(url, project) if book is not None else None,
+            access=logins.find if key[0] else lambda: None,
             tokens=self._tokens,
         )
-        self._kept[key] = made = GitRepository(url, mirror, self._pace)
+
+        def submodule(url: str) -> Submodule:
+            return self._shared(_Lodger(url, lodger.hub, lodger.project, within=lodger.url))
+
+        made = GitRepository(lodger.url, mirror, self._pace, submodule if self._submodules else None)
+        self._kept[key] = made
         return made
 
 
-class GitRepository:
-    """One repository and its mirror; see `fleetui.ports.Repository`."""
+class _Lodger(NamedTuple):
+    """For whom a repository is opened; `within`: the repository that it is a submodule of."""
 
-    def __init__(self, url: str, mirror: Mirror, pace: Pace) -> None:
+    url: str
+    hub: str
+    project: str
+    within: str = ""
+
+
+class GitRepository:
+    """One repository and its mirror; see `fleetui.ports.Repository`.
+
+    Args:
+        opened: opens what it names as its submodules; without it they are left out.
+    """
+
+    def __init__(self, url: str, mirror: Mirror, pace: Pace, opened: Callable[[str], Submodule] | None = None) -> None:
+        self._opened = opened
+        self._wholes: dict[str, Whole] = {}
+        self._joining: dict[str, asyncio.Task[Whole]] = {}
         self._url = url
         self._mirror = mirror
         self._poller = Poller(mirror, pace)
@@ -177,11 +205,50 @@ class GitRepository:
         return await self._find(revision, tag_prefix) or await self._find_again(revision, tag_prefix)
 
     async def tree(self, sha: str) -> Tree:
-        """The files of commit `sha`.
+        """The files of commit `sha`, those of its submodules among them.
 
-        Symbolic links are followed within the commit. Left out are links to folders and to nowhere, and submodules.
+        Symbolic links are followed within the commit. Left out are links to folders and to nowhere.
         """
         sha = await self._present(sha)
+        whole = await self.whole(sha)
+        return MirrorTree(whole.tree, sha, self._mirror.remote.shown, whole.read)
+
+    async def whole(self, sha: str, depth: int = 0) -> Whole:
+        """A commit and its submodules; `depth`: how many repositories this one is a submodule within.
+
+        Raises:
+            GitError: one of them can't be had.
+        """
+        sha = await self._present(sha)
+        tree = await self._read(lambda: self._reader.tree(sha))
+        if not tree.submodules or self._opened is None:
+            return Whole(tree, self._contents())
+        known = self._wholes.get(sha)
+        if known is None:
+            # Together with everyone who wants the same meanwhile.
+            joining = self._joining.get(sha)
+            if joining is None:
+                joining = asyncio.get_running_loop().create_task(self._join(sha, tree, depth), name=f"submodules {sha}")
+                self._joining[sha] = joining
+                joining.add_done_callback(lambda _: self._joining.pop(sha))
+            known = await asyncio.shield(joining)
+        return known
+
+    async def _join(self, sha: str, tree: CommitTree, depth: int) -> Whole:
+        assert self._opened is not None
+        modules = tree.file(".gitmodules")
+        settings = await self._read(lambda: self._mirror.settings_in(modules.oid)) if modules else {}
+        remote = self._mirror.remote
+        if settings is None:
+            message = f"the file .gitmodules of {remote.shown} is broken in commit {sha[:7]}"
+            raise GitError(message, "mend it", url=remote.shown)
+        found = await joined(tree, self._contents(), settings, remote, self._opened, depth)
+        self._wholes[sha] = found
+        while len(self._wholes) > _WHOLES:
+            self._wholes.pop(next(iter(self._wholes)))
+        return found
+
+    def _contents(self) -> Contents:
         loop = asyncio.get_running_loop()
 
         def contents(oids: Iterable[str]) -> Mapping[str, bytes]:
@@ -193,7 +260,7 @@ class GitRepository:
                 reading = self._read(lambda: self._reader.contents(wanted))
                 return asyncio.run_coroutine_threadsafe(reading, loop).result()
 
-        return await self._read(lambda: self._reader.tree(sha, contents))
+        return contents
 
     async def commit(self, sha: str) -> Commit:
         """Author, time, subject and message of a commit."""
@@ -216,6 +283,10 @@ class GitRepository:
 
     async def close(self) -> None:
         """Ends what watches the remote; processes are ended by `GitRepositories.close`."""
+        joining = list(self._joining.values())
+        for task in joining:
+            task.cancel()
+        await asyncio.gather(*joining, return_exceptions=True)
         await self._poller.close()
 
     # --- revisions ------------------------------------------------------------------------------------------------
@@ -316,6 +387,9 @@ class _Unusable:
         self._refuse()
 
     async def tree(self, sha: str) -> Tree:
+        self._refuse()
+
+    async def whole(self, sha: str, depth: int = 0) -> Whole:
         self._refuse()
 
     async def commit(self, sha: str) -> Commit:

@@ -267,6 +267,20 @@ class Mirror:
             raise BrokenMirrorError(result.stderr.strip() or f"git {arguments[0]} failed")
         return result.stdout
 
+    def settings_in(self, blob: str) -> dict[str, str] | None:
+        """What a file in git's own format of settings says (``.gitmodules``), key to value; None where it is in no such
+        format.
+
+        Raises:
+            BrokenMirrorError: the mirror can't be read.
+        """
+        self.read("cat-file", "-e", blob)
+        result = self._git("config", f"--blob={blob}", "--no-includes", "-z", "--list", timeout=self._timeouts.read)
+        if result.code != 0:
+            return None
+        pairs = (item.partition("\n") for item in result.stdout.decode(errors="replace").split("\0") if item)
+        return {key: value for key, _, value in pairs}
+
     def commit_id(self, revision: str) -> str | None:
         """The full SHA of the commit that a full or abbreviated SHA names (through tags); None where there is none.
 

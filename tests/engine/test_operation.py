@@ -250,11 +250,14 @@ def test_an_entry_of_the_history() -> None:
 def test_an_entry_of_several_sources() -> None:
     sources = [{"repoURL": "r", "path": "a"}, {"repoURL": "s", "ref": "values"}]
     state = synced(revision="", revisions=["abc", "def"], source={"repoURL": ""}, sources=sources)
-    assert next_history(application(), state, NOW)[0].items() >= {
-        "revisions": ["abc", "def"],
-        "source": {"repoURL": ""},
-        "sources": sources,
-    }.items()
+    assert (
+        next_history(application(), state, NOW)[0].items()
+        >= {
+            "revisions": ["abc", "def"],
+            "source": {"repoURL": ""},
+            "sources": sources,
+        }.items()
+    )
     assert "revision" not in next_history(application(), state, NOW)[0]
 
 

@@ -171,7 +171,9 @@ def test_a_new_application_without_images_has_no_summary() -> None:
 
 def test_a_failed_comparison_knows_no_source_type() -> None:
     app = application(status={"sourceType": "Directory"})
-    status = compared_status(app, comparison(error="x", origin=Provenance("main")), now=NOW, controller_namespace="argocd")
+    status = compared_status(
+        app, comparison(error="x", origin=Provenance("main")), now=NOW, controller_namespace="argocd"
+    )
     assert "sourceType" not in status
     assert status["sync"]["revision"] == "main"
 
