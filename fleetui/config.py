@@ -83,6 +83,9 @@ class Settings:
     webhook_listen: tuple[str, int] | None = None
     """Where `engine run` takes the webhooks of Git hosts; None: nowhere."""
 
+    git_submodules: bool = True
+    """Whether the submodules that a commit pins are part of its files."""
+
     def protects(self, cluster: str) -> bool:
         return any(fnmatch.fnmatchcase(cluster, glob) for glob in self.protected)
 
@@ -189,10 +192,17 @@ def _webhook_listen(path: Path, value: Any) -> tuple[str, int]:
     return found
 
 
+def _git_submodules(path: Path, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise UsageError(f"{path}: git_submodules is true or false")
+
+
 _READERS: Mapping[str, Callable[[Path, Any], Any]] = {
     "protected": _globs,
     "namespaces": _namespaces,
     "argocd_namespaces": _argocd_namespaces,
     "hub_exec_plugins": _programs,
     "webhook_listen": _webhook_listen,
+    "git_submodules": _git_submodules,
 }

@@ -128,7 +128,9 @@ class Connection:
         self._logins: dict[str, HubAccess] = {}
         self._argocd_namespaces = settings.argocd_namespaces
         self.webhook_listen = settings.webhook_listen
-        self.repositories: Repositories = _OpenedLater(git_interval, self._logins_of)
+        self.repositories: Repositories = _OpenedLater(
+            git_interval, self._logins_of, submodules=settings.git_submodules
+        )
         self.jq = _JqLater()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
@@ -176,8 +178,9 @@ class Connection:
 class _OpenedLater:
     """Repositories that cost nothing, not even an import, until one of them is opened."""
 
-    def __init__(self, interval: float, books: Callable[[str], HubAccess | None]) -> None:
+    def __init__(self, interval: float, books: Callable[[str], HubAccess | None], *, submodules: bool) -> None:
         self._interval = interval
+        self._submodules = submodules
         self._books = books
         self._made: Repositories | None = None
 
@@ -185,7 +188,7 @@ class _OpenedLater:
         if self._made is None:
             from backends.git import GitRepositories
 
-            self._made = GitRepositories(interval=self._interval, books=self._books)
+            self._made = GitRepositories(interval=self._interval, books=self._books, submodules=self._submodules)
         return self._made.open(url, hub=hub, project=project)
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 import backends.git_submodules as submodules
 from backends.git import GitRepositories
 from fleetui.model.errors import FleetError, GitAuthenticationError, GitError
+from fleetui.renderports import Tree
 from tests.unit.git_source import Source, WebServer, files_of
 from tests.unit.repository_secrets import HandBook, books, secret
 
@@ -90,10 +91,10 @@ def list_mirrors(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "cache").glob("*/objects"))
 
 
-async def repository_tree(repositories: GitRepositories, hosted: Hosted, sha: str) -> submodules.CommitTree:
+async def repository_tree(repositories: GitRepositories, hosted: Hosted, sha: str) -> Tree:
     repository = repositories.open(hosted.url("app"))
     await repository.resolve("main", fetch=True)
-    return await repository.tree(sha)  # type: ignore[return-value]
+    return await repository.tree(sha)
 
 
 async def test_a_file_of_the_repository_may_be_a_link_into_a_submodule(
