@@ -101,6 +101,10 @@ class SharedRepository:
     async def blame(self, sha: str, path: str) -> Sequence[Commit]:
         return await (await self._now()).blame(sha, path)
 
+    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        kept = await self._now()
+        return await kept.put_back(branch=branch, path=path, revision=revision, message=message, author=author)
+
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         """See `fleetui.ports.Repository.subscribe`; `listener` is also called when another login counts."""
         key = object()

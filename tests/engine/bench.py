@@ -93,6 +93,9 @@ class Repo:
     async def blame(self, sha: str, path: str) -> Sequence[Commit]:
         raise NotImplementedError
 
+    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        raise NotImplementedError
+
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         self._listeners.append(listener)
         return Closing(lambda: self._listeners.remove(listener))
