@@ -14,7 +14,8 @@ import json
 import logging
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -263,21 +264,39 @@ class ChartRepositories:
 
     async def _artifact_digest(self, repo: str, revision: str, *, refresh: bool) -> str:
         """The digest that a tag, a constraint on tags or a digest means."""
+        from backends.charts_http import AwayError
+
         if revision.startswith("sha256:"):
             return revision
         registry = self._registry(repo, "", self._access(repo))
+        key = json.dumps(["digest", repo, revision])
         try:
-            digest, _ = await registry.manifest(revision)
+            digest = await self._digest(registry, revision, partial(self._versions, repo, "", refresh=refresh))
+        except AwayError as error:
+            note = await asyncio.to_thread(self._store.note, key)
+            if note is None:
+                raise
+            _log.warning("%s; its digest of %d minutes ago is used", error, note[1] // 60)
+            return note[0].decode()
+        await asyncio.to_thread(self._store.write_note, key, digest.encode())
+        return digest
+
+    async def _digest(
+        self, registry: Registry, revision: str, versions: Callable[[], Awaitable[Sequence[Entry]]]
+    ) -> str:
+        """As `nativeOCIClient.resolveRevision`: a tag of that very name first, whatever it looks like."""
+        try:
+            return (await registry.manifest(revision))[0]
         except ChartError as error:
+            if is_version(revision):
+                raise
             try:
-                tags = [entry.version for entry in await self._versions(repo, "", refresh=refresh)]
-                version = newest(revision, tags)
+                version = newest(revision, [entry.version for entry in await versions()])
             except VersionError:
                 raise error from None
             if version == revision:
                 raise
-            digest, _ = await registry.manifest(version.replace("+", "_"))
-        return digest
+        return (await registry.manifest(version.replace("+", "_")))[0]
 
     # --- asking -------------------------------------------------------------------------------------------------
 
@@ -296,9 +315,11 @@ class ChartRepositories:
         return self._web
 
     def _access(self, repo: str) -> RepositoryAccess:
-        found = self._book.find(repo) if self._book else None
-        if found is None:
-            return RepositoryAccess(url=repo)
+        # A registry's Secret may name it with its scheme or without.
+        other = repo.removeprefix("oci://") if repo.startswith("oci://") else f"oci://{repo}"
+        names = (repo, other) if _is_registry(repo) else (repo,)
+        known = [found for name in names if self._book and (found := self._book.find(name))]
+        found = next(filter(_has_login, known), known[0] if known else RepositoryAccess(url=repo))
         if found.problem:
             raise ChartError(f"the login of {masked(repo)} can't be used: {found.problem}", url=masked(repo))
         return found
@@ -306,7 +327,15 @@ class ChartRepositories:
 
 def _is_oci(repo: str, access: RepositoryAccess) -> bool:
     """As `IsHelmOciRepo`: a registry's name has no scheme."""
-    return "://" not in repo or repo.startswith("oci://") or access.enable_oci
+    return _is_registry(repo) or access.enable_oci
+
+
+def _is_registry(repo: str) -> bool:
+    return "://" not in repo or repo.startswith("oci://")
+
+
+def _has_login(access: RepositoryAccess) -> bool:
+    return bool(access.username or access.password or access.bearer_token or access.client_certificate)
 
 
 def _reference(repo: str) -> str:

@@ -117,7 +117,8 @@ class Web:
         except TimeoutError as error:
             raise AwayError(f"{masked(url)} did not answer in time", url=masked(url)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            kind = AwayError if isinstance(error, aiohttp.ClientConnectionError) else ChartError
+            broken = isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError)
+            kind = AwayError if broken else ChartError
             raise kind(f"{masked(url)} can't be read: {_reason(error)}", url=masked(url)) from error
 
     def _opened(self) -> aiohttp.ClientSession:

@@ -18,6 +18,7 @@ from fleetui.model.text import quoted
 
 _ENTRIES = re.compile(rb"^entries:[ \t]*(?:#.*)?\r?\n", re.MULTILINE)
 _FIRST = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\n)*( +)[^\s#-]")
+_TOP = re.compile(rb"\n[^\s#-]")
 _DEEPEST = 64
 
 
@@ -63,16 +64,14 @@ def _part(index: bytes, chart: str) -> bytes | None:
     first = _FIRST.match(index, start.end()) if start else None
     if start is None or first is None:
         return None
-    indent = re.escape(first[1])
     # Only a key of `entries` itself is indented so little: whatever belongs to a chart stands further in.
-    key = re.compile(rb"^" + indent + rb"[\"']?" + re.escape(chart.encode()) + rb"[\"']?:(?=[ \t\r]|$)", re.MULTILINE)
-    found = key.search(index, start.end())
-    end_of_all = re.compile(rb"^[^\s#-]", re.MULTILINE).search(index, start.end())
-    end = end_of_all.start() if end_of_all else len(index)
-    if found is None or found.start() >= end:
+    indent, name = first[1], chart.encode()
+    forms = (name, b'"' + name + b'"', b"'" + name + b"'")
+    found = [at for form in forms if (at := index.find(b"\n" + indent + form + b":", start.end() - 1)) >= 0]
+    if not found or _TOP.search(index, start.end() - 1, min(found) + 1):
         return b""
-    after = re.compile(rb"^" + indent + rb"[^\s#-]", re.MULTILINE).search(index, found.end())
-    return index[found.start() : min(after.start() if after else end, end)]
+    after = re.compile(rb"\n {0,%d}[^\s#-]" % len(indent)).search(index, min(found) + 1)
+    return index[min(found) + 1 : after.start() + 1 if after else len(index)]
 
 
 def _section(whole: Any, chart: str) -> Any:

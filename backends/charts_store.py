@@ -17,7 +17,6 @@ from backends.git_process import make_folder
 
 MOST = 2 * 1024**3
 """Bytes that the folder may have; what was used longest ago goes first."""
-_CHECK_EVERY = 64 * 1024**2
 
 
 class Store:
@@ -26,12 +25,14 @@ class Store:
     Args:
         folder: where; made (0700) when something is kept.
         most: bytes.
+        check_every: bytes that are kept between two looks whether there is too much.
     """
 
-    def __init__(self, folder: Path, *, most: int = MOST) -> None:
+    def __init__(self, folder: Path, *, most: int = MOST, check_every: int = 64 * 1024**2) -> None:
         self._folder = folder
         self._most = most
-        self._since_check = _CHECK_EVERY
+        self._check_every = check_every
+        self._since_check = check_every
 
     def read(self, digest: str) -> bytes | None:
         """The content with a SHA-256 (hexadecimal); None where it is not there, or no longer what it was."""
@@ -53,7 +54,7 @@ class Store:
         digest = hashlib.sha256(content).hexdigest()
         self._write(self._folder / "content" / digest, content)
         self._since_check += len(content)
-        if self._since_check >= _CHECK_EVERY:
+        if self._since_check >= self._check_every:
             self._since_check = 0
             self._trim()
         return digest

@@ -8,6 +8,7 @@ composition root. Rules: Argo CD 3.6 (`helmTemplate` in reposerver/repository/re
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import re
@@ -55,6 +56,8 @@ class HelmBinary:
         self._binary = binary
         self._address_of = address_of
         self._timeout = timeout
+        # Each takes a processor; more at once would only make all of them late.
+        self._turns = asyncio.Semaphore(max(2, os.cpu_count() or 1))
 
     async def template(self, request: HelmRequest) -> bytes:
         planned = invocation(request)
@@ -63,11 +66,11 @@ class HelmBinary:
             name = request.chart_name or "the chart"
             await lay_out(folder / CHART, request.chart, what=name)
             await lay_out(folder, planned.files, what=f"what {name} is rendered with")
-            built = not any(path.startswith("charts/") for path in request.chart)
-            if built:
+            bare = not (folder / CHART / "charts").exists()
+            if bare:
                 await self._build(request, None, folder)
             ended = await self._run(command, planned, folder)
-            if ended.code and not built and (names := missing(ended.stderr)):
+            if ended.code and not bare and (names := missing(ended.stderr)):
                 await self._build(request, names, folder)
                 ended = await self._run(command, planned, folder)
         if ended.code:
@@ -85,26 +88,28 @@ class HelmBinary:
         return [sys.executable, "-P", "-m", "backends.helm_sdk"]
 
     async def _run(self, command: Sequence[str], planned: Invocation, folder: Path) -> Finished:
-        return await run(
-            [*command, *planned.arguments],
-            folder=folder,
-            environment=_environment(folder),
-            timeout=self._timeout,
-            most=MOST_OUTPUT,
-        )
+        async with self._turns:
+            return await run(
+                [*command, *planned.arguments],
+                folder=folder,
+                environment=_environment(folder),
+                timeout=self._timeout,
+                most=MOST_OUTPUT,
+            )
 
     # --- dependencies ---------------------------------------------------------------------------------------------
 
     async def _build(self, request: HelmRequest, names: Collection[str] | None, folder: Path) -> None:
         """Puts the charts that are missing where helm looks for them."""
-        for dependency in wanted(request.chart, what=request.chart_name, names=names):
+        dependencies = await asyncio.to_thread(wanted, request.chart, what=request.chart_name, names=names)
+        for number, dependency in enumerate(dependencies):
             files = await self._fetched(request, dependency)
-            place = folder / CHART / "charts" / f"{dependency.name.replace('/', '-')}-fetched"
+            place = folder / CHART / "charts" / f"fetched-{number}"
             await lay_out(place, files, what=f"the dependency {quoted(dependency.name)}")
 
     async def _fetched(self, request: HelmRequest, dependency: Dependency) -> Files:
         if dependency.is_folder:
-            return _beside(request, dependency)
+            return await asyncio.to_thread(_beside, request, dependency)
         address = dependency.repository
         if dependency.alias and not (address := self._address_of(dependency.alias)):
             raise ManifestError(

@@ -12,9 +12,9 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -112,30 +112,43 @@ def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
             into[key] = value
 
 
+class _Made(NamedTuple):
+    """One object that a template became; sorted by kind as Helm installs them, what it does not know by name."""
+
+    place: int
+    kind: str
+    file: str
+    text: str
+    hooks: tuple[str, ...]
+
+
 def _sorted(made: dict[str, str], options: argparse.Namespace) -> list[tuple[str, str]]:
     """What the templates became, as Helm orders it: by kind, hooks last."""
-    plain: list[tuple[int, str, str, str, str]] = []
-    hooks: list[tuple[int, str, str, str]] = []
-    for name, text in sorted(made.items()):
-        if name.rpartition("/")[2].startswith("_") or name.endswith("NOTES.txt"):
-            continue
-        for part in filter(str.strip, _SEPARATOR.split(f"\n{text}")):
-            try:
-                head = yaml.load(part, yaml.CSafeLoader)
-            except yaml.YAMLError as error:
-                raise ValueError(f"YAML parse error on {name}: {' '.join(str(error).split())}") from error
-            if head is None:
-                continue
-            meta = (head.get("metadata") if isinstance(head, dict) else None) or {}
-            kind = str(head.get("kind")) if isinstance(head, dict) else ""
-            annotations = (meta.get("annotations") if isinstance(meta, dict) else None) or {}
-            events = [each.strip() for each in str(annotations.get("helm.sh/hook", "")).split(",") if each.strip()]
-            if not events:
-                plain.append((_ORDER.get(kind, len(_ORDER)), kind, str(meta.get("name")), name, part))
-            elif not (options.skip_tests and _TEST_HOOKS.intersection(events)):
-                hooks.append((int(annotations.get("helm.sh/hook-weight", 0)), str(meta.get("name")), name, part))
-    ordered = sorted(plain, key=lambda each: each[:2])
-    return [each[-2:] for each in ordered] + [each[-2:] for each in sorted(hooks)]
+    found = [each for file in sorted(made) for each in _parts(file, made[file])]
+    found.sort(key=lambda each: each[:2])
+    hooks = [each for each in found if each.hooks]
+    if options.skip_tests:
+        hooks = [each for each in hooks if not _TEST_HOOKS.intersection(each.hooks)]
+    return [(each.file, each.text) for each in [*(each for each in found if not each.hooks), *hooks]]
+
+
+def _parts(file: str, text: str) -> Iterator[_Made]:
+    if file.rpartition("/")[2].startswith("_") or file.endswith("NOTES.txt"):
+        return
+    for part in filter(str.strip, _SEPARATOR.split(f"\n{text}")):
+        try:
+            obj = yaml.load(part, yaml.CSafeLoader)
+        except yaml.MarkedYAMLError as error:
+            raise ValueError(f"YAML parse error on {file}: {error.problem}") from error
+        if obj is not None:
+            kind = str(_mapping(obj).get("kind"))
+            hook = str(_mapping(_mapping(_mapping(obj).get("metadata")).get("annotations")).get("helm.sh/hook") or "")
+            hooks = tuple(filter(None, (each.strip() for each in hook.split(","))))
+            yield _Made(_ORDER.get(kind, len(_ORDER)), kind, file, part, hooks)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 if __name__ == "__main__":

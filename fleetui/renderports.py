@@ -1,6 +1,6 @@
 """The Protocols about turning an application's sources into manifests: trees, charts and the tools that render them.
 
-Owns: what `fleetui.engine.sources` asks of a commit's files, of chart repositories and of the `helm` and `kustomize`
+Owns: what `fleetui.engine.rendering` asks of a commit's files, of chart repositories and of the `helm` and `kustomize`
 binaries. Implemented in `backends`; wired together in `fleetui.cli`. The methods raise the errors of
 `fleetui.model.errors` alone.
 """

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleetui.cli.options import Scope
+from fleetui.cli.renderers import Renderers
 from fleetui.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class Connection:
         self.repositories: Repositories = _OpenedLater(
             git_interval, self._logins_of, submodules=settings.git_submodules
         )
+        self._renderers: dict[str, Renderers] = {}
         self.jq = _JqLater()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
@@ -151,17 +153,22 @@ class Connection:
             named=self._named,
             protects=protects,
             jq=self.jq,
+            # What one hub logs in to is nothing for the charts of another.
+            renderers=self.renderers_of(self.stores[0].api.name if len(self.stores) == 1 else "").tools,
         )
 
-    def _logins_of(self, hub: str) -> HubAccess | None:
-        """What one hub says about logins to repositories, watched from now on."""
-        from backends.argocd_access import HubAccess
+    def renderers_of(self, hub: str) -> Renderers:
+        """What renders for one hub, with its logins to repositories of charts; for no hub by name, with none."""
+        return self._renderers.setdefault(hub, Renderers(lambda: self._logins_of(hub)))
 
+    def _logins_of(self, hub: str) -> HubAccess | None:
+        """What one hub says about logins to repositories, watched from the first question on."""
         store = next((store for store in self.stores if store.api.name == hub), None)
-        if store is None:
-            return None
-        self._logins[hub] = HubAccess(store.api, self._argocd_namespaces)
-        return self._logins[hub]
+        if store is not None and hub not in self._logins:
+            from backends.argocd_access import HubAccess
+
+            self._logins[hub] = HubAccess(store.api, self._argocd_namespaces)
+        return self._logins.get(hub)
 
     async def close(self) -> None:
         """Ends every watch and every process."""
@@ -173,6 +180,8 @@ class Connection:
             store.close()
             await store.api.close()
         await self.repositories.close()
+        for renderers in self._renderers.values():
+            await renderers.close()
 
 
 class _OpenedLater:

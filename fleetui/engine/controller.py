@@ -59,9 +59,9 @@ class Engine:
             there is none.
         settings: see `Settings`.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        tools: what renders charts and kustomizations.
         listener: looks on.
         rehearsal: where what would be done is noted instead of done; then nothing is written.
-        tools: what renders charts and kustomizations.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class Engine:
         directory: Directory | None = None,
         settings: Settings | None = None,
         jq: Jq | None = None,
+        tools: Tools | None = None,
         listener: Listener | None = None,
         rehearsal: Rehearsal | None = None,
-        tools: Tools | None = None,
     ) -> None:
         self._hub = hub
         self._clock = clock

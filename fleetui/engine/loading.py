@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from fleetui.engine.application import mapping, mappings, strings, text
@@ -21,7 +22,7 @@ from fleetui.engine.sourceset import SourceSet, is_oci, is_ref_only
 from fleetui.model.errors import FleetError, RepositoryUnreachableError, ToolMissingError
 from fleetui.ports import Repository
 from fleetui.render.directory import Manifest
-from fleetui.renderports import Charts, Tools
+from fleetui.renderports import Charts, Files, Tools
 
 _CHART_AS_REF = "source has a 'chart' field defined, but Helm charts are not yet not supported for 'ref' sources"
 
@@ -56,6 +57,12 @@ class Loader:
     def __init__(self, tools: Tools | None = None) -> None:
         self._charts = tools.charts if tools is not None else None
         self.renderer = Renderer(tools)
+        self._renewed: set[tuple[str, str, str]] | None = None
+
+    def forget(self) -> None:
+        """Forgets what was rendered, and fetches charts anew (hard refresh)."""
+        self.renderer.forget()
+        self._renewed = set()
 
     async def load(self, wanted: SourceSet, place: Place, remotes: Remotes, *, revisions: Sequence[str] = ()) -> Loaded:
         """The manifests of an application.
@@ -103,8 +110,16 @@ class Loader:
         if not chart and not is_oci(source):
             return Checkout(revision, wish, await remotes.opened(url).tree(revision))
         passing = mapping(source.get("helm")).get("passCredentials") is True
-        files = await charts_of(self._charts).files(url, chart, revision, pass_credentials=passing)
-        return Checkout(revision, wish, ChartTree(files, f"{url} {chart} {revision}"))
+        fetch = partial(self._chart, url, chart, revision, passing=passing)
+        return Checkout(revision, wish, ChartTree(f"{url} {chart} {revision}", fetch))
+
+    async def _chart(self, url: str, chart: str, revision: str, *, passing: bool) -> Files:
+        key = (url, chart, revision)
+        anew = self._renewed is not None and key not in self._renewed
+        files = await charts_of(self._charts).files(url, chart, revision, pass_credentials=passing, refresh=anew)
+        if self._renewed is not None:
+            self._renewed.add(key)
+        return files
 
     async def _beside(
         self,

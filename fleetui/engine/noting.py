@@ -1,30 +1,55 @@
 """What a rendering looked at, so that it can be told later whether it would come out the same.
 
-Owns: `NotedTree` and `unchanged`. Called by `fleetui.engine.rendering`. A path that was looked for and is not there
+Owns: `NotedTree` and `Seen`. Called by `fleetui.engine.rendering`. A path that was looked for and is not there
 counts: the file may come. Never here: what is rendered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from fleetui.model.errors import FleetError
 from fleetui.renderports import Files, Tree
 
 
+@dataclass
+class Seen:
+    """What was looked at of the tree `sha`: the ids of files and of whole folders, and where no file was."""
+
+    sha: str
+    oids: dict[str, str] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.oids or self.absent)
+
+    def is_in(self, tree: Tree) -> bool:
+        """Whether a tree has all of it, as it was."""
+        if self.sha and tree.sha == self.sha:
+            return True
+        try:
+            files = tree.files("")
+        except FleetError:
+            # A link leads out of it: refused, whatever else it holds. Or it is a chart that nobody has fetched.
+            return False
+        same = all(tree.oid(path) == oid for path, oid in self.oids.items())
+        return same and not any(path in files for path in self.absent)
+
+
 class NotedTree:
-    """A `Tree` that notes, in `seen`, the ids of what is looked at. For the one thread that renders."""
+    """A `Tree` that notes in `seen` what is looked at. For the one thread that renders."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self.seen: dict[str, str] = {}
+        self.seen = Seen(tree.sha)
 
     @property
     def sha(self) -> str:
         return self._tree.sha
 
     def oid(self, path: str) -> str:
-        self.seen[path] = found = self._tree.oid(path)
+        self.seen.oids[path] = found = self._tree.oid(path)
         return found
 
     def files(self, folder: str) -> Files:
@@ -35,11 +60,6 @@ class NotedTree:
             self.oid(folder)
             self.oid("")
             raise
-
-
-def unchanged(seen: Mapping[str, str], tree: Tree) -> bool:
-    """Whether a tree is still as it was `seen`."""
-    return all(tree.oid(path) == oid for path, oid in seen.items())
 
 
 class _NotedFiles(Mapping[str, bytes]):
@@ -54,9 +74,7 @@ class _NotedFiles(Mapping[str, bytes]):
         return self._files[path]
 
     def __contains__(self, path: object) -> bool:
-        if isinstance(path, str):
-            self._look(path)
-        return path in self._files
+        return isinstance(path, str) and self._look(path)
 
     def __iter__(self) -> Iterator[str]:
         self._look_at_all()
@@ -66,9 +84,15 @@ class _NotedFiles(Mapping[str, bytes]):
         self._look_at_all()
         return len(self._files)
 
-    def _look(self, path: str) -> None:
+    def _look(self, path: str) -> bool:
+        there = path in self._files
         if not self._whole:
-            self._tree.oid(f"{self._folder}/{path}" if self._folder else path)
+            whole = f"{self._folder}/{path}" if self._folder else path
+            if there:
+                self._tree.oid(whole)
+            else:
+                self._tree.seen.absent.add(whole)
+        return there
 
     def _look_at_all(self) -> None:
         if not self._whole:

@@ -185,7 +185,9 @@ class Reconciler:
         before = mapping(app.status.get("sync"))
         wanted = SourceSet.of(app.spec)
         known = wanted.revisions_of(before)
-        if left > 0 and known and all(map(COMMIT.fullmatch, known)) and before.get("comparedTo") == compared_to(app):
+        pairs = zip(known, wanted.sources, strict=False)
+        exact = all(COMMIT.fullmatch(each) or source.get("chart") for each, source in pairs)
+        if left > 0 and known and exact and before.get("comparedTo") == compared_to(app):
             try:
                 return await observe(
                     app,

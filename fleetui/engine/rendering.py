@@ -1,7 +1,7 @@
 """One source becomes manifests, and stays them for as long as nothing that they depend on changes.
 
 Owns: `Renderer`: which tool a source needs, what that tool is given, and a memory by content: of a rendering it is kept
-what was looked at, so that a commit which touches none of it renders nothing. Called by `fleetui.engine.sources`. Never
+what was looked at, so that a commit which touches none of it renders nothing. Called by `fleetui.engine.loading`. Never
 here: revisions (they are resolved before), Git, charts' repositories.
 
 The rules are Argo CD's (v3.6, reposerver/repository/repository.go: `GenerateManifests`, `newEnv`).
@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 
 from fleetui.engine.application import Application, mapping, text
-from fleetui.engine.noting import NotedTree, unchanged
+from fleetui.engine.charttree import ChartTree
+from fleetui.engine.noting import NotedTree, Seen
 from fleetui.model.errors import (
     ChartError,
     ClusterError,
@@ -28,13 +29,13 @@ from fleetui.model.errors import (
     ToolMissingError,
 )
 from fleetui.model.objects import Discovery
+from fleetui.render import kustomize
 from fleetui.render.cache import ByteCache
 from fleetui.render.detect import Tool, detect
 from fleetui.render.directory import Manifest
-from fleetui.render.environment import build_environment, expand
+from fleetui.render.environment import build_environment
 from fleetui.render.helm import printed, substituted
 from fleetui.render.helm_values import Places, ValueFile, parameter_files, value_files
-from fleetui.render.kustomize import Unsupported, build
 from fleetui.render.source import folder_of, from_directory, from_stream, overridden, refusal
 from fleetui.renderports import Files, HelmRequest, KustomizeRequest, Tools, Tree
 
@@ -93,19 +94,19 @@ class Rendered:
 
 @dataclass(frozen=True)
 class _Memory:
-    """One rendering: its outcome, and all that it depends on. `place` and `environment` are None where they have no
-    part in it."""
+    """One rendering: its outcome, and all that it depends on. `environment` has the variables that the source names;
+    `place` is None where it has no part in it."""
 
-    trees: Mapping[str, Mapping[str, str]]
+    trees: Mapping[str, Seen]
     place: tuple[object, ...] | None
-    environment: Mapping[str, str] | None
+    environment: Mapping[str, str]
     outcome: Rendered | FleetError
 
     def holds(self, trees: Mapping[str, Tree], place: Place, environment: Mapping[str, str]) -> bool:
         return (
-            self.environment in (None, environment)
+            self.environment.items() <= environment.items()
             and (self.place is None or self.place == place.key)
-            and all(name in trees and unchanged(seen, trees[name]) for name, seen in self.trees.items())
+            and all(name in trees and seen.is_in(trees[name]) for name, seen in self.trees.items())
         )
 
 
@@ -145,11 +146,12 @@ class Renderer:
         trees = {"": checkout.tree, **{name: each.tree for name, each in (refs or {}).items()}}
         environment = _environment(source, checkout.revision, place)
         own = {key: value for key, value in source.items() if key not in _WITHOUT}
-        raw = msgspec.json.encode(own, order="sorted")
+        # A file of the folder may say more of a source for one application (`.argocd-source-APP.yaml`).
+        raw = msgspec.json.encode([place.app, own], order="sorted")
         known = self._memory.get(raw) or ()
         found = next((each for each in known if each.holds(trees, place, environment)), None)
         if found is None:
-            found = await self._remembered(source, trees, place, environment)
+            found = await self._anew(source, trees, place, environment)
             kept = (found, *known[: _VERSIONS - 1])
             if not isinstance(found.outcome, _PASSING):
                 self._memory.put(raw, kept, size=sum(map(_size, kept)))
@@ -157,25 +159,25 @@ class Renderer:
             raise found.outcome.with_traceback(None)
         return found.outcome
 
-    async def _remembered(
-        self,
-        source: Mapping[str, Any],
-        trees: Mapping[str, Tree],
-        place: Place,
-        environment: Mapping[str, str],
+    async def _anew(
+        self, source: Mapping[str, Any], trees: Mapping[str, Tree], place: Place, environment: Mapping[str, str]
     ) -> _Memory:
         self.renders += 1
         noted = {name: NotedTree(tree) for name, tree in trees.items()}
         work = _Work(source, noted, place, environment, self._tools)
         outcome: Rendered | FleetError
         try:
+            for tree in trees.values():
+                if isinstance(tree, ChartTree):
+                    await tree.fetch()
             outcome = await work.rendered()
         except FleetError as error:
             outcome = error
+        written = msgspec.json.encode(work.source).decode()
         return _Memory(
             trees={name: tree.seen for name, tree in noted.items() if tree.seen},
-            place=place.key if work.tool not in (None, Tool.DIRECTORY) else None,
-            environment=environment if b"ARGOCD_" in msgspec.json.encode(work.source) else None,
+            place=place.key if work.told else None,
+            environment={name: value for name, value in environment.items() if name in written},
             outcome=outcome,
         )
 
@@ -196,13 +198,12 @@ class _Work:
         self._place = place
         self._environment = environment
         self._tools = tools
-        self.tool: Tool | None = None
-        """What renders it, as soon as that is known; `source` is then as files of its folder change it."""
+        self.told = False
+        """Whether a tool was told of the place. `source` is in the end as files of its folder change it."""
 
     async def rendered(self) -> Rendered:
         # Large folders take hundreds of milliseconds, which the watches of this loop must not wait for.
         tool, files = await asyncio.to_thread(self._detected)
-        self.tool = tool
         refused = refusal(self.source, tool)
         if refused is not None:
             raise refused
@@ -224,14 +225,15 @@ class _Work:
         return detect(self.source, files), files
 
     async def _kustomized(self) -> list[Manifest]:
-        options = _kustomize_options(self.source, self._environment)
+        options = kustomize.substituted(mapping(self.source.get("kustomize")), self._environment)
         folder = folder_of(self.source)
         everything = self._trees[""].files("")
         try:
-            return await asyncio.to_thread(build, everything, folder, options)
-        except Unsupported as unsupported:
+            return await asyncio.to_thread(kustomize.build, everything, folder, options)
+        except kustomize.Unsupported as unsupported:
             if self._tools.kustomize is None:
                 raise
+            self.told = True
             request = KustomizeRequest(
                 files=everything,
                 folder=folder,
@@ -248,6 +250,7 @@ class _Work:
     async def _templated(self, files: Files) -> list[Manifest]:
         if self._tools.helm is None:
             raise ToolMissingError("a Helm chart needs helm to be rendered", "install helm")
+        self.told = True
         place, options = self._place, mapping(self.source.get("helm"))
         chart = text(self.source.get("chart"))
         everything = self._trees[""].files("")
@@ -293,27 +296,13 @@ def _environment(source: Mapping[str, Any], revision: str, place: Place) -> dict
     )
 
 
-def _kustomize_options(source: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """`spec.source.kustomize` with the build environment filled in where Argo CD does (util/kustomize/kustomize.go)."""
-    options = dict(mapping(source.get("kustomize")))
-    if isinstance(options.get("images"), list):
-        options["images"] = [expand(each, environment) if isinstance(each, str) else each for each in options["images"]]
-    filled = ["commonLabels"]
-    if options.get("commonAnnotationsEnvsubst") is True:
-        filled.append("commonAnnotations")
-    for key in filled:
-        if options.get(key):
-            options[key] = {name: expand(str(value), environment) for name, value in mapping(options[key]).items()}
-    return options
-
-
 def _no_folder(source: Mapping[str, Any], tree: Tree, folder: str) -> FleetError:
     what = "is not a directory" if tree.oid(folder) else "does not exist"
     return FleetError(f"{text(source.get('path'))}: app path {what}")
 
 
 def _size(memory: _Memory) -> int:
-    looked = sum(len(path) + len(oid) + 100 for seen in memory.trees.values() for path, oid in seen.items())
+    looked = sum(200 * (len(seen.oids) + len(seen.absent)) for seen in memory.trees.values())
     if isinstance(memory.outcome, FleetError):
         return looked + 1000
     return looked + _DECODED * sum(len(msgspec.json.encode(each.obj)) + 200 for each in memory.outcome.manifests)

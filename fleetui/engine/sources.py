@@ -73,8 +73,8 @@ class Sources:
         self._subscriptions.clear()
 
     def forget(self) -> None:
-        """Forgets what was rendered (hard refresh)."""
-        self._loader.renderer.forget()
+        """Forgets revisions, and what was rendered (hard refresh)."""
+        self._loader.forget()
         self._revisions.clear()
         self._away.clear()
 

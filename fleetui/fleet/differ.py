@@ -67,7 +67,7 @@ class Differ:
         self, repositories: Repositories, commits: Commits, jq: Jq | None = None, *, tools: Tools | None = None
     ) -> None:
         self._repositories = repositories
-        self._desires = Desires(repositories, tools)
+        self.desires = Desires(repositories, tools)
         self._commits = commits
         self._jq = jq
 
@@ -97,7 +97,7 @@ class Differ:
         only: ObjectRef | None = None,
     ) -> Compared:
         """Every object that differs, or `only` one, whether it differs or not."""
-        desired = await self._desires.of(subject, revision=revision, history_id=history_id, fetch=fetch)
+        desired = await self.desires.of(subject, revision=revision, history_id=history_id, fetch=fetch)
         application = subject.stored.decode()
         rules, problems = rules_of(application)
         overrides = await subject.overrides()

@@ -94,7 +94,7 @@ class Tools:
         """What an entry of the history changed; see `fleetui.fleet.deployed`."""
         from fleetui.fleet.deployed import deployed_changes
 
-        return await deployed_changes(subject, self._repositories, history_id)
+        return await deployed_changes(subject, self.differ.desires, history_id)
 
     @cached_property
     def differ(self) -> Differ:

@@ -72,7 +72,7 @@ def manifests(
         chosen[path] = content
         size += len(content)
         if size > MAX_COMBINED:
-            message = f"the manifests have more than {MAX_COMBINED // 1_000_000} MB together"
+            message = f"exceeded max combined manifest file size: more than {MAX_COMBINED // 1_000_000} MB together"
             raise ManifestError(message, path=root or ".")
     found: list[Manifest] = []
     for path, content in chosen.items():

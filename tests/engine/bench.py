@@ -1,7 +1,7 @@
 """An engine over an embedded cluster and a repository in memory, for tests that look at what it does.
 
-Owns: `Repo` (a Git repository of dicts), `Remotes`, `Hub` (the cluster, and an administrator's hand in it) and `running`. The
-cluster has no controllers: a Job ends when the test says so.
+Owns: `Repo` (a Git repository of dicts), `Remotes`, `Hub` (the cluster, and an administrator's hand in it) and
+`running`. The cluster has no controllers: a Job ends when the test says so.
 """
 
 from __future__ import annotations

@@ -75,6 +75,7 @@ async def test_back_to_an_entry_of_the_history(hub: Hub) -> None:
     async with running(hub, Remotes(ours=ours, theirs=theirs)) as process:
         await hub.until(synced, "it is synced")
         await hub.patch("Application", "shop", {"spec": {"syncPolicy": {"automated": None}}}, namespace="argocd")
+        await process.idle()
         theirs.push(config("b", "2"))
         found = await hub.until(lambda app: app["status"]["sync"]["status"] == "OutOfSync", "it is behind")
         entry = found["status"]["history"][0]
@@ -95,7 +96,8 @@ async def test_a_sync_that_names_no_sources_takes_those_of_the_spec(hub: Hub) ->
     ours, theirs = Repo(), Repo()
     revisions = [ours.push(config("a")), theirs.push(config("b"))]
     await hub.create(app(ONE, TWO, syncPolicy={"syncOptions": ["CreateNamespace=true"]}))
-    await hub.patch("Application", "shop", {"operation": {"sync": {}}}, namespace="argocd")
+    sync = {"syncOptions": ["CreateNamespace=true"]}
+    await hub.patch("Application", "shop", {"operation": {"sync": sync}}, namespace="argocd")
     async with running(hub, Remotes(ours=ours, theirs=theirs)):
         found = await hub.until(synced, "the sync ends")
         result = found["status"]["operationState"]["syncResult"]
@@ -191,9 +193,8 @@ async def test_what_can_not_be_a_source_is_said(hub: Hub, spec: Obj, said: str) 
 async def test_one_commit_for_many_applications_renders_one_and_syncs_one(hub: Hub) -> None:
     repo = Repo()
     names = [f"app-{number}" for number in range(20)]
-    files = {
-        f"{name}/a.yaml": b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: %s}\n" % name.encode() for name in names
-    }
+    manifest = "kind: ConfigMap\napiVersion: v1\nmetadata: {{name: {}}}\n"
+    files = {f"{name}/a.yaml": manifest.format(name).encode() for name in names}
     first = repo.push()
     repo.commits[first] = files
     for name in names:
@@ -204,9 +205,7 @@ async def test_one_commit_for_many_applications_renders_one_and_syncs_one(hub: H
         await process.idle()
         assert process.engine.renders == len(names)
         second = repo.push()
-        repo.commits[second] = files | {
-            "app-3/a.yaml": b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: app-3}\ndata: {x: '1'}\n"
-        }
+        repo.commits[second] = files | {"app-3/a.yaml": f"{manifest.format('app-3')}data: {{x: '1'}}\n".encode()}
         repo.moved()
         found = await asyncio.gather(
             *(

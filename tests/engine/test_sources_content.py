@@ -73,7 +73,7 @@ async def test_what_the_source_says_of_its_tool_counts_and_nothing_else() -> Non
     commit(bench.repo, {"app/a.yaml": config("a"), "app/sub/b.yaml": config("b")})
     assert await bench.names(one()) == ["a"]
     assert await bench.names(one(targetRevision="HEAD", name="x")) == ["a"]
-    assert await bench.names(one(), Place("other", "elsewhere", PLACE.discovery)) == ["a"]
+    assert await bench.names(one(), Place("shop", "elsewhere", Discovery((), version="v1.34.0"))) == ["a"]
     assert bench.sources.renders == 1
     assert await bench.names(one(directory={"recurse": True})) == ["a", "b"]
     assert await bench.names(one()) == ["a"]
@@ -159,8 +159,8 @@ async def test_several_sources_give_all_their_manifests_in_order() -> None:
                 {"repoURL": "main", "path": "app", "helm": {"valueFiles": ["$v/x.yaml"]}},
                 {"repoURL": "other", "chart": "x", "targetRevision": "1", "ref": "v"},
             ],
-            "failed to generate manifest for source 1 of 2: source has a 'chart' field defined, but Helm charts are not "
-            "yet not supported for 'ref' sources",
+            "failed to generate manifest for source 1 of 2: source has a 'chart' field defined, but Helm charts are "
+            "not yet not supported for 'ref' sources",
         ),
     ],
 )
@@ -257,3 +257,99 @@ async def test_the_memory_is_bounded() -> None:
     for number in range(10):
         await bench.names(one(str(number)))
     assert bench.sources.renders > 15
+
+
+KUSTOMIZED = {
+    "base/kustomization.yaml": b"resources: [a.yaml]",
+    "base/a.yaml": config("a"),
+    "prod/kustomization.yaml": b"namePrefix: prod-\nresources: [../base]",
+}
+
+
+async def test_a_kustomization_is_built_and_depends_on_the_files_it_names() -> None:
+    bench = Bench()
+    commit(bench.repo, KUSTOMIZED)
+    loaded = await bench.sources.load(one("prod", kustomize={"nameSuffix": "-1"}), PLACE)
+    assert [each.obj["metadata"]["name"] for each in loaded.manifests] == ["prod-a-1"]
+    assert loaded.tools == ("Kustomize",)
+    assert await bench.names(one("prod")) == ["prod-a"]
+    commit(bench.repo, KUSTOMIZED | {"base/other.yaml": b"x", "dev/kustomization.yaml": b"x"})
+    bench.sources._on_moved("main")
+    assert await bench.names(one("prod")) == ["prod-a"]
+    assert bench.sources.renders == 2
+    commit(bench.repo, KUSTOMIZED | {"base/a.yaml": config("b")})
+    bench.sources._on_moved("main")
+    assert await bench.names(one("prod")) == ["prod-b"]
+    assert bench.sources.renders == 3
+
+
+async def test_what_the_native_builder_refuses_goes_to_the_binary_or_is_named() -> None:
+    files = {"app/kustomization.yaml": b"helmCharts: [{name: x}]", "app/name": b"built"}
+    bench = Bench()
+    commit(bench.repo, files)
+    assert (
+        "app/kustomization.yaml:1: the field helmCharts can only be built by the kustomize binary"
+        in await bench.error(one())
+    )
+    tool = Binaries()
+    bench = Bench(Tools(kustomize=tool))
+    commit(bench.repo, files)
+    labels = {"commonLabels": {"app": "$ARGOCD_APP_NAME"}, "commonAnnotations": {"app": "$ARGOCD_APP_NAME"}}
+    assert await bench.names(one(kustomize=labels)) == ["built"]
+    assert tool.kustomize[0].options == {
+        "commonLabels": {"app": "shop"},
+        "commonAnnotations": labels["commonAnnotations"],
+    }
+    commit(bench.repo, files | {"README.md": b""})
+    bench.sources._on_moved("main")
+    assert await bench.names(one(kustomize=labels)) == ["built"]
+    assert len(tool.kustomize) == 1
+
+
+async def test_a_file_of_the_folder_may_change_its_tool() -> None:
+    bench = Bench()
+    override = b"kustomize: {namePrefix: file-}\nrepoURL: elsewhere\n"
+    commit(bench.repo, KUSTOMIZED | {"prod/.argocd-source.yaml": override})
+    assert await bench.names(one("prod")) == ["file-a"]
+    own = b"kustomize: {namePrefix: own-}"
+    commit(bench.repo, KUSTOMIZED | {"prod/.argocd-source.yaml": override, "prod/.argocd-source-shop.yaml": own})
+    bench.sources._on_moved("main")
+    assert await bench.names(one("prod")) == ["own-a"]
+    assert await bench.names(one("prod"), Place("other", "shop", PLACE.discovery)) == ["file-a"]
+
+
+class Catalogue:
+    """A repository of charts with one chart."""
+
+    def __init__(self) -> None:
+        self.fetched: list[tuple[str, bool]] = []
+
+    async def resolve(self, repo: str, chart: str, version: str, *, refresh: bool = False) -> str:
+        return version.replace("*", "4")
+
+    async def files(
+        self, repo: str, chart: str, version: str, *, pass_credentials: bool = False, refresh: bool = False
+    ) -> Mapping[str, bytes]:
+        self.fetched.append((version, refresh))
+        return {"Chart.yaml": b"name: chart", "values.yaml": version.encode()}
+
+    async def remote(self, url: str) -> bytes:
+        return b"remote"
+
+
+async def test_a_chart_of_a_repository_with_values_from_git() -> None:
+    tool, charts = Binaries(), Catalogue()
+    bench = Bench(Tools(helm=tool, charts=charts))
+    sha = commit(bench.repo, {"v.yaml": b"git"})
+    files = ["values.yaml", "$git/v.yaml", "https://values.example/x.yaml"]
+    chart = {"repoURL": "https://charts.example", "chart": "redis", "targetRevision": "1.*"}
+    wanted = several({**chart, "helm": {"valueFiles": files}}, {"repoURL": "main", "ref": "git"})
+    loaded = await bench.sources.load(wanted, PLACE)
+    assert loaded.revisions == ("1.4", sha)
+    assert [content for _, content in tool.helm[0].values] == [b"1.4", b"git", b"remote"]
+    await bench.sources.load(wanted, PLACE)
+    assert bench.sources.renders == 1
+    bench.sources.forget()
+    await bench.sources.load(wanted, PLACE)
+    await bench.sources.load(wanted, PLACE)
+    assert charts.fetched == [("1.4", False), ("1.4", True)], "only what is rendered is fetched"

@@ -171,9 +171,8 @@ def test_a_new_application_without_images_has_no_summary() -> None:
 
 def test_a_failed_comparison_knows_no_source_type() -> None:
     app = application(status={"sourceType": "Directory"})
-    status = compared_status(
-        app, comparison(error="x", origin=Provenance("main")), now=NOW, controller_namespace="argocd"
-    )
+    failed = comparison(error="x", origin=Provenance("main"))
+    status = compared_status(app, failed, now=NOW, controller_namespace="argocd")
     assert "sourceType" not in status
     assert status["sync"]["revision"] == "main"
 

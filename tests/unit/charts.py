@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import ssl
 import tarfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +19,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from backends.charts_oci import CHART_CONFIG, CHART_LAYER, MANIFEST
+
+MAP = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-{{ .Chart.Name }}\n"
 
 
 def tarball(*members: tuple[tarfile.TarInfo, bytes], packed: bool = True) -> bytes:
@@ -41,7 +44,7 @@ def archive(name: str, version: str, files: Mapping[str, bytes] | None = None) -
     """A chart's archive, with one ConfigMap unless `files` say more."""
     content = {
         "Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: {version}\n".encode(),
-        "templates/map.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-{{ .Chart.Name }}\n",
+        "templates/map.yaml": MAP,
         **(files or {}),
     }
     return tarball(*((member(f"{name}/{path}"), data) for path, data in content.items()))
@@ -55,6 +58,7 @@ class Server:
         self.headers: list[Mapping[str, str]] = []
         self.answers: dict[str, Callable[[web.BaseRequest], web.StreamResponse]] = {}
         self.url = ""
+        self.tls: ssl.SSLContext | None = None
         self.stuck = asyncio.Event()
         """Set to let requests for ``/slow`` end."""
 
@@ -174,11 +178,11 @@ async def serving(*servers: Server) -> AsyncIterator[None]:
     for server in servers:
         runner = web.ServerRunner(web.Server(server.handle))
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server.tls)
         await site.start()
         runners.append(runner)
         host, port = runner.addresses[0][:2]
-        server.url = f"http://{host}:{port}"
+        server.url = f"{'https' if server.tls else 'http'}://{host}:{port}"
     try:
         yield
     finally:

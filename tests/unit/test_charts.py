@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from backends.charts import ChartRepositories
 from backends.charts_http import Timeouts
+from backends.charts_store import Store
 from backends.repository_access import RepositoryAccess
 from fleetui.model.errors import ChartError
 from tests.unit.charts import ChartServer, RegistryServer, Server, archive, member, serving, tarball
+from tests.unit.kube.scripted import PEM, server_tls
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 BASIC = f"Basic {base64.b64encode(b'me:secret').decode()}"
@@ -64,7 +69,7 @@ async def registry(book: Book) -> AsyncIterator[RegistryServer]:
     async with serving(made):
         repo = f"{made.host}/team"
         plain = RepositoryAccess(url=repo, oci_force_http=True, username="me", password="secret")
-        for name in (repo, f"oci://{repo}", f"oci://{repo}/app", f"oci://{repo}/web"):
+        for name in (repo, f"oci://{repo}/app", f"{repo}/web"):
             book.known[name] = plain
         yield made
 
@@ -280,6 +285,75 @@ async def test_a_login_that_cant_be_used_says_why(charts: ChartRepositories, ser
     assert server.asked == []
 
 
+PEMS = {name: (PEM / name).read_text() for name in ("ca.crt", "other-ca.crt", "client.crt", "client.key")}
+CLIENT = {"client_certificate": PEMS["client.crt"], "client_key": PEMS["client.key"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"certificate_authority": PEMS["ca.crt"], **CLIENT}, ""),
+        ({"insecure": True, **CLIENT}, ""),
+        (CLIENT, "its certificate is not trusted"),
+        ({"certificate_authority": PEMS["other-ca.crt"], **CLIENT}, "its certificate is not trusted"),
+        ({"certificate_authority": PEMS["ca.crt"]}, "can't be read"),
+        ({"certificate_authority": "no PEM"}, "the certificates for https://"),
+        ({**CLIENT, "client_key": PEMS["client.crt"]}, "the certificates for https://"),
+    ],
+)
+async def test_certificates_are_those_of_the_repository(
+    charts: ChartRepositories, book: Book, fields: dict[str, Any], words: str
+) -> None:
+    server = ChartServer()
+    server.tls = server_tls(client_ca=True)
+    server.put("web", "1.0.0")
+    async with serving(server):
+        book.known[server.url] = RepositoryAccess(url=server.url, **fields)
+        if not words:
+            assert await charts.resolve(server.url, "web", "*") == "1.0.0"
+            return
+        with pytest.raises(ChartError) as error:
+            await charts.resolve(server.url, "web", "*")
+        assert words in str(error.value)
+        assert server.asked == []
+
+
+async def test_a_proxy_is_the_repositorys_own_or_that_of_the_environment(
+    charts: ChartRepositories, server: ChartServer, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A proxy is asked for the whole address; this one has the repository itself.
+    server.put("web", "1.0.0")
+    for number, variables in enumerate(({}, {"HTTP_PROXY": server.url})):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        repo = f"http://charts{number}.internal"
+        book.known[repo] = RepositoryAccess(url=repo, proxy="" if variables else server.url)
+        assert await charts.resolve(repo, "web", "*") == "1.0.0"
+        assert server.headers[-1]["Host"] == f"charts{number}.internal"
+    book.known["http://x.internal"] = RepositoryAccess(url="http://x.internal", proxy=server.url, no_proxy=".internal")
+    with pytest.raises(ChartError, match="its name is not known"):
+        await charts.resolve("http://x.internal", "web", "*")
+    book.known["http://y.internal"] = RepositoryAccess(url="http://y.internal", proxy="socks5://127.0.0.1:1")
+    with pytest.raises(ChartError, match="is of a kind that charts can't be read through"):
+        await charts.resolve("http://y.internal", "web", "*")
+
+
+async def test_many_who_want_the_same_fetch_it_once(charts: ChartRepositories, server: ChartServer) -> None:
+    server.put("web", "1.0.0")
+    found = await asyncio.gather(*(charts.files(server.url, "web", "1.x") for _ in range(30)))
+    assert all(files == found[0] for files in found)
+    assert sorted(server.asked) == ["/charts/web-1.0.0.tgz", "/index.yaml"]
+
+
+def test_a_full_store_loses_what_was_used_longest_ago(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", most=250, check_every=100)
+    old, new = store.keep(b"a" * 100), store.keep(b"b" * 100)
+    os.utime(tmp_path / "store" / "content" / old, (1, 1))
+    last = store.keep(b"c" * 100)
+    assert [store.read(digest) for digest in (old, new, last)] == [None, b"b" * 100, b"c" * 100]
+    assert store.note("nothing") is None
+
+
 async def test_a_file_of_values_is_read_without_a_login(charts: ChartRepositories, server: ChartServer) -> None:
     server.answers["/values.yaml"] = lambda request: web.Response(body=b"a: 1\n")
     assert await charts.remote(f"{server.url}/values.yaml") == b"a: 1\n"
@@ -346,7 +420,7 @@ async def test_what_is_no_chart_is_told(charts: ChartRepositories, registry: Reg
     registry.put("team/app", "3.0.0", layer, config="x", kind="text/plain")
     with pytest.raises(ChartError, match="expected only a single oci content layer, got 0"):
         await charts.files(f"{registry.host}/team", "app", "3.0.0")
-    with pytest.raises(ChartError, match="there is no manifest of 4.0.0 at"):
+    with pytest.raises(ChartError, match=r"there is no manifest of 4\.0\.0 at"):
         await charts.files(f"{registry.host}/team", "app", "4.0.0")
 
 
@@ -365,6 +439,8 @@ async def test_an_artifact_of_manifests_is_known_by_its_digest(
     assert "Chart.yaml" in await charts.files(repo, "", chart)
     with pytest.raises(ChartError, match="there is no manifest of none"):
         await charts.resolve(repo, "", "none")
+    registry.answers["/v2/team/web/manifests/1.0.0"] = lambda request: web.Response(status=502)
+    assert await charts.resolve(repo, "", "1.0.0") == old
 
 
 async def test_a_name_that_no_registry_has_makes_no_request(charts: ChartRepositories) -> None:

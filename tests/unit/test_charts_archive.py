@@ -73,7 +73,7 @@ def test_links_are_what_they_lead_to() -> None:
     ],
 )
 def test_what_is_no_chart_or_leads_out_of_it_is_refused(content: bytes, words: str) -> None:
-    with pytest.raises(ChartError, match="^chart web 1.0.0 ") as error:
+    with pytest.raises(ChartError, match=r"^chart web 1\.0\.0 ") as error:
         unpacked(content)
     assert words in str(error.value)
 

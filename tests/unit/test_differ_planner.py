@@ -13,6 +13,7 @@ from backends.jq import JqWorker
 from fleetui.engine.overrides import Overrides, Written, overrides_of
 from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.deployed import deployed_changes
+from fleetui.fleet.desired import Desires
 from fleetui.fleet.differ import Differ
 from fleetui.fleet.dispatch import Dispatcher
 from fleetui.fleet.history import Commits
@@ -417,10 +418,10 @@ async def test_a_plan_tells_what_happens_to_automated_sync() -> None:
 
 async def test_an_entry_of_the_history_tells_what_it_changed() -> None:
     desk = Desk()
-    repositories = FakeRepositories(desk.repository)
+    desires = Desires(FakeRepositories(desk.repository))
     settings = SETTINGS_YAML.replace(b"color: blue", b"color: red")
     desk.repository.files_of[OLD] = {"settings.yaml": settings, "gone.yaml": FRESH_YAML.replace(b"fresh", b"gone")}
-    found = await deployed_changes(desk.subject, repositories, 4)
+    found = await deployed_changes(desk.subject, desires, 4)
     assert found.problem == ""
     assert [(each.verb, each.ref.kind, each.ref.name, each.summary) for each in found.entries] == [
         ("create", "ConfigMap", "fresh", ""),
@@ -428,11 +429,11 @@ async def test_an_entry_of_the_history_tells_what_it_changed() -> None:
         ("change", "ConfigMap", "settings", "color red → blue"),
         ("prune", "ConfigMap", "gone", ""),
     ]
-    assert "first entry that is kept" in (await deployed_changes(desk.subject, repositories, 3)).problem
+    assert "first entry that is kept" in (await deployed_changes(desk.subject, desires, 3)).problem
     with pytest.raises(MissingError, match="no history entry 9"):
-        await deployed_changes(desk.subject, repositories, 9)
+        await deployed_changes(desk.subject, desires, 9)
     desk.repository.error = GitError("the repository is away")
-    assert "can't be said: the repository is away" in (await deployed_changes(desk.subject, repositories, 4)).problem
+    assert "can't be said: the repository is away" in (await deployed_changes(desk.subject, desires, 4)).problem
 
 
 async def test_a_refresh_needs_neither_git_nor_the_destination() -> None:

@@ -1,4 +1,4 @@
-"""Directory sources, by the rules of Argo CD 3.4 (reposerver/repository/repository.go)."""
+"""Directory sources, by the rules of Argo CD 3.6 (reposerver/repository/repository.go)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from fleetui.model.errors import FleetError, ManifestError
 from fleetui.model.globs import Glob
+from fleetui.model.objects import Obj
 from fleetui.render import directory
 from fleetui.render.detect import Tool, detect
 from fleetui.render.directory import manifests
-from fleetui.render.source import render
+from fleetui.render.source import from_directory
 
 
 def config(name: str) -> bytes:
@@ -192,6 +193,46 @@ def test_refuses_two_tools() -> None:
 
 def test_renders_a_source() -> None:
     source = {"path": "deploy/", "directory": {"recurse": True, "exclude": "a/*"}}
-    assert [m.file for m in render(source, TREE)] == ["deploy/a.json", "deploy/a.yml", "deploy/b.yaml"]
-    with pytest.raises(FleetError, match="Helm sources are not supported yet: charts/x"):
-        render({"path": "charts/x"}, {"Chart.yaml": b""})
+    assert [m.file for m in from_directory(source, TREE)] == ["deploy/a.json", "deploy/a.yml", "deploy/b.yaml"]
+
+
+# What Argo CD 3.6 says in reposerver/repository/repository_test.go (Test_getPotentiallyValidManifestFile).
+OBJECT = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("directory", "names"),
+    [
+        ({}, ["a.json", "b.yaml", "c.yml"]),
+        ({"disableExtensionFilter": True}, ["a.json", "b.yaml", "c.yml", "d.txt"]),
+        ({"disableExtensionFilter": True, "include": "*.txt"}, ["d.txt"]),
+        ({"disableExtensionFilter": True, "exclude": "*.{txt,md}"}, ["a.json", "b.yaml", "c.yml"]),
+        ({"include": "*.txt"}, []),
+        ({"recurse": True, "include": "sub/*"}, ["sub/e.yaml"]),
+        ({"recurse": True, "include": "*.yaml"}, ["b.yaml", "sub/e.yaml"]),
+        ({"recurse": True, "include": "*.yaml", "exclude": "sub/*"}, ["b.yaml"]),
+        ({"recurse": True, "exclude": "{a,b}.*"}, ["c.yml", "sub/e.yaml"]),
+    ],
+)
+def test_which_files_of_a_folder_are_manifests(directory: Obj, names: list[str]) -> None:
+    tree = {name: OBJECT % name[:1].encode() for name in ("b.yaml", "c.yml", "d.txt", "sub/e.yaml")}
+    tree |= {"a.json": b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}', "README.md": b"# a\n\ntext"}
+    tree["skipped.yaml"] = b"# +argocd:skip-file-rendering\n" + OBJECT % b"x"
+    found = from_directory({"path": ".", "directory": directory}, tree)
+    assert [manifest.file for manifest in found] == names
+
+
+def test_the_limit_counts_what_is_chosen_and_stops_reading() -> None:
+    read: list[str] = []
+
+    class Counting(dict[str, bytes]):
+        def __getitem__(self, name: str) -> bytes:
+            read.append(name)
+            return super().__getitem__(name)
+
+    big = b"# " + b"x" * 6_000_000 + b"\n"
+    tree = Counting({f"{name}.yaml": big for name in "abcd"})
+    with pytest.raises(ManifestError, match=r"app: exceeded max combined manifest file size: more than 10 MB together"):
+        from_directory({"path": "app"}, tree)
+    assert read == ["a.yaml", "b.yaml"]
+    assert from_directory({"path": "app", "directory": {"exclude": "[bcd].yaml"}}, tree) == []
