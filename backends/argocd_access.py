@@ -75,9 +75,9 @@ class HubAccess:
     def find(self, url: str, project: str = "") -> RepositoryAccess | None:
         return self._book.find(url, project)
 
-    def projects(self, url: str) -> frozenset[str]:
-        """See `Book.projects`."""
-        return self._book.projects(url)
+    def of_project(self, project: str) -> tuple[str, ...]:
+        """See `Book.of_project`."""
+        return self._book.of_project(project)
 
     async def ready(self) -> None:
         if self._known.is_set():
@@ -86,6 +86,8 @@ class HubAccess:
             await asyncio.wait_for(self._known.wait(), PATIENCE)
         except TimeoutError:
             _log.warning("%s: its repository Secrets are not listed yet; your own logins are used", self._hub.name)
+            # Nobody else waits as long: what comes late is told like any change.
+            self._known.set()
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         key = object()

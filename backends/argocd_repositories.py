@@ -117,11 +117,10 @@ class Book:
             return RepositoryAccess(url=url, certificate_authority=authority) if authority else None
         return msgspec.structs.replace(found, url=url, certificate_authority=authority, known_hosts=self._known_hosts)
 
-    def projects(self, url: str) -> frozenset[str]:
-        """The projects that have a Secret of their own for this repository: for the rules of `sourceRepos`, which
-        allow it to them (util/argo/argo.go, `ValidateRepo`, and `GetProjectRepositories`)."""
-        key = normalized(url)
-        return frozenset(project for own, project in self._own if own == key and project)
+    def of_project(self, project: str) -> tuple[str, ...]:
+        """The repositories that have a Secret of this project: beside its `sourceRepos` they are allowed to it
+        (util/argo/argo.go, `GetAppProjectByName`)."""
+        return tuple(access.url for (_, owner), access in self._own.items() if owner == project)
 
 
 def has_login(access: RepositoryAccess) -> bool:

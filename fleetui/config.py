@@ -75,7 +75,7 @@ class Settings:
     context's own namespace."""
 
     argocd_namespaces: tuple[str, ...] = ("argocd",)
-    """Where a hub's cluster Secrets are believed: the namespaces of Argo CD's control plane."""
+    """Where a hub's cluster and repository Secrets are believed: the namespaces of Argo CD's control plane."""
     hub_exec_plugins: tuple[str, ...] = ()
     """Programs that a hub's Secrets may have run on this machine to log in, besides the clouds' own helpers for the
     clouds' own servers (`backends.hub_plugins`)."""

@@ -152,7 +152,7 @@ def test_a_projects_secret_is_for_that_project_alone() -> None:
     found = book.find(URL, "web")
     assert found is not None
     assert (found.password, found.project) == ("web", "web")
-    assert book.projects(f"{URL}.git") == {"web"}
+    assert (book.of_project("web"), book.of_project("shop")) == ((URL,), ())
     both = Book([secret("web", url=URL, project="web", password="web"), secret("all", url=URL, password="all")])
     assert [access.password for project in ("", "shop", "web") if (access := both.find(URL, project))] == [
         "all",
