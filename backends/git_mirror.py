@@ -168,10 +168,17 @@ class Mirror:
 
     def _ask(self, wanted: Sequence[str]) -> bytes:
         make_folder(self.path.parent)
-        for spelling in self._spellings[:-1]:
-            with suppress(NotARepositoryError):
-                return self._ask_at(spelling, wanted)
-        return self._ask_at(self._spellings[-1], wanted)
+        for spelling in (known := list(self._spellings)):
+            try:
+                answer = self._ask_at(spelling, wanted)
+            except NotARepositoryError:
+                if spelling is known[-1]:
+                    raise
+            else:
+                break
+        # The one that is right is tried first from now on.
+        self._spellings.sort(key=lambda each: each is not spelling)
+        return answer
 
     def _ask_at(self, remote: Remote, wanted: Sequence[str]) -> bytes:
         self.remote = remote

@@ -416,7 +416,12 @@ async def test_how_one_application_writes_an_address_is_no_harm_to_another(
     short = repositories.open(web.url("x"), hub="hub")
     with pytest.raises(GitError, match="no Git repository at"):
         await short.resolve("main")
-    assert await repositories.open(web.url("x.git"), hub="hub").resolve("main") == source.git("rev-parse", "HEAD")
+    right = repositories.open(web.url("x.git"), hub="hub")
+    assert await right.resolve("main") == source.git("rev-parse", "HEAD")
+    web.requests.clear()
+    await head(right)
+    assert web.requests
+    assert not [path for path in web.requests if path.startswith("/x/")], "the wrong one is not tried again"
 
 
 def commits_kept(tmp_path: Path) -> int:
