@@ -176,8 +176,9 @@ class Mirror:
                     raise
             else:
                 break
-        # The one that is right is tried first from now on.
-        self._spellings.sort(key=lambda each: each is not spelling)
+        if self._spellings[0] is not spelling:
+            # The one that is right is tried first from now on.
+            self._spellings = [spelling, *(each for each in self._spellings if each is not spelling)]
         return answer
 
     def _ask_at(self, remote: Remote, wanted: Sequence[str]) -> bytes:
