@@ -26,6 +26,7 @@ from fleetui.model.errors import (
     FleetError,
     GitError,
     PathNotFoundError,
+    RefusedError,
     ToolMissingError,
 )
 from fleetui.model.objects import Discovery
@@ -64,9 +65,10 @@ class Place:
     source_repos: tuple[str, ...] = ("*",)
 
     @classmethod
-    def of(cls, app: Application, instance: str, discovery: Discovery) -> Place:
-        """Where an application is rendered for; `instance` is its name within tracking ids."""
-        return cls(instance, app.destination_namespace, discovery, text(app.spec.get("project")) or "default")
+    def of(cls, app: Application, instance: str, discovery: Discovery, source_repos: tuple[str, ...] = ("*",)) -> Place:
+        """Where an application is rendered for; `instance` is its name within tracking ids, `source_repos` what its
+        project lets a chart's dependencies come from."""
+        return cls(instance, app.destination_namespace, discovery, app.project, source_repos)
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -256,7 +258,10 @@ class _Work:
         everything = self._trees[""].files("")
         refs = {name: tree.files("") for name, tree in self._trees.items() if name}
         places = Places(files=everything, folder=folder_of(self.source), refs=refs)
-        values = await asyncio.to_thread(value_files, options, places, self._environment)
+        try:
+            values = await asyncio.to_thread(value_files, options, places, self._environment)
+        except RefusedError as error:
+            raise RefusedError(f"error resolving helm value files: {error}") from error
         parameters = await asyncio.to_thread(parameter_files, options, places, self._environment)
         request = HelmRequest(
             chart=files,
