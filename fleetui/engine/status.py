@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fleetui.engine.application import Application, mapping, text
+from fleetui.engine.application import Application, mapping, mappings, text
 from fleetui.engine.compare import Comparison
 from fleetui.engine.sourceset import SourceSet
 from fleetui.model.objects import Obj
@@ -75,7 +75,10 @@ def compared_to(app: Application) -> Obj:
     looked_at: Obj = {**wanted.fields(), "destination": {key: value for key, value in app.destination.items() if value}}
     if wanted.multiple and "source" not in mapping(mapping(app.status.get("sync")).get("comparedTo")):
         del looked_at["source"]
-    ignored = app.spec.get("ignoreDifferences")
+    ignored = [
+        {key: value for key, value in each.items() if value or key == "kind"}
+        for each in mappings(app.spec.get("ignoreDifferences"))
+    ]
     if ignored:
         looked_at["ignoreDifferences"] = ignored
     return looked_at

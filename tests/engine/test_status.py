@@ -203,6 +203,14 @@ def test_a_health_that_stays_keeps_the_message_of_its_transition() -> None:
     assert "message" not in well["health"]
 
 
+def test_what_is_compared_is_said_without_what_is_empty() -> None:
+    ignored = [{"group": "", "kind": "ConfigMap", "jsonPointers": ["/data/a"], "jqPathExpressions": []}]
+    app = application(spec={"ignoreDifferences": ignored, "destination": {"server": "https://a", "name": ""}})
+    found = compared_to(app)
+    assert found["ignoreDifferences"] == [{"kind": "ConfigMap", "jsonPointers": ["/data/a"]}]
+    assert found["destination"] == {"server": "https://a"}
+
+
 def test_the_empty_source_beside_several_is_written_with_an_automated_sync_alone_and_stays() -> None:
     sources = [{"repoURL": "https://git.example.com/a.git", "path": path} for path in "ab"]
     app = application(spec={"source": None, "sources": sources})
