@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fleetui.engine import operation as ops
 from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, mapping, text
 from fleetui.engine.autosync import decide
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison, Member
+from fleetui.engine.deletehooks import kept_finalizers
+from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination, Destinations
-from fleetui.engine.finalize import finalize
+from fleetui.engine.finalize import DeletionFailedError, finalize, needs_hooks, unreadable_hooks
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.operate import Again, Operations
 from fleetui.engine.overrides import Overrides
@@ -123,13 +125,18 @@ class Reconciler:
         except MissingError as error:
             problem = problem or str(error)
         if app.deleting and app.operation is None:
-            return await self._finalize(app, destination, instance)
+            return await self._finalize(ref, app, destination, instance)
         if problem or destination is None:
             return await self._refuse(app, problem)
         comparison = await self._compared(ref, app, destination, instance)
         if isinstance(comparison, Again):
             return comparison
         status = self._judged(app, comparison)
+        if not app.deleting and not comparison.error:
+            # Before the status tells that it is in sync: to delete it then must already run its hooks.
+            finalizers = kept_finalizers(app.finalizers, comparison.targets.hooks)
+            if finalizers != app.finalizers:
+                app = await self._writer.write_finalizers(app, finalizers)
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
             return await self._operations.operate(ref, app, destination, comparison, instance)
@@ -226,19 +233,37 @@ class Reconciler:
         message = f"{INVALID_SPEC_ERROR}: {problem}"
         return await self._operations.break_off(app, message)
 
-    async def _finalize(self, app: Application, destination: Destination | None, instance: str) -> Again:
+    # --- deletion ---------------------------------------------------------------------------------------------------
+
+    async def _finalize(
+        self, ref: ObjectRef, app: Application, destination: Destination | None, instance: str
+    ) -> Again:
+        """Takes the deletion one step further; what it fails at is told as a DeletionError, and tried again."""
+        hooks: Sequence[Target] = ()
         try:
-            left = await finalize(app, destination, instance)
-        except ClusterError as error:
+            if destination is not None and needs_hooks(app):
+                comparison = await self._compared(ref, app, destination, instance)
+                if isinstance(comparison, Again):
+                    return comparison
+                app = await self._writer.write(app, self._judged(app, comparison), refreshed=True)
+                if comparison.error:
+                    raise unreadable_hooks(app, comparison.error)
+                hooks = comparison.targets.hooks
+            judge = self._overrides().judge
+            left = await finalize(app, destination, instance, hooks=hooks, judge=judge)
+        except DeletionFailedError as error:
             found = [(DELETION_ERROR, str(error))]
             status = with_conditions(dict(app.status), (DELETION_ERROR,), found, now=self._clock.now())
             await self._writer.write(app, status)
-            raise
+            if isinstance(error.__cause__, ClusterError):
+                raise error.__cause__ from error
+            return Again(self._settings.poll)
         if left is None:
             return Again(self._settings.poll)
-        if left != app.finalizers:
-            await self._writer.strip_finalizers(app, left)
-        return _WHEN_WOKEN
+        if left == app.finalizers:
+            return _WHEN_WOKEN
+        await self._writer.write_finalizers(app, left)
+        return Again(0.0)
 
     # --- automated sync ---------------------------------------------------------------------------------------------
 

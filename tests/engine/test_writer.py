@@ -212,11 +212,12 @@ async def test_who_is_never_let_in_gives_up() -> None:
     assert len(server.patches) == 6
 
 
-async def test_finalizers_are_stripped_and_a_gone_application_is_fine() -> None:
+async def test_finalizers_are_written_and_the_last_one_lets_the_application_go() -> None:
     app = application(metadata={"finalizers": ["a", "b"]})
     server = Server(app)
-    await writer_to(server).strip_finalizers(app, ("b",))
+    await writer_to(server).write_finalizers(app, ("b",))
     assert server.app is not None
     assert server.app["metadata"]["finalizers"] == ["b"]
     server.app = None
-    await writer_to(server).strip_finalizers(app, ())
+    with pytest.raises(ApplicationGoneError):
+        await writer_to(server).write_finalizers(app, ())
