@@ -14,11 +14,12 @@ from typing import Any
 from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
 from fleetui.engine.application import Application, has_option, mapping, strings, text
+from fleetui.engine.apply import ApplyOptions
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison
 from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination
-from fleetui.engine.execute import ApplyOptions, Executor
+from fleetui.engine.execute import Executor
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.overrides import Overrides
@@ -164,7 +165,7 @@ class Operations:
         options = strings(sync.get("syncOptions"))
         ignored = (*rules_of(app.obj)[0], *overrides.rules)
         ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
-        executor = Executor(destination, ApplyOptions.of(options, force=force), ignoring=ignoring)
+        executor = Executor(destination, ApplyOptions.of(options, force=force, app=app.obj), ignoring=ignoring)
         outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")
         rows = ops.stored_results(outcome.results)
