@@ -38,6 +38,7 @@ from fleetui.engine.predict import is_schema_error
 from fleetui.engine.served import not_found
 from fleetui.model.errors import ConflictError, FleetError, InvalidError, NotFoundError, StatusError
 from fleetui.model.objects import ApiResource, Obj, ref_of
+from fleetui.model.times import parse_time
 from fleetui.ports import PatchType, Propagation, Validation
 
 _TRIES = 5
@@ -50,7 +51,7 @@ class ApplyOptions:
     """How objects are written: the sync options of the operation that matter here.
 
     `validate` is off for ``Validate=false``; as in Argo CD only what is created by ``Replace=true`` is validated
-    strictly, for its kubectl leaves the rest to the API server.
+    strictly, for its kubectl leaves the rest to the API server. `since` is when the operation began (epoch s).
     """
 
     propagation: Propagation = "Foreground"
@@ -58,10 +59,11 @@ class ApplyOptions:
     replace: bool = False
     force: bool = False
     handover: Handover = DEFAULT
+    since: float = 0.0
 
     @classmethod
-    def of(cls, options: tuple[str, ...], *, force: bool, app: Mapping[str, Any]) -> ApplyOptions:
-        """Of an operation's sync options, its strategy's force, and the Application."""
+    def of(cls, options: tuple[str, ...], *, force: bool, app: Mapping[str, Any], since: float = 0.0) -> ApplyOptions:
+        """Of an operation's sync options, its strategy's force and its start, and the Application."""
         propagation: Propagation = "Foreground"
         if has_option(options, "PrunePropagationPolicy=background"):
             propagation = "Background"
@@ -75,6 +77,7 @@ class ApplyOptions:
             replace=has_option(options, "Replace=true"),
             force=force,
             handover=Handover.of(app, options),
+            since=since,
         )
 
 
@@ -286,7 +289,7 @@ class Applier:
         elif work.updates_in_place:
             written = await self._put(work, obj, live)
             said = f"{ref.kind}/{ref.name} updated"
-        elif work.forces:
+        elif work.forces and not self._is_new(live):
             await self._delete_for_good(work.resource, live)
             written = await self._destination.api.create(work.resource, obj, field_manager=FIELD_MANAGER)
             said = f"{deleted(ref)}\n{named(ref)} replaced"
@@ -295,6 +298,11 @@ class Applier:
             said = f"{named(ref)} replaced"
         self._wrote(work, written)
         return EffectResult(True, said)
+
+    def _is_new(self, live: Obj) -> bool:
+        """Whether the operation itself has made an object: a step that died may have made it anew already."""
+        made = parse_time(text(mapping(live.get("metadata")).get("creationTimestamp")))
+        return made is not None and self._options.since > 0 and made >= int(self._options.since)
 
     async def _put(self, work: _Work, obj: Obj, live: Obj, *, dry_run: bool = False) -> Obj:
         ref = ref_of(live)

@@ -101,6 +101,10 @@ class Operations:
             return await self._end(
                 app, state, OperationPhase.ERROR, "Invalid operation request: no operation specified"
             )
+        if sync.get("manifests"):
+            # To sync what is in Git instead would be silently wrong.
+            message = "operation.sync.manifests is not supported: commit the manifests and sync the commit"
+            return await self._end(app, state, OperationPhase.ERROR, message, terminating=True)
         source = sync.get("source") if isinstance(sync.get("source"), Mapping) else app.source
         state["syncResult"] = {**mapping(state.get("syncResult")), "source": dict(source or {})}
         comparison = await self._compared_for(app, destination, comparison, instance, source or {}, state)
@@ -165,7 +169,9 @@ class Operations:
         options = strings(sync.get("syncOptions"))
         ignored = (*rules_of(app.obj)[0], *overrides.rules)
         ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
-        executor = Executor(destination, ApplyOptions.of(options, force=force, app=app.obj), ignoring=ignoring)
+        executor = Executor(
+            destination, ApplyOptions.of(options, force=force, app=app.obj, since=context.started_at), ignoring=ignoring
+        )
         outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")
         rows = ops.stored_results(outcome.results)

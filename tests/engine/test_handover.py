@@ -17,7 +17,7 @@ CONFIG = obj("ConfigMap", "a")
 KUBECTL, ARGO = "kubectl-client-side-apply", "argocd-controller"
 SERVER_SIDE = "ServerSideApply=true"
 OFF = "ClientSideApplyMigration=false"
-ANNOTATED = {"f:metadata": {"f:annotations": {f"f:{LAST_APPLIED}": {}}}}
+ANNOTATED: Obj = {"f:metadata": {"f:annotations": {f"f:{LAST_APPLIED}": {}}}}
 
 
 def entry(manager: str, operation: str = "Update", fields: Obj | None = None, **rest: str) -> Obj:
