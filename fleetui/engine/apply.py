@@ -17,6 +17,7 @@ from typing import Any
 
 from fleetui.diff.normalize import LAST_APPLIED
 from fleetui.diff.respected import respected
+from fleetui.diff.schema import is_built_in
 from fleetui.engine.application import (
     FIELD_MANAGER,
     GROUP,
@@ -202,9 +203,20 @@ class Applier:
                 return EffectResult(True, f"{work.obj.get('kind')}/{work.effect.task.ref.name} updated")
             return EffectResult(True, self._message(work, "replaced"))
         if work.live is None:
-            return EffectResult(True, self._message(work, "created"))
+            missing = "" if is_built_in(work.obj) else await self._unserved(work)
+            return EffectResult(False, missing) if missing else EffectResult(True, self._message(work, "created"))
         same = applied_exactly(with_last_applied(work.obj, work.live), work.live)
         return EffectResult(True, self._message(work, "unchanged" if same else "configured"))
+
+    async def _unserved(self, work: _Work) -> str:
+        """Why a kind is not served any more, of which discovery may not know yet; empty where it is."""
+        ref = work.effect.task.ref
+        try:
+            await self._destination.api.get(work.resource, ref.name, ref.namespace)
+        except NotFoundError as error:
+            # The path itself is not there: an API server speaks for an object with a Status, and a reason.
+            return "" if error.reason else await self._missing(work.effect, error)
+        return ""
 
     # --- server-side apply ------------------------------------------------------------------------------------------
 

@@ -33,6 +33,8 @@ from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
 from fleetui.ports import Jq
 
+TARGET_STATE = "Failed to load target state"
+
 
 @dataclass(frozen=True)
 class Again:
@@ -108,7 +110,9 @@ class Operations:
         source = sync.get("source") if isinstance(sync.get("source"), Mapping) else app.source
         state["syncResult"] = {**mapping(state.get("syncResult")), "source": dict(source or {})}
         comparison = await self._compared_for(app, destination, comparison, instance, source or {}, state)
-        state["syncResult"]["revision"] = comparison.revision
+        # Where the target state can't be read, Argo CD knows of no commit.
+        unread = comparison.error.startswith(TARGET_STATE)
+        state["syncResult"]["revision"] = "" if unread else comparison.revision
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
             return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)

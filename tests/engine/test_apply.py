@@ -11,9 +11,10 @@ from fleetui.diff.normalize import LAST_APPLIED
 from fleetui.engine.apply import ApplyOptions
 from fleetui.engine.effects import Apply, EffectResult
 from fleetui.model.errors import ConflictError, InvalidError, NotFoundError, UnreachableError
-from fleetui.model.objects import Obj
+from fleetui.model.objects import Discovery, Obj
 from tests.engine.hands import Hands, ours, task, there
 from tests.engine.objects import obj
+from tests.unit.fakes import resource
 
 CONFIG = obj("ConfigMap", "a")
 UNKNOWN = InvalidError("failed to create typed patch object (shop/a): .x: field not declared in schema", code=400)
@@ -285,3 +286,21 @@ async def test_a_migration_that_never_gets_through_is_a_failure() -> None:
 )
 def test_how_objects_are_deleted(options: tuple[str, ...], propagation: str) -> None:
     assert ApplyOptions.of(options, force=False, app={}).propagation == propagation
+
+
+@pytest.mark.parametrize(("reason", "ok"), [("NotFound", True), ("", False)])
+async def test_a_kind_whose_definition_went_unseen_is_found_out_before_anything_is_changed(
+    reason: str, ok: bool
+) -> None:
+    hands = Hands()
+    before = hands.server.served
+    hands.server.served = Discovery([*before, resource("Widget", group="example.com")])
+
+    async def get(*_: Any) -> Obj:
+        hands.server.served = before
+        raise NotFoundError("not found", code=404, reason=reason)
+
+    hands.server.get = get  # type: ignore[method-assign]
+    answer = await apply(hands, obj("Widget", "a"), dry_run=True)
+    assert answer.ok is ok
+    assert ok or answer.message.startswith("The Kubernetes API could not find example.com/Widget")
