@@ -289,9 +289,7 @@ def test_how_objects_are_deleted(options: tuple[str, ...], propagation: str) -> 
 
 
 @pytest.mark.parametrize(("reason", "ok"), [("NotFound", True), ("", False)])
-async def test_a_kind_whose_definition_went_unseen_is_found_out_before_anything_is_changed(
-    reason: str, ok: bool
-) -> None:
+async def test_a_kind_whose_definition_went_is_found_out_before_anything_is_changed(reason: str, ok: bool) -> None:
     hands = Hands()
     before = hands.server.served
     hands.server.served = Discovery([*before, resource("Widget", group="example.com")])
@@ -300,7 +298,7 @@ async def test_a_kind_whose_definition_went_unseen_is_found_out_before_anything_
         hands.server.served = before
         raise NotFoundError("not found", code=404, reason=reason)
 
-    hands.server.get = get  # type: ignore[method-assign]
+    hands.server.get = get  # type: ignore[method-assign, assignment]
     answer = await apply(hands, obj("Widget", "a"), dry_run=True)
     assert answer.ok is ok
     assert ok or answer.message.startswith("The Kubernetes API could not find example.com/Widget")
