@@ -72,11 +72,9 @@ def expected(plan: Plan) -> End:
         now = [number for number, part in enumerate(plan) if part.step == step]
         tried.append(frozenset(now))
         refused = any(plan[number].fate == REFUSED for number in now)
-        # What is applied is waited for where another step follows it, or a hook runs in it: else it is nobody's affair.
+        # The last step, where no hook runs in it, is over when it is applied; what becomes of it is nobody's affair.
         alone = step == steps[-1] and not any(plan[number].phase for number in now)
-        waited = [number for number in now if len(steps) > 1 or plan[number].phase]
-        fails = any(plan[number].fate == FAILS for number in waited)
-        if refused or (fails and not alone):
+        if refused or (not alone and any(plan[number].fate == FAILS for number in now)):
             broken = True
             break
     made = {number for number in set().union(*tried) if plan[number].phase and plan[number].fate != REFUSED}
