@@ -14,6 +14,7 @@ from fleetui.engine.application import FIELD_MANAGER, POST_DELETE_FINALIZER, PRE
 from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination
 from fleetui.engine.hooks import DeletePhase, delete_policies, is_delete_hook
+from fleetui.engine.tracking import owner_of
 from fleetui.health import Judge
 from fleetui.model.errors import AlreadyExistsError, ClusterError, NotFoundError
 from fleetui.model.objects import Obj, ObjectRef, ref_of
@@ -131,13 +132,17 @@ def _named(hook: Target, suffix: str) -> tuple[ObjectRef, Target]:
 
 
 async def _create(destination: Destination, hook: Target) -> bool:
-    """Creates a hook; returns whether it was not there yet."""
+    """Creates a hook; returns whether there is one to wait for, which the watch will show.
+
+    An object of that name that is not the Application's is none (Argo CD takes any for a hook that has ended, and so at
+    times its own).
+    """
     resource = await destination.resource(hook.obj)
     if resource is None:
         raise ClusterError(f"{hook.ref}: the API server does not serve this kind")
     try:
-        made = await destination.api.create(resource, hook.obj, field_manager=FIELD_MANAGER)
+        await destination.api.create(resource, hook.obj, field_manager=FIELD_MANAGER)
     except AlreadyExistsError:
-        return False
-    destination.overlay.wrote(made)
+        found = await destination.api.get(resource, hook.ref.name, hook.ref.namespace)
+        return owner_of(found) == owner_of(hook.obj)
     return True

@@ -253,14 +253,23 @@ async def test_a_hook_without_a_name_is_created_once_in_a_deletion(deletion: Del
     assert deletion.written == []
 
 
-async def test_somebody_elses_object_of_that_name_is_not_waited_for(deletion: Deletion) -> None:
+def tracked(hook: Obj) -> Obj:
+    """A hook as Git's are: with the tracking id."""
+    return ours(hook["metadata"]["name"], "Job", metadata={"annotations": dict(hook["metadata"]["annotations"])})
+
+
+@pytest.mark.parametrize(("there", "goes_on"), [(obj("Job", "before"), True), (ours("before", "Job"), False)])
+async def test_an_object_of_that_name_is_waited_for_if_it_is_the_applications_own(
+    there: Obj, goes_on: bool, deletion: Deletion
+) -> None:
     deletion.holds()
+    deletion.cluster.objects[ref_of(there)] = there
 
     def answer(verb: str, name: str, body: Any) -> Obj:
         raise AlreadyExistsError("already exists", code=409)
 
     deletion.cluster.answer = answer
-    assert await deletion.goes_on(leaving(PRE), BEFORE) == OWN
+    assert await deletion.goes_on(leaving(PRE), tracked(BEFORE)) == (OWN if goes_on else None)
 
 
 @pytest.mark.parametrize(
