@@ -113,7 +113,9 @@ class ApplicationWriter:
             self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
             raise ApplicationGoneError
         self._hub.overlay.wrote(written)
-        return Application(written)
+        after = Application(written)
+        self._listener.wrote(app, after)
+        return after
 
     async def _read_again(self, app: Application, operation: Any) -> Application:
         try:
