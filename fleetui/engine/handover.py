@@ -69,11 +69,15 @@ class Handover:
         """The managers whose client-side applies of `live` are taken over when `target` is applied.
 
         Where Argo CD would apply client-side too, these are all that have: its three-way merge takes away what any of
-        them had applied, and so must we.
+        them had applied, and so must we. Without the annotation it takes nothing away: what was created or replaced is
+        no client-side apply, though the same manager may have done it.
         """
+        annotated = bool(annotation(live, LAST_APPLIED))
         if self.applies_server_side(target):
-            known = {self.manager, FIELD_MANAGER} if self.migrates else set()
+            known = {self.manager, *((FIELD_MANAGER,) if annotated else ())} if self.migrates else set()
             return frozenset(known & {entry.get("manager", "") for entry in _client_side(live)})
+        if not annotated:
+            return frozenset()
         return frozenset(
             manager
             for entry in _client_side(live)

@@ -67,7 +67,14 @@ def test_how_argo_cd_would_apply_an_object(options: tuple[str, ...], own: str, s
     ],
 )
 def test_whose_fields_are_taken_over(options: tuple[str, ...], manager: str, found: Obj, taken: set[str]) -> None:
-    assert handover(*options, manager=manager).managers(CONFIG, live(found)) == taken
+    there = live(found)
+    there["metadata"]["annotations"] = {LAST_APPLIED: "{}"}
+    assert handover(*options, manager=manager).managers(CONFIG, there) == taken
+
+
+@pytest.mark.parametrize(("options", "taken"), [((), set()), ((SERVER_SIDE,), {KUBECTL}), ((SERVER_SIDE, OFF), set())])
+def test_what_was_created_or_replaced_is_no_client_side_apply(options: tuple[str, ...], taken: set[str]) -> None:
+    assert handover(*options).managers(CONFIG, live(entry(KUBECTL), entry(ARGO))) == taken
 
 
 def test_what_client_side_apply_owns_becomes_ours() -> None:
