@@ -73,6 +73,16 @@ def get_clusters(scope: Scope, output: str, check: bool) -> int:
     return show_clusters(scope, output, check=check)
 
 
+@get.command("projects", short_help="Argo CD's projects, with their sync windows.")
+@scope_options
+@output_option("table", "wide", "json", "yaml", "name")
+def get_projects(scope: Scope, output: str) -> int:
+    """Argo CD's projects: what they permit, and how their sync windows are."""
+    from fleetui.cli.projects import show_projects
+
+    return show_projects(scope, output)
+
+
 @cli.command(short_help="The objects of an application, with the health of each.")
 @scope_options
 @click.argument("app")
@@ -349,6 +359,18 @@ def health(files: tuple[Path, ...], customizations: Path | None, flux: bool) -> 
     from fleetui.cli.health import show_health
 
     return show_health(files, customizations=customizations, flux=flux)
+
+
+@cli.command("render", short_help="The manifests that a folder or an Application gives.")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("-f", "--filename", "files", multiple=True, type=click.Path(path_type=Path), help="An Application.")
+@click.option("--revision", default="", help="Of this commit, branch or tag.")
+@output_option("yaml", "json", "name")
+def render(path: Path | None, files: tuple[Path, ...], revision: str, output: str) -> int:
+    """The manifests that a folder of this machine, or an Application in a file, gives. Needs no cluster."""
+    from fleetui.cli.render import show_manifests
+
+    return show_manifests(path, files, revision, output)
 
 
 @cli.group()

@@ -10,17 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Collection
 
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
+from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.orphans import Monitors
+from fleetui.engine.projects import PROJECT_KIND
 from fleetui.engine.queue import WorkQueue
 from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationWriter
@@ -28,6 +33,7 @@ from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import StoredObject
 from fleetui.ports import Jq, LiveCluster, Repositories
+from fleetui.renderports import Tools
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +58,7 @@ class Engine:
             there is none.
         settings: see `Settings`.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        tools: what renders charts and kustomizations.
         listener: looks on.
         rehearsal: where what would be done is noted instead of done; then nothing is written.
     """
@@ -65,6 +72,7 @@ class Engine:
         directory: Directory | None = None,
         settings: Settings | None = None,
         jq: Jq | None = None,
+        tools: Tools | None = None,
         listener: Listener | None = None,
         rehearsal: Rehearsal | None = None,
     ) -> None:
@@ -75,14 +83,23 @@ class Engine:
         self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._instances: dict[str, Key] = {}
         self._by_url: dict[str, set[Key]] = {}
-        self._urls: dict[Key, str] = {}
-        self._sources = Sources(repositories, self._moved)
+        self._urls: dict[Key, frozenset[str]] = {}
+        self._sources = Sources(repositories, self._moved, tools=tools)
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
         self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
+        self._projects = HubProjects(
+            hub.api,
+            namespace=self._settings.namespace,
+            overrides=lambda: self._hub_settings.overrides,
+            clock=clock,
+            changed=self._projects_changed,
+        )
+        self._project_of: dict[Key, str] = {}
+        self._monitors: Monitors[Key] = Monitors()
         self._listener = listener or Nobody()
         self._rehearsal = rehearsal
         self._foreign = ForeignWrites(hub.api, clock)
@@ -90,6 +107,11 @@ class Engine:
         self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
+
+    @property
+    def renders(self) -> int:
+        """How often a source was rendered (for tests and `/metrics`)."""
+        return self._sources.renders
 
     @property
     def idle(self) -> bool:
@@ -122,19 +144,29 @@ class Engine:
             self._sources,
             ApplicationWriter(self._destinations.hub, resource, Listeners(self._listener, self._foreign)),
             overrides=lambda: self._hub_settings.overrides,
+            projects=self._projects,
+            monitors=self._monitors,
+            is_known=self._instances.__contains__,
             clock=self._clock,
             settings=self._settings,
             jq=self._jq,
             rehearsal=self._rehearsal,
         )
         self._hub_settings.start()
-        going = [self._directory.subscribe(self._clusters_changed), self._hub.want(resource), self._hub_settings]
+        self._projects.start(discovery.by_kind(GROUP, PROJECT_KIND))
+        going = [
+            self._directory.subscribe(self._clusters_changed),
+            self._hub.want(resource),
+            self._hub_settings,
+            self._projects,
+        ]
         # Where somebody watches them already, no event tells of the Applications that are there.
         for obj in self._hub.of_kind(GROUP, KIND):
             self._application_changed(obj)
         try:
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
+            await self._projects.known()
             async with asyncio.TaskGroup() as group:
                 self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
                 for number in range(WORKERS):
@@ -204,6 +236,9 @@ class Engine:
             key = self._instances.get(tracked.partition(":")[0])
             if key is not None:
                 self._queue.add(key)
+                return
+        for key in self._monitors.woken_by(obj.ref, deleted=deleted):
+            self._queue.add(key)
 
     def _application_changed(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
@@ -211,11 +246,13 @@ class Engine:
         app = Application(obj.decode())
         self._foreign.seen(app)
         self._asks[key] = asked_for(app.destination)
-        url = text(app.source.get("repoURL"))
-        if self._urls.get(key) != url:
+        self._project_of[key] = app.project
+        urls = frozenset(text(source.get("repoURL")) for source in SourceSet.of(app.spec).sources)
+        if self._urls.get(key) != urls:
             self._unlink(key)
-            self._urls[key] = url
-            self._by_url.setdefault(url, set()).add(key)
+            self._urls[key] = urls
+            for url in urls:
+                self._by_url.setdefault(url, set()).add(key)
         self._queue.add(key)
 
     def _application_went(self, obj: StoredObject) -> None:
@@ -223,12 +260,13 @@ class Engine:
         self._foreign.gone(obj.uid)
         self._instances.pop(instance_name(*key, self._settings.namespace), None)
         self._asks.pop(key, None)
+        self._project_of.pop(key, None)
         self._unlink(key)
         self._queue.add(key)
 
     def _unlink(self, key: Key) -> None:
-        former = self._by_url.get(self._urls.pop(key, ""), set())
-        former.discard(key)
+        for url in self._urls.pop(key, ()):
+            self._by_url[url].discard(key)
 
     def _clusters_changed(self) -> None:
         changed = self._destinations.look_again()
@@ -239,6 +277,11 @@ class Engine:
     def _overrides_changed(self) -> None:
         for key in self._asks:
             self._queue.add(key)
+
+    def _projects_changed(self, names: Collection[str]) -> None:
+        for key, name in self._project_of.items():
+            if name in names:
+                self._queue.add(key)
 
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):

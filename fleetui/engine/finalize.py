@@ -32,6 +32,7 @@ from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination
 from fleetui.engine.hooks import DeletePhase, wave
 from fleetui.engine.plan import holds_hook_finalizer
+from fleetui.engine.projects import Permits
 from fleetui.engine.tracking import is_self_referenced
 from fleetui.health import Judge
 from fleetui.model.errors import ClusterError, NotFoundError, StatusError
@@ -74,7 +75,13 @@ def needs_hooks(app: Application) -> bool:
 
 
 async def finalize(
-    app: Application, destination: Destination | None, instance: str, *, hooks: Sequence[Target] = (), judge: Judge
+    app: Application,
+    destination: Destination | None,
+    instance: str,
+    permits: Permits | None = None,
+    *,
+    hooks: Sequence[Target] = (),
+    judge: Judge,
 ) -> tuple[str, ...] | None:
     """Takes the deletion one step further.
 
@@ -83,6 +90,7 @@ async def finalize(
         destination: where its objects are; None where it is not known any more: its finalizers are dropped then, as
             Argo CD does.
         instance: the Application's name within tracking ids.
+        permits: what its project permits, where the rest is left alone; without it everything goes.
         hooks: the hooks in Git, where `needs_hooks`.
         judge: the health of a live object.
 
@@ -100,7 +108,8 @@ async def finalize(
         kinds = _kinds(app) | {hook.ref.group_kind for hook in hooks}
         await destination.know(kinds)
         await destination.watch(kinds)
-        done = await _advance(app, stage, destination, instance, hooks, judge)
+        live = [obj for obj in destination.tracked(instance) if permits is None or permits.live(ref_of(obj))]
+        done = await _advance(app, stage, destination, live, hooks, judge)
     except (ClusterError, HookFailedError) as error:
         # Argo CD tells an API server's own words.
         message = error.message if isinstance(error, StatusError) else str(error)
@@ -112,9 +121,13 @@ async def finalize(
 
 
 async def _advance(
-    app: Application, stage: str, destination: Destination, instance: str, hooks: Sequence[Target], judge: Judge
+    app: Application,
+    stage: str,
+    destination: Destination,
+    live: Sequence[Obj],
+    hooks: Sequence[Target],
+    judge: Judge,
 ) -> bool:
-    live = destination.tracked(instance)
     if stage in _HOOKS:
         asked = int(parse_time(text(app.metadata.get("deletionTimestamp"))) or 0)
         return await run_hooks(_HOOKS[stage], destination, hooks, live, run=str(asked), judge=judge)

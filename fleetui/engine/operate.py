@@ -13,18 +13,21 @@ from typing import Any
 
 from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
-from fleetui.engine.application import Application, has_option, mapping, strings, text
+from fleetui.engine.application import Application, has_option, mapping, strings
 from fleetui.engine.apply import ApplyOptions
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison
 from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination
 from fleetui.engine.execute import Executor
+from fleetui.engine.gate import gate_of, operation_of
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.overrides import Overrides
+from fleetui.engine.projects import Permits
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.status import COMPARISON_ERROR
 from fleetui.engine.sync import sync_step
 from fleetui.engine.writer import ApplicationWriter
@@ -82,9 +85,15 @@ class Operations:
         return ops.begin(app.operation or {}, self._clock.now())
 
     async def operate(
-        self, ref: ObjectRef, app: Application, destination: Destination, comparison: Comparison, instance: str
+        self,
+        ref: ObjectRef,
+        app: Application,
+        destination: Destination,
+        comparison: Comparison,
+        instance: str,
+        permits: Permits,
     ) -> Again:
-        """Takes the operation one step further."""
+        """Takes the operation one step further, unless a sync window keeps it waiting."""
         now = self._clock.now()
         if not ops.in_progress(app.operation_state):
             state = ops.begin(app.operation or {}, now)
@@ -107,19 +116,28 @@ class Operations:
             # To sync what is in Git instead would be silently wrong.
             message = "operation.sync.manifests is not supported: commit the manifests and sync the commit"
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=True)
-        source = sync.get("source") if isinstance(sync.get("source"), Mapping) else app.source
-        state["syncResult"] = {**mapping(state.get("syncResult")), "source": dict(source or {})}
-        comparison = await self._compared_for(app, destination, comparison, instance, source or {}, state)
+        wanted = SourceSet.of_operation(sync, app.spec)
+        state["syncResult"] = {**mapping(state.get("syncResult")), **wanted.result_fields(sync)}
+        gate = gate_of(app, permits.project, now, operation_of(state))
+        if gate is not None and not terminating:
+            state["syncResult"] = {**wanted.revision_fields(wanted.revisions_of(sync)), **state["syncResult"]}
+            message = f"Sync operation blocked by sync window{gate.problem and f': {gate.problem}'}"
+            await self._writer.write(app, {**app.status, "operationState": {**state, "message": message}})
+            return Again(gate.wait)
+        if permits.project.unserved:
+            return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
+        comparison = await self._compared_for(app, destination, comparison, instance, wanted, state, permits)
+        state["syncResult"].pop("revisions", None)
         # Where the target state can't be read, Argo CD knows of no commit.
         unread = comparison.error.startswith(TARGET_STATE)
-        state["syncResult"]["revision"] = "" if unread else comparison.revision
+        state["syncResult"].update({"revision": ""} if unread else wanted.revision_fields(comparison.origin.each))
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
             return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
         if comparison.error:
             message = f"{COMPARISON_ERROR}: {comparison.error}"
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
-        return await self._step(ref, app, destination, comparison, state, sync, terminating=terminating)
+        return await self._step(ref, app, destination, comparison, state, sync, permits, terminating=terminating)
 
     async def _compared_for(
         self,
@@ -127,16 +145,17 @@ class Operations:
         destination: Destination,
         comparison: Comparison,
         instance: str,
-        source: Mapping[str, Any],
+        wanted: SourceSet,
         state: Mapping[str, Any],
+        permits: Permits,
     ) -> Comparison:
-        """The comparison at the operation's own revision and source; the one at hand where they are the same."""
-        resolved = text(mapping(state.get("syncResult")).get("revision"))
-        wish = resolved or text(mapping(mapping(state.get("operation")).get("sync")).get("revision"))
-        if source == app.source and wish and wish == comparison.revision:
+        """The comparison at the operation's own revisions and sources; the one at hand where they are the same."""
+        resolved = wanted.revisions_of(mapping(state.get("syncResult")))
+        wishes = resolved or wanted.revisions_of(mapping(mapping(state.get("operation")).get("sync")))
+        if wanted == SourceSet.of(app.spec) and wishes == comparison.origin.each:
             return comparison
         # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
-        fetch = not resolved and not COMMIT.fullmatch(wish)
+        fetch = not resolved and not (wishes and all(map(COMMIT.fullmatch, wishes)))
         overrides = self._overrides()
         try:
             return await observe(
@@ -145,14 +164,22 @@ class Operations:
                 self._sources,
                 instance=instance,
                 overrides=overrides,
-                source=source,
-                revision=wish,
+                permits=permits,
+                wanted=wanted,
+                revisions=wishes,
                 fetch=fetch,
                 jq=self._jq,
             )
         except RepositoryUnreachableError as error:
             return await unreadable(
-                app, destination, error, instance=instance, judge=overrides.judge, source=source, revision=wish
+                app,
+                destination,
+                error,
+                instance=instance,
+                judge=overrides.judge,
+                permits=permits,
+                wanted=wanted,
+                revisions=wishes,
             )
 
     async def _step(
@@ -163,11 +190,20 @@ class Operations:
         comparison: Comparison,
         state: Obj,
         sync: Mapping[str, Any],
+        permits: Permits,
         *,
         terminating: bool,
     ) -> Again:
         overrides = self._overrides()
-        context = context_of(app, destination, comparison, state, judge=overrides.judge, terminating=terminating)
+        context = context_of(
+            app,
+            destination,
+            comparison,
+            state,
+            permits=permits,
+            judge=overrides.judge,
+            terminating=terminating,
+        )
         strategy = mapping(sync.get("syncStrategy"))
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
         options = strings(sync.get("syncOptions"))
@@ -211,9 +247,7 @@ class Operations:
         ended = ops.finish(state, phase, message, now=now, terminating=terminating)
         status: Obj = {**app.status, "operationState": ended}
         if history and phase is OperationPhase.SUCCEEDED:
-            result = mapping(state.get("syncResult"))
-            source = dict(mapping(result.get("source")))
-            status["history"] = ops.next_history(app, state, text(result.get("revision")), source, now)
+            status["history"] = ops.next_history(app, state, now)
             if not status["history"]:
                 del status["history"]
         waiting = ops.is_waiting_for_retry(ended)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fleetui import renderports
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.fleet.applications import Applications
 from fleetui.fleet.changes import Publisher
@@ -56,6 +57,7 @@ from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 if TYPE_CHECKING:
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
+    from fleetui.fleet.projects import Projects
     from fleetui.fleet.trees import TreeWatch
 
 GREETED_WITHIN = 2.0
@@ -79,6 +81,7 @@ class LiveFleet:
         protects: which clusters want their name typed before an action, besides those whose status says so.
         clock: the time.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        renderers: what renders charts and kustomizations.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class LiveFleet:
         protects: Callable[[str], bool] = lambda cluster: False,
         clock: Clock | None = None,
         jq: Jq | None = None,
+        renderers: renderports.Tools | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
@@ -110,6 +114,7 @@ class LiveFleet:
             read_only=read_only,
             protects=self._is_protected,
             jq=jq,
+            renderers=renderers,
         )
         self._protects = protects
         self._clock = clock
@@ -281,7 +286,12 @@ class LiveFleet:
     async def why(self, key: AppKey) -> Why:
         from fleetui.fleet.asking import why
 
-        return await why(self, key, stores=self._directory.named)
+        return await why(self, key, stores=self._directory.named, now=self._clock.now())
+
+    async def projects(self) -> Projects:
+        from fleetui.fleet.projects import projects_in
+
+        return await projects_in(self._stores.values())
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         from fleetui.fleet.pods import pods_of_tree
