@@ -238,7 +238,8 @@ def _delete_before_creation(run: Run, stale: list[Task]) -> _Answers:
 
 def _release(run: Run, hooks: Sequence[Task]) -> Generator[list[Effect], list[EffectResult], list[Task]]:
     """Takes our finalizer off hooks that have it; returns those where it could not be done, recorded as errors."""
-    held = [task for task in hooks if holds_hook_finalizer(task.live)]
+    # Argo CD lets a dry run, too, release and delete the hooks of an earlier sync.
+    held = [task for task in hooks if holds_hook_finalizer(task.live) and not run.context.settings.dry_run]
     answers = (yield [ReleaseHook(task) for task in held]) if held else []
     failed = [(task, answer.message) for task, answer in zip(held, answers, strict=True) if answer.failed]
     for task, message in failed:
@@ -247,7 +248,7 @@ def _release(run: Run, hooks: Sequence[Task]) -> Generator[list[Effect], list[Ef
 
 
 def _delete_hooks(run: Run, hooks: Sequence[Task], policy: str) -> Generator[list[Effect], list[EffectResult], None]:
-    chosen = [task for task in hooks if task.has_delete_policy(policy)]
+    chosen = [task for task in hooks if task.has_delete_policy(policy) and not run.context.settings.dry_run]
     answers = (yield [Delete(task) for task in chosen]) if chosen else []
     for task, answer in zip(chosen, answers, strict=True):
         if answer.failed:

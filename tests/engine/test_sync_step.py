@@ -116,8 +116,8 @@ def test_a_dry_run_operation_changes_nothing_and_succeeds() -> None:
         (A, None),
         (LATER, None),
         (None, old),
-        hooks=[MIGRATE],
-        cluster=[live(MIGRATE, HEALTHY)],
+        hooks=[MIGRATE, NOTIFY],
+        cluster=[live(MIGRATE, HEALTHY, held=True), live(NOTIFY, HEALTHY)],
         dry_run=True,
         prune=True,
     )
@@ -125,6 +125,7 @@ def test_a_dry_run_operation_changes_nothing_and_succeeds() -> None:
     assert driver.changes == []
     assert {key: value[:2] for key, value in results(outcome).items()} == {
         "migrate": ("Synced", "Succeeded"),
+        "notify": ("Synced", "Succeeded"),
         "old": ("Pruned", "Succeeded"),
         "a": ("Synced", "Succeeded"),
         "web": ("Synced", "Succeeded"),
