@@ -327,12 +327,19 @@ def engine() -> None:
 @scope_options
 @click.option("--git-interval", default="60s", show_default=True, callback=duration, help="How often to ask remotes.")
 @click.option("--dialect", type=click.Choice(["argo"]), default="argo", show_default=True, help="Whose objects.")
+@click.option(
+    "--qps",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    show_default=True,
+    help="Requests a second to each API server that may go on for ever; 0: as many as it answers.",
+)
 @click.option("--once", is_flag=True, help="End as soon as nothing is left to do.")
-def engine_run(scope: Scope, git_interval: float, dialect: str, once: bool) -> None:
+def engine_run(scope: Scope, git_interval: float, dialect: str, qps: float, once: bool) -> None:
     """Reconcile the Applications of the chosen hubs until stopped."""
     from fleetui.cli.engine import run_engine
 
-    run_engine(scope, git_interval=git_interval, once=once)
+    run_engine(scope, git_interval=git_interval, qps=qps, once=once)
 
 
 @cli.command()

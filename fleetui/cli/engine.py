@@ -38,7 +38,7 @@ SERVED_INTERVAL = 0.1
 """Seconds between two looks at what a server serves, after a definition was applied."""
 
 
-def run_engine(scope: Scope, *, git_interval: float, once: bool = False) -> None:
+def run_engine(scope: Scope, *, git_interval: float, qps: float, once: bool = False) -> None:
     """`engine run`: reconciles every chosen hub until SIGINT or SIGTERM, or `once`: until nothing is left to do.
 
     A hub that does not answer is tried again, but not with `once`. One that can't be used ends its own engine, the last
@@ -50,7 +50,7 @@ def run_engine(scope: Scope, *, git_interval: float, once: bool = False) -> None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     async def work() -> None:
-        connection = Connection(scope, git_interval=git_interval)
+        connection = Connection(scope, git_interval=git_interval, qps=qps)
         try:
             engines = [_run_hub(connection, store, once=once) for store in connection.stores]
             refused = [error for error in await asyncio.gather(*engines) if error is not None]
