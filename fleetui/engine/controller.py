@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Container, Hashable
 
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
 from fleetui.engine.hubsettings import HubSettings
-from fleetui.engine.queue import WorkQueue
+from fleetui.engine.operate import Again
+from fleetui.engine.queue import Priority, WorkQueue
 from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
@@ -31,7 +33,9 @@ _log = logging.getLogger(__name__)
 Key = tuple[str, str]
 """Namespace and name of an Application."""
 
-WORKERS = 10
+PLACES = 20
+"""Applications of one cluster and one repository that are worked on at a time (Argo CD's status processors are as many,
+for all together). A cluster or a repository that does not answer holds these places and nobody else's."""
 
 RESYNC = 180.0
 """Seconds after which an Application is looked at though nothing woke it: the safety net under lost events (Argo CD's
@@ -65,14 +69,22 @@ class Engine:
         self._clock = clock
         self._settings = settings or Settings()
         self._jq = jq
-        self._queue: WorkQueue[Key] = WorkQueue(clock)
+        self._queue: WorkQueue[Key] = WorkQueue(clock, group=self._group_of, places=PLACES)
         self._instances: dict[str, Key] = {}
         self._by_url: dict[str, set[Key]] = {}
         self._urls: dict[Key, str] = {}
         self._sources = Sources(repositories, self._moved)
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
-        self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
+        self._destinations = Destinations(
+            hub,
+            self._directory,
+            clock,
+            on_hub=self._woken_on_hub,
+            elsewhere=self._woken,
+            back=self._answers_again,
+            syncs=self._settings.syncs,
+        )
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
@@ -117,21 +129,21 @@ class Engine:
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
             async with asyncio.TaskGroup() as group:
-                for number in range(WORKERS):
-                    group.create_task(self._work(reconciler), name=f"engine {self._hub.api.name} worker {number}")
+                while True:
+                    key = await self._queue.get()
+                    name = f"engine {self._hub.api.name} {'/'.join(key)}"
+                    group.create_task(self._work(reconciler, key), name=name)
         finally:
             for subscription in going:
                 subscription.close()
             self._sources.close()
             self._destinations.close()
 
-    async def _work(self, reconciler: Reconciler) -> None:
-        while True:
-            key = await self._queue.get()
-            try:
-                await self.work_on(reconciler, key)
-            finally:
-                self._queue.done(key)
+    async def _work(self, reconciler: Reconciler, key: Key) -> None:
+        try:
+            await self.work_on(reconciler, key)
+        finally:
+            self._queue.done(key)
 
     async def work_on(self, reconciler: Reconciler, key: Key) -> None:
         """One reconcile; a failure is logged and tried again after its back-off."""
@@ -146,10 +158,17 @@ class Engine:
             _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay)
         else:
             self._queue.forget(key)
-            if again.after is not None:
-                self._queue.add_after(key, again.after)
-            elif key in self._urls:
-                self._queue.add_after(key, RESYNC * random.uniform(0.8, 1.2))
+            self._come_again(key, again)
+
+    def _come_again(self, key: Key, again: Again) -> None:
+        if again.after is not None:
+            # What goes on at once is an operation: it is brought to its end before another one begins.
+            self._queue.add_after(key, again.after, Priority.NEWS if again.after > 0 else Priority.ASKED)
+        elif key in self._urls:
+            self._queue.add_after(key, RESYNC * random.uniform(0.8, 1.2), Priority.ROUTINE)
+
+    def _group_of(self, key: Key) -> Hashable:
+        return self._asks.get(key), self._urls.get(key)
 
     # --- what wakes -------------------------------------------------------------------------------------------------
 
@@ -178,7 +197,8 @@ class Engine:
             self._unlink(key)
             self._urls[key] = url
             self._by_url.setdefault(url, set()).add(key)
-        self._queue.add(key)
+        asked = app.refresh or app.operation is not None
+        self._queue.add(key, Priority.ASKED if asked else Priority.NEWS)
 
     def _application_went(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
@@ -192,15 +212,17 @@ class Engine:
         former.discard(key)
 
     def _clusters_changed(self) -> None:
-        changed = self._destinations.look_again()
+        self._answers_again(self._destinations.look_again())
+
+    def _answers_again(self, clusters: Container[Asked]) -> None:
         for key, asked in self._asks.items():
-            if asked in changed:
+            if asked in clusters:
                 self._queue.add(key)
 
     def _overrides_changed(self) -> None:
         for key in self._asks:
-            self._queue.add(key)
+            self._queue.add(key, Priority.ROUTINE)
 
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):
-            self._queue.add(key)
+            self._queue.add(key, Priority.ROUTINE)

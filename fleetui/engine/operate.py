@@ -165,7 +165,8 @@ class Operations:
         ignored = (*rules_of(app.obj)[0], *overrides.rules)
         ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
         executor = Executor(destination, ApplyOptions.of(options, force=force), ignoring=ignoring)
-        outcome = await executor.drive(sync_step(context))
+        async with destination.syncing:
+            outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")
         rows = ops.stored_results(outcome.results)
         state["syncResult"] = {**state["syncResult"], **({"resources": rows} if rows else {})}
