@@ -15,6 +15,7 @@ from fleetui.engine.clock import Clock
 from fleetui.engine.lookup import no_such_name, no_such_server, server_of
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
+from fleetui.engine.readable import Readable
 from fleetui.hubports import Directory, Site
 from fleetui.model.errors import MissingError, UnreachableError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
@@ -54,7 +55,8 @@ class Destination:
         self.live = live = site.live
         self._site = site
         self.overlay = Overlay(clock.now)
-        self.predictor = Predictor(live.api)
+        self.readable = Readable()
+        self.predictor = Predictor(live.api, self.readable)
         self.discovery = Discovery(())
         self._clock = clock
         self._woken = woken
@@ -101,6 +103,7 @@ class Destination:
             if not answer.done():
                 raise self._unreachable(away.result())
             self.discovery = answer.result()
+            self.readable.clear()
         finally:
             answer.cancel()
         self._discovered_at = self._clock.now()
@@ -191,6 +194,8 @@ class Destination:
         return found
 
     def _changed(self, obj: StoredObject, *, deleted: bool) -> None:
+        if obj.ref.kind == "CustomResourceDefinition":
+            self.readable.clear()
         if not self.overlay.seen(obj, deleted=deleted):
             self._woken(obj, deleted)
 

@@ -39,6 +39,7 @@ from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
 from fleetui.model.errors import ClusterError, FleetError, MissingError, RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
+from fleetui.model.status import SyncStatus
 from fleetui.model.times import format_time
 from fleetui.ports import Jq
 
@@ -76,7 +77,9 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._jq = jq
-        self._operations = Operations(sources, writer, overrides=overrides, clock=clock, settings=settings, jq=jq)
+        self._operations = Operations(
+            sources, writer, overrides=overrides, clock=clock, settings=settings, jq=jq, settled=self._settled
+        )
         self._unreachable_since: dict[ObjectRef, float] = {}
 
     async def reconcile(self, namespace: str, name: str) -> Again:
@@ -189,6 +192,25 @@ class Reconciler:
                     return Again(min(left, self._settings.poll))
         judge = self._overrides().judge
         return await unreadable(app, destination, error, instance=instance, judge=judge, source=app.source)
+
+    async def _settled(self, app: Application) -> Obj | None:
+        """See `Operations`. Of what was just written there is nothing to ask the cluster."""
+        if app.deleting:
+            return None
+        try:
+            comparison = await observe(
+                app,
+                self._destinations.find(app.destination),
+                self._sources,
+                instance=instance_name(app.namespace, app.name, self._settings.namespace),
+                overrides=self._overrides(),
+                jq=self._jq,
+            )
+        except FleetError:
+            return None
+        if comparison.error or comparison.status is not SyncStatus.SYNCED:
+            return None
+        return with_conditions(self._judged(app, comparison), (SYNC_ERROR,), (), now=self._clock.now())
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
         if app.refresh == "hard":

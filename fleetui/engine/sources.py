@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetui.engine.application import text
-from fleetui.engine.predict import fingerprint
+from fleetui.engine.fingerprint import fingerprint
 from fleetui.model.errors import FleetError, PathNotFoundError, RepositoryUnreachableError
 from fleetui.ports import Repositories, Repository, Subscription
 from fleetui.render.directory import Manifest
