@@ -37,9 +37,10 @@ PLACES = 20
 """Applications of one cluster and one repository that are worked on at a time (Argo CD's status processors are as many,
 for all together). A cluster or a repository that does not answer holds these places and nobody else's."""
 
-RESYNC = 180.0
-"""Seconds after which an Application is looked at though nothing woke it: the safety net under lost events (Argo CD's
-`timeout.reconciliation`, with its jitter). Where nothing changed it makes no request."""
+RESYNC = 600.0
+"""Seconds, give or take a fifth, after which an Application is looked at though nothing woke it: the safety net under
+lost events. Where nothing changed it makes no request. Argo CD's (`timeout.reconciliation`) is shorter because it is
+also how a commit is found; here repositories tell of theirs."""
 
 
 class Engine:

@@ -25,6 +25,10 @@ from fleetui.ports import Cluster, LiveCluster, Subscription
 REDISCOVER_AFTER = 10.0
 """Seconds before discovery is asked again for a kind that the server did not know."""
 
+REQUESTS = 20
+"""Requests about objects that are in flight on one cluster. Where that is the hub, some of its places are left for the
+Applications themselves: a webhook that hangs must not keep the engine from writing what becomes of other clusters."""
+
 _AWAY = frozenset({ClusterState.UNREACHABLE, ClusterState.STALE})
 
 Woken = Callable[[StoredObject, bool], None]
@@ -55,8 +59,10 @@ class Destination:
         self.live = live = site.live
         self._site = site
         self.overlay = Overlay(clock.now)
+        self.requests = asyncio.Semaphore(REQUESTS)
+        """Whoever asks something about an object holds it; nobody waits for it with many requests at a time."""
         self.readable = Readable()
-        self.predictor = Predictor(live.api, self.readable)
+        self.predictor = Predictor(live.api, self.readable, self.requests)
         self.discovery = Discovery(())
         self._clock = clock
         self._woken = woken
@@ -88,14 +94,14 @@ class Destination:
             ClusterError: it can't be asked. One that is known not to answer is not asked: `back` is told of when it
                 does again.
         """
-        if self.api.status.state in _AWAY:
-            raise self._unreachable(self.api.status)
         if self._asking is None:
             self._asking = asyncio.create_task(self._discover(), name=f"discovery {self.api.name}")
-            self._asking.add_done_callback(self._asked)
+            self._asking.add_done_callback(self._answered)
         await asyncio.shield(self._asking)
 
     async def _discover(self) -> None:
+        if self.api.status.state in _AWAY:
+            raise self._unreachable(self.api.status)
         away = self._away = asyncio.get_running_loop().create_future()
         answer = asyncio.ensure_future(self.api.discover(refresh=self._discovered_at is not None))
         try:
@@ -108,7 +114,7 @@ class Destination:
             answer.cancel()
         self._discovered_at = self._clock.now()
 
-    def _asked(self, asking: asyncio.Task[None]) -> None:
+    def _answered(self, asking: asyncio.Task[None]) -> None:
         self._asking = self._away = None
         if not asking.cancelled():
             # Looked at, or Python would complain where every asker was cancelled meanwhile.

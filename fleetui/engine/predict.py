@@ -8,6 +8,7 @@ of what did not change makes no request.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,10 +41,12 @@ class Predictor:
     Args:
         api: the cluster.
         readable: what it is known to be able to read.
+        requests: held while it is asked.
     """
 
-    def __init__(self, api: Cluster, readable: Readable) -> None:
+    def __init__(self, api: Cluster, readable: Readable, requests: asyncio.Semaphore) -> None:
         self._api = api
+        self._requests = requests
         self._readable = readable
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
@@ -82,7 +85,8 @@ class Predictor:
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery, ignoring, options, dry_run)
+        async with self._requests:
+            answer = await self._ask(target, live, discovery, ignoring, options, dry_run)
         self._remember(target.ref, key, answer)
         return answer
 

@@ -55,7 +55,7 @@ class Hub:
         for namespace in ("argocd", "bench"):
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             await self.create("/api/v1/namespaces", body)
-        while (await self.get(APPS)).get("kind") != "ApplicationList":
+        while (await self.get(APPS)).get("kind") != "ApplicationList":  # noqa: ASYNC110 - it is elsewhere
             await asyncio.sleep(0.2)
         return self
 
