@@ -15,6 +15,7 @@ from fleetui.model.objects import Discovery
 from fleetui.model.status import ClusterState
 from tests.engine.fake_clock import FakeClock
 from tests.unit.fakes import FakeCluster
+from tests.waiting import await_until
 
 KINDS = {("", "ConfigMap")}
 
@@ -52,7 +53,7 @@ async def destination(cluster: Silent, back: list[Site]) -> AsyncIterator[Destin
 
 async def test_many_who_want_to_know_what_is_served_ask_once(cluster: Silent, destination: Destination) -> None:
     asking = [asyncio.create_task(destination.know(KINDS)) for _ in range(10)]
-    await asyncio.sleep(0)
+    await await_until(lambda: cluster.looks, 5, "it is asked")
     asking.pop().cancel()
     cluster.answers.set()
     await asyncio.gather(*asking)
@@ -64,7 +65,7 @@ async def test_who_waits_for_a_cluster_is_told_that_it_is_away_and_of_its_return
     cluster: Silent, destination: Destination, back: list[Site]
 ) -> None:
     asking = [asyncio.create_task(destination.know(KINDS)) for _ in range(3)]
-    await asyncio.sleep(0)
+    await await_until(lambda: cluster.looks, 5, "it is asked")
     cluster.becomes(ClusterState.UNREACHABLE, message="edge does not answer")
     for found in await asyncio.gather(*asking, return_exceptions=True):
         assert isinstance(found, UnreachableError)
