@@ -112,6 +112,9 @@ ACTIONS: tuple[Action, ...] = (
            changes=True),
     Action("view.rollback", ("B",), "roll back", "In the history: goes back to the entry under the cursor; asks"
            " first. Elsewhere: opens the history.", changes=True),
+    Action("view.suspend", ("P",), "suspend", "Suspends automated sync, or resumes it where it is off; asks first.",
+           changes=True),
+    Action("view.terminate", ("X",), "terminate", "Ends the operation that is in progress; asks first.", changes=True),
     Action("pods.logs", ("l",), "logs", "The logs of the Pods at and below the object under the cursor, or of the whole"
            " application; they go on."),
     Action("pods.events", ("e",), "events", "The Events about the object under the cursor, or about the whole"
@@ -138,6 +141,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("dialog.cancel", ("escape", "q"), "cancel", "Closes the dialog; nothing is done."),
     Action("dialog.prune", ("p",), "prune", "Sync and rollback: also deletes what is no longer in Git."),
     Action("dialog.dry_run", ("d",), "dry run", "Sync and rollback: only tries, changes nothing."),
+    Action("dialog.restore", ("a",), "auto-sync back", "Rollback: switches automated sync on again when Git has"
+           " moved on, if the console still runs then."),
+    Action("dialog.revert", ("c",), "in Git", "Rollback: commits it to Git instead of the cluster alone."),
     Action("shell.open", ("enter",), "open", "Opens the shell in the container under the cursor."),
     Action("shell.down", ("down",), "down", "One container down."),
     Action("shell.up", ("up",), "up", "One container up."),

@@ -9,6 +9,7 @@ from typing import Any
 
 from fleetui.fleet.views import (
     AppDiff,
+    Deployed,
     HistoryRow,
     Narrowed,
     ObjectEvent,
@@ -184,9 +185,9 @@ def _change(change: Change) -> Document:
     }
 
 
-def history_row(value: HistoryRow) -> Document:
-    """One entry of the history."""
-    return {
+def history_row(value: HistoryRow, changed: Deployed | None = None) -> Document:
+    """One entry of the history, with what it changed where that was asked for."""
+    document = {
         "id": value.id,
         "revision": value.revision,
         "deployedAt": _time(value.deployed_at),
@@ -195,7 +196,14 @@ def history_row(value: HistoryRow) -> Document:
         "current": value.current,
         "commit": _commit(value.commit),
         "problem": value.problem,
+        "origin": value.origin,
     }
+    if changed is not None:
+        document["changes"] = [
+            {"verb": entry.verb, "ref": ref(entry.ref), "summary": entry.summary} for entry in changed.entries
+        ]
+        document["changesProblem"] = changed.problem
+    return document
 
 
 def event(value: ObjectEvent) -> Document:

@@ -13,14 +13,17 @@ import random
 from collections.abc import Container, Hashable
 
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
+from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
 from fleetui.engine.hubsettings import HubSettings
 from fleetui.engine.operate import Again
 from fleetui.engine.queue import Priority, WorkQueue
 from fleetui.engine.reconcile import Reconciler
+from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
+from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
@@ -44,7 +47,7 @@ also how a commit is found; here repositories tell of theirs."""
 
 
 class Engine:
-    """Reconciles the Applications of one hub until it is cancelled.
+    """Reconciles the Applications of one hub until it is stopped or cancelled.
 
     Args:
         hub: the cluster that holds the Applications.
@@ -54,6 +57,8 @@ class Engine:
             there is none.
         settings: see `Settings`.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        listener: looks on.
+        rehearsal: where what would be done is noted instead of done; then nothing is written.
     """
 
     def __init__(
@@ -65,6 +70,8 @@ class Engine:
         directory: Directory | None = None,
         settings: Settings | None = None,
         jq: Jq | None = None,
+        listener: Listener | None = None,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         self._hub = hub
         self._clock = clock
@@ -89,6 +96,11 @@ class Engine:
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
+        self._listener = listener or Nobody()
+        self._rehearsal = rehearsal
+        self._foreign = ForeignWrites(hub.api, clock)
+        self._stopping = False
+        self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
 
@@ -97,11 +109,17 @@ class Engine:
         """Whether nothing waits and nothing is being worked on."""
         return self._queue.idle()
 
+    @property
+    def waiting(self) -> int:
+        """How many Applications wait for their turn."""
+        return self._queue.waiting()
+
     async def run(self) -> None:
-        """Works until cancelled.
+        """Works until stopped or cancelled.
 
         Raises:
             MissingError: the hub does not know Applications; `fleetui bootstrap` puts the definition there.
+            RefusedError: Argo CD's own controller has come to life beside us.
             ClusterError: the hub can't be reached at the start.
         """
         discovery = await self._hub.api.discover()
@@ -115,11 +133,12 @@ class Engine:
         reconciler = Reconciler(
             self._destinations,
             self._sources,
-            ApplicationWriter(self._destinations.hub, resource),
+            ApplicationWriter(self._destinations.hub, resource, Listeners(self._listener, self._foreign)),
             overrides=lambda: self._hub_settings.overrides,
             clock=self._clock,
             settings=self._settings,
             jq=self._jq,
+            rehearsal=self._rehearsal,
         )
         self._hub_settings.start()
         going = [self._directory.subscribe(self._clusters_changed), self._hub.want(resource), self._hub_settings]
@@ -130,15 +149,31 @@ class Engine:
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
             async with asyncio.TaskGroup() as group:
-                while True:
-                    key = await self._queue.get()
-                    name = f"engine {self._hub.api.name} {'/'.join(key)}"
-                    group.create_task(self._work(reconciler, key), name=name)
+                self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
+                self._rest(group.create_task(self._serve(reconciler, group), name=f"engine {self._hub.api.name}"))
         finally:
             for subscription in going:
                 subscription.close()
             self._sources.close()
             self._destinations.close()
+
+    def stop(self) -> None:
+        """Lets every reconcile that is going on come to its end, and begins no other; then `run` returns."""
+        self._stopping = True
+        for task in self._resting:
+            task.cancel()
+
+    def _rest(self, task: asyncio.Task[None]) -> None:
+        """Notes a task that may be cancelled at any moment."""
+        self._resting.add(task)
+        if self._stopping:
+            task.cancel()
+
+    async def _serve(self, reconciler: Reconciler, group: asyncio.TaskGroup) -> None:
+        while True:
+            key = await self._queue.get()
+            name = f"engine {self._hub.api.name} {'/'.join(key)}"
+            group.create_task(self._work(reconciler, key), name=name)
 
     async def _work(self, reconciler: Reconciler, key: Key) -> None:
         try:
@@ -150,13 +185,14 @@ class Engine:
         """One reconcile; a failure is logged and tried again after its back-off."""
         self.reconciles += 1
         try:
-            again = await reconciler.reconcile(*key)
+            with self._listener.reconciling(*key):
+                again = await reconciler.reconcile(*key)
         except FleetError as error:
             delay = self._queue.retry(key)
-            _log.warning("%s/%s: %s; next try in %.0f s", *key, error, delay)
+            _log.warning("%s/%s: %s; next try in %.0f s", *key, error, delay, extra=_about(key))
         except Exception:
             delay = self._queue.retry(key)
-            _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay)
+            _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay, extra=_about(key))
         else:
             self._queue.forget(key)
             self._come_again(key, again)
@@ -192,6 +228,7 @@ class Engine:
         key = (obj.ref.namespace, obj.ref.name)
         self._instances[instance_name(*key, self._settings.namespace)] = key
         app = Application(obj.decode())
+        self._foreign.seen(app)
         self._asks[key] = asked_for(app.destination)
         url = text(app.source.get("repoURL"))
         if self._urls.get(key) != url:
@@ -203,6 +240,7 @@ class Engine:
 
     def _application_went(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
+        self._foreign.gone(obj.uid)
         self._instances.pop(instance_name(*key, self._settings.namespace), None)
         self._asks.pop(key, None)
         self._unlink(key)
@@ -227,3 +265,8 @@ class Engine:
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):
             self._queue.add(key, Priority.ROUTINE)
+
+
+def _about(key: Key) -> dict[str, str]:
+    """The fields of a log record about one Application."""
+    return {"namespace": key[0], "application": key[1]}

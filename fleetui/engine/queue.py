@@ -136,6 +136,10 @@ class WorkQueue(Generic[K]):
         """Whether nothing waits and nothing is being worked on (delayed keys do not count)."""
         return not self._waiting and not self._working
 
+    def waiting(self) -> int:
+        """How many keys wait for their turn."""
+        return len(self._waiting)
+
     def _enqueue(self, key: K, priority: Priority) -> None:
         name = self._group(key)
         group = self._groups.get(name)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from fleetui.engine import operation as ops
 from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, mapping, text
-from fleetui.engine.autosync import decide
+from fleetui.engine.autosync import Decision, decide
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison, Member
 from fleetui.engine.destination import Destination, Destinations
@@ -21,6 +21,7 @@ from fleetui.engine.finalize import finalize
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.operate import Again, Operations
 from fleetui.engine.overrides import Overrides
+from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.status import (
@@ -56,7 +57,8 @@ _WHEN_WOKEN = Again()
 class Reconciler:
     """Reconciles the Applications of one hub.
 
-    `overrides`: what the hub's ``argocd-cm`` says at this moment.
+    `overrides`: what the hub's ``argocd-cm`` says at this moment. With a `rehearsal` nothing is written: what would
+    have been done is noted there.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Reconciler:
         clock: Clock,
         settings: Settings,
         jq: Jq | None,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         self._destinations = destinations
         self._sources = sources
@@ -80,6 +83,7 @@ class Reconciler:
         self._operations = Operations(
             sources, writer, overrides=overrides, clock=clock, settings=settings, jq=jq, settled=self._settled
         )
+        self._rehearsal = rehearsal
         self._unreachable_since: dict[ObjectRef, float] = {}
 
     async def reconcile(self, namespace: str, name: str) -> Again:
@@ -111,7 +115,7 @@ class Reconciler:
         """Ends an operation that the engine itself stumbles over: it would stumble again at every try."""
         obj = self._destinations.hub.get(ref)
         app = Application(obj) if obj is not None else None
-        if app is None or app.operation is None:
+        if app is None or app.operation is None or self._rehearsal is not None:
             return
         message = f"the engine failed: {type(error).__name__}: {error}"
         with contextlib.suppress(ApplicationGoneError):
@@ -126,12 +130,18 @@ class Reconciler:
         except MissingError as error:
             problem = problem or str(error)
         if app.deleting and app.operation is None:
+            if self._rehearsal is not None:
+                self._rehearsal.deleting(app)
+                return _WHEN_WOKEN
             return await self._finalize(app, destination, instance)
         if problem or destination is None:
             return await self._refuse(app, problem)
         comparison = await self._compared(ref, app, destination, instance)
         if isinstance(comparison, Again):
             return comparison
+        if self._rehearsal is not None:
+            self._rehearsal.compared(app, comparison, self._decided(app, comparison).operation)
+            return _WHEN_WOKEN
         status = self._judged(app, comparison)
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
@@ -237,6 +247,9 @@ class Reconciler:
         return status
 
     async def _refuse(self, app: Application, problem: str) -> Again:
+        if self._rehearsal is not None:
+            self._rehearsal.refused(app, problem)
+            return _WHEN_WOKEN
         now = self._clock.now()
         status = with_conditions(
             invalid_status(app, now=now), (INVALID_SPEC_ERROR,), [(INVALID_SPEC_ERROR, problem)], now=now
@@ -262,6 +275,16 @@ class Reconciler:
             await self._writer.strip_finalizers(app, left)
         return _WHEN_WOKEN
 
+    def _decided(self, app: Application, comparison: Comparison) -> Decision:
+        return decide(
+            app,
+            status=comparison.status,
+            revision=comparison.revision,
+            resources=comparison.resources,
+            leaving={member.ref for member in comparison.members if _is_leaving(member)},
+            now=self._clock.now(),
+        )
+
     # --- automated sync ---------------------------------------------------------------------------------------------
 
     async def _automate(
@@ -274,27 +297,21 @@ class Reconciler:
         instance: str,
     ) -> Again:
         now = self._clock.now()
-        decision = decide(
-            app,
-            status=comparison.status,
-            revision=comparison.revision,
-            resources=comparison.resources,
-            leaving={member.ref for member in comparison.members if _is_leaving(member)},
-            now=now,
-        )
+        decision = self._decided(app, comparison)
         errors = [(SYNC_ERROR, decision.error)] if decision.error else []
         status = with_conditions(status, (SYNC_ERROR,), errors, now=now)
         if decision.operation is None:
             await self._writer.write(app, status, refreshed=True)
             # What kept us from looking (a cluster, a login) may mend without anybody telling.
             return Again(self._settings.poll if comparison.error else decision.retry_in)
-        _log.info("%s/%s: initiated automated sync to %s", app.namespace, app.name, comparison.revision)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
         return await self._operations.operate(ref, app, destination, comparison, instance)
 
     def _forget(self, ref: ObjectRef) -> None:
         self._operations.forget(ref)
+        if self._rehearsal is not None:
+            self._rehearsal.gone(ref.namespace, ref.name)
         self._unreachable_since.pop(ref, None)
 
 

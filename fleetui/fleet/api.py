@@ -15,6 +15,7 @@ from fleetui.fleet.views import (
     Action,
     AppDiff,
     ChangeSet,
+    Deployed,
     HistoryRow,
     ObjectEvent,
     Orphans,
@@ -116,6 +117,14 @@ class Fleet(Protocol):
         ...
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]: ...
+
+    async def deployed(self, key: AppKey, history_id: int) -> Deployed:
+        """What an entry of the history changed.
+
+        Raises:
+            MissingError: there is no such application or entry.
+        """
+        ...
 
     async def orphans(self, key: AppKey) -> Orphans:
         """What nobody manages in the namespace that an application is synced into, over all engines.

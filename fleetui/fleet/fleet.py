@@ -33,6 +33,7 @@ from fleetui.fleet.views import (
     Action,
     AppDiff,
     ChangeSet,
+    Deployed,
     HistoryRow,
     Narrowed,
     ObjectEvent,
@@ -266,7 +267,11 @@ class LiveFleet:
         return await self._tools.differ.with_commits(await self._subject(diff.key), diff)
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
-        return await history_of(self._app(key), self._commits)
+        records = self._tools.audit.records(cluster=key.hub, app=f"{key.namespace}/{key.name}")
+        return await history_of(self._app(key), self._commits, records)
+
+    async def deployed(self, key: AppKey, history_id: int) -> Deployed:
+        return await self._tools.deployed(await self._subject(key), history_id)
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         from fleetui.fleet.events import events_of_tree

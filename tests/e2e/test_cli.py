@@ -225,10 +225,24 @@ def test_read_only_refuses_and_changes_nothing(settled: Run) -> None:
     assert "read-only" in done.stderr
 
 
-def test_a_rollback_of_an_automated_application_is_refused(settled: Run) -> None:
-    done = settled("rollback", "payments-service", "0", "--context", "prod-eu-1")
-    assert done.returncode in {3, 5}
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_automated_sync_is_suspended_and_resumed(settled: Run) -> None:
+    where = ("payments-service", "--context", "prod-eu-1")
+    assert settled("resume", *where).returncode == 5
+    done = settled("suspend", *where)
+    assert (done.returncode, done.stdout) == (0, "prod-eu-1/argocd/payments-service: automated sync is suspended\n")
+    again = settled("suspend", *where)
+    assert again.returncode == 5
+    assert "automated sync is off already" in again.stderr
+    assert settled("resume", *where).returncode == 0
+    refused = settled("terminate", *where)
+    assert refused.returncode == 5
+    assert "no operation is in progress" in refused.stderr
+
+
+def test_a_rollback_that_contradicts_itself_is_refused(settled: Run) -> None:
+    done = settled("rollback", "payments-service", "0", "--context", "prod-eu-1", "--revert", "--dry-run")
+    assert done.returncode == 2
+    assert "don't go with it" in done.stderr
 
 
 @pytest.mark.parametrize(

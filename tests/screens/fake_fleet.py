@@ -19,6 +19,7 @@ from fleetui.fleet.views import (
     ActionKind,
     AppDiff,
     ChangeSet,
+    Deployed,
     Evidence,
     HistoryRow,
     Link,
@@ -110,10 +111,10 @@ class FakeSubscription:
 class FakeFleet:
     """A scripted fleet.
 
-    `publish` sends a change set as the engine does; `trees`, `whys`, `diffs`, `histories`, `manifests` and `plans` are
-    the answers, by key; an exception there is raised. `executed` collects what was asked to be done, `asked` what was
-    asked at all. `gate` holds every answer back until it is set, `git_gate` who wrote what in Git (`commits`, by the
-    dotted paths of changes).
+    `publish` sends a change set as the engine does; `trees`, `whys`, `diffs`, `histories`, `deployments`, `manifests`
+    and `plans` are the answers, by key; an exception there is raised. `executed` collects what was asked to be done,
+    `asked` what was asked at all. `gate` holds every answer back until it is set, `git_gate` who wrote what in Git
+    (`commits`, by the dotted paths of changes).
     """
 
     def __init__(self, *apps: App, clusters: tuple[ClusterStatus, ...] = (), read_only: bool = False) -> None:
@@ -130,6 +131,7 @@ class FakeFleet:
         self.commits: dict[str, Commit] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
+        self.deployments: dict[tuple[AppKey, int], Deployed | Exception] = {}
         self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
         self.running: dict[tuple[AppKey, ObjectRef | None], PodViews | Exception] = {}
         self.followed: list[tuple[PodLog, LogSink]] = []
@@ -245,6 +247,9 @@ class FakeFleet:
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await self._answer("history", self.histories.get(key, ()))
+
+    async def deployed(self, key: AppKey, history_id: int) -> Deployed:
+        return await self._answer("deployed", self.deployments.get((key, history_id), Deployed()))
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         return await self._answer("events", self.happened.get((key, ref), ()))
