@@ -12,7 +12,8 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fleetui.engine.application import GROUP, KIND, REFRESH, STATUS_MANAGER, Application, mapping, mappings, text, whole
@@ -165,11 +166,26 @@ class ForeignWrites(Nobody):
         self._clock = clock
         self._certain = asyncio.Event()
         self._known: dict[str, float] = {}
+        self._working: set[tuple[str, str]] = set()
+        self._unsure: dict[tuple[str, str], set[str]] = {}
         self._foreign: deque[float] = deque(maxlen=FOREIGN)
 
     def wrote(self, before: Application, after: Application) -> None:
         """Notes a write of ours."""
         self._known[text(after.metadata.get("uid"))] = wrote_at(after.metadata)
+        self._unsure.get((after.namespace, after.name), set()).discard(after.resource_version)
+
+    @contextmanager
+    def reconciling(self, namespace: str, name: str) -> Iterator[None]:
+        """While it goes on, a write that is seen may be ours: its event may be read before its answer."""
+        key = namespace, name
+        self._working.add(key)
+        try:
+            yield
+        finally:
+            self._working.discard(key)
+            for _ in self._unsure.pop(key, ()):
+                self._note()
 
     async def until_certain(self) -> None:
         """Returns never, but raises when another controller is certainly at work.
@@ -191,6 +207,14 @@ class ForeignWrites(Nobody):
         self._known[uid] = at
         if known is None or at <= known:
             return
+        key = app.namespace, app.name
+        if key in self._working:
+            self._unsure.setdefault(key, set()).add(app.resource_version)
+        else:
+            self._note()
+
+    def _note(self) -> None:
+        """Counts a write that is certainly not ours."""
         now = self._clock.now()
         self._foreign.append(now)
         if len(self._foreign) == FOREIGN and now - self._foreign[0] < WITHIN:

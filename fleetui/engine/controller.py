@@ -96,9 +96,9 @@ class Engine:
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
-        self._listener = listener or Nobody()
         self._rehearsal = rehearsal
         self._foreign = ForeignWrites(hub.api, clock)
+        self._listener = Listeners(listener or Nobody(), self._foreign)
         self._stopping = False
         self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
@@ -133,7 +133,7 @@ class Engine:
         reconciler = Reconciler(
             self._destinations,
             self._sources,
-            ApplicationWriter(self._destinations.hub, resource, Listeners(self._listener, self._foreign)),
+            ApplicationWriter(self._destinations.hub, resource, self._listener),
             overrides=lambda: self._hub_settings.overrides,
             clock=self._clock,
             settings=self._settings,

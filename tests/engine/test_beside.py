@@ -121,7 +121,8 @@ async def test_a_controller_that_runs_anywhere_is_seen_by_its_answer(hub: Hub) -
 
 def shown(second: int, uid: str = "u1") -> Application:
     entry = {"manager": CONTROLLER, "time": f"2026-01-01T00:00:{second:02d}Z"}
-    return Application({"metadata": {"uid": uid, "managedFields": [entry]}})
+    where = {"namespace": "argocd", "name": "shop", "uid": uid, "resourceVersion": str(second)}
+    return Application({"metadata": {**where, "managedFields": [entry]}})
 
 
 async def test_the_writes_of_another_controller_end_an_engine(hub: Hub) -> None:
@@ -136,6 +137,23 @@ async def test_the_writes_of_another_controller_end_an_engine(hub: Hub) -> None:
     await asyncio.sleep(0)
     assert not ending.done()
     foreign.seen(shown(40))
+    with pytest.raises(RefusedError, match="writes the Applications"):
+        await ending
+
+
+async def test_an_event_of_a_write_of_ours_that_comes_before_its_answer_is_not_another_ones(hub: Hub) -> None:
+    foreign = ForeignWrites(hub.api, CLOCK)
+    ending = asyncio.create_task(foreign.until_certain())
+    foreign.seen(shown(0))
+    for second in range(1, 2 * FOREIGN):
+        with foreign.reconciling("argocd", "shop"):
+            foreign.seen(shown(second))
+            foreign.wrote(shown(second - 1), shown(second))
+    await asyncio.sleep(0)
+    assert not ending.done()
+    with foreign.reconciling("argocd", "shop"):
+        for second in range(40, 40 + FOREIGN):
+            foreign.seen(shown(second))
     with pytest.raises(RefusedError, match="writes the Applications"):
         await ending
 
