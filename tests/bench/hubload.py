@@ -29,6 +29,16 @@ from tests.controlplane.server import ControlPlane
 Obj = dict[str, Any]
 APPS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
 PARALLEL = 16
+_PROJECT: Obj = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "AppProject",
+    "metadata": {"name": "default"},
+    "spec": {
+        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+        "destinations": [{"namespace": "*", "server": "*"}],
+        "sourceRepos": ["*"],
+    },
+}
 PATIENCE = 600.0
 _SAMPLE = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -57,6 +67,7 @@ class Hub:
             await self.create("/api/v1/namespaces", body)
         while (await self.get(APPS)).get("kind") != "ApplicationList":  # noqa: ASYNC110 - it is elsewhere
             await asyncio.sleep(0.2)
+        await self.create("/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects", _PROJECT)
         return self
 
     async def __aexit__(
@@ -149,13 +160,15 @@ class Applications:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _follow(self) -> None:
-        async for event in self._hub.lines(f"{APPS}?watch=1"):
-            name = event["object"]["metadata"]["name"]
-            if event["type"] == "DELETED":
-                self.apps.pop(name, None)
-            else:
-                self.apps[name] = event["object"]
-            self._changed.set()
+        # A server ends the watches of a definition that has just been made once more; the next one tells all again.
+        while True:
+            async for event in self._hub.lines(f"{APPS}?watch=1"):
+                name = event["object"]["metadata"]["name"]
+                if event["type"] == "DELETED":
+                    self.apps.pop(name, None)
+                else:
+                    self.apps[name] = event["object"]
+                self._changed.set()
 
     async def until(self, names: Iterable[str], holds: Callable[[Obj], bool], what: str) -> None:
         """Returns when the condition has held of each once; each is looked at only until then."""
