@@ -175,4 +175,5 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 def _meaningful(words: str) -> str:
     """The binary's errors in one line, without its warnings."""
-    return one_line(" ".join(line for line in words.splitlines() if line and not line.startswith("# Warning")))
+    lines = (line.removeprefix("Error: ") for line in words.splitlines() if not line.startswith("# Warning"))
+    return one_line(" ".join(lines))[:_MAX_MESSAGE]

@@ -55,7 +55,8 @@ def seconds(action: Callable[[], object]) -> float:
 
 def show(name: str, taken: list[float], beside: list[float]) -> None:
     median = statistics.median(taken)
-    print(f"{name:<18} {median * 1000:8.2f} ms (best {min(taken) * 1000:.2f})   {statistics.median(beside) / median:6.1f} x")
+    ratio = statistics.median(beside) / median
+    print(f"{name:<18} {median * 1000:8.2f} ms (best {min(taken) * 1000:.2f})   {ratio:6.1f} x")
 
 
 if __name__ == "__main__":
