@@ -88,10 +88,7 @@ class KustomizeBinary:
             _kill(process)
             await process.wait()
         if process.returncode != 0:
-            words = (
-                errors.decode(errors="replace").replace(f"{home / 'repository'}{os.sep}", "").removeprefix("Error: ")
-            )
-            words = _meaningful(words)[:_MAX_MESSAGE]
+            words = _meaningful(errors.decode(errors="replace").replace(f"{home / 'repository'}{os.sep}", ""))
             raise ManifestError(f"kustomize: {words or f'ended with {process.returncode}'}", path=request.folder)
         return output
 
