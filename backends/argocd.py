@@ -27,6 +27,7 @@ from fleetui.model.errors import MissingError, RefusedError
 from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.times import parse_time
+from fleetui.ports import Folder
 
 REFRESH = "argocd.argoproj.io/refresh"
 
@@ -122,16 +123,16 @@ class ArgoDialect:
     ) -> list[Obj]:
         """The JSON patch that asks for a sync to a former revision (application.go, `Rollback`): hooks don't run.
 
+        Automated sync is switched off in the same write, as Argo CD's web interface does before it asks: it would undo
+        the rollback at once.
+
         Raises:
-            RefusedError: as for `sync_patch`, while automated sync is on, and where the history keeps no source.
+            RefusedError: as for `sync_patch`, and where the history keeps no source.
             MissingError: the history has no such id.
         """
         body = obj.decode()
         spec = _dict(body.get("spec"))
         _refuse_busy(obj, body)
-        if _automated(spec):
-            hint = "switch it off first, or revert the commit in Git"
-            raise RefusedError(f"{obj.ref}: no rollback while automated sync is on", hint)
         entry = _history_entry(obj, body, history_id)
         if not entry.get("source") and not entry.get("sources"):
             raise RefusedError(f"{obj.ref}: history entry {history_id} keeps no source to go back to")
@@ -142,7 +143,62 @@ class ArgoDialect:
             "syncOptions": _dict(spec.get("syncPolicy")).get("syncOptions"),
             "syncStrategy": {"apply": {}},
         }
-        return _operation_patch(obj, body, _operation_body(username, sync))
+        off = [_SUSPEND] if _automated(spec) and not dry_run else []
+        return _operation_patch(obj, body, _operation_body(username, sync)) + off
+
+    def automation_patch(self, obj: StoredObject, *, on: bool) -> list[Obj]:
+        """The JSON patch that switches `automated.enabled` (v3.1 and later): what else is written there stays.
+
+        Raises:
+            RefusedError: it is so already, or the application has no `syncPolicy.automated`.
+        """
+        spec = _dict(obj.decode().get("spec"))
+        if not isinstance(_dict(spec.get("syncPolicy")).get("automated"), dict):
+            hint = "write spec.syncPolicy.automated first" if on else "nothing syncs it but you"
+            raise RefusedError(f"{obj.ref} has no automated sync", hint)
+        if _automated(spec) is on:
+            raise RefusedError(f"{obj.ref}: automated sync is {'on' if on else 'off'} already")
+        return [_same(obj), _RESUME if on else _SUSPEND]
+
+    def terminate_patch(self, obj: StoredObject) -> list[Obj]:
+        """The JSON patch that asks the running operation to end (application.go, `TerminateOperation`).
+
+        Raises:
+            RefusedError: none is running.
+        """
+        body = obj.decode()
+        state = _dict(_dict(body.get("status")).get("operationState"))
+        if body.get("operation") is None or not state:
+            raise RefusedError(f"{obj.ref}: no operation is in progress")
+        path = "/status/operationState/phase"
+        return [_same(obj), {"op": "add", "path": path, "value": OperationPhase.TERMINATING.value}]
+
+    def folder(self, obj: StoredObject, *, history_id: int) -> Folder:
+        """Where in Git the application lies, and what a history entry deployed from there.
+
+        Raises:
+            RefusedError: it has several sources or a chart, or lay elsewhere then.
+            MissingError: the history has no such id.
+        """
+        body = obj.decode()
+        spec = _dict(body.get("spec"))
+        entry = _history_entry(obj, body, history_id)
+        source, then = _dict(spec.get("source")), _dict(entry.get("source"))
+        by_hand = "revert it in Git by hand"
+        if spec.get("sources") or entry.get("sources"):
+            raise RefusedError(f"{obj.ref} has several sources, which no one commit puts back", by_hand)
+        if source.get("chart") or not source.get("repoURL"):
+            raise RefusedError(f"{obj.ref} does not lie in a folder of Git", "change spec.source.targetRevision")
+        for field in ("repoURL", "path"):
+            if then.get(field, source.get(field)) != source.get(field):
+                message = f"{obj.ref}: history entry {history_id} came from {field} {then.get(field)}"
+                raise RefusedError(f"{message}, now it is {source.get(field)}", by_hand)
+        return Folder(
+            url=str(source["repoURL"]),
+            branch=str(source.get("targetRevision") or "HEAD"),
+            path=str(source.get("path") or "").strip("/"),
+            revision=str(entry.get("revision") or ""),
+        )
 
     def refresh_patch(self, obj: StoredObject, *, hard: bool = False, now: float) -> Obj:
         """The merge patch that asks for a new comparison; the controller takes the annotation away when it is done.
@@ -253,10 +309,19 @@ def _operation_patch(obj: StoredObject, body: Mapping[str, Any], operation: Obj)
     # that whoever waits for the new one does not take the former for it.
     stale = "operationState" in _dict(body.get("status"))
     return [
-        {"op": "test", "path": "/metadata/resourceVersion", "value": obj.meta.resource_version},
+        _same(obj),
         *([{"op": "remove", "path": "/status/operationState"}] if stale else []),
         {"op": "add", "path": "/operation", "value": operation},
     ]
+
+
+def _same(obj: StoredObject) -> Obj:
+    """The part of a JSON patch that fails where the object has changed."""
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": obj.meta.resource_version}
+
+
+_SUSPEND: Obj = {"op": "add", "path": "/spec/syncPolicy/automated/enabled", "value": False}
+_RESUME: Obj = {"op": "remove", "path": "/spec/syncPolicy/automated/enabled"}
 
 
 def _operation_body(username: str, sync: Obj, *, retry: Any = None) -> Obj:

@@ -22,9 +22,10 @@ from backends.git_poll import Closing, Pace, Poller
 from backends.git_process import Processes
 from backends.git_reader import Reader
 from backends.git_remote import Remote
+from backends.git_restore import author_of, default_branch, put_back
 from fleetui.config import Paths
 from fleetui.model.change import Commit
-from fleetui.model.errors import GitError, RevisionNotFoundError
+from fleetui.model.errors import GitError, RefusedError, RevisionNotFoundError
 from fleetui.model.text import one_line
 from fleetui.ports import Repository, Subscription
 
@@ -150,6 +151,32 @@ class GitRepository:
             sha = await self._present(sha)
             return await self._read(lambda: self._reader.blame(sha, path))
 
+    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        """See `fleetui.ports.Repository.put_back`."""
+        await self._poller.refresh()
+        if branch in ("", "HEAD"):
+            branch = await self._poller.on_network(default_branch, self._mirror)
+        commits = self._poller.refs.commits if self._poller.refs else {}
+        tip = commits.get(f"refs/heads/{branch}")
+        if tip is None:
+            shown = self._mirror.remote.shown
+            message = f"{one_line(branch)!r} is no branch of {shown}"
+            raise RefusedError(message, "a tag or a commit can't be committed to: change spec.source.targetRevision")
+        revision = await self._present(revision)
+        made = await self._poller.on_network(
+            lambda: put_back(
+                self._mirror,
+                tip=tip,
+                branch=branch,
+                path=path,
+                revision=revision,
+                message=message,
+                author=author_of(*author),
+            )
+        )
+        await self._poller.refresh()
+        return made
+
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         """See `fleetui.ports.Repository.subscribe`; `listener` is also called when the repository can be read again
         after it could not."""
@@ -248,6 +275,9 @@ class _Unusable:
         self._refuse()
 
     async def blame(self, sha: str, path: str) -> Sequence[Commit]:
+        self._refuse()
+
+    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
         self._refuse()
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:

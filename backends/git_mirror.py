@@ -207,6 +207,35 @@ class Mirror:
             raise BrokenMirrorError(result.stderr.strip() or f"git {arguments[0]} failed")
         return result.stdout
 
+    def write(self, *arguments: str, stdin: bytes = b"", config: Sequence[tuple[str, str]] = ()) -> bytes:
+        """The output of a git command that adds objects to the mirror; they belong to nothing until they are pushed.
+
+        Raises:
+            BrokenMirrorError: it failed.
+        """
+        command = [f"--git-dir={self.path}", *arguments]
+        result = self._processes.run(command, stdin=stdin, config=config, timeout=self._timeouts.read)
+        if result.code != 0:
+            raise BrokenMirrorError(result.stderr.strip() or f"git {arguments[0]} failed")
+        return result.stdout
+
+    def ask(self, *arguments: str) -> bytes:
+        """The output of ``git ls-remote``.
+
+        Raises:
+            GitError: the remote does not answer.
+        """
+        return self._run(["ls-remote", *arguments], timeout=self._timeouts.ask)
+
+    def push(self, commit: str, branch: str) -> None:
+        """Pushes a commit onto a branch that leads to its parent.
+
+        Raises:
+            GitError: the remote does not take it: no permission, a protected branch, or a commit that came before.
+        """
+        command = [f"--git-dir={self.path}", "push", "--quiet", "--", self.remote.url, f"{commit}:refs/heads/{branch}"]
+        self._run(command, timeout=self._timeouts.fetch)
+
     def commit_id(self, revision: str) -> str | None:
         """The full SHA of the commit that a full or abbreviated SHA names (through tags); None where there is none.
 

@@ -41,6 +41,11 @@ _NOT_A_REPOSITORY = (
     "returned error: 404",
     "returned error: 410",
 )
+_REJECTED = (
+    "[rejected]",
+    "[remote rejected]",
+    "non-fast-forward",
+)
 _UNREACHABLE = (
     "could not resolve",
     "failed to connect",
@@ -145,6 +150,9 @@ def explain(stderr: str, remote: Remote) -> GitError:
     if remote.folder is not None and not remote.folder.exists():
         hint = "check the path"
         return RepositoryUnreachableError(f"the repository {url} can't be reached: no such folder", hint, url=url)
+    if any(words in said for words in _REJECTED):
+        hint = "somebody pushed before, or the branch is protected: ask again, or make a pull request"
+        return GitError(f"the repository {url} does not take the push: {reason}", hint, url=url)
     if any(words in said for words in _AUTHENTICATION):
         hint = _authentication_hint(said, remote)
         return GitAuthenticationError(f"the repository {url} refused the login: {reason}", hint, url=url)

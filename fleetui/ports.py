@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
@@ -301,6 +301,17 @@ class Repository(Protocol):
         """
         ...
 
+    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        """Pushes a commit onto `branch` (``HEAD``: the default one) in which the folder `path` is again as it was in
+        commit `revision`; returns it. What others push meanwhile is never overwritten. `author`: name and email
+        of an operator who has told Git neither.
+
+        Raises:
+            RefusedError: `branch` is no branch, or the folder is already like that.
+            GitError: the remote takes no push.
+        """
+        ...
+
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         """Watches the remote (by interval; a repository on this machine at once) and calls `listener` after each
         fetch that moved a reference."""
@@ -313,6 +324,15 @@ class Repositories(Protocol):
     def open(self, url: str) -> Repository: ...
 
     async def close(self) -> None: ...
+
+
+class Folder(NamedTuple):
+    """A folder of a branch, and the commit in which it was as it is wanted."""
+
+    url: str
+    branch: str
+    path: str
+    revision: str
 
 
 class Dialect(Protocol):
@@ -360,10 +380,35 @@ class Dialect(Protocol):
     def rollback_patch(
         self, obj: StoredObject, *, history_id: int, prune: bool = False, dry_run: bool = False, username: str
     ) -> list[Obj]:
-        """The JSON patch that asks for a sync to a former revision.
+        """The JSON patch that asks for a sync to a former revision, and switches automated sync off where it is on.
 
         Raises:
-            RefusedError: as for `sync_patch`, and while automated sync is on.
+            RefusedError: as for `sync_patch`.
+            MissingError: the history has no such id.
+        """
+        ...
+
+    def automation_patch(self, obj: StoredObject, *, on: bool) -> list[Obj]:
+        """The JSON patch that suspends automated sync, or resumes it.
+
+        Raises:
+            RefusedError: it is so already, or there is none that could be resumed.
+        """
+        ...
+
+    def terminate_patch(self, obj: StoredObject) -> list[Obj]:
+        """The JSON patch that asks the running operation to end.
+
+        Raises:
+            RefusedError: none is running.
+        """
+        ...
+
+    def folder(self, obj: StoredObject, *, history_id: int) -> Folder:
+        """Where in Git the application lies, and what a history entry deployed from there.
+
+        Raises:
+            RefusedError: it does not lie in one folder of a Git repository, or lay elsewhere then.
             MissingError: the history has no such id.
         """
         ...

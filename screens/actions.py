@@ -58,6 +58,7 @@ SCOPES = {
     "rows": "In each list, tree and text",
     "apps": "Applications",
     "clusters": "Clusters",
+    "projects": "Projects",
     "view": "One application",
     "pods": "Pods, on the applications' screen and in each view of one",
     "why": "What an application waits for, in each view but the logs",
@@ -76,7 +77,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("everywhere.repaint", ("ctrl+l",), "repaint", "Paints the whole screen anew."),
     Action("screen.back", ("escape",), "back", "One screen back; clears the filter on the first one. Never quits."),
     Action("screen.leave", ("q",), "back", "One screen back; on the first one asks whether to quit."),
-    Action("screen.command", ("colon",), "command", "A command: :apps [filter], :clusters, :help, :quit."),
+    Action("screen.command", ("colon",), "command", "A command: :apps [filter], :clusters, :projects, :help, :quit."),
     Action("screen.help", ("question_mark",), "help", "Every key that works here, and elsewhere."),
     Action("screen.copy_name", ("c",), "copy name", "Copies the name under the cursor to the clipboard (OSC 52)."),
     Action("screen.copy_command", ("C",), "copy command", "Copies the command line that shows the same."),
@@ -101,6 +102,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("clusters.retry", ("r",), "try again", "Asks the cluster under the cursor now, and looks again at what may"
            " be seen of it."),
     Action("clusters.wide", ("ctrl+w",), "wide", "One more column: the server."),
+    Action("projects.again", ("r",), "read again", "Reads the projects anew."),
+    Action("projects.wide", ("ctrl+w",), "wide", "More columns: the destinations, and who may use it from elsewhere."),
     Action("view.tree", ("t",), "tree", "The tree of its objects, each with health and sync."),
     Action("view.diff", ("d",), "diff", "What differs from Git: of the object under the cursor, or of all."),
     Action("view.history", ("h",), "history", "Its history, with commit, author and time."),
@@ -112,6 +115,9 @@ ACTIONS: tuple[Action, ...] = (
            changes=True),
     Action("view.rollback", ("B",), "roll back", "In the history: goes back to the entry under the cursor; asks"
            " first. Elsewhere: opens the history.", changes=True),
+    Action("view.suspend", ("P",), "suspend", "Suspends automated sync, or resumes it where it is off; asks first.",
+           changes=True),
+    Action("view.terminate", ("X",), "terminate", "Ends the operation that is in progress; asks first.", changes=True),
     Action("pods.logs", ("l",), "logs", "The logs of the Pods at and below the object under the cursor, or of the whole"
            " application; they go on."),
     Action("pods.events", ("e",), "events", "The Events about the object under the cursor, or about the whole"
@@ -138,6 +144,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("dialog.cancel", ("escape", "q"), "cancel", "Closes the dialog; nothing is done."),
     Action("dialog.prune", ("p",), "prune", "Sync and rollback: also deletes what is no longer in Git."),
     Action("dialog.dry_run", ("d",), "dry run", "Sync and rollback: only tries, changes nothing."),
+    Action("dialog.restore", ("a",), "auto-sync back", "Rollback: switches automated sync on again when Git has"
+           " moved on, if the console still runs then."),
+    Action("dialog.revert", ("c",), "in Git", "Rollback: commits it to Git instead of the cluster alone."),
     Action("shell.open", ("enter",), "open", "Opens the shell in the container under the cursor."),
     Action("shell.down", ("down",), "down", "One container down."),
     Action("shell.up", ("up",), "up", "One container up."),

@@ -228,3 +228,13 @@ class AppViewScreen(FleetScreen):
 
     def action_rollback(self) -> None:
         self.action_history()
+
+    def action_suspend(self) -> None:
+        from screens.confirm import suspend_each
+
+        suspend_each(self, [self.key])
+
+    def action_terminate(self) -> None:
+        from screens.confirm import terminate_each
+
+        terminate_each(self, [self.key])

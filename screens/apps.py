@@ -339,6 +339,16 @@ class AppsScreen(FleetScreen):
     def action_rollback(self) -> None:
         self.action_history()
 
+    def action_suspend(self) -> None:
+        from screens.confirm import suspend_each
+
+        suspend_each(self, self.chosen())
+
+    def action_terminate(self) -> None:
+        from screens.confirm import terminate_each
+
+        terminate_each(self, self.chosen())
+
     def action_sync(self) -> None:
         from screens.confirm import sync_each
 

@@ -1,13 +1,13 @@
 """The dialog before anything is changed: what will happen, to which object of which cluster, at which commit.
 
-Owns: `ConfirmScreen` for sync, refresh and rollback. It shows a plan and asks; the fleet's dispatcher then
+Owns: `ConfirmScreen` for every action on an application. It shows a plan and asks; the fleet's dispatcher then
 does it once, and never again by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -145,16 +145,33 @@ class ConfirmScreen(Asking, DeliberateScreen[bool]):
         return plan_lines(self.plan, self.host.now(), width, glyphs=self.host.glyphs)
 
     def _switches(self) -> list[BarLine]:
-        if self.asked.kind.value == "refresh" or self.failure:
+        switches = self._offered_switches()
+        if not switches or self.failure:
             return []
         glyphs = self.host.glyphs
         spans = [Span(" ")]
-        for name, on_now in (("dialog.prune", self.asked.prune), ("dialog.dry_run", self.asked.dry_run)):
+        for name, on_now in switches.items():
             action = actions.by_id(name)
             box = Span(f" {glyphs.on if on_now else glyphs.off} {action.label}    ", "bright" if on_now else "")
             spans += [Span(action.key, "key"), box]
         waiting = "" if self.current_plan else f"planning anew{glyphs.ellipsis} "
         return [BarLine(tuple(spans), (Span(waiting, "muted"),))]
+
+    def _offered_switches(self) -> dict[str, bool]:
+        """The switches that the action has, by their ids, and whether each is on."""
+        asked, kind = self.asked, self.asked.kind.value
+        switches = (
+            {"dialog.prune": asked.prune, "dialog.dry_run": asked.dry_run} if kind in {"sync", "rollback"} else {}
+        )
+        if kind == "rollback" and not asked.dry_run and self._is_automated():
+            switches["dialog.restore"] = asked.restore
+        if kind in {"rollback", "revert"}:
+            switches["dialog.revert"] = kind == "revert"
+        return switches
+
+    def _is_automated(self) -> bool:
+        app = self.host.picture.apps.get(self.asked.app)
+        return app is not None and app.automation.enabled
 
     def _type(self) -> list[BarLine]:
         plan = self.plan
@@ -191,13 +208,23 @@ class ConfirmScreen(Asking, DeliberateScreen[bool]):
         self.dismiss(False)
 
     def action_prune(self) -> None:
-        self._switch(prune=not self.asked.prune)
+        self._switch("dialog.prune", prune=not self.asked.prune)
 
     def action_dry_run(self) -> None:
-        self._switch(dry_run=not self.asked.dry_run)
+        self._switch("dialog.dry_run", dry_run=not self.asked.dry_run, restore=False)
 
-    def _switch(self, **changed: bool) -> None:
-        if self.asked.kind.value == "refresh":
+    def action_restore(self) -> None:
+        self._switch("dialog.restore", restore=not self.asked.restore)
+
+    def action_revert(self) -> None:
+        from fleetui.fleet.views import ActionKind
+
+        reverts = self.asked.kind is ActionKind.REVERT
+        kind = ActionKind.ROLLBACK if reverts else ActionKind.REVERT
+        self._switch("dialog.revert", kind=kind, prune=False, dry_run=False, restore=False)
+
+    def _switch(self, name: str, **changed: Any) -> None:
+        if name not in self._offered_switches():
             return
         from msgspec.structs import replace
 
@@ -227,6 +254,23 @@ def roll_back(screen: Screen[None], key: AppKey, history_id: int) -> None:
     from fleetui.fleet.views import Action, ActionKind
 
     _each(screen, [Action(kind=ActionKind.ROLLBACK, app=key, history_id=history_id)])
+
+
+def suspend_each(screen: Screen[None], keys: Sequence[AppKey]) -> None:
+    """Asks whether to suspend the automated sync of each of `keys`, or to resume it where it is off."""
+    from fleetui.fleet.views import Action, ActionKind
+
+    apps = cast("Host", screen.app).picture.apps
+    on = [key in apps and apps[key].automation.enabled for key in keys]
+    kinds = [ActionKind.SUSPEND if each else ActionKind.RESUME for each in on]
+    _each(screen, [Action(kind=kind, app=key) for kind, key in zip(kinds, keys, strict=True)])
+
+
+def terminate_each(screen: Screen[None], keys: Sequence[AppKey]) -> None:
+    """Asks whether to end the operation of each of `keys`."""
+    from fleetui.fleet.views import Action, ActionKind
+
+    _each(screen, [Action(kind=ActionKind.TERMINATE, app=key) for key in keys])
 
 
 def _each(screen: Screen[None], wanted: Sequence[Action], done: int = 0) -> None:
@@ -260,8 +304,14 @@ async def _execute(host: Host, action: Action) -> None:
 
     if host.fleet is None:
         return
+    app = host.picture.apps.get(action.app)
     try:
         outcome = await host.on_engine(host.fleet.execute(action))
+        if action.restore and outcome.accepted and app is not None:
+            from fleetui.fleet.restore import restore_automation
+
+            host.tell(outcome.message)
+            outcome = await host.on_engine(restore_automation(host.fleet, action.app, away_from=app.revision))
     except FleetError as error:
         host.tell(str(error), error=True)
     except Exception as error:

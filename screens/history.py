@@ -12,6 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 
 from screens.app_base import AppViewScreen
+from screens.causes import REST
 from screens.cells import Cell, Span, wrap
 from screens.host import Refetch
 from screens.widgets.columns import Column
@@ -21,7 +22,9 @@ from screens.widgets.table import FleetTable, Row
 from screens.words import ago, plural, short_revision, who
 
 if TYPE_CHECKING:
-    from fleetui.fleet.views import ChangeSet, HistoryRow
+    from textual.timer import Timer
+
+    from fleetui.fleet.views import ChangeSet, Deployed, HistoryRow
     from fleetui.model.app import AppKey
 
 COLUMNS = (
@@ -50,6 +53,8 @@ class HistoryScreen(AppViewScreen):
         self._history: dict[int, HistoryRow] = {}
         self._refetch = Refetch(self._ask_history)
         self._length = -1
+        self._changes: dict[int, Deployed] = {}
+        self._resting: Timer | None = None
 
     def body(self) -> ComposeResult:
         yield self.table
@@ -67,6 +72,7 @@ class HistoryScreen(AppViewScreen):
     def _take(self, rows: tuple[HistoryRow, ...]) -> None:
         first = not self._history
         self._history = {row.id: row for row in rows}
+        self._changes.clear()
         self.table.grow(_widths(rows))
         self.table.set_rows([row.id for row in rows], now=True)
         self.table.touch_all()
@@ -109,8 +115,13 @@ class HistoryScreen(AppViewScreen):
         row = self.current()
         text = "" if row is None else entry_words(row)
         role = "warning" if row is not None and row.problem else ""
-        lines = wrap(text, self.size.width - 3, 2, ellipsis=self.host.glyphs.ellipsis)
-        self.query_one("#why", Bar).show(*(BarLine((Span(f" {line}", role),)) for line in lines))
+        width, ellipsis = self.size.width - 3, self.host.glyphs.ellipsis
+        shown = [BarLine((Span(f" {line}", role),)) for line in wrap(text, width, 2, ellipsis=ellipsis)]
+        changed = self._changes.get(row.id) if row is not None else None
+        if changed is not None:
+            lines = wrap(deployed_words(changed), width, 2, ellipsis=ellipsis)
+            shown += [BarLine((Span(f" {line}", "muted"),)) for line in lines]
+        self.query_one("#why", Bar).show(*shown)
 
     def current(self) -> HistoryRow | None:
         """The entry under the cursor."""
@@ -124,6 +135,20 @@ class HistoryScreen(AppViewScreen):
     @on(VirtualRows.Moved, "#history")
     def _moved(self) -> None:
         self.draw_frame()
+        if self._resting is not None:
+            self._resting.stop()
+        row = self.current()
+        if row is not None and row.id not in self._changes:
+            self._resting = self.set_timer(REST, lambda: self._ask_changes(row.id))
+
+    def _ask_changes(self, history_id: int) -> None:
+        """Asks what an entry changed: two commits are rendered for it, so only where the cursor rests."""
+
+        def take(changed: Deployed) -> None:
+            self._changes[history_id] = changed
+            self.draw_frame()
+
+        self.ask(lambda fleet: fleet.deployed(self.key, history_id), take, doing="reading what it changed")
 
     def action_rollback(self) -> None:
         from screens.confirm import roll_back
@@ -156,10 +181,25 @@ def history_row(row: HistoryRow, now: float) -> Row:
 
 
 def entry_words(row: HistoryRow) -> str:
-    """An entry in whole: revision, subject and message of its commit, or why they are not known."""
+    """An entry in whole: revision, who asked for it from where, subject and message of its commit, or why they are not
+    known."""
+    asked = f"  asked for by {row.origin}" if row.origin else ""
     if row.commit is None:
-        return f"{row.revision}  {row.problem}"
-    return f"{row.revision}  {row.commit.author} <{row.commit.email}>: {row.commit.message or row.commit.subject}"
+        return f"{row.revision}{asked}  {row.problem}"
+    commit = row.commit
+    return f"{row.revision}{asked}  {commit.author} <{commit.email}>: {commit.message or commit.subject}"
+
+
+def deployed_words(changed: Deployed) -> str:
+    """What an entry changed: ``Deployment api image 1.98 → 1.99; creates ConfigMap settings``."""
+    if changed.problem:
+        return changed.problem
+    if not changed.entries:
+        return "changed no object"
+    words = {"create": "creates ", "prune": "removes ", "change": ""}
+    return "changed: " + "; ".join(
+        f"{words[entry.verb]}{entry.ref.kind} {entry.ref.name} {entry.summary}".rstrip() for entry in changed.entries
+    )
 
 
 def _widths(rows: Sequence[HistoryRow]) -> dict[str, int]:

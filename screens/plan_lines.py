@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from fleetui.model.change import Commit
     from screens.host import Host
 
+_VERBS = {
+    "sync": "Sync",
+    "rollback": "Roll back",
+    "revert": "Roll back in Git",
+    "suspend": "Suspend",
+    "resume": "Resume",
+    "terminate": "Terminate",
+}
 _VERB_ROLE = {"create": "add", "change": "info", "prune": "remove", "delete": "remove", "keep": "muted"}
 
 
@@ -27,7 +35,7 @@ def verb_of(action: Action) -> str:
     """What the button says."""
     if action.kind.value == "refresh":
         return "Hard refresh" if action.hard else "Refresh"
-    verb = {"sync": "Sync", "rollback": "Roll back"}[action.kind.value]
+    verb = _VERBS[action.kind.value]
     return f"{verb} (dry run)" if action.dry_run else verb
 
 

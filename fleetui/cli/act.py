@@ -1,4 +1,4 @@
-"""The commands that change something: `sync`, `refresh`, `rollback`; and `wait`.
+"""The commands that change something (`sync`, `refresh`, `rollback`, `suspend`, `resume`, `terminate`), and `wait`.
 
 Owns: how an action is asked for and followed. The action itself goes through the fleet's one dispatcher, as from the
 console.
@@ -17,6 +17,7 @@ from fleetui.cli.connect import scope_of, with_fleet
 from fleetui.cli.options import Scope
 from fleetui.cli.read import loaded_app
 from fleetui.cli.report import say
+from fleetui.fleet.restore import restore_automation, resume_hint
 from fleetui.fleet.views import Action, ActionKind
 from fleetui.fleet.wait import wait_for
 from fleetui.model.app import App, AppKey
@@ -82,17 +83,43 @@ def run_rollback(
     *,
     prune: bool,
     dry_run: bool,
+    revert: bool,
+    restore: bool,
     yes: str,
     wait: bool,
     timeout: float | None,
 ) -> int:
-    """`rollback APP [ID]`."""
+    """`rollback APP [ID]`.
+
+    Raises:
+        UsageError: `revert` with what only a rollback in the cluster has.
+    """
+    if revert and (prune or dry_run or restore):
+        raise UsageError("--revert makes a commit: --prune, --dry-run and --restore-auto-sync don't go with it")
 
     async def work(fleet: LiveFleet) -> int:
         key = await loaded_app(fleet, text, scope)
-        chosen = history_id if history_id is not None else _previous(fleet.apps[key])
-        action = Action(kind=ActionKind.ROLLBACK, app=key, history_id=chosen, prune=prune, dry_run=dry_run)
-        return await _do(fleet, action, yes=yes, wait=wait, timeout=timeout)
+        app = fleet.apps[key]
+        chosen = history_id if history_id is not None else _previous(app)
+        kind = ActionKind.REVERT if revert else ActionKind.ROLLBACK
+        action = Action(kind=kind, app=key, history_id=chosen, prune=prune, dry_run=dry_run, restore=restore)
+        ended = await _do(fleet, action, yes=yes, wait=(wait or restore) and not revert, timeout=timeout)
+        if ended != ExitCode.OK or not restore or not app.automation.enabled:
+            return ended
+        say(f"fleetui: waiting until Git has moved on from {app.revision[:7]}; later: {resume_hint(key)}")
+        outcome = await restore_automation(fleet, key, away_from=app.revision, timeout=timeout)
+        click.echo(outcome.message)
+        return ExitCode.OK
+
+    return with_fleet(scope_of(scope, text), work)
+
+
+def run_plain(scope: Scope, kind: str, text: str, *, yes: str) -> int:
+    """`suspend`, `resume` and `terminate APP`: the name of the command is the action's."""
+
+    async def work(fleet: LiveFleet) -> int:
+        key = await loaded_app(fleet, text, scope)
+        return await _do(fleet, Action(kind=ActionKind(kind), app=key), yes=yes)
 
     return with_fleet(scope_of(scope, text), work)
 

@@ -6,11 +6,12 @@ Owns: `cli`. Kept free of anything that is slow to import.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fleetui import __version__
-from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options
+from fleetui.cli.options import Scope, address, chosen, duration, output_option, scope_options
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,6 +73,16 @@ def get_clusters(scope: Scope, output: str, check: bool) -> int:
     return show_clusters(scope, output, check=check)
 
 
+@get.command("projects", short_help="Argo CD's projects, with their sync windows.")
+@scope_options
+@output_option("table", "wide", "json", "yaml", "name")
+def get_projects(scope: Scope, output: str) -> int:
+    """Argo CD's projects: what they permit, and how their sync windows are."""
+    from fleetui.cli.projects import show_projects
+
+    return show_projects(scope, output)
+
+
 @cli.command(short_help="The objects of an application, with the health of each.")
 @scope_options
 @click.argument("app")
@@ -115,12 +126,13 @@ def diff(
 @cli.command()
 @scope_options
 @click.argument("app")
+@click.option("--changes", is_flag=True, help="And which objects each entry changed.")
 @output_option("table", "json", "yaml")
-def history(scope: Scope, app: str, output: str) -> int:
+def history(scope: Scope, app: str, changes: bool, output: str) -> int:
     """What was deployed when, by whom, from which commit."""
     from fleetui.cli.read import show_history
 
-    return show_history(scope, app, output)
+    return show_history(scope, app, output, changes=changes)
 
 
 @cli.command(short_help="What happened to an application and to all below it.")
@@ -262,23 +274,54 @@ def refresh(scope: Scope, app: str, hard: bool) -> int:
 @click.argument("history_id", metavar="[ID]", type=int, required=False)
 @click.option("--prune", is_flag=True, help="Delete what was not there then.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
+@click.option("--revert", is_flag=True, help="As a commit in Git, and not in the cluster alone.")
+@click.option(
+    "--restore-auto-sync",
+    "restore",
+    is_flag=True,
+    help="Stay, and switch automated sync on again when Git has moved on.",
+)
 @click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
 @click.option("--wait", is_flag=True, help="Wait for the end.")
 @click.option("--timeout", callback=duration, help="How long to wait, e.g. 5m.")
-def rollback(
-    scope: Scope,
-    app: str,
-    history_id: int | None,
-    prune: bool,
-    dry_run: bool,
-    yes: str,
-    wait: bool,
-    timeout: float | None,
-) -> int:
-    """Go back to an entry of the history; without ID to the one before the current."""
+def rollback(scope: Scope, app: str, history_id: int | None, **options: Any) -> int:
+    """Go back to an entry of the history; without ID to the one before the current. Automated sync is switched off."""
     from fleetui.cli.act import run_rollback
 
-    return run_rollback(scope, app, history_id, prune=prune, dry_run=dry_run, yes=yes, wait=wait, timeout=timeout)
+    return run_rollback(scope, app, history_id, **options)
+
+
+@cli.command(short_help="Switch an application's automated sync off.")
+@scope_options
+@click.argument("app")
+@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
+def suspend(scope: Scope, app: str, yes: str) -> int:
+    """Switch automated sync off; it is still compared with Git."""
+    from fleetui.cli.act import run_plain
+
+    return run_plain(scope, "suspend", app, yes=yes)
+
+
+@cli.command(short_help="Switch an application's automated sync on again.")
+@scope_options
+@click.argument("app")
+@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
+def resume(scope: Scope, app: str, yes: str) -> int:
+    """Switch automated sync on again; what differs is synced at once."""
+    from fleetui.cli.act import run_plain
+
+    return run_plain(scope, "resume", app, yes=yes)
+
+
+@cli.command(short_help="End an application's running operation.")
+@scope_options
+@click.argument("app")
+@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
+def terminate(scope: Scope, app: str, yes: str) -> int:
+    """End the operation that is in progress; what has been applied stays."""
+    from fleetui.cli.act import run_plain
+
+    return run_plain(scope, "terminate", app, yes=yes)
 
 
 @cli.command()
@@ -328,11 +371,26 @@ def engine() -> None:
 @click.option("--git-interval", default="60s", show_default=True, callback=duration, help="How often to ask remotes.")
 @click.option("--dialect", type=click.Choice(["argo"]), default="argo", show_default=True, help="Whose objects.")
 @click.option("--once", is_flag=True, help="End as soon as nothing is left to do.")
-def engine_run(scope: Scope, git_interval: float, dialect: str, once: bool) -> None:
+@click.option(
+    "--dry-run", is_flag=True, help="Write nothing; tell what would be done. With --once: exit 4 if anything."
+)
+@click.option("--listen", metavar="HOST:PORT", callback=address, help="Serve /healthz and /metrics there.")
+@click.option("--traces", is_flag=True, help="Send OpenTelemetry traces (OTEL_EXPORTER_OTLP_ENDPOINT says where).")
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the log."
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="From which level on.",
+)
+def engine_run(scope: Scope, dialect: str, **options: Any) -> int:
     """Reconcile the Applications of the chosen hubs until stopped."""
-    from fleetui.cli.engine import run_engine
+    from fleetui.cli.engine import RunOptions, run_engine
 
-    run_engine(scope, git_interval=git_interval, once=once)
+    return run_engine(scope, RunOptions(**options))
 
 
 @cli.command()
@@ -340,6 +398,6 @@ def engine_run(scope: Scope, git_interval: float, dialect: str, once: bool) -> N
 @click.option("--print", "only_print", is_flag=True, help="Print the manifests instead of applying them.")
 def bootstrap(scope: Scope, only_print: bool) -> None:
     """Put the definitions that the engine needs into a hub."""
-    from fleetui.cli.engine import run_bootstrap
+    from fleetui.cli.bootstrap import run_bootstrap
 
     run_bootstrap(scope, only_print=only_print)

@@ -115,12 +115,20 @@ async def _run_engines(connection: Connection) -> None:
     from fleetui.engine.clock import SystemClock
     from fleetui.engine.controller import Engine
     from fleetui.engine.lease import EngineLease
+    from fleetui.engine.recorder import EventRecorder
 
     clock = SystemClock()
     async with asyncio.TaskGroup() as group:
         for store in connection.stores:
+            recorder = EventRecorder(store.api, clock)
             engine = Engine(
-                store, connection.repositories, clock=clock, directory=connection.clusters, jq=connection.jq
+                store,
+                connection.repositories,
+                clock=clock,
+                directory=connection.clusters,
+                jq=connection.jq,
+                listener=recorder,
             )
+            group.create_task(recorder.run(), name=f"events {store.api.name}")
             # The lease keeps off an engine that somebody else runs on these clusters.
             group.create_task(EngineLease(store.api, clock).guard(engine.run), name=f"engine {store.api.name}")

@@ -1,30 +1,32 @@
-"""`engine run` and `bootstrap`.
+"""`engine run`.
 
-Owns: how the engine is started without a console, and how a hub gets the definitions it needs.
+Owns: how the engine is started without a console, what it tells, and how it ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
-import click
-
+from fleetui.cli import logs
 from fleetui.cli.connect import Connection
 from fleetui.cli.options import Scope
+from fleetui.cli.output import aligned, emit
 from fleetui.cli.report import say
 from fleetui.cli.service import serve_until_stopped
 from fleetui.engine.application import GROUP, KIND
 from fleetui.engine.clock import SystemClock
 from fleetui.engine.controller import Engine
 from fleetui.engine.lease import EngineLease
-from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
+from fleetui.engine.recorder import EventRecorder
+from fleetui.engine.rehearsal import Rehearsal, Verdict
+from fleetui.engine.telling import Listener, Listeners
 from fleetui.fleet.store import LiveStore
-from fleetui.model.errors import ClusterError, FleetError, OverloadedError, UnreachableError
-from fleetui.model.objects import ApiResource, Obj, ObjectRef
-from fleetui.ports import Cluster
-from fleetui.runtime import Runtime
+from fleetui.model.errors import ExitCode, FleetError, OverloadedError, UnreachableError
+from fleetui.model.objects import Obj, ObjectRef
 
 _log = logging.getLogger(__name__)
 
@@ -33,63 +35,185 @@ LAST_RETRY = 30.0
 """Seconds between two tries to begin on a hub that does not answer."""
 SETTLED_INTERVAL = 0.1
 """Seconds between two looks at whether an engine that runs once is done."""
-SERVED_TRIES = 100
-SERVED_INTERVAL = 0.1
-"""Seconds between two looks at what a server serves, after a definition was applied."""
+GRACE = 20.0
+"""Seconds that the running steps have to come to their end after SIGTERM; Kubernetes kills after 30."""
+LAST_EVENTS = 2.0
+"""Seconds in which the Events that still wait are sent at the end."""
 
 
-def run_engine(scope: Scope, *, git_interval: float, once: bool = False) -> None:
-    """`engine run`: reconciles every chosen hub until SIGINT or SIGTERM, or `once`: until nothing is left to do.
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What `engine run` is asked for.
+
+    `listen`: host and port of ``/healthz`` and ``/metrics``, None for neither. `dry_run`: write nothing, tell what
+    would be done. `once`: end when nothing is left to do. `traces`: send OpenTelemetry traces.
+    """
+
+    git_interval: float = 60.0
+    once: bool = False
+    dry_run: bool = False
+    listen: tuple[str, int] | None = None
+    traces: bool = False
+    log_format: logs.Format = "text"
+    log_level: str = "info"
+
+
+def run_engine(scope: Scope, options: RunOptions) -> int:
+    """`engine run`: reconciles every chosen hub until SIGINT or SIGTERM, which let the running steps come to their end;
+    or, with `once`, until nothing is left to do.
 
     A hub that does not answer is tried again, but not with `once`. One that can't be used ends its own engine, the last
-    one the command.
+    one the command. Returns the exit status: with `dry_run` and `once`, whether something would be done.
 
     Raises:
-        FleetError: no hub can be used: no definition of Applications, another engine at work, no permission.
+        FleetError: no hub can be used: no definition of Applications, another engine at work, no permission; or the
+            address can't be listened on.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(options.log_format, options.log_level)
+    run = _Run(scope, options)
+    if serve_until_stopped(run.work, stop=run.stop, grace=GRACE):
+        say("fleetui: engine stopped")
+    if not (options.dry_run and options.once):
+        return ExitCode.OK
+    verdicts = run.verdicts()
+    rows = [[each.namespace, each.name, each.sync, each.health, each.error or each.would] for each in verdicts]
+    emit(aligned(["NAMESPACE", "NAME", "SYNC", "HEALTH", "WOULD"], rows))
+    if any(each.error for each in verdicts):
+        return ExitCode.FAILED
+    return ExitCode.DIFFERS if any(each.would for each in verdicts) else ExitCode.OK
 
-    async def work() -> None:
-        connection = Connection(scope, git_interval=git_interval)
-        try:
-            engines = [_run_hub(connection, store, once=once) for store in connection.stores]
-            refused = [error for error in await asyncio.gather(*engines) if error is not None]
+
+class _Run:
+    """The engines of one command."""
+
+    def __init__(self, scope: Scope, options: RunOptions) -> None:
+        self._scope = scope
+        self._options = options
+        self._engines: dict[LiveStore, Engine] = {}
+        self._rehearsals: list[Rehearsal] = []
+        self._stopping = asyncio.Event()
+        self._traces: Listener | None = None
+        self._metrics: Listener | None = None
+
+    def verdicts(self) -> list[Verdict]:
+        """What the dry run found, sorted."""
+        found = [verdict for rehearsal in self._rehearsals for verdict in rehearsal.verdicts.values()]
+        return sorted(found, key=lambda verdict: (verdict.namespace, verdict.name))
+
+    def stop(self) -> None:
+        """Lets the running steps come to their end; called on the engines' loop."""
+        self._stopping.set()
+        for engine in self._engines.values():
+            engine.stop()
+
+    async def work(self) -> None:
+        """Runs the engines."""
+        connection = Connection(self._scope, git_interval=self._options.git_interval)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(connection.close)
+            await self._tell(connection.stores, stack)
+            ended = await asyncio.gather(*(self._run_hub(connection, store) for store in connection.stores))
+            refused = [error for error in ended if error is not None]
             if refused:
                 raise refused[-1]
-        finally:
-            await connection.close()
 
-    if serve_until_stopped(work):
-        say("fleetui: engine stopped")
+    async def _tell(self, stores: Iterable[LiveStore], stack: AsyncExitStack) -> None:
+        """Begins to tell who looks on."""
+        if self._options.traces:
+            from backends.tracing import EngineTraces
 
+            self._traces = traces = EngineTraces()
+            stack.callback(traces.close)
+        if self._options.listen is not None:
+            from backends.health_server import HealthServer
+            from backends.metrics import EngineMetrics
 
-async def _run_hub(connection: Connection, store: LiveStore, *, once: bool) -> FleetError | None:
-    """Reconciles one hub for as long as it can be used; returns why it can't be any more, None where it is done."""
-    delay = FIRST_RETRY
-    while True:
-        engine = Engine(
-            store, connection.repositories, clock=SystemClock(), directory=connection.clusters, jq=connection.jq
-        )
-        try:
-            run = partial(_until_settled, engine, store) if once else engine.run
-            await EngineLease(store.api, SystemClock()).guard(run)
-            return None
-        except (UnreachableError, OverloadedError) as error:
-            if once:
+            def applications() -> list[Obj]:
+                return [obj.decode() for store in stores for obj in store.of_kind(GROUP, KIND)]
+
+            metrics = EngineMetrics(applications, lambda: sum(engine.waiting for engine in self._engines.values()))
+            server = HealthServer(*self._options.listen, problem=self._problem, metrics=metrics.text)
+            self._metrics = metrics
+            port = await server.start()
+            stack.push_async_callback(server.close)
+            _log.info("listening on %s:%d for /healthz and /metrics", self._options.listen[0], port)
+
+    def _problem(self) -> str:
+        """What keeps this process from reconciling, in a sentence."""
+        if self._stopping.is_set():
+            return "stopping"
+        return "" if self._engines else "no hub is reconciled: see the log"
+
+    async def _run_hub(self, connection: Connection, store: LiveStore) -> FleetError | None:
+        """Reconciles one hub for as long as it can be used; returns why it can't be any more, None where it is done."""
+        delay = FIRST_RETRY
+        while not self._stopping.is_set():
+            try:
+                if self._options.dry_run:
+                    await self._rehearse(connection, store)
+                else:
+                    await EngineLease(store.api, SystemClock()).guard(lambda: self._reconcile(connection, store))
+                return None
+            except (UnreachableError, OverloadedError) as error:
+                if self._options.once:
+                    _log.error("%s", error)
+                    return error
+                _log.warning("%s; next try in %.0f s", error, delay)
+                await self._pause(delay)
+                delay = min(2 * delay, LAST_RETRY)
+            except FleetError as error:
                 _log.error("%s", error)
                 return error
-            _log.warning("%s; next try in %.0f s", error, delay)
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, LAST_RETRY)
-        except FleetError as error:
-            _log.error("%s", error)
-            return error
+        return None
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    async def _rehearse(self, connection: Connection, store: LiveStore) -> None:
+        rehearsal = Rehearsal()
+        self._rehearsals.append(rehearsal)
+        await self._engine(connection, store, rehearsal=rehearsal)
+
+    async def _reconcile(self, connection: Connection, store: LiveStore) -> None:
+        recorder = EventRecorder(store.api, SystemClock())
+        sending = asyncio.create_task(recorder.run(), name=f"events {store.api.name}")
+        try:
+            await self._engine(connection, store, recorder)
+            await recorder.drain(LAST_EVENTS)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _engine(
+        self, connection: Connection, store: LiveStore, *listeners: Listener, rehearsal: Rehearsal | None = None
+    ) -> None:
+        looking_on = [listener for listener in (*listeners, self._metrics, self._traces) if listener is not None]
+        engine = Engine(
+            store,
+            connection.repositories,
+            clock=SystemClock(),
+            directory=connection.clusters,
+            jq=connection.jq,
+            listener=Listeners(*looking_on),
+            rehearsal=rehearsal,
+        )
+        if self._stopping.is_set():
+            return
+        self._engines[store] = engine
+        try:
+            await (_until_settled(engine, store, rehearsal) if self._options.once else engine.run())
+        finally:
+            del self._engines[store]
 
 
-async def _until_settled(engine: Engine, store: LiveStore) -> None:
+async def _until_settled(engine: Engine, store: LiveStore, rehearsal: Rehearsal | None) -> None:
     """Runs an engine until every Application has been looked at and no operation is in progress."""
     running = asyncio.create_task(engine.run(), name=f"engine {store.api.name}")
-    settling = asyncio.create_task(_settled(engine, store), name=f"settling {store.api.name}")
+    settling = asyncio.create_task(_settled(engine, store, rehearsal), name=f"settling {store.api.name}")
     try:
         await asyncio.wait({running, settling}, return_when=asyncio.FIRST_COMPLETED)
         for task in (running, settling):
@@ -101,77 +225,12 @@ async def _until_settled(engine: Engine, store: LiveStore) -> None:
         await asyncio.gather(running, settling, return_exceptions=True)
 
 
-async def _settled(engine: Engine, store: LiveStore) -> None:
+async def _settled(engine: Engine, store: LiveStore, rehearsal: Rehearsal | None) -> None:
     resource = (await store.api.discover()).by_kind(GROUP, KIND)
     while True:
         await asyncio.sleep(SETTLED_INTERVAL)
         if resource is None or not store.knows(ObjectRef(GROUP, KIND, "", "")) or not engine.idle:
             continue
-        if not any("operation" in obj.decode() for obj in store.of_kind(GROUP, KIND)):
+        # A rehearsal leaves operations where they are.
+        if rehearsal is not None or not any("operation" in obj.decode() for obj in store.of_kind(GROUP, KIND)):
             return
-
-
-def hub_manifests() -> list[Obj]:
-    """What a hub needs: the definitions, the namespace of the control plane and Argo CD's `default` project, which
-    permits everything."""
-    from backends import definitions
-
-    everything = {"group": "*", "kind": "*"}
-    project: Obj = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AppProject",
-        "metadata": {"name": "default", "namespace": CONTROL_PLANE_NAMESPACE},
-        "spec": {
-            "clusterResourceWhitelist": [everything],
-            "destinations": [{"namespace": "*", "server": "*"}],
-            "sourceRepos": ["*"],
-        },
-    }
-    namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CONTROL_PLANE_NAMESPACE}}
-    return [*definitions.load(), namespace, project]
-
-
-def run_bootstrap(scope: Scope, *, only_print: bool) -> None:
-    """`bootstrap`: applies what a hub needs, or prints it.
-
-    Raises:
-        ClusterError: a cluster refuses.
-    """
-    if only_print:
-        from fleetui.render.yaml import dump
-
-        click.echo("---\n".join(dump(manifest) for manifest in hub_manifests()), nl=False)
-        return
-
-    async def work() -> None:
-        connection = Connection(scope)
-        try:
-            for store in connection.stores:
-                await bootstrap(store.api)
-        finally:
-            await connection.close()
-
-    with Runtime() as runtime:
-        runtime.submit(work()).result()
-
-
-async def bootstrap(api: Cluster) -> None:
-    """Puts into one hub what it needs, and says what it did.
-
-    Raises:
-        ClusterError: the cluster refuses, or does not serve a definition that it has just taken.
-    """
-    for manifest in hub_manifests():
-        resource = await _served(api, manifest)
-        await api.apply(resource, manifest, field_manager="fleetui")
-        click.echo(f"{api.name}: {manifest['kind'].lower()}/{manifest['metadata']['name']} serverside-applied")
-
-
-async def _served(api: Cluster, manifest: Obj) -> ApiResource:
-    """The resource of a manifest; a definition that was just made is served a moment later."""
-    for attempt in range(SERVED_TRIES):
-        resource = (await api.discover(refresh=attempt > 0)).of(manifest)
-        if resource is not None:
-            return resource
-        await asyncio.sleep(SERVED_INTERVAL)
-    raise ClusterError(f"cluster {api.name} does not serve {manifest['apiVersion']} {manifest['kind']}")

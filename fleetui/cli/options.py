@@ -89,3 +89,13 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> float 
         return parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def address(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    """A click callback: ``HOST:PORT``, or ``:PORT`` for every address of this machine."""
+    if value is None:
+        return None
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise click.BadParameter(f"{value!r} is no HOST:PORT, such as 127.0.0.1:8082")
+    return host.strip("[]") or "0.0.0.0", int(port)

@@ -203,16 +203,18 @@ async def _with_commits(fleet: LiveFleet, diff: AppDiff) -> AppDiff:
         return replace(diff, notes=(*diff.notes, f"who wrote it in Git is not known after {_BLAME_WITHIN:g} seconds"))
 
 
-def show_history(scope: Scope, text: str, output: str) -> int:
-    """`history APP`."""
+def show_history(scope: Scope, text: str, output: str, *, changes: bool) -> int:
+    """`history APP`; `changes`: with what each entry changed."""
 
     async def work(fleet: LiveFleet) -> int:
         key = await loaded_app(fleet, text, scope)
+        rows = await fleet.history(key)
+        changed = [await fleet.deployed(key, row.id) for row in rows] if changes else [None] * len(rows)
         emit_rows(
-            list(await fleet.history(key)),
+            list(zip(rows, changed, strict=True)),
             output,
-            document=documents.history_row,
-            name=lambda row: str(row.id),
+            document=lambda row: documents.history_row(*row),
+            name=lambda row: str(row[0].id),
             table=tables.history(now=time.time()),
             empty=f"{key} has never been synced.",
         )

@@ -15,8 +15,15 @@ from fleetui.model.errors import FleetError
 from fleetui.runtime import Runtime
 
 
-def serve_until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+def serve_until_stopped(
+    work: Callable[[], Coroutine[Any, Any, None]], *, stop: Callable[[], None] | None = None, grace: float = 0.0
+) -> bool:
     """Runs `work` on an engine thread until it ends or a signal comes; whether it was a signal.
+
+    Args:
+        work: what goes on.
+        stop: called on the engine's loop when a signal comes, so that `work` ends by itself.
+        grace: seconds that it has for that; a second signal cuts them short.
 
     Raises:
         FleetError: what `work` raised; the first of several.
@@ -29,6 +36,12 @@ def serve_until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         waiting = asyncio.create_task(stopped.wait(), name="until stopped")
         await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
         was_stopped = not working.done()
+        if was_stopped and stop is not None:
+            stop()
+            stopped.clear()
+            again = asyncio.create_task(stopped.wait(), name="until stopped again")
+            await asyncio.wait({working, again}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+            again.cancel()
         for task in (working, waiting):
             task.cancel()
         ended, _ = await asyncio.gather(working, waiting, return_exceptions=True)
@@ -44,14 +57,14 @@ def serve_until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
     events: list[asyncio.Event] = []
     early: list[int] = []
 
-    def stop(number: int, _: object) -> None:
+    def on_signal(number: int, _: object) -> None:
         early.append(number)
         runtime.post(lambda: _set_all(events))
 
     with Runtime() as runtime:
         ending = [signal.SIGINT, signal.SIGTERM]
         ending += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
-        former = {number: signal.signal(number, stop) for number in ending}
+        former = {number: signal.signal(number, on_signal) for number in ending}
         try:
             return runtime.submit(guarded()).result()
         finally:

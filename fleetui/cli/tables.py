@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
 from fleetui.fleet.grouping import grouped
-from fleetui.fleet.views import HistoryRow, Narrowed, ObjectEvent, Orphans, Tree, Why
+from fleetui.fleet.views import Deployed, HistoryRow, Narrowed, ObjectEvent, Orphans, Tree, Why
 from fleetui.model.app import App
 from fleetui.model.objects import ClusterName
 from fleetui.model.status import PROBLEM_ORDER, ClusterStatus, OperationPhase, SyncStatus
@@ -118,8 +118,8 @@ def orphans(value: Orphans, now: float) -> str:
     return aligned(("KIND", "GROUP", "NAME", "NAMESPACE", "AGE"), rows)
 
 
-def history(*, now: float) -> Callable[[Sequence[HistoryRow]], str]:
-    """`history APP`."""
+def history(*, now: float) -> Callable[[Sequence[tuple[HistoryRow, Deployed | None]]], str]:
+    """`history APP`: each entry, and below it what it changed."""
     titles = ("ID", "DEPLOYED", "REVISION", "BY", "AUTHOR", "SUBJECT")
 
     def row(entry: HistoryRow) -> list[str]:
@@ -130,7 +130,22 @@ def history(*, now: float) -> Callable[[Sequence[HistoryRow]], str]:
         number = f"{entry.id}{' *' if entry.current else ''}"
         return [number, deployed, entry.revision[:SHORT], by, author, subject]
 
-    return lambda rows: aligned(titles, [row(entry) for entry in rows])
+    def table(rows: Sequence[tuple[HistoryRow, Deployed | None]]) -> str:
+        head, *lines = aligned(titles, [row(entry) for entry, _ in rows]).splitlines()
+        below = [[line, *_changed(entry, changed)] for line, (entry, changed) in zip(lines, rows, strict=True)]
+        return "\n".join([head, *(line for lines in below for line in lines)])
+
+    return table
+
+
+def _changed(entry: HistoryRow, changed: Deployed | None) -> list[str]:
+    if changed is None:
+        return []
+    origin = [f"asked for by {entry.origin}"] if entry.origin else []
+    if changed.problem:
+        return [f"    {line}" for line in (*origin, changed.problem)]
+    words = [f"{one.verb} {one.ref} {one.summary}".rstrip() for one in changed.entries] or ["no object changed"]
+    return [f"    {line}" for line in (*origin, *words)]
 
 
 def events(*, now: float) -> Callable[[Sequence[ObjectEvent]], str]:

@@ -10,15 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Collection
 
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
+from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
+from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.orphans import Monitors
+from fleetui.engine.projects import PROJECT_KIND
 from fleetui.engine.queue import WorkQueue
 from fleetui.engine.reconcile import Reconciler
+from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
+from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
@@ -39,7 +46,7 @@ RESYNC = 180.0
 
 
 class Engine:
-    """Reconciles the Applications of one hub until it is cancelled.
+    """Reconciles the Applications of one hub until it is stopped or cancelled.
 
     Args:
         hub: the cluster that holds the Applications.
@@ -49,6 +56,8 @@ class Engine:
             there is none.
         settings: see `Settings`.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        listener: looks on.
+        rehearsal: where what would be done is noted instead of done; then nothing is written.
     """
 
     def __init__(
@@ -60,6 +69,8 @@ class Engine:
         directory: Directory | None = None,
         settings: Settings | None = None,
         jq: Jq | None = None,
+        listener: Listener | None = None,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         self._hub = hub
         self._clock = clock
@@ -76,6 +87,20 @@ class Engine:
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
+        self._projects = HubProjects(
+            hub.api,
+            namespace=self._settings.namespace,
+            overrides=lambda: self._hub_settings.overrides,
+            clock=clock,
+            changed=self._projects_changed,
+        )
+        self._project_of: dict[Key, str] = {}
+        self._monitors: Monitors[Key] = Monitors()
+        self._listener = listener or Nobody()
+        self._rehearsal = rehearsal
+        self._foreign = ForeignWrites(hub.api, clock)
+        self._stopping = False
+        self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
 
@@ -84,11 +109,17 @@ class Engine:
         """Whether nothing waits and nothing is being worked on."""
         return self._queue.idle()
 
+    @property
+    def waiting(self) -> int:
+        """How many Applications wait for their turn."""
+        return self._queue.waiting()
+
     async def run(self) -> None:
-        """Works until cancelled.
+        """Works until stopped or cancelled.
 
         Raises:
             MissingError: the hub does not know Applications; `fleetui bootstrap` puts the definition there.
+            RefusedError: Argo CD's own controller has come to life beside us.
             ClusterError: the hub can't be reached at the start.
         """
         discovery = await self._hub.api.discover()
@@ -102,21 +133,33 @@ class Engine:
         reconciler = Reconciler(
             self._destinations,
             self._sources,
-            ApplicationWriter(self._destinations.hub, resource),
+            ApplicationWriter(self._destinations.hub, resource, Listeners(self._listener, self._foreign)),
             overrides=lambda: self._hub_settings.overrides,
+            projects=self._projects,
+            monitors=self._monitors,
+            is_known=self._instances.__contains__,
             clock=self._clock,
             settings=self._settings,
             jq=self._jq,
+            rehearsal=self._rehearsal,
         )
         self._hub_settings.start()
-        going = [self._directory.subscribe(self._clusters_changed), self._hub.want(resource), self._hub_settings]
+        self._projects.start(discovery.by_kind(GROUP, PROJECT_KIND))
+        going = [
+            self._directory.subscribe(self._clusters_changed),
+            self._hub.want(resource),
+            self._hub_settings,
+            self._projects,
+        ]
         # Where somebody watches them already, no event tells of the Applications that are there.
         for obj in self._hub.of_kind(GROUP, KIND):
             self._application_changed(obj)
         try:
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
+            await self._projects.known()
             async with asyncio.TaskGroup() as group:
+                self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
                 for number in range(WORKERS):
                     group.create_task(self._work(reconciler), name=f"engine {self._hub.api.name} worker {number}")
         finally:
@@ -125,9 +168,25 @@ class Engine:
             self._sources.close()
             self._destinations.close()
 
+    def stop(self) -> None:
+        """Lets every reconcile that is going on come to its end, and begins no other; then `run` returns."""
+        self._stopping = True
+        for task in self._resting:
+            task.cancel()
+
+    def _rest(self, task: asyncio.Task[None]) -> None:
+        """Notes a task that may be cancelled at any moment."""
+        self._resting.add(task)
+        if self._stopping:
+            task.cancel()
+
     async def _work(self, reconciler: Reconciler) -> None:
-        while True:
+        task = asyncio.current_task()
+        assert task is not None
+        while not self._stopping:
+            self._rest(task)
             key = await self._queue.get()
+            self._resting.discard(task)
             try:
                 await self.work_on(reconciler, key)
             finally:
@@ -137,13 +196,14 @@ class Engine:
         """One reconcile; a failure is logged and tried again after its back-off."""
         self.reconciles += 1
         try:
-            again = await reconciler.reconcile(*key)
+            with self._listener.reconciling(*key):
+                again = await reconciler.reconcile(*key)
         except FleetError as error:
             delay = self._queue.retry(key)
-            _log.warning("%s/%s: %s; next try in %.0f s", *key, error, delay)
+            _log.warning("%s/%s: %s; next try in %.0f s", *key, error, delay, extra=_about(key))
         except Exception:
             delay = self._queue.retry(key)
-            _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay)
+            _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay, extra=_about(key))
         else:
             self._queue.forget(key)
             if again.after is not None:
@@ -167,12 +227,17 @@ class Engine:
             key = self._instances.get(tracked.partition(":")[0])
             if key is not None:
                 self._queue.add(key)
+                return
+        for key in self._monitors.woken_by(obj.ref, deleted=deleted):
+            self._queue.add(key)
 
     def _application_changed(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
         self._instances[instance_name(*key, self._settings.namespace)] = key
         app = Application(obj.decode())
+        self._foreign.seen(app)
         self._asks[key] = asked_for(app.destination)
+        self._project_of[key] = app.project
         url = text(app.source.get("repoURL"))
         if self._urls.get(key) != url:
             self._unlink(key)
@@ -182,8 +247,10 @@ class Engine:
 
     def _application_went(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
+        self._foreign.gone(obj.uid)
         self._instances.pop(instance_name(*key, self._settings.namespace), None)
         self._asks.pop(key, None)
+        self._project_of.pop(key, None)
         self._unlink(key)
         self._queue.add(key)
 
@@ -201,6 +268,16 @@ class Engine:
         for key in self._asks:
             self._queue.add(key)
 
+    def _projects_changed(self, names: Collection[str]) -> None:
+        for key, name in self._project_of.items():
+            if name in names:
+                self._queue.add(key)
+
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):
             self._queue.add(key)
+
+
+def _about(key: Key) -> dict[str, str]:
+    """The fields of a log record about one Application."""
+    return {"namespace": key[0], "application": key[1]}

@@ -16,12 +16,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from fleetui.engine.application import mapping, text, whole
+from fleetui.engine.beside import refuse_beside_argocd
 from fleetui.engine.clock import Clock
+from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
 from fleetui.model.errors import (
     AlreadyExistsError,
     ClusterError,
     ConflictError,
-    ForbiddenError,
     NotFoundError,
     RefusedError,
 )
@@ -36,7 +37,6 @@ NAMESPACE = "default"
 DURATION = 15.0
 RENEW = 5.0
 MANAGER = "fleetui"
-CONTROLLER_LABEL = "app.kubernetes.io/name=argocd-application-controller"
 
 
 class EngineLease:
@@ -45,11 +45,13 @@ class EngineLease:
     Args:
         api: the hub.
         clock: the time.
+        namespace: the control plane's.
     """
 
-    def __init__(self, api: Cluster, clock: Clock) -> None:
+    def __init__(self, api: Cluster, clock: Clock, *, namespace: str = CONTROL_PLANE_NAMESPACE) -> None:
         self._api = api
         self._clock = clock
+        self._namespace = namespace
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid4().hex[:8]}"
 
     async def guard(self, run: Callable[[], Awaitable[None]]) -> None:
@@ -59,7 +61,8 @@ class EngineLease:
             RefusedError: Argo CD's own controller, or another engine, is at work here.
             ClusterError: the hub can't be asked.
         """
-        await self._refuse_beside_argocd()
+        ours_until = await self._last_held()
+        await refuse_beside_argocd(self._api, self._clock, namespace=self._namespace, ours_until=ours_until)
         lease = await self._acquire()
         work = asyncio.ensure_future(run())
         renewal = asyncio.create_task(self._keep(lease), name=f"lease {self._api.name}")
@@ -74,31 +77,20 @@ class EngineLease:
             await asyncio.gather(work, renewal, return_exceptions=True)
             await self._release()
 
-    async def _refuse_beside_argocd(self) -> None:
-        discovery = await self._api.discover()
-        for kind in ("StatefulSet", "Deployment"):
-            resource = discovery.by_kind("apps", kind)
-            if resource is None:
-                continue
-            try:
-                found = await self._api.list(resource, labels=CONTROLLER_LABEL)
-            except ForbiddenError:
-                # Who may not look may still reconcile: the Lease stands between two engines of ours in any case.
-                continue
-            for obj in found:
-                if whole(mapping(obj.get("status")).get("readyReplicas")) > 0:
-                    metadata = mapping(obj.get("metadata"))
-                    where = f"{text(metadata.get('namespace'))}/{text(metadata.get('name'))}"
-                    raise RefusedError(
-                        f"Argo CD's own controller is at work on cluster {self._api.name} ({kind} {where})",
-                        "scale it to 0 first, or leave its Applications to it",
-                    )
-
     async def _resource(self) -> ApiResource:
         resource = (await self._api.discover()).by_kind("coordination.k8s.io", "Lease")
         if resource is None:
             raise ClusterError(f"cluster {self._api.name} serves no Leases", cluster=self._api.name)
         return resource
+
+    async def _last_held(self) -> float:
+        """Until when an engine of ours may have been at work (epoch seconds); 0 where there never was one."""
+        try:
+            lease = await self._api.get(await self._resource(), NAME, NAMESPACE)
+        except NotFoundError:
+            return 0.0
+        renewed = parse_time(text(mapping(lease.get("spec")).get("renewTime")))
+        return 0.0 if renewed is None else renewed + DURATION
 
     async def _acquire(self) -> Obj:
         resource = await self._resource()

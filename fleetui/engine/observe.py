@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fleetui.diff.ignore import rules_of
@@ -17,6 +18,7 @@ from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.overrides import Overrides
+from fleetui.engine.projects import Permits
 from fleetui.engine.sources import Sources
 from fleetui.health import Judge
 from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError, UsageError
@@ -33,6 +35,7 @@ async def observe(
     *,
     instance: str,
     overrides: Overrides,
+    permits: Permits,
     source: Mapping[str, Any] | None = None,
     revision: str = "",
     fetch: bool = False,
@@ -46,6 +49,7 @@ async def observe(
         sources: where its desired state is read.
         instance: its name within tracking ids.
         overrides: what its hub says of health and ignored differences.
+        permits: what its project permits there.
         source: another source than the spec's (an operation's).
         revision: another revision than the source's target.
         fetch: ask the repository's remote first, and the API server for kinds that it did not know.
@@ -68,7 +72,14 @@ async def observe(
         raise
     except FleetError as error:
         return await unreadable(
-            app, destination, error, instance=instance, judge=judge, source=source, revision=revision
+            app,
+            destination,
+            error,
+            instance=instance,
+            judge=judge,
+            permits=permits,
+            source=source,
+            revision=revision,
         )
     kinds = {ref_of(manifest.obj).group_kind for manifest in rendered.manifests} | _known_kinds(app)
     try:
@@ -80,7 +91,7 @@ async def observe(
         )
         return _blind(app, members_of(targets, lambda _: None, ()), sha, judge, error)
     targets = targets_of(rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
-    members = members_of(targets, destination.get, destination.tracked(instance))
+    members = _members(targets, destination, permits, instance)
     objection = destination.objection(target.ref for target in (*targets.objects, *targets.hooks))
     if objection:
         return _blind(app, members, sha, judge, ClusterError(objection))
@@ -89,7 +100,8 @@ async def observe(
     except FleetError as error:
         message = f"Failed to compare desired state to live state: {error}"
         return failed(app, members, revision=sha, judge=judge, error=message)
-    return compare(app, members, targets, instance=instance, revision=sha, judge=judge)
+    found = compare(app, members, targets, instance=instance, revision=sha, judge=judge)
+    return replace(found, resources=permits.shown(found.resources))
 
 
 async def unreadable(
@@ -99,6 +111,7 @@ async def unreadable(
     *,
     instance: str,
     judge: Judge,
+    permits: Permits,
     source: Mapping[str, Any],
     revision: str = "",
 ) -> Comparison:
@@ -113,13 +126,19 @@ async def unreadable(
         await destination.watch(_known_kinds(app))
     except ClusterError:
         return failed(app, (), revision=wish, judge=judge, error=message, blind=True)
-    members = members_of(Targets(), destination.get, destination.tracked(instance))
+    members = _members(Targets(), destination, permits, instance)
     return failed(app, members, revision=wish, judge=judge, error=message)
 
 
 def _blind(app: Application, members: Sequence[Member], revision: str, judge: Judge, error: ClusterError) -> Comparison:
     message = f"Failed to load live state: {error}"
     return failed(app, members, revision=revision, judge=judge, error=message, blind=True)
+
+
+def _members(targets: Targets, destination: Destination, permits: Permits, instance: str) -> list[Member]:
+    """The members; what the project does not permit counts as not there (`controller/state.go`)."""
+    tracked = [obj for obj in destination.tracked(instance) if permits.live(ref_of(obj))]
+    return members_of(targets, lambda ref: destination.get(ref) if permits.live(ref) else None, tracked)
 
 
 async def _with_predictions(

@@ -19,9 +19,11 @@ from fleetui.engine.compare import Comparison
 from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination
 from fleetui.engine.execute import ApplyOptions, Executor
+from fleetui.engine.gate import gate_of, operation_of
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.overrides import Overrides
+from fleetui.engine.projects import Permits
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.status import COMPARISON_ERROR
@@ -79,9 +81,15 @@ class Operations:
         return ops.begin(app.operation or {}, self._clock.now())
 
     async def operate(
-        self, ref: ObjectRef, app: Application, destination: Destination, comparison: Comparison, instance: str
+        self,
+        ref: ObjectRef,
+        app: Application,
+        destination: Destination,
+        comparison: Comparison,
+        instance: str,
+        permits: Permits,
     ) -> Again:
-        """Takes the operation one step further."""
+        """Takes the operation one step further, unless a sync window keeps it waiting."""
         now = self._clock.now()
         if not ops.in_progress(app.operation_state):
             state = ops.begin(app.operation or {}, now)
@@ -102,7 +110,15 @@ class Operations:
             )
         source = sync.get("source") if isinstance(sync.get("source"), Mapping) else app.source
         state["syncResult"] = {**mapping(state.get("syncResult")), "source": dict(source or {})}
-        comparison = await self._compared_for(app, destination, comparison, instance, source or {}, state)
+        gate = gate_of(app, permits.project, now, operation_of(state))
+        if gate is not None and not terminating:
+            state["syncResult"].setdefault("revision", text(sync.get("revision")))
+            message = f"Sync operation blocked by sync window{gate.problem and f': {gate.problem}'}"
+            await self._writer.write(app, {**app.status, "operationState": {**state, "message": message}})
+            return Again(gate.wait)
+        if permits.project.unserved:
+            return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
+        comparison = await self._compared_for(app, destination, comparison, instance, source or {}, state, permits)
         state["syncResult"]["revision"] = comparison.revision
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
@@ -110,7 +126,7 @@ class Operations:
         if comparison.error:
             message = f"{COMPARISON_ERROR}: {comparison.error}"
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
-        return await self._step(ref, app, destination, comparison, state, sync, terminating=terminating)
+        return await self._step(ref, app, destination, comparison, state, sync, permits, terminating=terminating)
 
     async def _compared_for(
         self,
@@ -120,6 +136,7 @@ class Operations:
         instance: str,
         source: Mapping[str, Any],
         state: Mapping[str, Any],
+        permits: Permits,
     ) -> Comparison:
         """The comparison at the operation's own revision and source; the one at hand where they are the same."""
         resolved = text(mapping(state.get("syncResult")).get("revision"))
@@ -136,6 +153,7 @@ class Operations:
                 self._sources,
                 instance=instance,
                 overrides=overrides,
+                permits=permits,
                 source=source,
                 revision=wish,
                 fetch=fetch,
@@ -143,7 +161,14 @@ class Operations:
             )
         except RepositoryUnreachableError as error:
             return await unreadable(
-                app, destination, error, instance=instance, judge=overrides.judge, source=source, revision=wish
+                app,
+                destination,
+                error,
+                instance=instance,
+                judge=overrides.judge,
+                permits=permits,
+                source=source,
+                revision=wish,
             )
 
     async def _step(
@@ -154,11 +179,20 @@ class Operations:
         comparison: Comparison,
         state: Obj,
         sync: Mapping[str, Any],
+        permits: Permits,
         *,
         terminating: bool,
     ) -> Again:
         overrides = self._overrides()
-        context = context_of(app, destination, comparison, state, judge=overrides.judge, terminating=terminating)
+        context = context_of(
+            app,
+            destination,
+            comparison,
+            state,
+            permits=permits,
+            judge=overrides.judge,
+            terminating=terminating,
+        )
         strategy = mapping(sync.get("syncStrategy"))
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
         options = strings(sync.get("syncOptions"))

@@ -98,6 +98,10 @@ class WorkQueue(Generic[K]):
         """Whether nothing waits and nothing is being worked on (delayed keys do not count)."""
         return not self._waiting and not self._working
 
+    def waiting(self) -> int:
+        """How many keys wait for a worker."""
+        return len(self._waiting)
+
     def _due(self, key: K) -> None:
         self._delayed.pop(key, None)
         self.add(key)

@@ -20,6 +20,7 @@ from fleetui.engine.application import (
 from fleetui.engine.destination import Destination
 from fleetui.engine.operation import phase_of
 from fleetui.engine.status import merge_patch
+from fleetui.engine.telling import Listener
 from fleetui.model.errors import ConflictError, NotFoundError
 from fleetui.model.objects import ApiResource, Obj, ObjectRef
 from fleetui.model.status import OperationPhase
@@ -36,11 +37,12 @@ class ApplicationGoneError(Exception):
 
 
 class ApplicationWriter:
-    """Writes the Applications of one hub."""
+    """Writes the Applications of one hub; `listener` is told of each write."""
 
-    def __init__(self, hub: Destination, resource: ApiResource) -> None:
+    def __init__(self, hub: Destination, resource: ApiResource, listener: Listener) -> None:
         self._hub = hub
         self._resource = resource
+        self._listener = listener
 
     async def write(
         self, app: Application, status: Mapping[str, Any], *, operation: Any = KEEP, refreshed: bool = False
@@ -87,7 +89,9 @@ class ApplicationWriter:
                 _keep_termination(app, wish)
             else:
                 self._hub.overlay.wrote(written)
-                return Application(written)
+                after = Application(written)
+                self._listener.wrote(app, after)
+                return after
         raise ConflictError(f"application {app.namespace}/{app.name}: others keep writing it; tried {_TRIES} times")
 
     async def strip_finalizers(self, app: Application, finalizers: tuple[str, ...]) -> None:

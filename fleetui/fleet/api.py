@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fleetui.fleet.views import (
     Action,
     AppDiff,
     ChangeSet,
+    Deployed,
     HistoryRow,
     ObjectEvent,
     Orphans,
@@ -31,6 +32,9 @@ from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterStatus
 from fleetui.podports import ExecSession
 from fleetui.ports import Subscription
+
+if TYPE_CHECKING:
+    from fleetui.fleet.projects import Projects
 
 
 class LogSink(Protocol):
@@ -117,6 +121,14 @@ class Fleet(Protocol):
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]: ...
 
+    async def deployed(self, key: AppKey, history_id: int) -> Deployed:
+        """What an entry of the history changed.
+
+        Raises:
+            MissingError: there is no such application or entry.
+        """
+        ...
+
     async def orphans(self, key: AppKey) -> Orphans:
         """What nobody manages in the namespace that an application is synced into, over all engines.
 
@@ -139,6 +151,10 @@ class Fleet(Protocol):
         Raises:
             MissingError: there is no such application.
         """
+        ...
+
+    async def projects(self) -> Projects:
+        """The Argo CD projects of every chosen cluster, as they are now."""
         ...
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:

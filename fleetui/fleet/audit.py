@@ -12,6 +12,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
 _LONGEST = 500
+_TAIL = 1024 * 1024
 
 
 class Ending(StrEnum):
@@ -86,6 +88,14 @@ class Journal(Protocol):
         """
         ...
 
+    def tail(self) -> bytes:
+        """The newest lines, at most `_TAIL` bytes; the first may be cut.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        ...
+
 
 class FileJournal:
     """A file that only grows; made with its folder at the first record, readable by its owner alone."""
@@ -101,6 +111,14 @@ class FileJournal:
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
+
+    def tail(self) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
 
 class Audit:
@@ -124,6 +142,20 @@ class Audit:
             _log.error("the audit record could not be written: %s", error)
             return f"the audit record could not be written: {error.strerror or error}"
         return ""
+
+    def records(self, *, cluster: str, app: str) -> list[AuditRecord]:
+        """What has lately been asked of one application, the oldest first; what can't be read is left out."""
+        found = []
+        try:
+            lines = self._journal.tail().splitlines()
+        except OSError:
+            return []
+        for line in lines:
+            with suppress(msgspec.DecodeError):
+                record = msgspec.json.decode(line, type=AuditRecord)
+                if (record.cluster, record.app) == (cluster, app):
+                    found.append(record)
+        return found
 
 
 def default_audit(now: Callable[[], float]) -> Audit:

@@ -15,11 +15,13 @@ import msgspec
 from fleetui.engine.clock import Clock
 from fleetui.fleet.audit import Audit, AuditRecord, Ending, Operator
 from fleetui.fleet.permissions import Permissions
+from fleetui.fleet.projects import project_of_app
 from fleetui.fleet.views import Action, ActionKind, Outcome
+from fleetui.fleet.windows import block_of
 from fleetui.model.app import App
 from fleetui.model.errors import ConflictError, FleetError, ForbiddenError, InvalidError, RefusedError
 from fleetui.model.objects import ApiResource, Meta, Obj, StoredObject, ref_of, split_api_version
-from fleetui.ports import Cluster, Dialect, PatchType
+from fleetui.ports import Cluster, Dialect, Folder, PatchType, Repositories
 
 FIELD_MANAGER = "fleetui"
 _SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
@@ -32,10 +34,20 @@ class Dispatcher:
         permissions: what the operator may do.
         audit: where the record goes.
         clock: for the patches that carry a time.
+        repositories: where a rollback is committed.
         read_only: refuse everything.
     """
 
-    def __init__(self, permissions: Permissions, audit: Audit, clock: Clock, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        permissions: Permissions,
+        audit: Audit,
+        clock: Clock,
+        *,
+        repositories: Repositories,
+        read_only: bool,
+    ) -> None:
+        self._repositories = repositories
         self._permissions = permissions
         self._audit = audit
         self._clock = clock
@@ -55,7 +67,7 @@ class Dispatcher:
             ClusterError: the API server did not do it.
         """
         try:
-            written = await self._write(action, api=api.urgent, dialect=dialect, resource=resource)
+            written = await self._write(action, app, api=api.urgent, dialect=dialect, resource=resource)
         except FleetError as error:
             self._record(action, app, ending=_ending(error), message=str(error))
             raise
@@ -66,11 +78,21 @@ class Dispatcher:
         message = asked_for(action)
         return Outcome(action, accepted=True, message=f"{message}; {trouble}" if trouble else message), written
 
-    async def refusals(self, action: Action, *, api: Cluster, resource: ApiResource) -> tuple[str, ...]:
+    async def refusals(self, action: Action, app: App, *, api: Cluster, resource: ApiResource) -> tuple[str, ...]:
         """Why the action would be refused before anything is asked of the application itself."""
         if self.read_only:
             return ("this console is read-only (--read-only)",)
+        if action.kind is ActionKind.REVERT:
+            # Who may push is Git's to say; the cluster is not written to.
+            return ()
         key = action.app
+        if action.kind in {ActionKind.SYNC, ActionKind.ROLLBACK}:
+            # Argo CD's API server refuses so (v3.6 server/application/application.go, `Sync`); without it the operation
+            # would stand there until the window lets it go on.
+            project = await project_of_app(api.urgent, app)
+            block = block_of(project, app, self._clock.now(), by_hand=True) if project is not None else ""
+            if block:
+                return (f"{key}: a {action.kind} by hand is blocked {block}",)
         may = await self._permissions.may(
             api.urgent, "patch", resource=resource, namespace=key.namespace, name=key.name
         )
@@ -79,13 +101,16 @@ class Dispatcher:
         because = f": {may.reason}" if may.reason else ""
         return (f"{api.name}: you may not patch {resource.full_name} {key.namespace}/{key.name} (RBAC{because})",)
 
-    async def _write(self, action: Action, *, api: Cluster, dialect: Dialect, resource: ApiResource) -> Obj:
-        refused = await self.refusals(action, api=api, resource=resource)
+    async def _write(self, action: Action, app: App, *, api: Cluster, dialect: Dialect, resource: ApiResource) -> Obj:
+        refused = await self.refusals(action, app, api=api, resource=resource)
         if refused:
             raise RefusedError(refused[0])
         key = action.app
         # Read afresh: the patch tests the resourceVersion, and the watch may be a moment behind.
         current = stored_of(await api.get(resource, key.name, key.namespace))
+        if action.kind is ActionKind.REVERT:
+            await self._revert(action, dialect, current)
+            return current.decode()
         body, kind = patch_of(action, dialect, current, username=self._audit.operator.user, now=self._clock.now())
         try:
             return await api.patch(resource, key.name, key.namespace, body, kind=kind, field_manager=FIELD_MANAGER)
@@ -99,6 +124,19 @@ class Dispatcher:
                 raise
             message = f"{key} changed at that very moment, and nothing was written"
             raise ConflictError(message, "ask again", cluster=api.name, code=409, reason="Conflict") from error
+
+    async def _revert(self, action: Action, dialect: Dialect, current: StoredObject) -> None:
+        folder = dialect.folder(current, history_id=_history_id(action))
+        operator = self._audit.operator
+        message = revert_message(action, folder, operator)
+        repository = self._repositories.open(folder.url)
+        await repository.put_back(
+            branch=folder.branch,
+            path=folder.path,
+            revision=folder.revision,
+            message=message,
+            author=(operator.user, operator.who),
+        )
 
     def _record(self, action: Action, app: App, *, ending: Ending, message: str = "") -> str:
         def make(time: str, operator: Operator) -> AuditRecord:
@@ -132,15 +170,20 @@ def patch_of(
     Raises:
         RefusedError, MissingError: as the dialect's patches do.
     """
-    if action.kind is ActionKind.REFRESH:
-        return dialect.refresh_patch(obj, hard=action.hard, now=now), PatchType.MERGE
-    if action.kind is ActionKind.ROLLBACK:
-        if action.history_id is None:
-            raise RefusedError(f"{action.app}: a rollback needs the id of a history entry")
-        body = dialect.rollback_patch(
-            obj, history_id=action.history_id, prune=action.prune, dry_run=action.dry_run, username=username
-        )
-        return body, PatchType.JSON
+    match action.kind:
+        case ActionKind.REFRESH:
+            return dialect.refresh_patch(obj, hard=action.hard, now=now), PatchType.MERGE
+        case ActionKind.ROLLBACK:
+            body = dialect.rollback_patch(
+                obj, history_id=_history_id(action), prune=action.prune, dry_run=action.dry_run, username=username
+            )
+            return body, PatchType.JSON
+        case ActionKind.SUSPEND | ActionKind.RESUME:
+            return dialect.automation_patch(obj, on=action.kind is ActionKind.RESUME), PatchType.JSON
+        case ActionKind.TERMINATE:
+            return dialect.terminate_patch(obj), PatchType.JSON
+        case ActionKind.REVERT:
+            raise RefusedError(f"{action.app}: a revert is written to Git, not to the cluster")
     body = dialect.sync_patch(
         obj,
         revision=action.revision,
@@ -150,6 +193,22 @@ def patch_of(
         username=username,
     )
     return body, PatchType.JSON
+
+
+def revert_message(action: Action, folder: Folder, operator: Operator) -> str:
+    """The message of the commit that puts an application's folder back."""
+    subject = f"Roll {folder.path or action.app.name} back to {short(folder.revision)}"
+    return (
+        f"{subject}\n\nThe application {action.app.namespace}/{action.app.name} goes back to entry "
+        f"{action.history_id} of its history, commit {folder.revision}.\nAsked for by {operator.who}"
+        f" ({operator.origin}) with fleetui.\n"
+    )
+
+
+def _history_id(action: Action) -> int:
+    if action.history_id is None:
+        raise RefusedError(f"{action.app}: a rollback needs the id of a history entry")
+    return action.history_id
 
 
 def stored_of(obj: Obj) -> StoredObject:
@@ -166,17 +225,26 @@ def deployed(app: App) -> str:
 
 def aimed_at(action: Action, app: App) -> str:
     """The revision that an action leads to, as far as the application itself knows it."""
-    if action.kind is ActionKind.ROLLBACK:
+    if action.kind in {ActionKind.ROLLBACK, ActionKind.REVERT}:
         return next((entry.revision for entry in app.history if entry.id == action.history_id), "")
-    if action.kind is ActionKind.REFRESH:
+    if action.kind is not ActionKind.SYNC:
         return ""
     return action.revision or app.revision or app.source.target_revision
 
 
 def asked_for(action: Action) -> str:
     """The sentence that tells of an action that was accepted."""
-    if action.kind is ActionKind.REFRESH:
-        return f"{action.app}: {'hard ' if action.hard else ''}refresh asked for"
+    match action.kind:
+        case ActionKind.REFRESH:
+            return f"{action.app}: {'hard ' if action.hard else ''}refresh asked for"
+        case ActionKind.REVERT:
+            return f"{action.app}: history entry {action.history_id} is committed to Git, and synced from there"
+        case ActionKind.SUSPEND:
+            return f"{action.app}: automated sync is suspended"
+        case ActionKind.RESUME:
+            return f"{action.app}: automated sync goes on"
+        case ActionKind.TERMINATE:
+            return f"{action.app}: the operation is asked to end"
     aim = f" to {short(action.revision)}" if action.revision else ""
     if action.kind is ActionKind.ROLLBACK:
         aim = f" to history entry {action.history_id}"

@@ -33,6 +33,7 @@ from fleetui.fleet.views import (
     Action,
     AppDiff,
     ChangeSet,
+    Deployed,
     HistoryRow,
     Narrowed,
     ObjectEvent,
@@ -55,6 +56,7 @@ from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 if TYPE_CHECKING:
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
+    from fleetui.fleet.projects import Projects
     from fleetui.fleet.trees import TreeWatch
 
 GREETED_WITHIN = 2.0
@@ -266,7 +268,11 @@ class LiveFleet:
         return await self._tools.differ.with_commits(await self._subject(diff.key), diff)
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
-        return await history_of(self._app(key), self._commits)
+        records = self._tools.audit.records(cluster=key.hub, app=f"{key.namespace}/{key.name}")
+        return await history_of(self._app(key), self._commits, records)
+
+    async def deployed(self, key: AppKey, history_id: int) -> Deployed:
+        return await self._tools.deployed(await self._subject(key), history_id)
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         from fleetui.fleet.events import events_of_tree
@@ -276,7 +282,12 @@ class LiveFleet:
     async def why(self, key: AppKey) -> Why:
         from fleetui.fleet.asking import why
 
-        return await why(self, key, stores=self._directory.named)
+        return await why(self, key, stores=self._directory.named, now=self._clock.now())
+
+    async def projects(self) -> Projects:
+        from fleetui.fleet.projects import projects_in
+
+        return await projects_in(self._stores.values())
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         from fleetui.fleet.pods import pods_of_tree

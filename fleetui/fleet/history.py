@@ -6,11 +6,14 @@ Owns: `history_of` and `Commits`. Called by `fleetui.fleet.fleet` and the planne
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from fleetui.fleet.audit import AuditRecord, Ending
 from fleetui.fleet.views import HistoryRow
 from fleetui.model.app import App, HistoryEntry, Source
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, RevisionNotFoundError
+from fleetui.model.times import parse_time
 from fleetui.ports import Repositories, Repository
 
 
@@ -32,18 +35,39 @@ class Commits:
             return None, str(error)
 
 
-async def history_of(app: App, commits: Commits) -> tuple[HistoryRow, ...]:
-    """The rows of an application's history, newest first."""
+BEGUN_WITHIN = 600.0
+"""Seconds in which what was asked for has begun; an operation may wait for a sync window or for the one before it."""
+_CLOCKS = 5.0
+_SYNCS = frozenset({"sync", "rollback"})
+
+
+async def history_of(app: App, commits: Commits, records: Sequence[AuditRecord] = ()) -> tuple[HistoryRow, ...]:
+    """The rows of an application's history, newest first; `records` are what was asked of it from this machine."""
     entries = tuple(reversed(app.history))
     wanted = {(_source(entry, app), entry.revision) for entry in entries}
     found = dict(zip(wanted, await asyncio.gather(*(commits.of(*each) for each in wanted)), strict=True))
     return tuple(
-        _row(entry, *found[_source(entry, app), entry.revision], current=index == 0)
+        _row(entry, *found[_source(entry, app), entry.revision], current=index == 0, origin=origin_of(entry, records))
         for index, entry in enumerate(entries)
     )
 
 
-def _row(entry: HistoryEntry, commit: Commit | None, problem: str, *, current: bool) -> HistoryRow:
+def origin_of(entry: HistoryEntry, records: Sequence[AuditRecord]) -> str:
+    """Who of this machine asked for what a history entry deployed, and from where; empty where that is not on record.
+
+    The last request before it began; the two clocks may differ by some seconds.
+    """
+    if entry.automated or entry.started_at is None:
+        return ""
+    for record in reversed(records):
+        asked = parse_time(record.time)
+        wanted = record.action in _SYNCS and record.ending is Ending.ACCEPTED and not record.dry_run
+        if wanted and asked is not None and -BEGUN_WITHIN <= asked - entry.started_at <= _CLOCKS:
+            return f"{record.who}, {record.origin}"
+    return ""
+
+
+def _row(entry: HistoryEntry, commit: Commit | None, problem: str, *, current: bool, origin: str) -> HistoryRow:
     return HistoryRow(
         id=entry.id,
         revision=entry.revision,
@@ -53,6 +77,7 @@ def _row(entry: HistoryEntry, commit: Commit | None, problem: str, *, current: b
         current=current,
         commit=commit,
         problem=problem,
+        origin=origin,
     )
 
 

@@ -14,16 +14,19 @@ from fleetui.diff.summary import summary
 from fleetui.engine.desired import Target
 from fleetui.engine.hooks import hook_types
 from fleetui.fleet.differ import Compared, Differ
-from fleetui.fleet.dispatch import Dispatcher, deployed, patch_of
+from fleetui.fleet.dispatch import Dispatcher, deployed, patch_of, short
 from fleetui.fleet.history import Commits
+from fleetui.fleet.projects import project_of_app
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import Action, ActionKind, Plan, PlanEntry
 from fleetui.model.app import App, HistoryEntry
 from fleetui.model.change import Change, ObjectDiff
 from fleetui.model.errors import FleetError, MissingError, RefusedError
 from fleetui.model.objects import ClusterName, ObjectRef
+from fleetui.model.status import SyncStatus
 from fleetui.model.text import one_line
 
+_COMPARED = frozenset({ActionKind.SYNC, ActionKind.ROLLBACK, ActionKind.REVERT})
 _VERBS = ("create", "change", "prune", "keep")
 
 
@@ -53,8 +56,14 @@ class Planner:
             ClusterError: the hub does not answer.
         """
         refusals = await self._refusals(action, subject)
-        if action.kind is ActionKind.REFRESH:
-            return Plan(action, refusals=refusals, command=command_of(action))
+        if action.kind not in _COMPARED:
+            return Plan(
+                action,
+                refusals=refusals,
+                notes=effects_of(action, subject.app),
+                type_to_confirm=self._to_type(action, subject),
+                command=command_of(action),
+            )
         app, entry = subject.app, _entry(action, subject.app)
         found, problem = await self._compared(action, subject)
         from_revision = deployed(app)
@@ -63,6 +72,7 @@ class Planner:
         from_commit, _ = await self._commits.of(app.source, from_revision)
         to_commit, _ = await self._commits.of(source, to_revision)
         entries = entries_of(found.objects, action) if found else ()
+        notes = [problem] if found is None else await _forbidden(found, subject)
         return Plan(
             action=action,
             from_revision=from_revision,
@@ -71,16 +81,23 @@ class Planner:
             to_commit=to_commit,
             entries=entries,
             refusals=refusals,
-            notes=(problem,) if found is None else notes_of(found, action, entries),
+            notes=(
+                *effects_of(action, app),
+                *(notes_of(found, action, entries) if found is not None else ()),
+                *notes,
+            ),
             type_to_confirm=self._to_type(action, subject),
             command=command_of(action),
         )
 
     async def _refusals(self, action: Action, subject: Subject) -> tuple[str, ...]:
         resource = await subject.app_resource()
-        refused = list(await self._dispatcher.refusals(action, api=subject.hub.api, resource=resource))
+        refused = list(await self._dispatcher.refusals(action, subject.app, api=subject.hub.api, resource=resource))
         try:
-            patch_of(action, subject.dialect, subject.stored, username="", now=0.0)
+            if action.kind is ActionKind.REVERT:
+                subject.dialect.folder(subject.stored, history_id=_wanted(action))
+            else:
+                patch_of(action, subject.dialect, subject.stored, username="", now=0.0)
         except RefusedError as error:
             refused.append(str(error))
         return tuple(refused)
@@ -96,10 +113,29 @@ class Planner:
             return None, f"what would change can't be said: {error}"
 
     def _to_type(self, action: Action, subject: Subject) -> str:
-        if action.dry_run:
+        if action.dry_run or action.kind is ActionKind.REFRESH:
             return ""
         names = (store.api.name for store in subject.clusters)
         return next((name for name in names if self._protects(name)), "")
+
+
+def effects_of(action: Action, app: App) -> tuple[str, ...]:
+    """What an action does besides changing objects."""
+    match action.kind:
+        case ActionKind.ROLLBACK if app.automation.enabled and not action.dry_run:
+            then = f"on again when Git has moved on from {short(app.revision)}, if fleetui still runs then"
+            return (f"switches automated sync off, which would undo it{f', and {then}' if action.restore else ''}",)
+        case ActionKind.REVERT:
+            follows = "automated sync brings it to the cluster" if app.automation.enabled else "then sync it"
+            return (f"commits to {app.source.target_revision or 'HEAD'} of {app.source.repo_url}; {follows}",)
+        case ActionKind.SUSPEND:
+            return ("it is still compared with Git; nothing is synced or healed without a human",)
+        case ActionKind.RESUME if app.sync is SyncStatus.OUT_OF_SYNC:
+            return (f"it differs from Git: it is synced to {short(app.revision)} at once",)
+        case ActionKind.TERMINATE:
+            return ("hooks that run are deleted; what has been applied stays",)
+        case _:
+            return ()
 
 
 def entries_of(objects: Sequence[ObjectDiff], action: Action) -> tuple[PlanEntry, ...]:
@@ -153,6 +189,22 @@ def notes_of(found: Compared, action: Action, entries: Sequence[PlanEntry]) -> t
     return (*notes, *found.desired.targets.warnings, *found.notes)
 
 
+async def _forbidden(found: Compared, subject: Subject) -> list[str]:
+    """What the project does not let the application hold: with one such object nothing is applied."""
+    project = await project_of_app(subject.hub.api.urgent, subject.app)
+    if project is None:
+        return []
+    targets = (*found.desired.targets.objects, *found.desired.targets.hooks)
+    kinds = {
+        f"{each.ref.kind}.{each.ref.group}".rstrip(".")
+        for each in targets
+        if not project.permits_kind(each.ref, namespaced=bool(each.ref.namespace))
+    }
+    if not kinds:
+        return []
+    return [one_line(f"project {project.name} does not permit {', '.join(sorted(kinds))}: the sync fails")]
+
+
 def _hook(hook: Target) -> str:
     name = hook.ref.name or str(hook.obj.get("metadata", {}).get("generateName", ""))
     return one_line(f"{'/'.join(hook_types(hook.obj))} {hook.ref.kind} {name}")
@@ -160,22 +212,33 @@ def _hook(hook: Target) -> str:
 
 def command_of(action: Action) -> str:
     """The same action as a command line."""
-    words = ["fleetui", action.kind.value, str(action.app)]
-    if action.kind is ActionKind.ROLLBACK and action.history_id is not None:
+    reverts = action.kind is ActionKind.REVERT
+    words = ["fleetui", ActionKind.ROLLBACK.value if reverts else action.kind.value, str(action.app)]
+    if action.history_id is not None:
         words.append(str(action.history_id))
     if action.revision:
         words += ["--revision", action.revision]
-    flags = (("--prune", action.prune), ("--dry-run", action.dry_run), ("--hard", action.hard))
-    words += [flag for flag, is_set in flags if is_set]
+    flags = {
+        "--prune": action.prune,
+        "--dry-run": action.dry_run,
+        "--hard": action.hard,
+        "--revert": reverts,
+        "--restore-auto-sync": action.restore,
+    }
+    words += [flag for flag, is_set in flags.items() if is_set]
     for ref in action.resources:
         words += ["--resource", "/".join((ref.group, ref.kind, ref.namespace, ref.name))]
     return shlex.join(words)
 
 
 def _entry(action: Action, app: App) -> HistoryEntry | None:
-    if action.kind is not ActionKind.ROLLBACK:
+    if action.kind not in {ActionKind.ROLLBACK, ActionKind.REVERT}:
         return None
     for entry in app.history:
         if entry.id == action.history_id:
             return entry
     raise MissingError(f"{app.key} has no history entry {action.history_id}")
+
+
+def _wanted(action: Action) -> int:
+    return -1 if action.history_id is None else action.history_id

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fleetui.fleet.permissions import Permissions
     from fleetui.fleet.planner import Planner
     from fleetui.fleet.podaccess import PodAccess
+    from fleetui.fleet.subject import Subject
+    from fleetui.fleet.views import Deployed
 
 
 class Tools:
@@ -64,18 +66,31 @@ class Tools:
     def dispatcher(self) -> Dispatcher:
         from fleetui.fleet.dispatch import Dispatcher
 
-        return Dispatcher(self.permissions, self._recorder(), self._clock, read_only=self.read_only)
+        return Dispatcher(
+            self.permissions,
+            self.audit,
+            self._clock,
+            repositories=self._repositories,
+            read_only=self.read_only,
+        )
 
     def pod_access(self, warn: Callable[[str], object]) -> PodAccess:
         """The way into Pods; `warn` hears of records that could not be written."""
         from fleetui.fleet.podaccess import PodAccess
 
-        return PodAccess(self.permissions, self._recorder(), read_only=self.read_only, warn=warn)
+        return PodAccess(self.permissions, self.audit, read_only=self.read_only, warn=warn)
 
-    def _recorder(self) -> Audit:
+    @cached_property
+    def audit(self) -> Audit:
         from fleetui.fleet.audit import default_audit
 
         return self._audit or default_audit(self._clock.now)
+
+    async def deployed(self, subject: Subject, history_id: int) -> Deployed:
+        """What an entry of the history changed; see `fleetui.fleet.deployed`."""
+        from fleetui.fleet.deployed import deployed_changes
+
+        return await deployed_changes(subject, self._repositories, history_id)
 
     @cached_property
     def differ(self) -> Differ:

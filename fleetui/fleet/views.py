@@ -157,7 +157,8 @@ class Why(msgspec.Struct, frozen=True):
 
 class HistoryRow(msgspec.Struct, frozen=True):
     """One entry of an application's history beside its commit; `commit` is None where Git can't say, and `problem`
-    then tells why. Newest first."""
+    then tells why. `origin` is from where somebody of this machine asked for it, as ``ann@bastion, ssh 10.0.0.7``.
+    Newest first."""
 
     id: int
     revision: str
@@ -167,6 +168,7 @@ class HistoryRow(msgspec.Struct, frozen=True):
     current: bool
     commit: Commit | None = None
     problem: str = ""
+    origin: str = ""
 
 
 class ObjectEvent(msgspec.Struct, frozen=True):
@@ -219,10 +221,18 @@ class ActionKind(StrEnum):
     SYNC = "sync"
     REFRESH = "refresh"
     ROLLBACK = "rollback"
+    REVERT = "revert"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    TERMINATE = "terminate"
 
 
 class Action(msgspec.Struct, frozen=True):
-    """A write that an operator asks for."""
+    """A write that an operator asks for.
+
+    ``revert`` is a rollback as a commit in Git. `restore`: after a rollback, automated sync is to be switched on again
+    when Git has moved on (see `fleetui.fleet.restore`).
+    """
 
     kind: ActionKind
     app: AppKey
@@ -231,6 +241,7 @@ class Action(msgspec.Struct, frozen=True):
     prune: bool = False
     dry_run: bool = False
     hard: bool = False
+    restore: bool = False
     resources: tuple[ObjectRef, ...] = ()
 
 
@@ -261,6 +272,13 @@ class Plan(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     type_to_confirm: str = ""
     command: str = ""
+
+
+class Deployed(msgspec.Struct, frozen=True):
+    """What an entry of the history changed against the one before it; `problem` is why that can't be said."""
+
+    entries: tuple[PlanEntry, ...] = ()
+    problem: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):

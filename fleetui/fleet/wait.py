@@ -7,6 +7,7 @@ by a timer.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from fleetui.fleet.api import Fleet
 from fleetui.fleet.views import ChangeSet
@@ -40,6 +41,21 @@ async def wait_for(
         ClusterError: its cluster shows no applications at all.
         UnmetError: the time is over; the sentence says what was still missing.
     """
+
+    def lacks(app: App | None) -> list[str]:
+        return missing(app, sync=sync, health=health, operation=operation)
+
+    return await until(fleet, key, lacks, timeout=timeout)
+
+
+async def until(
+    fleet: Fleet, key: AppKey, lacks: Callable[[App | None], list[str]], *, timeout: float | None, hint: str = ""
+) -> App:
+    """The application as soon as it lacks nothing; `lacks` says what, in words, and `hint` what to do about it.
+
+    Raises:
+        MissingError, ClusterError, UnmetError: as `wait_for`.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[App] = loop.create_future()
 
@@ -48,7 +64,7 @@ async def wait_for(
             return
         app = fleet.apps.get(key)
         if app is not None:
-            if not missing(app, sync=sync, health=health, operation=operation):
+            if not lacks(app):
                 done.set_result(app)
         elif key in change.removed:
             done.set_exception(MissingError(f"application {key} is gone"))
@@ -61,9 +77,7 @@ async def wait_for(
     try:
         return await asyncio.wait_for(done, timeout)
     except TimeoutError as error:
-        raise _too_late(
-            fleet, key, missing(fleet.apps.get(key), sync=sync, health=health, operation=operation)
-        ) from error
+        raise _too_late(fleet, key, lacks(fleet.apps.get(key)), hint) from error
     finally:
         subscription.close()
 
@@ -93,10 +107,10 @@ def _ended(app: App) -> bool:
     return not app.pending and (app.operation is None or app.operation.phase.completed)
 
 
-def _too_late(fleet: Fleet, key: AppKey, lacks: list[str]) -> UnmetError:
+def _too_late(fleet: Fleet, key: AppKey, lacks: list[str], hint: str) -> UnmetError:
     app = fleet.apps.get(key)
     message = app.health.message or _failure(app) if app else ""
-    return UnmetError(f"application {key}: time is over, and {' and '.join(lacks)}", message)
+    return UnmetError(f"application {key}: time is over, and {' and '.join(lacks)}", hint or message)
 
 
 def _failure(app: App) -> str:

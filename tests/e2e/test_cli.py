@@ -115,6 +115,17 @@ def test_get_apps_prints_a_table_names_and_one_namespace(settled: Run) -> None:
     assert empty.stderr == "No applications found.\n"
 
 
+def test_get_projects_tells_what_they_permit(settled: Run) -> None:
+    table = settled("get", "projects", "--context", "prod-eu-1").stdout.splitlines()
+    assert table[0].split()[:6] == ["CONTEXT", "NAMESPACE", "NAME", "SOURCES", "DESTINATIONS", "WINDOWS"]
+    (project, *_) = json.loads(settled("get", "projects", "--context", "prod-eu-1", "-o", "json").stdout)
+    assert (project["context"], project["sourceRepos"]) == ("prod-eu-1", ["*"])
+    assert project["windows"] == []
+    names = settled("get", "projects", "-o", "name").stdout.splitlines()
+    assert names
+    assert all(name.startswith("appproject.argoproj.io/") for name in names)
+
+
 def test_get_clusters_shows_what_hubs_have_registered_and_connects_to_it_when_asked(settled: Run) -> None:
     def clusters(*arguments: str) -> dict[str, dict[str, Any]]:
         done = settled("get", "clusters", "--all-contexts", "-o", "json", *arguments)
@@ -225,10 +236,24 @@ def test_read_only_refuses_and_changes_nothing(settled: Run) -> None:
     assert "read-only" in done.stderr
 
 
-def test_a_rollback_of_an_automated_application_is_refused(settled: Run) -> None:
-    done = settled("rollback", "payments-service", "0", "--context", "prod-eu-1")
-    assert done.returncode in {3, 5}
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_automated_sync_is_suspended_and_resumed(settled: Run) -> None:
+    where = ("payments-service", "--context", "prod-eu-1")
+    assert settled("resume", *where).returncode == 5
+    done = settled("suspend", *where)
+    assert (done.returncode, done.stdout) == (0, "prod-eu-1/argocd/payments-service: automated sync is suspended\n")
+    again = settled("suspend", *where)
+    assert again.returncode == 5
+    assert "automated sync is off already" in again.stderr
+    assert settled("resume", *where).returncode == 0
+    refused = settled("terminate", *where)
+    assert refused.returncode == 5
+    assert "no operation is in progress" in refused.stderr
+
+
+def test_a_rollback_that_contradicts_itself_is_refused(settled: Run) -> None:
+    done = settled("rollback", "payments-service", "0", "--context", "prod-eu-1", "--revert", "--dry-run")
+    assert done.returncode == 2
+    assert "don't go with it" in done.stderr
 
 
 @pytest.mark.parametrize(

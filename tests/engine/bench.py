@@ -95,6 +95,9 @@ class Repo:
     async def blame(self, sha: str, path: str) -> Sequence[Commit]:
         raise NotImplementedError
 
+    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        raise NotImplementedError
+
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         self._listeners.append(listener)
         return Closing(lambda: self._listeners.remove(listener))
@@ -203,12 +206,14 @@ def message(app: Any) -> str:
 class Running:
     """One engine process: `api` counts its requests, `kill` ends it as SIGKILL would."""
 
-    def __init__(self, hub: Hub, repo: Repo, settings: Settings, clock: Clock) -> None:
+    def __init__(self, hub: Hub, repo: Repo, settings: Settings, clock: Clock, **looking_on: Any) -> None:
         self.api = hub.connect()
         self._store = LiveStore(self.api)
         self.clusters = Clusters([self._store], ClusterSecrets(), clock=clock)
         self.jq = JqWorker()
-        self.engine = Engine(self._store, repo, clock=clock, settings=settings, directory=self.clusters, jq=self.jq)
+        self.engine = Engine(
+            self._store, repo, clock=clock, settings=settings, directory=self.clusters, jq=self.jq, **looking_on
+        )
         self._task = asyncio.create_task(self.engine.run())
 
     async def idle(self) -> None:
@@ -222,6 +227,16 @@ class Running:
 
         await await_until(is_calm, PATIENCE, "the engine rests")
 
+    @property
+    def running(self) -> bool:
+        """Whether the engine has not ended."""
+        return not self._task.done()
+
+    async def ended(self) -> None:
+        """Returns when the engine has ended by itself; raises what ended it."""
+        async with asyncio.timeout(PATIENCE):
+            await self._task
+
     async def kill(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
@@ -232,8 +247,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(hub: Hub, repo: Repo, *, clock: Clock | None = None) -> AsyncIterator[Running]:
-    process = Running(hub, repo, Settings(wave_delay=0.0, poll=0.2), clock or SystemClock())
+async def running(hub: Hub, repo: Repo, *, clock: Clock | None = None, **looking_on: Any) -> AsyncIterator[Running]:
+    """An engine; `looking_on` are a `listener` and a `rehearsal`."""
+    process = Running(hub, repo, Settings(wave_delay=0.0, poll=0.2), clock or SystemClock(), **looking_on)
     try:
         yield process
     finally:

@@ -10,6 +10,7 @@ import pytest
 
 from fleetui.engine.application import Application
 from fleetui.engine.destination import Destination
+from fleetui.engine.telling import Nobody
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
 from fleetui.fleet.store import LiveStore
 from fleetui.hubports import Site
@@ -79,7 +80,7 @@ def merged(patch: Any, to: Any) -> Any:
 
 def writer_to(server: Server) -> ApplicationWriter:
     hub = Destination(Site(LiveStore(server)), FakeClock(), lambda obj, deleted: None)
-    return ApplicationWriter(hub, APPLICATION)
+    return ApplicationWriter(hub, APPLICATION, Nobody())
 
 
 def change(*way: str, to: Any) -> Change:

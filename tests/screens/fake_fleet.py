@@ -14,11 +14,13 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from fleetui.fleet.api import LogSink
+from fleetui.fleet.projects import Projects
 from fleetui.fleet.views import (
     Action,
     ActionKind,
     AppDiff,
     ChangeSet,
+    Deployed,
     Evidence,
     HistoryRow,
     Link,
@@ -110,10 +112,10 @@ class FakeSubscription:
 class FakeFleet:
     """A scripted fleet.
 
-    `publish` sends a change set as the engine does; `trees`, `whys`, `diffs`, `histories`, `manifests` and `plans` are
-    the answers, by key; an exception there is raised. `executed` collects what was asked to be done, `asked` what was
-    asked at all. `gate` holds every answer back until it is set, `git_gate` who wrote what in Git (`commits`, by the
-    dotted paths of changes).
+    `publish` sends a change set as the engine does; `trees`, `whys`, `diffs`, `histories`, `deployments`, `manifests`
+    and `plans` are the answers, by key; an exception there is raised. `executed` collects what was asked to be done,
+    `asked` what was asked at all. `gate` holds every answer back until it is set, `git_gate` who wrote what in Git
+    (`commits`, by the dotted paths of changes).
     """
 
     def __init__(self, *apps: App, clusters: tuple[ClusterStatus, ...] = (), read_only: bool = False) -> None:
@@ -130,7 +132,9 @@ class FakeFleet:
         self.commits: dict[str, Commit] = {}
         self.diffs: dict[tuple[AppKey, ObjectRef | None], AppDiff | Exception] = {}
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
+        self.deployments: dict[tuple[AppKey, int], Deployed | Exception] = {}
         self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
+        self.project_list: Projects | Exception = Projects(())
         self.running: dict[tuple[AppKey, ObjectRef | None], PodViews | Exception] = {}
         self.followed: list[tuple[PodLog, LogSink]] = []
         self.shells: list[tuple[PodView, str]] = []
@@ -246,11 +250,17 @@ class FakeFleet:
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         return await self._answer("history", self.histories.get(key, ()))
 
+    async def deployed(self, key: AppKey, history_id: int) -> Deployed:
+        return await self._answer("deployed", self.deployments.get((key, history_id), Deployed()))
+
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         return await self._answer("events", self.happened.get((key, ref), ()))
 
     async def why(self, key: AppKey) -> Why:
         return await self._answer("why", self.whys.get(key, Why(key, "", f"{key.name} waits for nothing.")))
+
+    async def projects(self) -> Projects:
+        return await self._answer("projects", self.project_list)
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         return await self._answer("pods", self.running.get((key, ref), PodViews(())))

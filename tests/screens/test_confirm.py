@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input
 
-from fleetui.fleet.views import ActionKind, Outcome, Plan
+from fleetui.fleet.views import Action, ActionKind, Outcome, Plan
+from fleetui.model.app import Automation
 from fleetui.model.errors import ConflictError, FleetError
 from screens.confirm import ConfirmScreen
 from tests.screens.console import Console, console
@@ -242,3 +243,42 @@ async def test_an_application_that_vanished_meanwhile_does_not_matter_to_the_dia
         await found.until(lambda: PAYMENTS not in found.app.picture.apps, "gone")
         await found.press("escape")
         await found.shows("new-one")
+
+
+async def test_automated_sync_is_suspended_and_resumed_by_one_key(fleet: FakeFleet) -> None:
+    for kind in (ActionKind.SUSPEND, ActionKind.RESUME):
+        fleet.plans[kind] = Plan(Action(kind=kind, app=PAYMENTS), notes=(f"about {kind}",))
+    async with console(fleet) as found:
+        await found.press("P")
+        await found.shows("about suspend")
+        await found.press("enter")
+        await found.until(lambda: found.toasts(), "the outcome")
+        suspended = replace(fleet.apps[PAYMENTS], automation=Automation(enabled=False))
+        fleet.publish(suspended)
+        await found.until(lambda: not found.app.picture.apps[PAYMENTS].automation.enabled, "it is off")
+        await found.press("P")
+        await found.shows("about resume")
+        await found.press("enter")
+        await found.until(lambda: len(fleet.executed) == 2, "the second outcome")
+    assert [action.kind for action in fleet.executed] == [ActionKind.SUSPEND, ActionKind.RESUME]
+
+
+async def test_a_rollback_can_be_a_commit_or_put_automated_sync_back(fleet: FakeFleet) -> None:
+    for kind in (ActionKind.ROLLBACK, ActionKind.REVERT):
+        fleet.plans[kind] = Plan(Action(kind=kind, app=PAYMENTS, history_id=6), notes=(f"about {kind}",))
+    async with console(fleet) as found:
+        await found.press("h")
+        await found.shows("initial settings")
+        await found.press("B")
+        await found.shows("about rollback")
+        dialog = found.screen
+        assert isinstance(dialog, ConfirmScreen)
+        await found.press("a")
+        await found.until(lambda: dialog.asked.restore, "automated sync again")
+        await found.press("c")
+        await found.shows("about revert")
+        assert (dialog.asked.kind, dialog.asked.restore) == (ActionKind.REVERT, False)
+        await found.press("p")
+        assert not dialog.asked.prune
+        await found.press("c")
+        await found.shows("about rollback")

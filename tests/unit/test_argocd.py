@@ -297,14 +297,58 @@ def test_a_rollback_applies_the_former_source_without_hooks_or_retry() -> None:
 
 
 def test_rollbacks_that_are_refused() -> None:
-    with pytest.raises(RefusedError, match="while automated sync is on"):
-        ARGO.rollback_patch(stored(application(**AUTOMATED)), history_id=0, username="ann")
     with pytest.raises(MissingError, match=r"no history entry 9 \(it keeps: 0, 1\)"):
         ARGO.rollback_patch(stored(APPLICATION), history_id=9, username="ann")
     with pytest.raises(MissingError, match="it keeps: none"):
         ARGO.rollback_patch(stored(application(status__history=3)), history_id=9, username="ann")
     with pytest.raises(RefusedError, match="keeps no source"):
         ARGO.rollback_patch(stored(APPLICATION), history_id=1, username="ann")
+
+
+def test_a_rollback_switches_automated_sync_off_but_its_dry_run_does_not() -> None:
+    automated = stored(application(**AUTOMATED))
+    assert (
+        ARGO.rollback_patch(automated, history_id=0, username="ann")[-1]["path"] == "/spec/syncPolicy/automated/enabled"
+    )
+    assert ARGO.rollback_patch(automated, history_id=0, username="ann", dry_run=True)[-1]["path"] == "/operation"
+
+
+def test_automated_sync_is_suspended_and_resumed() -> None:
+    on, off = ({"spec__syncPolicy": {"automated": {"prune": True, **more}}} for more in ({}, {"enabled": False}))
+    place = "/spec/syncPolicy/automated/enabled"
+    assert ARGO.automation_patch(stored(application(**on)), on=False)[1:] == [
+        {"op": "add", "path": place, "value": False}
+    ]
+    assert ARGO.automation_patch(stored(application(**off)), on=True)[1:] == [{"op": "remove", "path": place}]
+    for changes, wish, why in (
+        (on, True, "is on already"),
+        (off, False, "is off already"),
+        ({}, True, "write spec.syncPolicy.automated"),
+    ):
+        with pytest.raises(RefusedError, match=why):
+            ARGO.automation_patch(stored(application(**changes)), on=wish)
+
+
+def test_an_operation_that_runs_can_be_terminated() -> None:
+    running = {"operation": {"sync": {}}, "status__operationState": {"phase": "Running"}}
+    assert ARGO.terminate_patch(stored(application(**running)))[1:] == [
+        {"op": "add", "path": "/status/operationState/phase", "value": "Terminating"}
+    ]
+    with pytest.raises(RefusedError, match="no operation is in progress"):
+        ARGO.terminate_patch(stored(APPLICATION))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"spec__sources": [{"repoURL": "r"}]}, "several sources"),
+        ({"spec__source": {"repoURL": "r", "chart": "c"}}, "not lie in a folder"),
+        ({"spec__source": {"repoURL": "https://git.example/k8s", "path": "moved"}}, "came from path apps/payments"),
+    ],
+)
+def test_a_folder_that_can_not_be_put_back(changes: Obj, why: str) -> None:
+    with pytest.raises(RefusedError, match=why):
+        ARGO.folder(stored(application(**changes)), history_id=0)
 
 
 def test_a_refresh_is_an_annotation_and_shows_until_it_is_done() -> None:

@@ -12,6 +12,7 @@ from backends.argocd import ArgoDialect
 from backends.jq import JqWorker
 from fleetui.engine.overrides import Overrides, Written, overrides_of
 from fleetui.fleet.audit import Audit, Operator
+from fleetui.fleet.deployed import deployed_changes
 from fleetui.fleet.differ import Differ
 from fleetui.fleet.dispatch import Dispatcher
 from fleetui.fleet.history import Commits
@@ -25,6 +26,7 @@ from fleetui.model.change import Blame, Change, ChangeKind, ObjectDiff
 from fleetui.model.errors import (
     FleetError,
     ForbiddenError,
+    GitError,
     ManifestError,
     MissingError,
     NotFoundError,
@@ -35,6 +37,7 @@ from fleetui.ports import Jq
 from tests.unit.fakes import (
     APPLICATION,
     CONFIG_MAP,
+    PROJECT,
     SECRET,
     SERVED,
     FakeClock,
@@ -125,7 +128,7 @@ class Desk:
         repositories = FakeRepositories(self.repository)
         commits = Commits(repositories)
         audit = Audit(Pages(), Operator("ann", "bastion", "no terminal"), now=clock.now)
-        dispatcher = Dispatcher(Permissions(clock), audit, clock, read_only=read_only)
+        dispatcher = Dispatcher(Permissions(clock), audit, clock, repositories=repositories, read_only=read_only)
         self.config: dict[str, str] = {}
         self.differ = Differ(repositories, commits, jq)
         self.planner = Planner(
@@ -387,15 +390,61 @@ async def test_a_rollback_compares_with_the_former_commit() -> None:
         await Desk().plan(ActionKind.ROLLBACK, history_id=9)
 
 
+async def test_what_the_project_does_not_permit_is_told_before_the_sync() -> None:
+    desk = Desk()
+    desk.hub.served = Discovery((*desk.hub.served, PROJECT), version="v1.37.2")
+    ref = ObjectRef("argoproj.io", "AppProject", "argocd", "default")
+    spec = {"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}, {"group": "batch", "kind": "*"}]}
+    desk.hub.objects[ref] = {"metadata": {"name": "default"}, "spec": spec}
+    plan = await desk.plan()
+    assert "project default does not permit Job.batch, Secret: the sync fails" in plan.notes
+    assert not plan.refusals, "Argo CD takes it, and fails"
+
+
 async def test_all_refusals_are_told_at_once() -> None:
     desk = Desk(read_only=True, protected=True, syncPolicy={"automated": {}})
-    plan = await desk.plan(ActionKind.ROLLBACK, history_id=3)
+    plan = await desk.plan(ActionKind.SYNC, revision="v1")
     read_only, automated = plan.refusals
     assert "read-only" in read_only
-    assert "automated sync is on" in automated
+    assert "automated sync follows" in automated
     assert plan.type_to_confirm == "prod-eu-1"
     assert (await desk.plan(ActionKind.ROLLBACK, history_id=3, dry_run=True)).type_to_confirm == ""
     assert desk.hub.writes == []
+
+
+async def test_a_plan_tells_what_happens_to_automated_sync() -> None:
+    desk = Desk(syncPolicy={"automated": {}})
+    plan = await desk.plan(ActionKind.ROLLBACK, history_id=3)
+    assert plan.notes[0] == "switches automated sync off, which would undo it"
+    plan = await desk.plan(ActionKind.ROLLBACK, history_id=3, restore=True)
+    assert "and on again when Git has moved on from" in plan.notes[0]
+    assert plan.command == "fleetui rollback hub/argocd/payments 3 --restore-auto-sync"
+    plan = await desk.plan(ActionKind.REVERT, history_id=3)
+    assert plan.notes[0].startswith("commits to ")
+    assert plan.command == "fleetui rollback hub/argocd/payments 3 --revert"
+    plan = await desk.plan(ActionKind.SUSPEND)
+    assert (plan.refusals, plan.command) == ((), "fleetui suspend hub/argocd/payments")
+    assert "without a human" in plan.notes[0]
+
+
+async def test_an_entry_of_the_history_tells_what_it_changed() -> None:
+    desk = Desk()
+    repositories = FakeRepositories(desk.repository)
+    settings = SETTINGS_YAML.replace(b"color: blue", b"color: red")
+    desk.repository.files_of[OLD] = {"settings.yaml": settings, "gone.yaml": FRESH_YAML.replace(b"fresh", b"gone")}
+    found = await deployed_changes(desk.subject, repositories, 4)
+    assert found.problem == ""
+    assert [(each.verb, each.ref.kind, each.ref.name, each.summary) for each in found.entries] == [
+        ("create", "ConfigMap", "fresh", ""),
+        ("create", "Secret", "token", ""),
+        ("change", "ConfigMap", "settings", "color red → blue"),
+        ("prune", "ConfigMap", "gone", ""),
+    ]
+    assert "first entry that is kept" in (await deployed_changes(desk.subject, repositories, 3)).problem
+    with pytest.raises(MissingError, match="no history entry 9"):
+        await deployed_changes(desk.subject, repositories, 9)
+    desk.repository.error = GitError("the repository is away")
+    assert "can't be said: the repository is away" in (await deployed_changes(desk.subject, repositories, 4)).problem
 
 
 async def test_a_refresh_needs_neither_git_nor_the_destination() -> None:

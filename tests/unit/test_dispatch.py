@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backends.argocd import ArgoDialect
-from fleetui.fleet.audit import Audit, FileJournal, Operator
+from fleetui.fleet.audit import Audit, AuditRecord, Ending, FileJournal, Operator
 from fleetui.fleet.dispatch import Dispatcher
 from fleetui.fleet.permissions import KEPT, Permissions
 from fleetui.fleet.views import Action, ActionKind, Outcome
@@ -26,8 +26,9 @@ from fleetui.model.errors import (
     RefusedError,
     UnreachableError,
 )
-from fleetui.model.objects import Obj, ObjectRef
-from tests.unit.fakes import APPLICATION, FakeClock, FakeCluster, manifest, stored
+from fleetui.model.objects import Discovery, Obj, ObjectRef
+from tests.unit.fakes import APPLICATION, PROJECT, FakeClock, FakeCluster, manifest, stored
+from tests.unit.test_history import FakeRepositories, FakeRepository
 
 ARGO = ArgoDialect()
 REF = ObjectRef("argoproj.io", "Application", "argocd", "payments")
@@ -45,6 +46,9 @@ class Pages:
             raise OSError(errno.ENOSPC, "No space left on device")
         self.lines.append(line)
 
+    def tail(self) -> bytes:
+        return b"\n".join(self.lines)
+
     @property
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lines]
@@ -57,10 +61,13 @@ class Desk:
         self.clock = FakeClock()
         self.cluster = FakeCluster("prod-eu-1")
         self.pages = Pages()
+        self.repository = FakeRepository("main")
         operator = Operator(user="ann", host="bastion", origin="ssh 10.0.0.7")
         audit = Audit(self.pages, operator, now=self.clock.now)
         self.permissions = Permissions(self.clock)
-        self.dispatcher = Dispatcher(self.permissions, audit, self.clock, read_only=read_only)
+        self.dispatcher = Dispatcher(
+            self.permissions, audit, self.clock, repositories=FakeRepositories(self.repository), read_only=read_only
+        )
         self.allowed: bool | None = True
         self.refused_with: Exception | None = None
         self.cluster.answer = self._answer
@@ -142,6 +149,30 @@ async def test_a_read_only_console_asks_nobody() -> None:
     assert [record["ending"] for record in desk.pages.records] == ["refused"]
 
 
+NIGHT = {"kind": "deny", "schedule": "0 0 * * *", "duration": "24h", "applications": ["*"]}
+
+
+def in_a_project(desk: Desk, *windows: Obj) -> None:
+    """Gives the application's project these sync windows."""
+    desk.cluster.served = Discovery((*desk.cluster.served, PROJECT), version="v1.37.2")
+    ref = ObjectRef("argoproj.io", "AppProject", "argocd", "default")
+    project = manifest("AppProject", "default", namespace="argocd", api_version="argoproj.io/v1alpha1")
+    desk.cluster.objects[ref] = project | {"spec": {"syncWindows": list(windows)}}
+
+
+async def test_a_sync_window_refuses_until_it_ends() -> None:
+    desk = Desk()
+    in_a_project(desk, NIGHT)
+    message = r"a sync by hand is blocked by a deny window of project default until 00:00 UTC \(in 10 h 13 min\)"
+    with pytest.raises(RefusedError, match=message):
+        await desk.execute(desk.action())
+    assert not desk.patches
+    assert desk.pages.records[0]["ending"] == "refused"
+    assert (await desk.execute(desk.action(ActionKind.REFRESH))).accepted, "to compare is no sync"
+    in_a_project(desk, NIGHT | {"manualSync": True})
+    assert (await desk.execute(desk.action())).accepted
+
+
 async def test_what_rbac_forbids_is_not_tried() -> None:
     desk = Desk()
     desk.allowed = False
@@ -182,7 +213,11 @@ async def test_a_server_that_can_not_be_asked_decides_when_the_write_comes() -> 
 @pytest.mark.parametrize(
     ("fields", "spec", "error"),
     [
-        ({"kind": ActionKind.ROLLBACK, "history_id": 0}, {"syncPolicy": {"automated": {}}}, RefusedError),
+        ({"kind": ActionKind.SUSPEND}, {"syncPolicy": {"automated": {"enabled": False}}}, RefusedError),
+        ({"kind": ActionKind.RESUME}, {}, RefusedError),
+        ({"kind": ActionKind.TERMINATE}, {}, RefusedError),
+        ({"kind": ActionKind.REVERT, "history_id": 7}, {}, MissingError),
+        ({"kind": ActionKind.REVERT}, {}, RefusedError),
         ({"kind": ActionKind.ROLLBACK, "history_id": 7}, {}, MissingError),
         ({"kind": ActionKind.ROLLBACK}, {}, RefusedError),
         ({"kind": ActionKind.SYNC, "revision": "v1"}, {"syncPolicy": {"automated": {}}}, RefusedError),
@@ -269,3 +304,39 @@ def test_the_journal_is_the_owners_alone_and_only_grows(tmp_path: Path) -> None:
 )
 def test_where_the_operator_comes_from(environ: dict[str, str], origin: str) -> None:
     assert Operator.current(environ).origin == origin
+
+
+async def test_a_rollback_in_git_writes_to_git_alone_and_is_on_record() -> None:
+    desk = Desk()
+    outcome = await desk.execute(desk.action(kind=ActionKind.REVERT, history_id=0))
+    assert outcome.accepted
+    assert desk.patches == []
+    [(branch, path, revision, message, author)] = desk.repository.put
+    assert (branch, path, revision, author) == ("HEAD", "apps", "a" * 40, ("ann", "ann@bastion"))
+    assert message.startswith("Roll apps back to aaaaaaa\n\n")
+    assert "Asked for by ann@bastion (ssh 10.0.0.7)" in message
+    [record] = desk.pages.records
+    assert (record["action"], record["ending"], record["to_revision"]) == ("revert", "accepted", "a" * 40)
+
+
+async def test_a_rollback_switches_automated_sync_off_in_the_same_write() -> None:
+    desk = Desk(syncPolicy={"automated": {"prune": True}})
+    await desk.execute(desk.action(kind=ActionKind.ROLLBACK, history_id=0))
+    [patch] = desk.patches
+    assert patch[-1] == {"op": "add", "path": "/spec/syncPolicy/automated/enabled", "value": False}
+
+
+def test_what_was_asked_of_an_application_is_found_again(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path / "audit.jsonl")
+    audit = Audit(journal, Operator("ann", "bastion", "tty"), now=lambda: 5.0)
+    assert audit.records(cluster="hub", app="argocd/payments") == []
+    journal.append(b"no record\n")
+    for app in ("argocd/payments", "argocd/other"):
+        audit.write(lambda time, operator, app=app: record_of(time, operator, app))  # type: ignore[misc]
+    [found] = audit.records(cluster="hub", app="argocd/payments")
+    assert (found.who, found.origin) == ("ann@bastion", "tty")
+
+
+def record_of(time: str, operator: Operator, app: str) -> AuditRecord:
+    who, origin = operator.who, operator.origin
+    return AuditRecord(time=time, who=who, origin=origin, action="sync", app=app, cluster="hub", ending=Ending.ACCEPTED)

@@ -12,7 +12,8 @@ import pytest
 
 from fleetui.fleet.api import Fleet
 from fleetui.fleet.find import find_app
-from fleetui.fleet.views import ChangeSet
+from fleetui.fleet.restore import restore_automation
+from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
 from fleetui.fleet.wait import wait_for
 from fleetui.model.app import App, AppKey, OperationState
 from fleetui.model.errors import ClusterError, ExitCode, MissingError, UnmetError, UsageError
@@ -176,3 +177,49 @@ async def test_too_late_says_what_was_missing() -> None:
         await fleet.wait(health=True, sync=True, timeout=0.001)
     assert caught.value.exit_code is ExitCode.DIFFERS
     assert fleet.listeners == []
+
+
+# --- automated sync after a rollback --------------------------------------------------------------------------------
+
+
+class Rolling(FakeFleet):
+    """A fleet that notes what is done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[Action] = []
+
+    async def execute(self, action: Action) -> Outcome:
+        self.done.append(action)
+        return Outcome(action, accepted=True, message="done")
+
+    def restore(self, **more: Any) -> asyncio.Task[Outcome]:
+        return asyncio.create_task(restore_automation(cast(Fleet, self), KEYS[0], away_from="bad", **more))
+
+
+ROLLED_BACK = msgspec.structs.replace(GOOD, revision="bad", operation=OperationState(OperationPhase.SUCCEEDED))
+
+
+async def test_automated_sync_is_resumed_when_git_has_moved_on() -> None:
+    fleet = Rolling()
+    fleet.becomes(msgspec.structs.replace(RUNNING, revision="bad"))
+    restoring = fleet.restore()
+    await asyncio.sleep(0)
+    for app in (ROLLED_BACK, msgspec.structs.replace(ROLLED_BACK, revision="")):
+        fleet.becomes(app)
+        await asyncio.sleep(0)
+        assert not restoring.done()
+    fleet.becomes(msgspec.structs.replace(ROLLED_BACK, revision="good"))
+    assert (await restoring).message == "done"
+    assert fleet.done == [Action(kind=ActionKind.RESUME, app=KEYS[0])]
+
+
+async def test_automated_sync_stays_off_after_a_rollback_that_failed_or_where_time_is_over() -> None:
+    fleet = Rolling()
+    fleet.becomes(msgspec.structs.replace(ROLLED_BACK, operation=OperationState(OperationPhase.FAILED)))
+    with pytest.raises(UnmetError, match=r"the rollback Failed, so .* \(fleetui resume prod-eu-1/argocd/payments"):
+        await fleet.restore()
+    fleet.becomes(ROLLED_BACK)
+    with pytest.raises(UnmetError, match=r"Git still leads to bad; automated sync stays off \(fleetui resume"):
+        await fleet.restore(timeout=0.0)
+    assert fleet.done == []

@@ -18,11 +18,13 @@ from backends import git_poll
 from backends.git import GitRepositories
 from backends.git_process import Processes
 from backends.git_refs import fingerprint
+from backends.git_restore import author_of
 from fleetui.model.errors import (
     FleetError,
     GitError,
     NotARepositoryError,
     PathNotFoundError,
+    RefusedError,
     RepositoryUnreachableError,
     RevisionNotFoundError,
 )
@@ -609,3 +611,77 @@ def running(word: str) -> list[str]:
             if word in line:
                 found.append(line)
     return found
+
+
+# --- putting a folder back ------------------------------------------------------------------------------------------
+
+
+async def put_back(
+    repositories: GitRepositories, source: Source, path: str, revision: str, branch: str = "HEAD"
+) -> str:
+    return await repositories.open(source.url).put_back(
+        branch=branch, path=path, revision=revision, message="Roll back\n\nBecause.\n", author=("ann", "ann@bastion")
+    )
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Source:
+    """A repository that takes pushes, with two commits on main; `main~1` is the older one."""
+    source = Source(tmp_path / "work")
+    source.write(shop__app_yaml="a: 1", shop__old_yaml="o: 1", other__app_yaml="x: 1")
+    source.commit("first")
+    (source.path / "shop/old.yaml").unlink()
+    source.write(shop__app_yaml="a: 2", shop__new_yaml="n: 1", other__app_yaml="x: 2", top_yaml="t: 1")
+    source.commit("second")
+    source.git("config", "receive.denyCurrentBranch", "ignore")
+    return source
+
+
+async def test_a_folder_is_put_back_by_a_commit_and_nothing_else_is_touched(
+    bare: Source, repositories: GitRepositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/nonexistent")
+    old, new = bare.git("rev-parse", "main~1"), bare.git("rev-parse", "main")
+    made = await put_back(repositories, bare, "shop", old)
+    assert bare.git("rev-parse", "main") == made
+    assert bare.git("rev-parse", "main~1") == new
+    assert bare.git("diff", "--name-status", new, made).split("\n") == [
+        "M\tshop/app.yaml",
+        "D\tshop/new.yaml",
+        "A\tshop/old.yaml",
+    ]
+    assert bare.git("rev-parse", f"{made}:shop") == bare.git("rev-parse", f"{old}:shop")
+    assert bare.git("log", "-1", "--format=%an <%ae> %s", made) == "ann <ann@bastion> Roll back"
+    assert await repositories.open(bare.url).resolve("main") == made
+    with pytest.raises(RefusedError, match="nothing to put back"):
+        await put_back(repositories, bare, "shop", old, branch="main")
+
+
+async def test_a_nested_folder_one_that_was_not_there_and_the_whole(
+    bare: Source, repositories: GitRepositories
+) -> None:
+    old = bare.git("rev-parse", "main~1")
+    bare.write(deep__er__a_yaml="1", deep__b_yaml="1")
+    bare.commit("third")
+    made = await put_back(repositories, bare, "deep/er", old, branch="main")
+    assert bare.git("ls-tree", "-r", "--name-only", made, "deep") == "deep/b.yaml"
+    made = await put_back(repositories, bare, "", old, branch="main")
+    assert bare.git("rev-parse", f"{made}^{{tree}}") == bare.git("rev-parse", f"{old}^{{tree}}")
+
+
+async def test_what_can_not_be_committed_to_is_told(bare: Source, repositories: GitRepositories) -> None:
+    old = bare.git("rev-parse", "main~1")
+    bare.git("tag", "v1")
+    for name in ("v1", old, "nowhere"):
+        with pytest.raises(RefusedError, match="is no branch"):
+            await put_back(repositories, bare, "shop", old, branch=name)
+    bare.git("config", "receive.denyCurrentBranch", "refuse")
+    with pytest.raises(GitError, match="does not take the push"):
+        await put_back(repositories, bare, "shop", old, branch="main")
+
+
+async def test_an_operator_is_named_as_their_git_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text("[user]\n\tname = Ann Lee\n\temail = ann@example.org\n")
+    assert author_of("ann", "ann@bastion", {}) == ("Ann Lee", "ann@example.org")
+    assert author_of("ann", "ann@bastion", {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b"}) == ("A", "a@b")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from fleetui.fleet.history import Commits, history_of
+import msgspec
+import pytest
+
+from fleetui.fleet.audit import AuditRecord, Ending
+from fleetui.fleet.history import Commits, history_of, origin_of
 from fleetui.model.app import App, AppKey, HistoryEntry, Source
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, PathNotFoundError, RepositoryUnreachableError, RevisionNotFoundError
 from fleetui.model.objects import ClusterName
+from fleetui.model.times import parse_time
 from fleetui.ports import Repository, Subscription
 from tests.unit.fakes import Closing
 
@@ -20,6 +26,7 @@ class FakeRepository:
     """Commits by revision; those in `unfetched` are known after a fetch."""
 
     def __init__(self, *known: str, unfetched: str = "", error: GitError | None = None) -> None:
+        self.put: list[tuple[str, str, str, str, tuple[str, str]]] = []
         self.url = SOURCE.repo_url
         self.known, self.unfetched, self.error = set(known), unfetched, error
         self.fetches = 0
@@ -43,6 +50,10 @@ class FakeRepository:
 
     async def blame(self, sha: str, path: str) -> Sequence[Commit]:
         raise PathNotFoundError(f"{self.url} has no {path}")
+
+    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        self.put.append((branch, path, revision, message, author))
+        return "c" * 40
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         return Closing(lambda: None)
@@ -88,3 +99,25 @@ async def test_what_git_can_not_say_is_said() -> None:
     chart = HistoryEntry(0, "1.2.3", source=Source(repo_url="https://charts.example", chart="redis"))
     assert await told(FakeRepository(), chart) == [(0, "version 1.2.3 of chart redis: no commit", True)]
     assert await told(FakeRepository(), HistoryEntry(0, "")) == [(0, "no revision is on record", True)]
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({}, True),
+        ({"action": "rollback"}, True),
+        ({"action": "refresh"}, False),
+        ({"ending": Ending.REFUSED}, False),
+        ({"dry_run": True}, False),
+        ({"time": "2026-03-01T10:00:04Z"}, True),
+        ({"time": "2026-03-01T10:00:10Z"}, False),
+        ({"time": "2026-03-01T09:45:00Z"}, False),
+    ],
+)
+def test_who_asked_for_an_entry_is_the_last_who_did_before_it_began(record: dict[str, Any], found: bool) -> None:
+    known: dict[str, Any] = {"time": "2026-03-01T09:59:58Z", "who": "ann@bastion", "origin": "ssh 10.0.0.7"}
+    known |= {"action": "sync", "app": "argocd/payments", "cluster": "hub", "ending": Ending.ACCEPTED}
+    entry = HistoryEntry(1, "a", started_at=parse_time("2026-03-01T10:00:00Z"))
+    origin = origin_of(entry, [AuditRecord(**{**known, **record})])
+    assert origin == ("ann@bastion, ssh 10.0.0.7" if found else "")
+    assert origin_of(msgspec.structs.replace(entry, automated=True), [AuditRecord(**known)]) == ""

@@ -35,6 +35,9 @@ class Pages:
             raise OSError(errno.ENOSPC, "No space left on device")
         self.lines.append(line)
 
+    def tail(self) -> bytes:
+        return b"\n".join(self.lines)
+
 
 class Slow(FakeCluster):
     """A cluster whose Pods take their time."""

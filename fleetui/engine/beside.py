@@ -1,0 +1,197 @@
+"""Whether Argo CD's own controller is at work on a hub: it goes before us.
+
+Owns: `refuse_beside_argocd`, asked before an engine begins, and `ForeignWrites`, which notices one that comes later.
+A controller is seen by its StatefulSet or Deployment, by the heartbeats of its shards, by a Lease, and, wherever it may
+run, by what it does: it takes the refresh annotation off an Application. Called by `fleetui.engine.lease` and
+`fleetui.engine.controller`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from fleetui.engine.application import GROUP, KIND, REFRESH, STATUS_MANAGER, Application, mapping, mappings, text, whole
+from fleetui.engine.clock import Clock
+from fleetui.engine.telling import Nobody
+from fleetui.model.errors import ForbiddenError, NotFoundError, RefusedError
+from fleetui.model.times import parse_time
+from fleetui.ports import Cluster, PatchType
+
+_log = logging.getLogger(__name__)
+
+CONTROLLER = "argocd-application-controller"
+"""The name of its workload, of its Lease and of its field manager."""
+CONTROLLER_LABEL = f"app.kubernetes.io/name={CONTROLLER}"
+SHARDS = "argocd-app-controller-shard-cm"
+"""Where its shards write their heartbeats (`controller/sharding/sharding.go`, v3.6)."""
+
+HEARTBEAT = 60.0
+"""Seconds for which a heartbeat or a Lease without a duration counts."""
+RECENT = 180.0
+"""Seconds within which a controller that lives has written something: its resync."""
+ANSWER = 5.0
+"""Seconds in which a controller that lives takes a refresh annotation away."""
+_LOOK = 0.25
+
+FOREIGN, WITHIN = 10, 60.0
+"""So many writes of another controller in so many seconds are no answer of the API server that got lost."""
+
+
+async def refuse_beside_argocd(hub: Cluster, clock: Clock, *, namespace: str, ours_until: float) -> None:
+    """Returns where no controller of Argo CD is seen.
+
+    Args:
+        hub: the cluster of the Applications.
+        clock: the time.
+        namespace: the control plane's; a controller of another namespace has other Applications.
+        ours_until: until when an engine of ours was at work here (epoch seconds); what was written before says nothing.
+
+    Raises:
+        RefusedError: one is at work; the message says where it was seen.
+        ClusterError: the hub can't be asked.
+    """
+    for look in (_workload, _lease, _shards):
+        try:
+            where = await look(hub, clock, namespace)
+        except ForbiddenError:
+            # Who may not look may still reconcile: our own Lease stands between two engines of ours in any case.
+            continue
+        if where:
+            raise _refusal(hub, where)
+    if await _answers(hub, clock, namespace, ours_until):
+        raise _refusal(hub, "it answers to a refresh")
+
+
+def _refusal(hub: Cluster, where: str) -> RefusedError:
+    return RefusedError(
+        f"Argo CD's own controller is at work on cluster {hub.name} ({where})",
+        "scale it to 0 first, or leave its Applications to it",
+    )
+
+
+async def _workload(hub: Cluster, _: Clock, namespace: str) -> str:
+    discovery = await hub.discover()
+    for kind in ("StatefulSet", "Deployment"):
+        resource = discovery.by_kind("apps", kind)
+        for obj in await hub.list(resource, namespace, labels=CONTROLLER_LABEL) if resource is not None else ():
+            if whole(mapping(obj.get("status")).get("readyReplicas")) > 0:
+                return f"{kind} {namespace}/{text(mapping(obj.get('metadata')).get('name'))}"
+    return ""
+
+
+async def _lease(hub: Cluster, clock: Clock, namespace: str) -> str:
+    resource = (await hub.discover()).by_kind("coordination.k8s.io", "Lease")
+    if resource is None:
+        return ""
+    for obj in await hub.list(resource, namespace):
+        name, spec = text(mapping(obj.get("metadata")).get("name")), mapping(obj.get("spec"))
+        held = text(spec.get("holderIdentity"))
+        lasts = whole(spec.get("leaseDurationSeconds"), int(HEARTBEAT))
+        renewed = parse_time(text(spec.get("renewTime"))) or 0.0
+        if held and CONTROLLER in f"{name} {held}" and clock.now() < renewed + lasts:
+            return f"Lease {namespace}/{name}, held by {held}"
+    return ""
+
+
+async def _shards(hub: Cluster, clock: Clock, namespace: str) -> str:
+    resource = (await hub.discover()).by_kind("", "ConfigMap")
+    if resource is None:
+        return ""
+    try:
+        obj = await hub.get(resource, SHARDS, namespace)
+    except NotFoundError:
+        return ""
+    try:
+        shards = json.loads(text(mapping(obj.get("data")).get("shardControllerMapping")) or "[]")
+    except ValueError:
+        return ""
+    for shard in mappings(shards):
+        beat = parse_time(text(shard.get("HeartbeatTime"))) or 0.0
+        if shard.get("ControllerName") and clock.now() < beat + HEARTBEAT:
+            return f"a heartbeat of {text(shard['ControllerName'])} in ConfigMap {namespace}/{SHARDS}"
+    return ""
+
+
+async def _answers(hub: Cluster, clock: Clock, namespace: str, ours_until: float) -> bool:
+    """Whether a controller takes a refresh annotation away, or writes anything else, while we look on; asked only where
+    one has written lately."""
+    resource = (await hub.discover()).by_kind(GROUP, KIND)
+    if resource is None:
+        return False
+    now = clock.now()
+    apps = await hub.list(resource, namespace, metadata_only=True)
+    since = max(ours_until, now - RECENT)
+    app = max((Application(obj) for obj in apps), key=lambda app: wrote_at(app.metadata), default=None)
+    if app is None or wrote_at(app.metadata) <= since:
+        return False
+    ago = now - wrote_at(app.metadata)
+    _log.info("cluster %s: Argo CD's controller wrote %.0f s ago; looking whether it lives", hub.name, ago)
+    body = {"metadata": {"annotations": {REFRESH: "normal"}}}
+    try:
+        asked = await hub.patch(resource, app.name, namespace, body, kind=PatchType.MERGE, field_manager="fleetui")
+        for _ in range(int(ANSWER / _LOOK)):
+            await asyncio.sleep(_LOOK)
+            fresh = Application(await hub.get(resource, app.name, namespace))
+            if not fresh.refresh or wrote_at(fresh.metadata) > wrote_at(mapping(asked.get("metadata"))):
+                return True
+    except NotFoundError:
+        pass
+    return False
+
+
+def wrote_at(metadata: Mapping[str, Any]) -> float:
+    """When Argo CD's controller, or an engine in its place, last wrote an object (epoch seconds); 0 for never."""
+    entries = mappings(metadata.get("managedFields"))
+    times = [parse_time(text(entry.get("time"))) for entry in entries if entry.get("manager") == STATUS_MANAGER]
+    return max((time for time in times if time is not None), default=0.0)
+
+
+class ForeignWrites(Nobody):
+    """Tells the writes of another controller from our own, which have the same field manager: a
+    `fleetui.engine.telling.Listener` that knows what the engine wrote.
+
+    Args:
+        hub: the cluster.
+        clock: the time.
+    """
+
+    def __init__(self, hub: Cluster, clock: Clock) -> None:
+        self._hub = hub
+        self._clock = clock
+        self._certain = asyncio.Event()
+        self._known: dict[str, float] = {}
+        self._foreign: deque[float] = deque(maxlen=FOREIGN)
+
+    def wrote(self, before: Application, after: Application) -> None:
+        """Notes a write of ours."""
+        self._known[text(after.metadata.get("uid"))] = wrote_at(after.metadata)
+
+    async def until_certain(self) -> None:
+        """Returns never, but raises when another controller is certainly at work.
+
+        Raises:
+            RefusedError: it is.
+        """
+        await self._certain.wait()
+        raise _refusal(self._hub, "it writes the Applications that this engine reconciles")
+
+    def gone(self, uid: str) -> None:
+        """Forgets an Application."""
+        self._known.pop(uid, None)
+
+    def seen(self, app: Application) -> None:
+        """Notes an Application that a watch shows."""
+        uid, at = text(app.metadata.get("uid")), wrote_at(app.metadata)
+        known = self._known.get(uid)
+        self._known[uid] = at
+        if known is None or at <= known:
+            return
+        now = self._clock.now()
+        self._foreign.append(now)
+        if len(self._foreign) == FOREIGN and now - self._foreign[0] < WITHIN:
+            self._certain.set()

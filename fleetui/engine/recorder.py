@@ -1,0 +1,83 @@
+"""Sending Events to the hub, behind everything else.
+
+Owns: `EventRecorder`, a `fleetui.engine.telling.Listener`. What is emitted is decided in `fleetui.engine.events`.
+Losing an Event is no harm; holding up a sync for one is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import AbstractContextManager, nullcontext
+
+from fleetui.engine.application import STATUS_MANAGER, Application
+from fleetui.engine.clock import Clock
+from fleetui.engine.events import NORMAL, event_of, told_by
+from fleetui.model.errors import ClusterError
+from fleetui.model.objects import ApiResource, Obj
+from fleetui.ports import Cluster
+
+MOST = 10_000
+"""Events that may wait; the oldest are dropped then."""
+
+_RESOURCE = ApiResource(group="", version="v1", kind="Event", plural="events", namespaced=True)
+_log = logging.getLogger(__name__)
+
+
+class EventRecorder:
+    """Creates Events on one hub, one after the other, while `run` goes on.
+
+    Args:
+        hub: the cluster of the Applications.
+        clock: the time.
+    """
+
+    def __init__(self, hub: Cluster, clock: Clock) -> None:
+        self._hub = hub
+        self._clock = clock
+        self._waiting: deque[Obj] = deque()
+        self._some = asyncio.Event()
+        self._last = 0.0
+
+    def wrote(self, before: Application, after: Application) -> None:
+        """Logs and queues the Events of a write."""
+        for told in told_by(before, after):
+            level = logging.INFO if told.type == NORMAL else logging.WARNING
+            about = {"namespace": after.namespace, "application": after.name, "event": told.reason}
+            _log.log(level, "%s/%s: %s", after.namespace, after.name, told.message, extra=about)
+            # The name is made of the time: no two may have the same.
+            self._last = max(self._clock.now(), self._last + 1e-6)
+            self._waiting.append(event_of(before, told, self._last))
+        if len(self._waiting) > MOST:
+            self._waiting.popleft()
+        if self._waiting:
+            self._some.set()
+
+    def reconciling(self, namespace: str, name: str) -> AbstractContextManager[object]:
+        """Nothing is told of that."""
+        return nullcontext()
+
+    async def run(self) -> None:
+        """Sends until it is cancelled."""
+        while True:
+            await self._some.wait()
+            while self._waiting:
+                await self._send(self._waiting.popleft())
+            self._some.clear()
+
+    async def drain(self, seconds: float) -> None:
+        """Sends what still waits, for as many seconds at most."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._waiting:
+                    await self._send(self._waiting.popleft())
+        except TimeoutError:
+            self._waiting.clear()
+
+    async def _send(self, event: Obj) -> None:
+        try:
+            await self._hub.create(_RESOURCE, event, field_manager=STATUS_MANAGER)
+        except ClusterError as error:
+            name = event["involvedObject"]["name"]
+            _log.warning("%s: the event %r could not be created: %s", name, event["message"], error)
