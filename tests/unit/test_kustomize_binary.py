@@ -104,14 +104,10 @@ def test_runs_kubectl_where_there_is_no_kustomize(place: Path) -> None:
     assert build() == b"kustomize\n"
 
 
-def test_without_a_binary_the_feature_is_named(place: Path) -> None:
-    files = {"app/kustomization.yaml": b"helmCharts: [{name: x}]"}
+def test_without_a_binary_it_says_what_to_install(place: Path) -> None:
     with pytest.raises(ToolMissingError) as caught:
-        build(files)
-    assert str(caught.value) == (
-        "app/kustomization.yaml:1: the field helmCharts can only be built by the kustomize binary "
-        "(install kustomize or kubectl)"
-    )
+        build()
+    assert str(caught.value) == "neither kustomize nor kubectl is installed (install kustomize or kubectl)"
 
 
 def test_its_own_words_come_back_without_our_folder(place: Path) -> None:

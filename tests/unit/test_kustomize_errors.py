@@ -120,6 +120,10 @@ WRONG = [
         ' "value": 1}]\'}]',
         "kustomization.yaml:2: the JSON patch path /a/b does not exist; create what it lies in first",
     ),
+    (
+        "resources: [web.yaml]\npatches: [{target: {kind: Deployment}, patch: '[{op: remove, path: /a}]'}]",
+        "kustomization.yaml:1: not valid JSON",
+    ),
     ("configMapGenerator: [{name: a, literals: [x]}]", "kustomization.yaml:1: the literal 'x' of a is not of the form"),
     ("configMapGenerator: [{name: a, files: [none]}]", "kustomization.yaml:1: there is no file none"),
     ("configMapGenerator: [{name: a, literals: [x=1, x=2]}]", "kustomization.yaml:1: a has the key x twice"),
