@@ -269,6 +269,11 @@ def edit(value: dict[str, Any], **options: Any) -> dict[str, Any]:
             {"images": [{"name": "b", "newName": "kept", "newTag": "9", "digest": ""}]},
         ),
         (
+            {"images": [{"name": "b", "newTag": "1"}], "imageTags": [{"name": "b", "newTag": "2"}]},
+            {"images": ["a:1"]},
+            {"images": [{"name": "a", "newTag": "1", "digest": ""}, {"name": "b", "newTag": "1"}]},
+        ),
+        (
             {"replicas": [{"name": "a", "count": 1}]},
             {"replicas": [{"name": "a", "count": "3"}, {"name": "0", "count": 2}]},
             {"replicas": [{"name": "0", "count": 2}, {"name": "a", "count": 3}]},

@@ -115,8 +115,8 @@ def _images(wanted: Sequence[Any], present: Sequence[Any]) -> list[dict[str, str
 
 
 def _by_name(own: Mapping[str, dict[str, Any]], present: Sequence[Any]) -> list[dict[str, Any]]:
-    # Of several entries with one name the last is kept, as the command does.
-    merged = {each.get("name", ""): each for each in present} | dict(own)
+    # Of several entries with one name the first is kept, as the command does.
+    merged = {each.get("name", ""): each for each in reversed(present)} | dict(own)
     return [merged[name] for name in sorted(merged)]
 
 
