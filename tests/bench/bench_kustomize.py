@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fleetui.render.cache import ByteCache
 from fleetui.render.kustomize import build, documents, kustomization
 from tests.unit.kustomize_overlays import find_kustomize, overlay
 
@@ -42,7 +43,7 @@ def main() -> None:
 
 
 def forget() -> None:
-    documents.forget()
+    documents._parsed = ByteCache(2**20)
     for remembered in (kustomization.read, kustomization.unedited, kustomization.line_of):
         remembered.cache_clear()
 

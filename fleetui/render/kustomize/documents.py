@@ -40,8 +40,7 @@ class Document(NamedTuple):
     line: int
 
 
-_MAX_REMEMBERED = 64 * 1024 * 1024
-_parsed: ByteCache[list[Document]] = ByteCache(_MAX_REMEMBERED)
+_parsed: ByteCache[list[Document]] = ByteCache(64 * 1024 * 1024)
 
 
 def resources(content: bytes, path: str) -> list[Document]:
@@ -57,12 +56,6 @@ def resources(content: bytes, path: str) -> list[Document]:
         known = _expanded([_checked(document, path) for document in documents(content, path)], path)
         _parsed.put(key, known, size=4 * len(content) + 200)
     return [Document(copied(document.value), document.line) for document in known]
-
-
-def forget() -> None:
-    """Lets go of everything remembered, for measurements."""
-    global _parsed
-    _parsed = ByteCache(_MAX_REMEMBERED)
 
 
 def documents(content: bytes, path: str) -> list[Document]:
