@@ -50,7 +50,6 @@ def test_refuses_by_name(field: str, feature: str, line: int) -> None:
 
 
 ODD = [
-    ("a: 0o17", "the scalar 0o17"),
     ("a: 1e3", "the scalar 1e3"),
     ("a: -0.0", "the scalar -0.0"),
     ("a: .5", "the scalar .5"),
