@@ -12,7 +12,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -28,6 +28,9 @@ from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, RefusedError, RevisionNotFoundError
 from fleetui.model.text import one_line
 from fleetui.ports import Repository, Subscription
+from fleetui.renderports import Tree
+from fleetui.versions import VersionError
+from fleetui.versions.newest import is_version, newest
 
 T = TypeVar("T")
 
@@ -43,7 +46,7 @@ _FULL_SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _OTHER_REF = re.compile(
     r"refs/(?!heads/|tags/|fleetui/)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]+"
 )
-_RANGE = re.compile(r"[\^~<>=!]|\*$|v?[0-9]+\.(?:[0-9]+\.)?[xX*]")
+_TAGS = "refs/tags/"
 
 _log = logging.getLogger(__name__)
 
@@ -112,9 +115,11 @@ class GitRepository:
     def url(self) -> str:
         return self._url
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
-        """The full SHA of the commit that `revision` names: ``HEAD`` (or nothing), a branch, a tag, a full or
-        abbreviated SHA (seven digits or more), or a full reference name.
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
+        """The full SHA of the commit that `revision` names: ``HEAD`` (or nothing), a branch, a tag, a range of semantic
+        versions, a full or abbreviated SHA (seven digits or more), or a full reference name.
+
+        A range means the newest tag that it allows (Argo CD 3.6 util/git/client.go, `lsRemote`).
 
         A branch is taken before a tag of the same name. (Argo CD takes either, by chance: go-git lists references in
         no order.) A full SHA that the mirror has needs no remote; all else is answered from what the remote said
@@ -126,16 +131,26 @@ class GitRepository:
             return found
         elif await self._poller.is_stale():
             await self._poller.refresh()
-        return await self._find(revision) or await self._find_again(revision)
+        return await self._find(revision, tag_prefix) or await self._find_again(revision, tag_prefix)
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        """The files below the folder `path` in commit `sha`, keyed by their path relative to it.
+    async def tree(self, sha: str) -> Tree:
+        """The files of commit `sha`.
 
-        Symbolic links are followed within the commit. Left out are links to folders, to the outside and to nowhere,
-        submodules, and files of more than 16 MiB that are no manifests.
+        Symbolic links are followed within the commit. Left out are links to folders and to nowhere, and submodules.
         """
         sha = await self._present(sha)
-        return await self._read(lambda: self._reader.files(sha, path))
+        loop = asyncio.get_running_loop()
+
+        def contents(oids: Iterable[str]) -> Mapping[str, bytes]:
+            wanted = tuple(oids)
+            try:
+                return self._reader.contents(wanted)
+            except BrokenMirrorError:
+                # In a thread, where the file is asked for: only the loop can make the mirror anew.
+                reading = self._read(lambda: self._reader.contents(wanted))
+                return asyncio.run_coroutine_threadsafe(reading, loop).result()
+
+        return await self._read(lambda: self._reader.tree(sha, contents))
 
     async def commit(self, sha: str) -> Commit:
         """Author, time, subject and message of a commit."""
@@ -188,11 +203,13 @@ class GitRepository:
 
     # --- revisions ------------------------------------------------------------------------------------------------
 
-    async def _find(self, revision: str) -> str | None:
+    async def _find(self, revision: str, tag_prefix: str = "") -> str | None:
         """What the mirror knows of a revision. Nothing that a person wrote reaches git's own grammar, but digits."""
         commits = self._poller.refs.commits if self._poller.refs else {}
         if not revision or revision == "HEAD":
             return commits.get("HEAD")
+        if not _FULL_SHA.fullmatch(revision):
+            revision = _meant(revision, tag_prefix, commits)
         names = [revision] if revision.startswith("refs/") else [f"refs/heads/{revision}", f"refs/tags/{revision}"]
         for name in names:
             if name in commits:
@@ -201,14 +218,14 @@ class GitRepository:
             return await self._read(lambda: self._mirror.commit_id(revision.lower()))
         return None
 
-    async def _find_again(self, revision: str) -> str:
+    async def _find_again(self, revision: str, tag_prefix: str) -> str:
         """Asks the remote for what the mirror lacks: it may be new, or lie on no branch and no tag."""
         if _OTHER_REF.fullmatch(revision):
             found = await self._find_other_ref(revision)
         else:
             if time.monotonic() - self._poller.asked > _MISS_INTERVAL or not self._mirror.exists():
                 await self._poller.refresh()
-            found = await self._find(revision)
+            found = await self._find(revision, tag_prefix)
             if found is None and _FULL_SHA.fullmatch(revision):
                 await self._poller.on_network(self._mirror.fetch_commit, revision.lower())
                 found = await self._find(revision)
@@ -234,9 +251,8 @@ class GitRepository:
         if not revision or revision == "HEAD":
             hint = "name a branch in spec.source.targetRevision"
             return RevisionNotFoundError(f"the HEAD of the repository {shown} leads to no commit", hint, url=shown)
-        hint = "version ranges are not supported yet" if _RANGE.match(revision) else "check its name"
         message = f"the repository {shown} has no branch, tag or commit {one_line(revision)[:200]!r}"
-        return RevisionNotFoundError(message, hint, url=shown)
+        return RevisionNotFoundError(message, "check its name", url=shown)
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -258,6 +274,20 @@ class GitRepository:
             raise GitError(message, "check the repository with git fsck", url=shown) from error
 
 
+def _meant(revision: str, tag_prefix: str, commits: Mapping[str, str]) -> str:
+    """The name that a version or a range of versions stands for; any other revision is itself
+    (Argo CD 3.6 util/versions/tags.go, `MaxVersion`)."""
+    if is_version(revision):
+        return tag_prefix + revision
+    start = _TAGS + tag_prefix
+    tags = [name.removeprefix(start) for name in commits if name.startswith(start)]
+    try:
+        # What is a tag's very name is no range, and needs no prefix.
+        return tag_prefix + newest(revision, [] if revision in tags else tags)
+    except VersionError:
+        return revision
+
+
 class _Unusable:
     """What `GitRepositories.open` gives for an address that can't be used: each call says why."""
 
@@ -265,10 +295,10 @@ class _Unusable:
         self.url = url
         self._error = error
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
         self._refuse()
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
+    async def tree(self, sha: str) -> Tree:
         self._refuse()
 
     async def commit(self, sha: str) -> Commit:

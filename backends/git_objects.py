@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import NamedTuple
 
 from backends.git_mirror import BrokenMirrorError, Mirror
@@ -30,16 +31,36 @@ class Entry(NamedTuple):
 class CommitTree:
     """The files of one commit by path; submodules are left out, because what they hold lies in other repositories.
 
-    `targets` are the contents of the symbolic links, by path.
+    `targets` are the contents of the symbolic links, by path; `folders` the ids of the trees.
     """
 
-    def __init__(self, entries: Mapping[str, Entry], targets: Mapping[str, str]) -> None:
+    def __init__(self, entries: Mapping[str, Entry], targets: Mapping[str, str], folders: Mapping[str, str]) -> None:
         self._entries = entries
         self._targets = targets
+        self._folders = folders
         self._paths = sorted(entries)
+        self._linked = {parent for path in targets for parent in _parents(path)}
+        self.outside = next((path for path in sorted(targets) if _leads_out(path, targets[path])), "")
+        """A symbolic link that leads out of the commit, where there is one."""
 
     def is_file(self, path: str) -> bool:
         return path in self._entries
+
+    def file(self, path: str) -> Entry | None:
+        return self._entries.get(path)
+
+    def oid(self, path: str) -> str:
+        """What names the content of a file or folder; empty where nothing is there."""
+        entry = self._entries.get(path)
+        if entry is not None:
+            return entry.oid
+        if path not in self._linked:
+            return self._folders.get(path, "")
+        # What a link leads to is no part of the folder's own tree.
+        content = sha256()
+        for name, found in self.files(path):
+            content.update(f"{name}\0{found.oid}\0".encode())
+        return content.hexdigest()
 
     def is_folder(self, path: str) -> bool:
         """True for the root (``""``) and for what has files below it."""
@@ -91,6 +112,25 @@ class CommitTree:
             index += 1
 
 
+def _parents(path: str) -> Iterator[str]:
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _leads_out(path: str, target: str) -> bool:
+    """Whether a link is absolute, or on its way ever above the root (util/app/path/path.go, Argo CD 3.6)."""
+    depth = path.count("/")
+    for part in target.split("/"):
+        if part == "..":
+            depth -= 1
+        elif part not in ("", "."):
+            depth += 1
+        if depth < 0:
+            return True
+    return target.startswith("/")
+
+
 def read_tree(mirror: Mirror, sha: str) -> CommitTree:
     """Every file of a commit.
 
@@ -98,15 +138,22 @@ def read_tree(mirror: Mirror, sha: str) -> CommitTree:
         BrokenMirrorError: the mirror lacks a part of it.
     """
     entries: dict[str, Entry] = {}
-    for line in mirror.read("ls-tree", "-r", "-z", "-l", "--full-tree", sha).split(b"\0"):
+    folders: dict[str, str] = {}
+    for line in mirror.read("ls-tree", "-r", "-t", "-z", "-l", "--full-tree", sha).split(b"\0"):
         if line:
-            meta, _, path = line.partition(b"\t")
+            meta, _, name = line.partition(b"\t")
             mode, kind, oid, size = meta.split()
+            path = name.decode(errors="backslashreplace")
             if kind == b"blob":
-                entries[path.decode(errors="backslashreplace")] = Entry(mode.decode(), oid.decode(), int(size))
+                entries[path] = Entry(mode.decode(), oid.decode(), int(size))
+            elif kind == b"tree":
+                folders[path] = oid.decode()
+    # The root has no line of its own; a listing of it would read the commit once more.
+    folders[""] = sha
     links = {path: entry.oid for path, entry in entries.items() if entry.mode == _SYMLINK}
     contents = read_blobs(mirror, links.values())
-    return CommitTree(entries, {path: contents[oid].decode(errors="backslashreplace") for path, oid in links.items()})
+    targets = {path: contents[oid].decode(errors="backslashreplace") for path, oid in links.items()}
+    return CommitTree(entries, targets, folders)
 
 
 def read_blobs(mirror: Mirror, oids: Iterable[str]) -> dict[str, bytes]:

@@ -16,6 +16,7 @@ from fleetui.model.change import Commit
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterStatus
 from fleetui.podports import PodStreams
+from fleetui.renderports import Tree
 
 T = TypeVar("T")
 
@@ -272,8 +273,9 @@ class Repository(Protocol):
     @property
     def url(self) -> str: ...
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
-        """The full SHA of a branch, tag, SHA (prefix) or ``HEAD``, as the mirror has it.
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
+        """The full SHA of a branch, tag, SHA (prefix) or ``HEAD``, or of the newest tag that a range of semantic
+        versions allows, as the mirror has it. With `tag_prefix` only tags that begin so count, and without it.
 
         The first call mirrors the repository; `fetch` asks the remote first.
 
@@ -282,11 +284,11 @@ class Repository(Protocol):
         """
         ...
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        """The files below `path` in commit `sha`, keyed by their path relative to `path`, without a checkout.
+    async def tree(self, sha: str) -> Tree:
+        """The files of commit `sha`, without a checkout.
 
         Raises:
-            PathNotFoundError: there is no such folder in that commit.
+            GitError: there is no such commit, or it can't be read.
         """
         ...
 

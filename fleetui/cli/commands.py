@@ -361,6 +361,18 @@ def health(files: tuple[Path, ...], customizations: Path | None, flux: bool) -> 
     return show_health(files, customizations=customizations, flux=flux)
 
 
+@cli.command("render", short_help="The manifests that a folder or an Application gives.")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("-f", "--filename", "files", multiple=True, type=click.Path(path_type=Path), help="An Application.")
+@click.option("--revision", default="", help="Of this commit, branch or tag.")
+@output_option("yaml", "json", "name")
+def render(path: Path | None, files: tuple[Path, ...], revision: str, output: str) -> int:
+    """The manifests that a folder of this machine, or an Application in a file, gives. Needs no cluster."""
+    from fleetui.cli.render import show_manifests
+
+    return show_manifests(path, files, revision, output)
+
+
 @cli.group()
 def engine() -> None:
     """The reconcile engine, without a console."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleetui.cli.options import Scope
+from fleetui.cli.renderers import Renderers
 from fleetui.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class Connection:
             aliases={ClusterName(name): others for name, others in leaders.items()},
         )
         self.repositories: Repositories = _OpenedLater(git_interval)
+        self.renderers = Renderers()
         self.jq = _JqLater()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
@@ -145,6 +147,7 @@ class Connection:
             named=self._named,
             protects=protects,
             jq=self.jq,
+            renderers=self.renderers.tools,
         )
 
     async def close(self) -> None:
@@ -155,6 +158,7 @@ class Connection:
             store.close()
             await store.api.close()
         await self.repositories.close()
+        await self.renderers.close()
 
 
 class _OpenedLater:

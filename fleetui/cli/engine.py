@@ -198,6 +198,7 @@ class _Run:
             clock=SystemClock(),
             directory=connection.clusters,
             jq=connection.jq,
+            tools=connection.renderers.tools,
             listener=Listeners(*looking_on),
             rehearsal=rehearsal,
         )

@@ -25,6 +25,7 @@ from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationWriter
@@ -32,6 +33,7 @@ from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import StoredObject
 from fleetui.ports import Jq, LiveCluster, Repositories
+from fleetui.renderports import Tools
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Engine:
             there is none.
         settings: see `Settings`.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        tools: what renders charts and kustomizations.
         listener: looks on.
         rehearsal: where what would be done is noted instead of done; then nothing is written.
     """
@@ -69,6 +72,7 @@ class Engine:
         directory: Directory | None = None,
         settings: Settings | None = None,
         jq: Jq | None = None,
+        tools: Tools | None = None,
         listener: Listener | None = None,
         rehearsal: Rehearsal | None = None,
     ) -> None:
@@ -79,8 +83,8 @@ class Engine:
         self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._instances: dict[str, Key] = {}
         self._by_url: dict[str, set[Key]] = {}
-        self._urls: dict[Key, str] = {}
-        self._sources = Sources(repositories, self._moved)
+        self._urls: dict[Key, frozenset[str]] = {}
+        self._sources = Sources(repositories, self._moved, tools=tools)
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
         self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
@@ -103,6 +107,11 @@ class Engine:
         self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
+
+    @property
+    def renders(self) -> int:
+        """How often a source was rendered (for tests and `/metrics`)."""
+        return self._sources.renders
 
     @property
     def idle(self) -> bool:
@@ -238,11 +247,12 @@ class Engine:
         self._foreign.seen(app)
         self._asks[key] = asked_for(app.destination)
         self._project_of[key] = app.project
-        url = text(app.source.get("repoURL"))
-        if self._urls.get(key) != url:
+        urls = frozenset(text(source.get("repoURL")) for source in SourceSet.of(app.spec).sources)
+        if self._urls.get(key) != urls:
             self._unlink(key)
-            self._urls[key] = url
-            self._by_url.setdefault(url, set()).add(key)
+            self._urls[key] = urls
+            for url in urls:
+                self._by_url.setdefault(url, set()).add(key)
         self._queue.add(key)
 
     def _application_went(self, obj: StoredObject) -> None:
@@ -255,8 +265,8 @@ class Engine:
         self._queue.add(key)
 
     def _unlink(self, key: Key) -> None:
-        former = self._by_url.get(self._urls.pop(key, ""), set())
-        former.discard(key)
+        for url in self._urls.pop(key, ()):
+            self._by_url[url].discard(key)
 
     def _clusters_changed(self) -> None:
         changed = self._destinations.look_again()

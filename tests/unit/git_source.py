@@ -1,10 +1,11 @@
 """Git repositories for tests, made with git itself, and a small web server that hands them out.
 
-Owns: `Source` and `WebServer`. Called by the tests of `backends.git`.
+Owns: `Source`, `WebServer` and `files_of`. Called by the tests of `backends.git`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import os
@@ -16,6 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from fleetui.ports import Repository
 from tests.waiting import wait_until
 
 _ENV = {
@@ -29,6 +31,12 @@ _ENV = {
     "GIT_COMMITTER_EMAIL": "ben@example.org",
     "GIT_ALLOW_PROTOCOL": "file",
 }
+
+
+async def files_of(repository: Repository, sha: str, path: str = "") -> dict[str, bytes]:
+    """Every file below a folder of a commit, with its content."""
+    tree = await repository.tree(sha)
+    return await asyncio.to_thread(lambda: dict(tree.files(path)))
 
 
 class Source:

@@ -1,0 +1,72 @@
+"""What renders charts and kustomizations, and costs nothing, not even an import, before there is one to render.
+
+Owns: `Renderers`. Part of the composition root; called by `fleetui.cli.connect` and `fleetui.cli.render`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from fleetui.renderports import Charts, HelmRequest, KustomizeRequest, Tools
+
+if TYPE_CHECKING:
+    from backends.charts import ChartRepositories
+    from backends.helm import HelmBinary
+
+
+class Renderers:
+    """The tools of one process: `tools` is what engines and fleets are given."""
+
+    def __init__(self) -> None:
+        self._charts = _ChartsLater()
+        self.tools = Tools(helm=_HelmLater(self._charts), charts=self._charts, kustomize=_KustomizeLater())
+
+    async def close(self) -> None:
+        """Ends connections to repositories of charts."""
+        await self._charts.close()
+
+
+class _ChartsLater:
+    @cached_property
+    def _made(self) -> ChartRepositories:
+        from backends.charts import ChartRepositories
+
+        return ChartRepositories()
+
+    async def resolve(self, repo: str, chart: str, version: str, *, refresh: bool = False) -> str:
+        return await self._made.resolve(repo, chart, version, refresh=refresh)
+
+    async def files(
+        self, repo: str, chart: str, version: str, *, pass_credentials: bool = False, refresh: bool = False
+    ) -> Mapping[str, bytes]:
+        return await self._made.files(repo, chart, version, pass_credentials=pass_credentials, refresh=refresh)
+
+    async def remote(self, url: str) -> bytes:
+        return await self._made.remote(url)
+
+    async def close(self) -> None:
+        if "_made" in self.__dict__:
+            await self._made.close()
+
+
+class _HelmLater:
+    def __init__(self, charts: Charts) -> None:
+        self._charts = charts
+
+    @cached_property
+    def _made(self) -> HelmBinary:
+        from backends.helm import HelmBinary
+
+        return HelmBinary(self._charts)
+
+    async def template(self, request: HelmRequest) -> bytes:
+        return await self._made.template(request)
+
+
+class _KustomizeLater:
+    async def build(self, request: KustomizeRequest) -> bytes:
+        from backends.kustomize import KustomizeBinary
+
+        return await KustomizeBinary().build(request)
