@@ -15,14 +15,21 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from backends.git_mirror import BrokenMirrorError, Mirror, Timeouts
+from backends.git_objects import CommitTree
 from backends.git_poll import Closing, Pace, Poller
 from backends.git_process import Processes
 from backends.git_reader import Reader
 from backends.git_remote import Remote
 from backends.git_restore import author_of, default_branch, put_back
+from backends.git_shared import Logins, SharedRepository
+from backends.git_submodules import Submodule, Whole, joined
+from backends.git_tree import Contents, MirrorTree
+from backends.git_url import identity
+from backends.github_app import InstallationTokens
+from backends.repository_access import WatchedAccess
 from fleetui.config import Paths
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, RefusedError, RevisionNotFoundError
@@ -41,6 +48,8 @@ LOCAL_INTERVAL = 0.25
 """Seconds between two looks at a repository on this machine: cheap, and a commit shows within a second."""
 
 _MISS_INTERVAL = 3.0
+_WHOLES = 4
+"""Commits with submodules that a repository remembers."""
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 _FULL_SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _OTHER_REF = re.compile(
@@ -52,12 +61,14 @@ _log = logging.getLogger(__name__)
 
 
 class GitRepositories:
-    """The repositories that this process has opened, one for each URL; one event loop uses them.
+    """The repositories that this process has opened; one event loop uses them.
 
     Args:
         cache: the folder of the mirrors (default: ``git`` in fleetui's XDG cache folder).
         interval: seconds between two looks at a remote that somebody watches.
         local_interval: the same for a repository on this machine.
+        books: what a hub says about logins, by the hub's name; asked once for each.
+        submodules: whether a commit's submodules are part of it (`ARGOCD_GIT_MODULES_ENABLED`).
     """
 
     def __init__(
@@ -67,7 +78,10 @@ class GitRepositories:
         interval: float = INTERVAL,
         local_interval: float = LOCAL_INTERVAL,
         timeouts: Timeouts | None = None,
+        books: Callable[[str], WatchedAccess | None] = lambda hub: None,
+        submodules: bool = True,
     ) -> None:
+        self._submodules = submodules
         self._cache = cache or Paths.of().cache / "git"
         self._timeouts = timeouts or Timeouts()
         self._processes = Processes(self._cache)
@@ -77,34 +91,84 @@ class GitRepositories:
             interval=interval,
             local_interval=local_interval,
         )
-        self._opened: dict[str, GitRepository | _Unusable] = {}
+        self._books: dict[str, WatchedAccess | None] = {"": None}
+        self._ask_book = books
+        self._tokens = InstallationTokens()
+        self._opened: dict[_Lodger, SharedRepository] = {}
+        self._kept: dict[tuple[str, str], GitRepository | _Unusable] = {}
 
-    def open(self, url: str) -> Repository:
-        """The repository at `url`. Nothing is asked yet; that an address can't be used is told by the first call that
-        needs it."""
-        if url not in self._opened:
-            try:
-                self._opened[url] = GitRepository(url, self._mirror(url), self._pace)
-            except GitError as error:
-                self._opened[url] = _Unusable(url, error)
-        return self._opened[url]
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
+        """The repository at `url`, as the Applications of a hub and a project see it. Nothing is asked yet; that an
+        address can't be used is told by the first call that needs it.
+
+        A login of one hub is never used for another's: each has a mirror of its own of what it names a login for. What
+        no hub says anything about is one mirror for all, with the user's own login.
+        """
+        return self._shared(_Lodger(url, hub, project))
+
+    def _shared(self, lodger: _Lodger) -> SharedRepository:
+        if lodger not in self._opened:
+            if lodger.hub not in self._books:
+                self._books[lodger.hub] = self._ask_book(lodger.hub)
+            logins = Logins(self._books[lodger.hub], lodger.url, lodger.project, within=lodger.within)
+            self._opened[lodger] = SharedRepository(lodger.url, logins, lambda: self._keeper(lodger, logins))
+        return self._opened[lodger]
 
     async def close(self) -> None:
         """Ends every subscription and every git process, and waits for their end."""
         self._processes.close()
-        await asyncio.gather(*(each.close() for each in self._opened.values()))
+        await asyncio.gather(*(each.close() for each in self._kept.values()))
         for pool in (self._pace.network, self._pace.disk):
             await asyncio.to_thread(pool.shutdown)
 
-    def _mirror(self, url: str) -> Mirror:
-        path = self._cache / hashlib.sha256(url.encode()).hexdigest()[:32]
-        return Mirror(path, Remote.parse(url), self._processes, timeouts=self._timeouts)
+    def _keeper(self, lodger: _Lodger, logins: Logins) -> GitRepository | _Unusable:
+        """The one who keeps the mirror that an address and its present login belong to."""
+        key = (logins.scope(lodger.hub), identity(lodger.url))
+        try:
+            remote = Remote.parse(lodger.url)
+        except GitError as error:
+            return self._kept.setdefault(key, _Unusable(lodger.url, error))
+        kept = self._kept.get(key)
+        if isinstance(kept, GitRepository):
+            kept.also(remote)
+            return kept
+        mirror = Mirror(
+            self._cache / hashlib.sha256("\n".join(key).encode()).hexdigest()[:32],
+            remote,
+            self._processes,
+            timeouts=self._timeouts,
+            access=logins.shared().find if key[0] else lambda: None,
+            tokens=self._tokens,
+        )
+
+        def submodule(url: str) -> Submodule:
+            return self._shared(_Lodger(url, lodger.hub, lodger.project, within=lodger.url))
+
+        made = GitRepository(lodger.url, mirror, self._pace, submodule if self._submodules else None)
+        self._kept[key] = made
+        return made
+
+
+class _Lodger(NamedTuple):
+    """For whom a repository is opened; `within`: the repository that it is a submodule of."""
+
+    url: str
+    hub: str
+    project: str
+    within: str = ""
 
 
 class GitRepository:
-    """One repository and its mirror; see `fleetui.ports.Repository`."""
+    """One repository and its mirror; see `fleetui.ports.Repository`.
 
-    def __init__(self, url: str, mirror: Mirror, pace: Pace) -> None:
+    Args:
+        opened: opens what it names as its submodules; without it they are left out.
+    """
+
+    def __init__(self, url: str, mirror: Mirror, pace: Pace, opened: Callable[[str], Submodule] | None = None) -> None:
+        self._opened = opened
+        self._wholes: dict[str, Whole] = {}
+        self._joining: dict[str, asyncio.Task[Whole]] = {}
         self._url = url
         self._mirror = mirror
         self._poller = Poller(mirror, pace)
@@ -114,6 +178,14 @@ class GitRepository:
     @property
     def url(self) -> str:
         return self._url
+
+    def also(self, remote: Remote) -> None:
+        """See `backends.git_mirror.Mirror.also`."""
+        self._mirror.also(remote)
+
+    def expire(self) -> None:
+        """Has the remote asked anew by whoever asks next."""
+        self._poller.expire()
 
     async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
         """The full SHA of the commit that `revision` names: ``HEAD`` (or nothing), a branch, a tag, a range of semantic
@@ -134,11 +206,50 @@ class GitRepository:
         return await self._find(revision, tag_prefix) or await self._find_again(revision, tag_prefix)
 
     async def tree(self, sha: str) -> Tree:
-        """The files of commit `sha`.
+        """The files of commit `sha`, those of its submodules among them.
 
-        Symbolic links are followed within the commit. Left out are links to folders and to nowhere, and submodules.
+        Symbolic links are followed within the commit. Left out are links to folders and to nowhere.
         """
         sha = await self._present(sha)
+        whole = await self.whole(sha)
+        return MirrorTree(whole.tree, sha, self._mirror.remote.shown, whole.read)
+
+    async def whole(self, sha: str, depth: int = 0) -> Whole:
+        """A commit and its submodules; `depth`: how many repositories this one is a submodule within.
+
+        Raises:
+            GitError: one of them can't be had.
+        """
+        sha = await self._present(sha)
+        tree = await self._read(lambda: self._reader.tree(sha))
+        if not tree.submodules or self._opened is None:
+            return Whole(tree, self._contents())
+        known = self._wholes.get(sha)
+        if known is None:
+            # Together with everyone who wants the same meanwhile.
+            joining = self._joining.get(sha)
+            if joining is None:
+                joining = asyncio.get_running_loop().create_task(self._join(sha, tree, depth), name=f"submodules {sha}")
+                self._joining[sha] = joining
+                joining.add_done_callback(lambda _: self._joining.pop(sha))
+            known = await asyncio.shield(joining)
+        return known
+
+    async def _join(self, sha: str, tree: CommitTree, depth: int) -> Whole:
+        assert self._opened is not None
+        modules = tree.file(".gitmodules")
+        settings = await self._read(lambda: self._mirror.settings_in(modules.oid)) if modules else {}
+        remote = self._mirror.remote
+        if settings is None:
+            message = f"the file .gitmodules of {remote.shown} is broken in commit {sha[:7]}"
+            raise GitError(message, "mend it", url=remote.shown)
+        found = await joined(tree, self._contents(), settings, remote, self._opened, depth)
+        self._wholes[sha] = found
+        while len(self._wholes) > _WHOLES:
+            self._wholes.pop(next(iter(self._wholes)))
+        return found
+
+    def _contents(self) -> Contents:
         loop = asyncio.get_running_loop()
 
         def contents(oids: Iterable[str]) -> Mapping[str, bytes]:
@@ -150,7 +261,7 @@ class GitRepository:
                 reading = self._read(lambda: self._reader.contents(wanted))
                 return asyncio.run_coroutine_threadsafe(reading, loop).result()
 
-        return await self._read(lambda: self._reader.tree(sha, contents))
+        return contents
 
     async def commit(self, sha: str) -> Commit:
         """Author, time, subject and message of a commit."""
@@ -199,6 +310,10 @@ class GitRepository:
 
     async def close(self) -> None:
         """Ends what watches the remote; processes are ended by `GitRepositories.close`."""
+        joining = list(self._joining.values())
+        for task in joining:
+            task.cancel()
+        await asyncio.gather(*joining, return_exceptions=True)
         await self._poller.close()
 
     # --- revisions ------------------------------------------------------------------------------------------------
@@ -301,6 +416,9 @@ class _Unusable:
     async def tree(self, sha: str) -> Tree:
         self._refuse()
 
+    async def whole(self, sha: str, depth: int = 0) -> Whole:
+        self._refuse()
+
     async def commit(self, sha: str) -> Commit:
         self._refuse()
 
@@ -312,6 +430,9 @@ class _Unusable:
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         return Closing(lambda: None)
+
+    def expire(self) -> None:
+        pass
 
     async def close(self) -> None:
         pass

@@ -29,33 +29,45 @@ class Entry(NamedTuple):
 
 
 class CommitTree:
-    """The files of one commit by path; submodules are left out, because what they hold lies in other repositories.
+    """The files of one commit by path.
 
-    `targets` are the contents of the symbolic links, by path; `folders` the ids of the trees.
+    `targets` are the contents of the symbolic links, by path; `folders` the ids of the trees; `submodules` the commits
+    of other repositories, whose files are not among these (`backends.git_submodules` joins them).
     """
 
-    def __init__(self, entries: Mapping[str, Entry], targets: Mapping[str, str], folders: Mapping[str, str]) -> None:
-        self._entries = entries
-        self._targets = targets
-        self._folders = folders
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        targets: Mapping[str, str],
+        folders: Mapping[str, str],
+        submodules: Mapping[str, str] | None = None,
+    ) -> None:
+        self.by_path = entries
+        self.targets = targets
+        self.folders = folders
+        self.submodules = submodules or {}
         self._paths = sorted(entries)
         self._linked = {parent for path in targets for parent in _parents(path)}
         self.outside = next((path for path in sorted(targets) if _leads_out(path, targets[path])), "")
         """A symbolic link that leads out of the commit, where there is one."""
 
+    def entries(self) -> Iterable[Entry]:
+        """Every file."""
+        return self.by_path.values()
+
     def is_file(self, path: str) -> bool:
-        return path in self._entries
+        return path in self.by_path
 
     def file(self, path: str) -> Entry | None:
-        return self._entries.get(path)
+        return self.by_path.get(path)
 
     def oid(self, path: str) -> str:
         """What names the content of a file or folder; empty where nothing is there."""
-        entry = self._entries.get(path)
+        entry = self.by_path.get(path)
         if entry is not None:
             return entry.oid
         if path not in self._linked:
-            return self._folders.get(path, "")
+            return self.folders.get(path, "")
         # What a link leads to is no part of the folder's own tree.
         content = sha256()
         for name, found in self.files(path):
@@ -74,9 +86,9 @@ class CommitTree:
         """
         start = len(folder) + 1 if folder else 0
         for path in self._below(folder):
-            entry = self._entries[path]
+            entry = self.by_path[path]
             if entry.mode == _SYMLINK:
-                target = self._entries.get(self.follow(path) or "")
+                target = self.by_path.get(self.follow(path) or "")
                 if target is None:
                     continue
                 entry = target
@@ -95,7 +107,7 @@ class CommitTree:
                 done.pop()
                 continue
             done.append(part)
-            target = self._targets.get("/".join(done))
+            target = self.targets.get("/".join(done))
             if target is not None:
                 hops += 1
                 if hops > _MAX_HOPS or target.startswith("/"):
@@ -139,6 +151,7 @@ def read_tree(mirror: Mirror, sha: str) -> CommitTree:
     """
     entries: dict[str, Entry] = {}
     folders: dict[str, str] = {}
+    submodules: dict[str, str] = {}
     for line in mirror.read("ls-tree", "-r", "-t", "-z", "-l", "--full-tree", sha).split(b"\0"):
         if line:
             meta, _, name = line.partition(b"\t")
@@ -148,12 +161,14 @@ def read_tree(mirror: Mirror, sha: str) -> CommitTree:
                 entries[path] = Entry(mode.decode(), oid.decode(), int(size))
             elif kind == b"tree":
                 folders[path] = oid.decode()
+            elif kind == b"commit":
+                submodules[path] = oid.decode()
     # The root has no line of its own; a listing of it would read the commit once more.
     folders[""] = sha
     links = {path: entry.oid for path, entry in entries.items() if entry.mode == _SYMLINK}
     contents = read_blobs(mirror, links.values())
     targets = {path: contents[oid].decode(errors="backslashreplace") for path, oid in links.items()}
-    return CommitTree(entries, targets, folders)
+    return CommitTree(entries, targets, folders, submodules)
 
 
 def read_blobs(mirror: Mirror, oids: Iterable[str]) -> dict[str, bytes]:

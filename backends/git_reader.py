@@ -15,7 +15,6 @@ from backends.git_blame import blame, missing
 from backends.git_mirror import BrokenMirrorError, Mirror
 from backends.git_objects import CommitTree, read_blobs, read_tree
 from backends.git_process import environment, not_installed
-from backends.git_tree import Contents, MirrorTree
 from fleetui.model.change import Commit
 from fleetui.model.text import one_line, sanitize
 from fleetui.render.cache import ByteCache
@@ -46,14 +45,13 @@ class Reader:
         """True where the commit has been read before, so certainly is in the mirror."""
         return sha in self._trees or sha in self._commits
 
-    def tree(self, sha: str, contents: Contents) -> MirrorTree:
-        """See `fleetui.ports.Repository.tree`; `contents` is what reads files of it, later.
+    def tree(self, sha: str) -> CommitTree:
+        """The files of a commit, without its submodules'.
 
         Raises:
             BrokenMirrorError: the mirror lacks a part of it.
         """
-        tree = self._trees.get(sha, lambda: read_tree(self._mirror, sha))
-        return MirrorTree(tree, sha, self._mirror.remote.shown, contents)
+        return self._trees.get(sha, lambda: read_tree(self._mirror, sha))
 
     def contents(self, oids: Iterable[str]) -> dict[str, bytes]:
         """Blobs by their ids.

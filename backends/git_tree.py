@@ -20,6 +20,11 @@ _MOST_NEIGHBOURS = 5000
 _ONE_READ = 16 * 1024 * 1024
 """Bytes up to which the neighbours of a file are read with it."""
 
+_POINTERS = (b"version https://git-lfs.github.com/spec/v1\n", b"version https://hawser.github.com/spec/v1\n")
+"""How the files begin that stand for others in Git LFS (its specification, docs/spec.md)."""
+_RENDERED = (".yaml", ".yml", ".json", ".jsonnet", ".libsonnet", ".tpl", ".tgz", "/Kustomization")
+"""Names of manifests, charts, kustomizations and values. Who copies a whole chart or repository reads pictures too."""
+
 Contents = Callable[[Iterable[str]], Mapping[str, bytes]]
 """Blobs by their ids."""
 
@@ -55,6 +60,10 @@ class MirrorTree:
         return TreeFiles(self._tree, found, self._shown, self._contents)
 
 
+def _is_rendered(path: str) -> bool:
+    return f"/{path}".endswith(_RENDERED)
+
+
 class TreeFiles(Mapping[str, bytes]):
     """The files below one folder, by their path relative to it; a symbolic link is the file that it leads to.
 
@@ -74,7 +83,12 @@ class TreeFiles(Mapping[str, bytes]):
             raise KeyError(path)
         if entry.oid not in self._known:
             self._read(path, entry)
-        return self._known[entry.oid]
+        content = self._known[entry.oid]
+        if content.startswith(_POINTERS) and _is_rendered(path):
+            where = one_line(f"{self._folder}/{path}".lstrip("/"))
+            message = f"the file {where!r} of {self._shown} lies in Git LFS, which is not supported"
+            raise GitError(message, "keep in Git itself what is rendered", url=self._shown)
+        return content
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, str) and self._entry(path) is not None

@@ -321,11 +321,30 @@ class Repository(Protocol):
 
 
 class Repositories(Protocol):
-    """The repositories that this process has mirrored, one for each URL."""
+    """The repositories that this process has mirrored: one mirror however many applications use it."""
 
-    def open(self, url: str) -> Repository: ...
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
+        """The repository at `url`, logged in to as the hub named `hub` says for its AppProject `project`, and where it
+        says nothing, or none is named, as the user himself."""
+        ...
 
     async def close(self) -> None: ...
+
+
+class ProjectRepositories(Protocol):
+    """The repositories that a hub's Secrets give to one AppProject alone, beside its `sourceRepos`."""
+
+    def of_project(self, project: str) -> Sequence[str]:
+        """Their URLs."""
+        ...
+
+    async def ready(self) -> None:
+        """Returns when they are known, or that they can't be known now."""
+        ...
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Calls `listener` whenever they may be others."""
+        ...
 
 
 class Folder(NamedTuple):

@@ -387,6 +387,7 @@ def engine() -> None:
     "--dry-run", is_flag=True, help="Write nothing; tell what would be done. With --once: exit 4 if anything."
 )
 @click.option("--listen", metavar="HOST:PORT", callback=address, help="Serve /healthz and /metrics there.")
+@click.option("--webhook-listen", metavar="HOST:PORT", callback=address, help="Take Git hosts' webhooks there.")
 @click.option("--traces", is_flag=True, help="Send OpenTelemetry traces (OTEL_EXPORTER_OTLP_ENDPOINT says where).")
 @click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the log."

@@ -16,7 +16,7 @@ from fleetui.cli.files import objects_in
 from fleetui.cli.output import emit
 from fleetui.cli.renderers import Renderers
 from fleetui.engine.application import GROUP, KIND, Application, text
-from fleetui.engine.loading import Loader, charts_of
+from fleetui.engine.loading import Loader, Remotes, charts_of
 from fleetui.engine.rendering import Checkout, Place, Renderer
 from fleetui.engine.sourceset import SourceSet, is_oci
 from fleetui.engine.tracking import instance_name
@@ -108,7 +108,7 @@ async def _of_applications(apps: Sequence[Application], revision: str) -> list[M
             return await charts_of(renderers.tools.charts).resolve(url, chart, wish)
         return await repositories.open(url).resolve(wish or "HEAD", tag_prefix=text(source.get("tagPrefix")))
 
-    load = partial(Loader(repositories.open, renderers.tools).load, resolve=resolve)
+    load = partial(Loader(renderers.tools).load, remotes=Remotes(resolve, repositories.open))
     found: list[Manifest] = []
     try:
         for app in apps:

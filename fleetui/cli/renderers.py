@@ -5,7 +5,7 @@ Owns: `Renderers`. Part of the composition root; called by `fleetui.cli.connect`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,18 @@ from fleetui.renderports import Charts, HelmRequest, KustomizeRequest, Tools
 if TYPE_CHECKING:
     from backends.charts import ChartRepositories
     from backends.helm import HelmBinary
+    from backends.repository_access import WatchedAccess
 
 
 class Renderers:
-    """The tools of one process: `tools` is what engines and fleets are given."""
+    """The tools of one process: `tools` is what engines and fleets are given.
 
-    def __init__(self) -> None:
-        self._charts = _ChartsLater()
+    Args:
+        logins: what a hub says about logins to repositories of charts; asked once, when the first chart is.
+    """
+
+    def __init__(self, logins: Callable[[], WatchedAccess | None] = lambda: None) -> None:
+        self._charts = _ChartsLater(logins)
         self.tools = Tools(helm=_HelmLater(self._charts), charts=self._charts, kustomize=_KustomizeLater())
 
     async def close(self) -> None:
@@ -29,22 +34,35 @@ class Renderers:
 
 
 class _ChartsLater:
+    def __init__(self, logins: Callable[[], WatchedAccess | None]) -> None:
+        self._ask_logins = logins
+
+    @cached_property
+    def _logins(self) -> WatchedAccess | None:
+        return self._ask_logins()
+
     @cached_property
     def _made(self) -> ChartRepositories:
         from backends.charts import ChartRepositories
 
-        return ChartRepositories()
+        return ChartRepositories(book=self._logins)
+
+    async def _ready(self) -> ChartRepositories:
+        if self._logins is not None:
+            await self._logins.ready()
+        return self._made
 
     async def resolve(self, repo: str, chart: str, version: str, *, refresh: bool = False) -> str:
-        return await self._made.resolve(repo, chart, version, refresh=refresh)
+        return await (await self._ready()).resolve(repo, chart, version, refresh=refresh)
 
     async def files(
         self, repo: str, chart: str, version: str, *, pass_credentials: bool = False, refresh: bool = False
     ) -> Mapping[str, bytes]:
-        return await self._made.files(repo, chart, version, pass_credentials=pass_credentials, refresh=refresh)
+        charts = await self._ready()
+        return await charts.files(repo, chart, version, pass_credentials=pass_credentials, refresh=refresh)
 
     async def remote(self, url: str) -> bytes:
-        return await self._made.remote(url)
+        return await (await self._ready()).remote(url)
 
     async def close(self) -> None:
         if "_made" in self.__dict__:

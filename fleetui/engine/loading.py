@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleetui.engine.application import mapping, mappings, strings, text
 from fleetui.engine.charttree import ChartTree
@@ -30,6 +30,13 @@ Resolve = Callable[[Mapping[str, Any], str], Awaitable[str]]
 """The commit, or the chart's version, that a revision means for a source."""
 
 
+class Remotes(NamedTuple):
+    """Where an application's sources are read: what revisions mean, and how a Git repository is opened by its URL."""
+
+    resolve: Resolve
+    opened: Callable[[str], Repository]
+
+
 @dataclass(frozen=True)
 class Loaded:
     """The manifests of all sources in their order, with the revision and the tool (``Directory``; empty for a source
@@ -44,12 +51,10 @@ class Loader:
     """Loads manifests.
 
     Args:
-        repository: opens a Git repository.
         tools: what renders charts and kustomizations, and where charts are looked up.
     """
 
-    def __init__(self, repository: Callable[[str], Repository], tools: Tools | None = None) -> None:
-        self._repository = repository
+    def __init__(self, tools: Tools | None = None) -> None:
         self._charts = tools.charts if tools is not None else None
         self.renderer = Renderer(tools)
         self._renewed: set[tuple[str, str, str]] | None = None
@@ -59,13 +64,13 @@ class Loader:
         self.renderer.forget()
         self._renewed = set()
 
-    async def load(self, wanted: SourceSet, place: Place, resolve: Resolve, *, revisions: Sequence[str] = ()) -> Loaded:
+    async def load(self, wanted: SourceSet, place: Place, remotes: Remotes, *, revisions: Sequence[str] = ()) -> Loaded:
         """The manifests of an application.
 
         Args:
             wanted: its sources.
             place: for whom they are rendered.
-            resolve: what a revision means.
+            remotes: where they are read.
             revisions: one for each source, instead of its `targetRevision`.
 
         Raises:
@@ -84,11 +89,11 @@ class Loader:
             which = f"failed to generate manifest for source {number} of {len(wanted.sources)}"
             try:
                 if wanted.multiple and is_ref_only(source):
-                    found.append(await resolve(source, wish))
+                    found.append(await remotes.resolve(source, wish))
                     tools.append("")
                     continue
-                checkout = await self._checkout(source, wish, resolve)
-                beside = await self._beside(wanted, wishes, refs, source, checkout, resolve)
+                checkout = await self._checkout(source, wish, remotes)
+                beside = await self._beside(wanted, wishes, refs, source, checkout, remotes)
                 rendered = await self.renderer.render(source, checkout, place, beside)
             except RepositoryUnreachableError as error:
                 raise RepositoryUnreachableError(f"{which}: {error.message}", error.hint, url=error.url) from error
@@ -99,11 +104,11 @@ class Loader:
             tools.append(rendered.tool)
         return Loaded(tuple(found), tuple(manifests), tuple(tools))
 
-    async def _checkout(self, source: Mapping[str, Any], wish: str, resolve: Resolve) -> Checkout:
-        revision = await resolve(source, wish)
+    async def _checkout(self, source: Mapping[str, Any], wish: str, remotes: Remotes) -> Checkout:
+        revision = await remotes.resolve(source, wish)
         url, chart = text(source.get("repoURL")), text(source.get("chart"))
         if not chart and not is_oci(source):
-            return Checkout(revision, wish, await self._repository(url).tree(revision))
+            return Checkout(revision, wish, await remotes.opened(url).tree(revision))
         passing = mapping(source.get("helm")).get("passCredentials") is True
         fetch = partial(self._chart, url, chart, revision, passing=passing)
         return Checkout(revision, wish, ChartTree(f"{url} {chart} {revision}", fetch))
@@ -123,7 +128,7 @@ class Loader:
         refs: Mapping[str, int],
         source: Mapping[str, Any],
         own: Checkout,
-        resolve: Resolve,
+        remotes: Remotes,
     ) -> dict[str, Checkout]:
         """The sources that a source's files of values lie in, by ``$NAME``."""
         found: dict[str, Checkout] = {}
@@ -145,7 +150,7 @@ class Loader:
                     f"cannot reference multiple revisions for the same repository ({name} references "
                     f'"{target}" while {before} references "{wishes[refs[before]]}")'
                 )
-            found[name] = await self._checkout(other, target, resolve)
+            found[name] = await self._checkout(other, target, remotes)
             if url == text(source.get("repoURL")) and found[name].revision != own.revision:
                 raise FleetError(
                     f'cannot reference a different revision of the same repository ({name} references "{target}" which '

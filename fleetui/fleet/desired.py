@@ -6,20 +6,20 @@ so that console and engine see the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from fleetui.engine.application import Application, text
 from fleetui.engine.desired import Targets, targets_of
-from fleetui.engine.loading import Loader, charts_of
+from fleetui.engine.loading import Loader, Remotes, charts_of
 from fleetui.engine.rendering import Place
 from fleetui.engine.sourceset import SourceSet, is_oci
 from fleetui.fleet.subject import Subject
 from fleetui.model.errors import FleetError, RevisionNotFoundError
 from fleetui.model.objects import Discovery
-from fleetui.ports import Repositories
+from fleetui.ports import Repositories, Repository
 from fleetui.renderports import Tools
 
 
@@ -44,7 +44,7 @@ class Desires:
     def __init__(self, repositories: Repositories, tools: Tools | None = None) -> None:
         self._repositories = repositories
         self._charts = tools.charts if tools is not None else None
-        self._loader = Loader(repositories.open, tools)
+        self._loader = Loader(tools)
 
     async def of(
         self, subject: Subject, *, revision: str, history_id: int | None = None, fetch: bool = False
@@ -69,9 +69,10 @@ class Desires:
             revisions = known if history_id is not None or revision in known else ()
         discovery = await subject.place.api.discover()
         place = Place.of(Application(subject.stored.decode()), subject.tracking, discovery)
-        resolve = partial(self._resolve, fetch=fetch)
+        opened = partial(self._repositories.open, hub=subject.app.key.hub, project=subject.app.project)
+        remotes = Remotes(partial(self._resolve, opened, fetch=fetch), opened)
         try:
-            loaded = await self._loader.load(wanted, place, resolve, revisions=revisions)
+            loaded = await self._loader.load(wanted, place, remotes, revisions=revisions)
         except FleetError as error:
             if not wanted.multiple and error.__cause__ is not None:
                 # Which of the sources it is needs no saying.
@@ -82,11 +83,13 @@ class Desires:
         )
         return Desired(_first(wanted, loaded.revisions, loaded.tools), targets, discovery)
 
-    async def _resolve(self, source: Mapping[str, Any], wish: str, *, fetch: bool) -> str:
+    async def _resolve(
+        self, opened: Callable[[str], Repository], source: Mapping[str, Any], wish: str, *, fetch: bool
+    ) -> str:
         url, chart = text(source.get("repoURL")), text(source.get("chart"))
         if chart or is_oci(source):
             return await charts_of(self._charts).resolve(url, chart, wish, refresh=fetch)
-        repository, prefix = self._repositories.open(url), text(source.get("tagPrefix"))
+        repository, prefix = opened(url), text(source.get("tagPrefix"))
         try:
             return await repository.resolve(wish or "HEAD", fetch=fetch, tag_prefix=prefix)
         except RevisionNotFoundError:

@@ -80,7 +80,7 @@ class Differ:
         """
         only = None if ref is None or ref == subject.ref else ref
         found = await self.compare(subject, revision=revision or subject.app.revision, only=only)
-        commit, _ = await self._commits.of(subject.app.source, found.desired.sha)
+        commit, _ = await self._commits.of(subject.app, subject.app.source, found.desired.sha)
         return AppDiff(subject.app.key, found.desired.sha, commit, found.objects, found.notes)
 
     async def with_commits(self, subject: Subject, diff: AppDiff) -> AppDiff:

@@ -70,7 +70,8 @@ async def _plain_folders(subject: Subject, repositories: Repositories, revision:
     for source, sha in zip(wanted.sources, revisions, strict=False):
         if source.get("chart") or is_ref_only(source):
             continue
-        repository = repositories.open(text(source.get("repoURL")))
+        app = subject.app
+        repository = repositories.open(text(source.get("repoURL")), hub=app.key.hub, project=app.project)
         tree = await repository.tree(sha)
         files, names = await asyncio.to_thread(_names, tree, source)
         if names:

@@ -72,7 +72,7 @@ class Repo:
         for listener in tuple(self._listeners):
             listener()
 
-    def open(self, url: str) -> Repository:
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
         return self
 
     async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
@@ -110,7 +110,7 @@ class Remotes:
     def __init__(self, **repositories: Repo) -> None:
         self._repositories = repositories
 
-    def open(self, url: str) -> Repository:
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
         return self._repositories[url]
 
     async def close(self) -> None:

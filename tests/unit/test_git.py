@@ -242,12 +242,7 @@ async def test_says_that_a_folder_is_missing(
         await files_of(repositories.open(source.url), sha, path)
 
 
-async def test_links_stand_for_files_of_the_commit_and_submodules_for_nothing(
-    source: Source, repositories: GitRepositories, tmp_path: Path
-) -> None:
-    library = Source(tmp_path / "library")
-    library.write(lib_yaml="lib")
-    library.commit()
+async def test_links_stand_for_files_of_the_commit(source: Source, repositories: GitRepositories) -> None:
     source.write(base__x_yaml="x", base__deep__y_yaml="y")
     links = {
         "app/to-file.yaml": "../base/x.yaml",
@@ -260,7 +255,6 @@ async def test_links_stand_for_files_of_the_commit_and_submodules_for_nothing(
     (source.path / "app").mkdir()
     for name, target in links.items():
         (source.path / name).symlink_to(target)
-    source.git("submodule", "--quiet", "add", str(library.path), "app/library")
     sha = source.commit()
     repository = repositories.open(source.url)
     assert await files_of(repository, sha, "app") == {
@@ -274,6 +268,20 @@ async def test_links_stand_for_files_of_the_commit_and_submodules_for_nothing(
     assert await asyncio.to_thread(files.__getitem__, "folder/deep/y.yaml") == b"y"
     assert "folder/deep/y.yaml" in files
     assert [name in files for name in ("folder/deep", "../../x", "dangling.yaml", "loop.yaml")] == [False] * 4
+
+
+@pytest.mark.parametrize("version", ["git-lfs.github.com", "hawser.github.com"])
+async def test_what_lies_in_lfs_is_refused_by_name_where_it_is_rendered(
+    source: Source, repositories: GitRepositories, version: str
+) -> None:
+    pointer = f"version https://{version}/spec/v1\noid sha256:{'0' * 64}\nsize 12\n".encode()
+    for name in ("app/a.yaml", "app/charts/x.tgz", "app/Kustomization", "app/logo.png"):
+        source.put(name, pointer)
+    files = (await repositories.open(source.url).tree(source.commit())).files("app")
+    for name in ("a.yaml", "charts/x.tgz", "Kustomization"):
+        with pytest.raises(GitError, match=rf"the file 'app/{name}' of file:.* lies in Git LFS, which is not"):
+            await asyncio.to_thread(files.__getitem__, name)
+    assert await asyncio.to_thread(files.__getitem__, "logo.png") == pointer
 
 
 async def test_names_of_files_are_made_harmless(source: Source, repositories: GitRepositories) -> None:

@@ -67,7 +67,7 @@ class FakeRepositories:
     def __init__(self, repository: FakeRepository) -> None:
         self.repository = repository
 
-    def open(self, url: str) -> Repository:
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
         return self.repository
 
     async def close(self) -> None:
