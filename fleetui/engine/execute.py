@@ -22,6 +22,7 @@ from fleetui.model.objects import Obj
 from fleetui.ports import PatchType
 
 PARALLEL = 20
+"""Effects of one application under way at a time."""
 _DEFINITION_POLLS = 30
 _DEFINITION_INTERVAL = 0.1
 _RELEASE_TRIES = 5
@@ -55,7 +56,7 @@ class Executor:
             await self._await_definitions(batch)
 
     async def _guarded(self, effect: Effect) -> EffectResult:
-        async with self._gate:
+        async with self._gate, self._destination.requests:
             try:
                 if isinstance(effect, Apply):
                     return await self._applier.apply(effect)

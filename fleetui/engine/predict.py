@@ -8,11 +8,9 @@ of what did not change makes no request.
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import msgspec
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import ignore
@@ -23,6 +21,7 @@ from fleetui.diff.structure import same
 from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mapping, text
 from fleetui.engine.applied import applied_exactly
 from fleetui.engine.desired import Target
+from fleetui.engine.fingerprint import fingerprint
 from fleetui.engine.handover import DEFAULT, Handover, migrated, with_last_applied
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.tracking import BY_ANNOTATION, Tracking
@@ -34,20 +33,21 @@ _CACHE_LIMIT = 200_000
 _TRIES = 3
 _ASKED = DryRun()
 
-_encoder = msgspec.json.Encoder(order="deterministic")
-
-
-def fingerprint(obj: Any) -> bytes:
-    """A digest of an object's content, independent of the order of its keys."""
-    return hashlib.blake2b(_encoder.encode(obj), digest_size=16).digest()
-
 
 class Predictor:
-    """Answers, for the objects of one cluster, whether a sync would change them; `tracking`: how they say whose they
-    are, at this moment."""
+    """Answers, for the objects of one cluster, whether a sync would change them.
 
-    def __init__(self, api: Cluster, tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION) -> None:
+    Args:
+        api: the cluster.
+        requests: held while it is asked.
+        tracking: how objects say which application they belong to, at this moment.
+    """
+
+    def __init__(
+        self, api: Cluster, requests: asyncio.Semaphore, tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION
+    ) -> None:
         self._api = api
+        self._requests = requests
         self._tracking = tracking
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
@@ -88,7 +88,8 @@ class Predictor:
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery, ignoring, options, dry_run, handover)
+        async with self._requests:
+            answer = await self._ask(target, live, discovery, ignoring, options, dry_run, handover)
         self._remember(target.ref, key, answer)
         return answer
 

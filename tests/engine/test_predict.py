@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def settings(owned: Any = OWNED, **data: str) -> Obj:
 async def modified(target: Obj, live: Obj, answer: Obj, **options: Any) -> bool:
     cluster = FakeCluster()
     cluster.answer = lambda verb, name, body: answer
-    found = await Predictor(cluster).modified(
+    found = await Predictor(cluster, asyncio.Semaphore(1)).modified(
         Target(ref_of(target), target), live, cluster.served, ignoring=Ignoring(), **options
     )
     asked = ["configmaps dry-run"] if options.get("dry_run", DryRun()).asked else []
