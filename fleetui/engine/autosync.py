@@ -111,6 +111,7 @@ def _last_attempt(
     """Whether the last operation already tried these revisions and sources, which revisions it were, and how it ended.
 
     An operation that ended without a result was an attempt at whatever there was: to repeat it would go on for ever.
+    Where the revisions may not have changed only the sources are looked at.
     """
     state = app.operation_state
     if state is None:
@@ -121,7 +122,24 @@ def _last_attempt(
         return phase is not None and phase.completed, (), phase
     synced = SourceSet.of(result)
     tried = synced.revisions_of(result)
-    return tried == revisions and synced == wanted, tried, phase
+    same = tried == revisions or not _may_have_changed(app, wanted)
+    return same and synced == wanted, tried, phase
+
+
+def _may_have_changed(app: Application, wanted: SourceSet) -> bool:
+    """Whether the revisions may be other ones than those of the last comparison (`controller/state.go`,
+    `evaluateRevisionChanges`).
+
+    After a comparison that could not read Git, `status.sync` names the targetRevision itself: what mends it counts as
+    no change, and is healed like drift.
+    """
+    compared = wanted.revisions_of(mapping(app.status.get("sync"))) or ("",) * len(wanted.sources)
+    values_elsewhere = any(source.get("ref") for source in wanted.sources)
+    return any(
+        values_elsewhere or not before or before != source.get("targetRevision")
+        for before, source in zip(compared, wanted.sources, strict=True)
+        if not source.get("ref")
+    )
 
 
 def _heal_wait(app: Application, attempts: int, now: float) -> float:

@@ -121,6 +121,20 @@ def test_an_attempt_at_another_source_does_not_count(change: Obj) -> None:
     assert decided(app(state=state)).operation is not None
 
 
+@pytest.mark.parametrize(
+    ("compared", "heals"), [("main", True), (OLD, False), ("", False)], ids=["unread", "a commit", "never"]
+)
+def test_what_mends_an_unreadable_commit_is_healed_like_drift(compared: str, heals: bool) -> None:
+    """After a comparison that could not read Git, `status.sync.revision` is the targetRevision (`state.go`,
+    `evaluateRevisionChanges`: the revisions have no changes)."""
+    it = app({"selfHeal": True}, state=tried(OLD))
+    it = Application({**it.obj, "status": {**it.status, "sync": {"revision": compared}}})
+    operation = decided(it).operation
+    assert operation is not None
+    assert ("autoHealAttemptsCount" in operation["sync"], "resources" in operation["sync"]) == (heals, heals)
+    assert operation["sync"]["revision"] == NEW
+
+
 # --- the same revision again ------------------------------------------------------------------------------------
 
 
