@@ -89,6 +89,19 @@ class Operations:
         """Ends an operation with an error for good: to try again, as its retry may ask for, would only say the same."""
         return await self._end(app, self._running_state(app), OperationPhase.ERROR, message, terminating=True)
 
+    async def refuse(
+        self, app: Application, destination: Destination, instance: str, permits: Permits, message: str
+    ) -> Again:
+        """Ends an operation of an Application that its project does not permit. As in Argo CD its revisions are looked
+        up first, and its retry is kept."""
+        state = self._running_state(app)
+        sync = mapping(mapping(state.get("operation")).get("sync"))
+        wanted = SourceSet.of_operation(sync, app.spec)
+        comparison = await self._compared_for(app, destination, None, instance, wanted, state, permits)
+        state["syncResult"] = {**wanted.result_fields(sync), **_revision_fields(wanted, comparison)}
+        terminating = ops.phase_of(state) is OperationPhase.TERMINATING
+        return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
+
     def _running_state(self, app: Application) -> Obj:
         state = app.operation_state
         if state is not None and ops.in_progress(state):
@@ -139,9 +152,7 @@ class Operations:
             return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
         comparison = await self._compared_for(app, destination, comparison, instance, wanted, state, permits)
         state["syncResult"].pop("revisions", None)
-        # Where the target state can't be read, Argo CD knows of no commit.
-        unread = comparison.error.startswith(TARGET_STATE)
-        state["syncResult"].update({"revision": ""} if unread else wanted.revision_fields(comparison.origin.each))
+        state["syncResult"].update(_revision_fields(wanted, comparison))
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
             return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
@@ -158,7 +169,7 @@ class Operations:
         self,
         app: Application,
         destination: Destination,
-        comparison: Comparison,
+        comparison: Comparison | None,
         instance: str,
         wanted: SourceSet,
         state: Mapping[str, Any],
@@ -167,7 +178,7 @@ class Operations:
         """The comparison at the operation's own revisions and sources; the one at hand where they are the same."""
         resolved = wanted.revisions_of(mapping(state.get("syncResult")))
         wishes = resolved or wanted.revisions_of(mapping(mapping(state.get("operation")).get("sync")))
-        if wanted == SourceSet.of(app.spec) and wishes == comparison.origin.each:
+        if comparison is not None and wanted == SourceSet.of(app.spec) and wishes == comparison.origin.each:
             return comparison
         # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
         fetch = not resolved and not (wishes and all(map(COMMIT.fullmatch, wishes)))
@@ -277,6 +288,12 @@ class Operations:
         await self._writer.write(app, status, operation=app.operation if waiting else None)
         due = ops.retry_due(ended) if waiting else None
         return Again(max(0.0, due - now)) if due is not None else _AT_ONCE
+
+
+def _revision_fields(wanted: SourceSet, comparison: Comparison) -> Obj:
+    """The revisions of an operation's result; where the target state can't be read, Argo CD knows of no commit."""
+    unread = comparison.error.startswith(TARGET_STATE)
+    return {"revision": ""} if unread else wanted.revision_fields(comparison.origin.each)
 
 
 def _without_operation(app: Application, status: Obj) -> Application:

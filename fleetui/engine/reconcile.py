@@ -160,7 +160,9 @@ class Reconciler:
             return await self._finalize(ref, app, destination, instance, permits)
         problems = [problem] if problem or permits is None else permits.spec_problems(app)
         if problems or destination is None or permits is None:
-            return await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
+            found = [(INVALID_SPEC_ERROR, each) for each in problems]
+            readable = None if problem or destination is None or permits is None else (destination, permits)
+            return await self._refuse(app, found, readable=readable)
         # What another Application manages would differ from Git at once; Argo CD puts up with that.
         managed = destination.tracking.owner_of(app.obj)
         if self._rehearsal is None and not managed and (patch := spec_patch(app.spec)):
@@ -323,9 +325,17 @@ class Reconciler:
             status["reconciledAt"] = format_time(now)
         return status
 
-    async def _refuse(self, app: Application, found: list[tuple[str, str]], *, message: str = "") -> Again:
+    async def _refuse(
+        self,
+        app: Application,
+        found: list[tuple[str, str]],
+        *,
+        message: str = "",
+        readable: tuple[Destination, Permits] | None = None,
+    ) -> Again:
         """Says by conditions (type, message) what keeps the application from being looked at, and ends what it was to
-        do: with `message`, or with what the conditions say."""
+        do: with `message`, or with what the conditions say. `readable`: where and under which project its sources could
+        be read nevertheless."""
         if self._rehearsal is not None:
             self._rehearsal.refused(app, "; ".join(each for _, each in found))
             return _WHEN_WOKEN
@@ -334,8 +344,11 @@ class Reconciler:
         app = await self._writer.write(app, status, refreshed=True)
         if app.operation is None:
             return _WHEN_WOKEN
-        said = ";".join(f"{kind}: {each}" for kind, each in found)
-        return await self._operations.break_off(app, message or said)
+        message = message or ";".join(f"{kind}: {each}" for kind, each in found)
+        if readable is None or "sync" not in app.operation:
+            return await self._operations.break_off(app, message)
+        instance = instance_name(app.namespace, app.name, self._settings.namespace)
+        return await self._operations.refuse(app, readable[0], instance, readable[1], message)
 
     # --- deletion ---------------------------------------------------------------------------------------------------
 

@@ -92,6 +92,24 @@ async def test_what_a_project_does_not_permit_is_told_until_it_does(hub: Hub, re
         assert not conditions(await hub.until(synced, "what the project permits now is synced"))
 
 
+async def test_an_operation_that_the_project_does_not_permit_names_its_commit(hub: Hub, repo: Repo) -> None:
+    """`SyncAppState` resolves the revision before it looks at the conditions, and a retry is kept."""
+    await hub.create(project(sourceRepos=["https://other.example/*"]))
+    asked = by_hand()
+    asked["operation"]["retry"] = {"limit": 1, "backoff": {"duration": "1s"}}
+    clock = FakeClock()
+    await hub.create(application(project="team") | asked)
+    async with running(hub, repo, clock=clock):
+        app = await hub.until(lambda app: bool(message(app)), "the first attempt ends")
+        says = f"InvalidSpecError: application repo {URL} is not permitted in project 'team'"
+        assert message(app).startswith(f"{says}. Retrying attempt #1 at ")
+        clock.advance(2)
+        app = await hub.until(lambda app: phase(app) == "Error", "the operation ends")
+        assert message(app) == f"{says} (retried 1 times)."
+        result = app["status"]["operationState"]["syncResult"]
+        assert result == {"revision": repo.head, "source": app["spec"]["source"]}
+
+
 async def test_a_repository_secret_of_a_project_permits_its_repository_to_it(hub: Hub, repo: Repo) -> None:
     await hub.create(project(sourceRepos=[]))
     await hub.create(application(project="team"))
