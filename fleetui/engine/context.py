@@ -69,6 +69,7 @@ def context_of(
         unserved=lambda obj: unserved(obj, destination.discovery, namespace=namespace),
         objection=lambda obj: permits.objection(obj, destination.discovery),
         recorded=recorded_results(state),
+        tracking=destination.tracking,
         synced_before=bool(app.history),
         terminating=terminating,
     )

@@ -8,7 +8,7 @@ Application and in the cluster; what is kept in memory (delays between waves) ma
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +98,8 @@ class Operations:
         sync = mapping(mapping(state.get("operation")).get("sync"))
         wanted = SourceSet.of_operation(sync, app.spec)
         comparison = await self._compared_for(app, destination, None, instance, wanted, state, permits)
-        state["syncResult"] = {**wanted.result_fields(sync), **_revision_fields(wanted, comparison)}
+        revisions = _revision_fields(wanted, comparison, _asked(wanted, state))
+        state["syncResult"] = {**wanted.result_fields(sync), **revisions}
         terminating = ops.phase_of(state) is OperationPhase.TERMINATING
         return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
 
@@ -151,8 +152,9 @@ class Operations:
         if permits.project.unserved:
             return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
         comparison = await self._compared_for(app, destination, comparison, instance, wanted, state, permits)
+        revisions = _revision_fields(wanted, comparison, _asked(wanted, state))
         state["syncResult"].pop("revisions", None)
-        state["syncResult"].update(_revision_fields(wanted, comparison))
+        state["syncResult"].update(revisions)
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
             return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
@@ -177,7 +179,7 @@ class Operations:
     ) -> Comparison:
         """The comparison at the operation's own revisions and sources; the one at hand where they are the same."""
         resolved = wanted.revisions_of(mapping(state.get("syncResult")))
-        wishes = resolved or wanted.revisions_of(mapping(mapping(state.get("operation")).get("sync")))
+        wishes = _asked(wanted, state)
         if comparison is not None and wanted == SourceSet.of(app.spec) and wishes == comparison.origin.each:
             return comparison
         # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
@@ -290,10 +292,16 @@ class Operations:
         return Again(max(0.0, due - now)) if due is not None else _AT_ONCE
 
 
-def _revision_fields(wanted: SourceSet, comparison: Comparison) -> Obj:
-    """The revisions of an operation's result; where the target state can't be read, Argo CD knows of no commit."""
+def _revision_fields(wanted: SourceSet, comparison: Comparison, asked: Sequence[str]) -> Obj:
+    """The revisions of an operation's result; where the target state can't be read, those that it asked for itself."""
     unread = comparison.error.startswith(TARGET_STATE)
-    return {"revision": ""} if unread else wanted.revision_fields(comparison.origin.each)
+    return wanted.revision_fields(asked if unread else comparison.origin.each)
+
+
+def _asked(wanted: SourceSet, state: Mapping[str, Any]) -> tuple[str, ...]:
+    """The revisions that an earlier step of an operation has found, or else those that it asks for."""
+    operation = mapping(state.get("operation"))
+    return wanted.revisions_of(mapping(state.get("syncResult"))) or wanted.revisions_of(mapping(operation.get("sync")))
 
 
 def _without_operation(app: Application, status: Obj) -> Application:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from fleetui.engine.application import TRACKING_ID, mapping, mappings, strings, text
+from fleetui.engine.application import mapping, mappings, strings, text
 from fleetui.model.globs import glob_matches
 from fleetui.model.objects import ApiResource, Obj, ObjectRef, StoredObject
 
 if TYPE_CHECKING:
     from fleetui.engine.projects import Permits
+    from fleetui.engine.tracking import Tracking
 
 STATEFUL_SET = ("apps", "StatefulSet")
 CLAIM = ("", "PersistentVolumeClaim")
@@ -76,6 +77,7 @@ def orphans_among(
     objects: Collection[StoredObject],
     managed: Container[ObjectRef],
     permits: Permits,
+    tracking: Tracking,
     *,
     is_known: Callable[[str], bool],
 ) -> int:
@@ -85,6 +87,7 @@ def orphans_among(
         objects: what there is in the namespace.
         managed: what the application has.
         permits: its project, which says what is ignored and what it may hold.
+        tracking: how objects say which application they belong to.
         is_known: whether there is an application of an instance name.
     """
     orphaned = permits.project.orphaned
@@ -104,7 +107,7 @@ def orphans_among(
     found: set[ObjectRef] = set()
     while tops:
         each = tops.pop()
-        instance = (each.meta.annotations or {}).get(TRACKING_ID, "").partition(":")[0]
+        instance = tracking.owner(each.meta.labels or {}, each.meta.annotations or {})
         if each.ref not in found and not (instance and is_known(instance)) and permits.live(each.ref):
             found.add(each.ref)
             tops += owned.get(each.meta.uid, [])

@@ -21,7 +21,7 @@ from fleetui.engine.application import (
 from fleetui.engine.effects import Recorded, StepOutcome
 from fleetui.engine.hooks import Phase, phases
 from fleetui.engine.tasks import ResultCode, Task, defined_by, order_tasks, step_of
-from fleetui.engine.tracking import owner_of
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import Health, OperationPhase
 from fleetui.model.times import parse_time
@@ -62,6 +62,7 @@ class SyncContext:
             those of its results (`served.unserved`); None where it does.
         objection: why the project does not permit an object, in Argo CD's words; empty where it does.
         recorded: results of the operation's earlier steps, in order.
+        tracking: how objects say which application they belong to.
         synced_before: whether the application's history has a sync already, whose namespace it then was.
     """
 
@@ -77,6 +78,7 @@ class SyncContext:
     unserved: Callable[[Obj], tuple[str, str] | None] = lambda _: None
     objection: Callable[[Obj], str] = lambda _: ""
     recorded: Sequence[Recorded] = ()
+    tracking: Tracking = BY_ANNOTATION
     synced_before: bool = False
     terminating: bool = False
 
@@ -193,8 +195,8 @@ def _hook_task(context: SyncContext, ref: ObjectRef, hook: Obj, phase: Phase) ->
     finalizers = strings(metadata.get("finalizers"))
     if HOOK_FINALIZER not in finalizers:
         metadata["finalizers"] = [*finalizers, HOOK_FINALIZER]
-    live = context.live(ref)
-    if live is not None and owner_of(live) != owner_of(hook):
+    live, owner = context.live(ref), context.tracking.owner_of
+    if live is not None and owner(live) != owner(hook):
         # Somebody else's object of that name is not an earlier run of this hook, to be deleted before the next one.
         live = None
     return Task(phase, ref, {**hook, "metadata": metadata}, live, context.namespace)

@@ -293,7 +293,7 @@ class Reconciler:
             return 0
         self._monitors.looked(key, namespace, frozenset(each.ref for each in objects))
         managed = {member.ref for member in comparison.members}
-        return orphans_among(objects, managed, permits, is_known=self._is_known)
+        return orphans_among(objects, managed, permits, destination.tracking, is_known=self._is_known)
 
     def _judged(self, app: Application, comparison: Comparison, permits: Permits, orphans: int) -> Obj:
         """The status after a comparison. The time of the comparison moves only with something else, or when a human

@@ -35,11 +35,6 @@ def tracking_id(app: str, ref: ObjectRef, destination_namespace: str) -> str:
     return f"{app}:{ref.group}/{ref.kind}:{ref.namespace or destination_namespace}/{ref.name}"
 
 
-def owner_of(obj: Mapping[str, Any]) -> str:
-    """The application that an object's tracking id names; empty where it has none."""
-    return annotation(obj, TRACKING_ID).partition(":")[0]
-
-
 @dataclass(frozen=True)
 class Tracking:
     """How the objects of one hub say which application they belong to; as it is made here, Argo CD's default.

@@ -8,6 +8,7 @@ from typing import Any
 from fleetui.engine.application import HOOK, HOOK_DELETE_POLICY, HOOK_FINALIZER, SYNC_OPTIONS, SYNC_WAVE, Application
 from fleetui.engine.effects import Apply, Delete, Effect, EffectResult, Look, Recorded, ReleaseHook, Step, StepOutcome
 from fleetui.engine.plan import SyncContext, SyncSettings
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.model.objects import Obj, ObjectRef, ref_of
 from fleetui.model.status import Health, HealthStatus
 from fleetui.model.times import format_time
@@ -86,6 +87,7 @@ def context(
     terminating: bool = False,
     revision: str = REVISION,
     namespace: str = NAMESPACE,
+    tracking: Tracking = BY_ANNOTATION,
     **settings: Any,
 ) -> SyncContext:
     """A context of (target, live) pairs; in `cluster` the live objects of hooks and the namespace are sought."""
@@ -104,6 +106,7 @@ def context(
         modified=frozenset(ref_of(each) for each in modified),
         unserved=lambda each: (unserved or {}).get(str(each.get("kind"))),
         recorded=tuple(recorded),
+        tracking=tracking,
         terminating=terminating,
     )
 

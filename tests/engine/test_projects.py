@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fleetui.engine.application import FINALIZER
+from fleetui.engine.application import FINALIZER, TRACKING_ID
+from fleetui.engine.tracking import INSTANCE_LABEL
 from fleetui.model.objects import Obj
 from tests.engine.bench import (
     URL,
@@ -298,6 +299,24 @@ async def test_a_global_project_gives_its_rules_to_those_it_selects(hub: Hub, re
         assert [row["status"] for row in app["status"]["resources"]] == ["Unknown"]
         await hub.patch("AppProject", "everywhere", {"spec": {"namespaceResourceBlacklist": []}}, namespace="argocd")
         await hub.until(lambda app: app["status"]["resources"][0]["status"] == "OutOfSync", "its change counts")
+
+
+async def test_by_labels_the_label_tells_what_somebody_manages(hub: Hub, repo: Repo) -> None:
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cm", "namespace": "argocd", "labels": {"app.kubernetes.io/part-of": "argocd"}},
+        "data": {"application.resourceTrackingMethod": "label"},
+    }
+    for each in (settings, project(orphanedResources={"warn": True}), application("other", project="team")):
+        await hub.create(each)
+    await hub.create(application(project="team"))
+    async with running(hub, repo):
+        await hub.until(synced, "the first sync")
+        await hub.create(obj("ConfigMap", "theirs", namespace="shop", metadata={"labels": {INSTANCE_LABEL: "other"}}))
+        await hub.create(obj("ConfigMap", "nobodys", namespace="shop", metadata={"annotations": {TRACKING_ID: "x"}}))
+        told = await hub.until(conditions, "an orphan is told")
+        assert conditions(told) == [("OrphanedResourceWarning", "Application has 1 orphaned resources")]
 
 
 async def test_what_nobody_manages_is_warned_of_where_the_project_asks(hub: Hub, repo: Repo) -> None:

@@ -11,6 +11,7 @@ from fleetui.engine.application import HOOK_FINALIZER
 from fleetui.engine.effects import EffectResult, Recorded, StepOutcome
 from fleetui.engine.sync import sync_step
 from fleetui.engine.tasks import ResultCode
+from fleetui.engine.tracking import ANNOTATION, LABEL, Tracking
 from fleetui.model.objects import Obj, ref_of
 from fleetui.model.status import HealthStatus, OperationPhase
 from tests.engine.objects import NAMESPACE, REVISION, STARTED, Driver, context, live, obj
@@ -404,13 +405,17 @@ def test_a_hook_with_other_policies_is_applied_over_its_last_run() -> None:
     assert driver.changes == [["release Job/kept"], ["apply Job/kept"]]
 
 
-def test_somebody_elses_object_of_a_hooks_name_is_not_deleted() -> None:
-    tracked = obj(
-        "Job", "migrate", hook="PreSync", metadata={"annotations": {"argocd.argoproj.io/tracking-id": "shop:x"}}
-    )
-    tracked["metadata"]["annotations"]["argocd.argoproj.io/hook"] = "PreSync"
-    _, driver = run(hooks=[tracked], cluster=[live(obj("Job", "migrate"))])
-    assert driver.changes == [["apply Job/migrate"]]
+@pytest.mark.parametrize("method", [ANNOTATION, LABEL])
+def test_somebody_elses_object_of_a_hooks_name_is_not_deleted(method: str) -> None:
+    tracking = Tracking(method)
+    marks = tracking.mark(MIGRATE["metadata"], ref_of(MIGRATE), "shop", NAMESPACE)
+    tracked = {**MIGRATE, "metadata": marks}
+    for mine, changes in (
+        (live(tracked), ["delete Job/migrate"]),
+        (live(obj("Job", "migrate")), ["apply Job/migrate"]),
+    ):
+        _, driver = run(hooks=[tracked], cluster=[mine], tracking=tracking)
+        assert driver.changes[0] == changes
 
 
 @pytest.mark.parametrize("answer", ["release Job/migrate", "delete Job/migrate"])

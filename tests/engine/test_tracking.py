@@ -13,7 +13,6 @@ from fleetui.engine.tracking import (
     LABEL,
     Tracking,
     instance_name,
-    owner_of,
     tracking_id,
 )
 from fleetui.model.objects import Obj, ObjectRef
@@ -48,11 +47,11 @@ def tracked(value: object, kind: str = "ConfigMap", name: str = "a", **rest: str
 
 @pytest.mark.parametrize(
     ("value", "owner"),
-    [("shop:/ConfigMap:shop/a", "shop"), ("team_shop:x", "team_shop"), ("", ""), (3, ""), ("nonsense", "nonsense")],
+    [("shop:/ConfigMap:shop/a", "shop"), ("team_shop:x", ""), ("", ""), (3, ""), ("nonsense", "")],
 )
 def test_owners(value: object, owner: str) -> None:
-    assert owner_of(tracked(value)) == owner
-    assert owner_of({}) == ""
+    assert BY_ANNOTATION.owner_of(tracked(value)) == owner
+    assert BY_ANNOTATION.owner_of({}) == ""
 
 
 @pytest.mark.parametrize(
