@@ -130,6 +130,9 @@ class Applier:
             task = effect.task
             return EffectResult(False, not_found(task.recorded_ref, task.version, self._destination.discovery))
         work = self._work(effect, resource)
+        if not effect.task.ref.name and not work.replaces:
+            generated = text(mapping(effect.obj.get("metadata")).get("generateName"))
+            return EffectResult(False, f"from {generated}: cannot use generate name with apply")
         if effect.dry_run:
             return await self._dry_run(work)
         try:
@@ -297,7 +300,7 @@ class Applier:
             written = await self._destination.api.create(
                 work.resource, obj, field_manager=FIELD_MANAGER, validation=validation
             )
-            said = f"{named(ref)} created"
+            said = f"{named(ref_of(written))} created"
         elif work.updates_in_place:
             written = await self._put(work, obj, live)
             said = f"{ref.kind}/{ref.name} updated"

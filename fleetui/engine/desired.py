@@ -73,9 +73,9 @@ def targets_of(
         if times > 1
     )
     everything = [*seen.values(), *nameless]
-    kept = tuple(target for target in everything if not is_hook(target.obj) and target.ref.name)
+    kept = tuple(target for target in everything if not is_hook(target.obj))
     hooks = tuple(target for target in everything if is_hook(target.obj))
-    return Targets(kept, hooks, warnings, {target.ref: target for target in kept})
+    return Targets(kept, hooks, warnings, {target.ref: target for target in kept if target.ref.name})
 
 
 def _target(manifest: Manifest, discovery: Discovery, app: str, namespace: str, tracking: Tracking) -> Target:

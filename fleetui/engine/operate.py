@@ -39,6 +39,7 @@ from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
 from fleetui.ports import Jq
 
+NO_OPERATION = "Invalid operation request: no operation specified"
 TARGET_STATE = "Failed to load target state"
 
 _log = logging.getLogger(__name__)
@@ -89,18 +90,29 @@ class Operations:
         """Ends an operation with an error for good: to try again, as its retry may ask for, would only say the same."""
         return await self._end(app, self._running_state(app), OperationPhase.ERROR, message, terminating=True)
 
-    async def refuse(
-        self, app: Application, destination: Destination, instance: str, permits: Permits, message: str
-    ) -> Again:
-        """Ends an operation of an Application that its project does not permit. As in Argo CD its revisions are looked
-        up first, and its retry is kept."""
+    async def refuse(self, app: Application, message: str, place: tuple[Destination, str, Permits] | None) -> Again:
+        """Ends an operation of an Application whose spec does not do; its retry is kept.
+
+        As in Argo CD its revisions are looked up first, where its destination (`place`, with the name within tracking
+        ids and the project) is known.
+        """
         state = self._running_state(app)
-        sync = mapping(mapping(state.get("operation")).get("sync"))
-        wanted = SourceSet.of_operation(sync, app.spec)
-        comparison = await self._compared_for(app, destination, None, instance, wanted, state, permits)
-        revisions = _revision_fields(wanted, comparison, _asked(wanted, state))
-        state["syncResult"] = {**wanted.result_fields(sync), **revisions}
         terminating = ops.phase_of(state) is OperationPhase.TERMINATING
+        now = self._clock.now()
+        if (due := ops.retry_due(state)) is not None and due > now and not terminating:
+            return Again(due - now)
+        state = ops.begin_retry(state) if ops.is_waiting_for_retry(state) else state
+        operation = mapping(state.get("operation"))
+        if operation.get("sync") is None:
+            return await self._end(app, state, OperationPhase.ERROR, NO_OPERATION, terminating=terminating)
+        wanted, sync = SourceSet.of_operation(operation["sync"], app.spec), mapping(operation["sync"])
+        asked = _asked(wanted, state)
+        revisions = wanted.revision_fields(asked)
+        if place is not None:
+            destination, instance, permits = place
+            comparison = await self._compared_for(app, destination, None, instance, wanted, state, permits)
+            revisions = _revision_fields(wanted, comparison, asked)
+        state["syncResult"] = {**wanted.result_fields(sync), **revisions}
         return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
 
     def _running_state(self, app: Application) -> Obj:
@@ -134,9 +146,7 @@ class Operations:
             app = await self._writer.write(app, {**app.status, "operationState": state})
         sync = mapping(mapping(state.get("operation")).get("sync"))
         if mapping(state.get("operation")).get("sync") is None:
-            return await self._end(
-                app, state, OperationPhase.ERROR, "Invalid operation request: no operation specified"
-            )
+            return await self._end(app, state, OperationPhase.ERROR, NO_OPERATION)
         if sync.get("manifests"):
             # To sync what is in Git instead would be silently wrong.
             message = "operation.sync.manifests is not supported: commit the manifests and sync the commit"

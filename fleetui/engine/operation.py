@@ -37,14 +37,22 @@ def retry_delay(retry: Retry, attempts: int) -> float:
     Raises:
         ValueError: a duration can't be read.
     """
-    duration = parse_duration(retry.duration) if retry.duration else DEFAULT_DURATION
-    longest = parse_duration(retry.max_duration) if retry.max_duration else DEFAULT_MAX_DURATION
+    duration = _seconds(retry.duration) if retry.duration else DEFAULT_DURATION
+    longest = _seconds(retry.max_duration) if retry.max_duration else DEFAULT_MAX_DURATION
     factor = retry.factor if retry.factor is not None else DEFAULT_FACTOR
     try:
         delay = duration * float(factor) ** attempts
     except OverflowError:
         delay = _LONGEST
     return max(SHORTEST_DELAY, min(longest if longest > 0 else _LONGEST, delay))
+
+
+def _seconds(duration: str) -> float:
+    """A duration; what can't be read is told in Argo CD's words (`parseStringToDuration`)."""
+    try:
+        return parse_duration(duration)
+    except ValueError as error:
+        raise ValueError(f"unable to parse {duration} as a duration") from error
 
 
 def phase_of(state: Mapping[str, Any] | None) -> OperationPhase | None:
@@ -63,15 +71,21 @@ def in_progress(state: Mapping[str, Any] | None) -> bool:
 def begin(operation: Mapping[str, Any], now: float) -> Obj:
     """The state of an operation that starts. It holds the operation as Argo CD's Go types write it: who began it and
     how it is retried always, and of the sync nothing that is empty."""
-    begun: Obj = {"initiatedBy": {}, "retry": {}, **operation}
+    begun: Obj = {"initiatedBy": {}, **operation, "retry": _said(mapping(operation.get("retry")))}
+    if isinstance(backoff := begun["retry"].get("backoff"), Mapping):
+        begun["retry"]["backoff"] = {key: value for key, value in backoff.items() if value not in {None, ""}}
     if isinstance(sync := operation.get("sync"), Mapping):
-        begun["sync"] = written = {key: value for key, value in sync.items() if value not in _EMPTY}
+        begun["sync"] = written = _said(sync)
         if "resources" in written:
             written["resources"] = [
                 {key: value for key, value in each.items() if value or key in {"kind", "name"}}
                 for each in mappings(written["resources"])
             ]
     return {"phase": OperationPhase.RUNNING.value, "operation": begun, "startedAt": format_time(now)}
+
+
+def _said(fields: Mapping[str, Any]) -> Obj:
+    return {key: value for key, value in fields.items() if value not in _EMPTY}
 
 
 def retry_due(state: Mapping[str, Any]) -> float | None:

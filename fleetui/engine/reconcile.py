@@ -146,12 +146,14 @@ class Reconciler:
             project = self._projects.of(app)
         except ProjectError as error:
             return await self._without_project(app, error)
-        problem = app.problem() or SourceSet.of(app.spec).problem()
+        nowhere = app.problem()
+        problem = nowhere or SourceSet.of(app.spec).problem()
         destination: Destination | None = None
         try:
             destination = self._destinations.find(app.destination)
         except MissingError as error:
-            problem = problem or str(error)
+            nowhere = nowhere or str(error)
+            problem = problem or nowhere
         permits = Permits(project, destination.place) if destination is not None else None
         if app.deleting and app.operation is None:
             if self._rehearsal is not None:
@@ -160,9 +162,12 @@ class Reconciler:
             return await self._finalize(ref, app, destination, instance, permits)
         problems = [problem] if problem or permits is None else permits.spec_problems(app)
         if problems or destination is None or permits is None:
-            found = [(INVALID_SPEC_ERROR, each) for each in problems]
-            readable = None if problem or destination is None or permits is None else (destination, permits)
-            return await self._refuse(app, found, readable=readable)
+            place = None if destination is None or permits is None or nowhere else (destination, instance, permits)
+            app = await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
+            if app.operation is None or self._rehearsal is not None:
+                return _WHEN_WOKEN
+            said = nowhere or ";".join(f"{INVALID_SPEC_ERROR}: {each}" for each in problems)
+            return await self._operations.refuse(app, said, place)
         # What another Application manages would differ from Git at once; Argo CD puts up with that.
         managed = destination.tracking.owner_of(app.obj)
         if self._rehearsal is None and not managed and (patch := spec_patch(app.spec)):
@@ -325,30 +330,14 @@ class Reconciler:
             status["reconciledAt"] = format_time(now)
         return status
 
-    async def _refuse(
-        self,
-        app: Application,
-        found: list[tuple[str, str]],
-        *,
-        message: str = "",
-        readable: tuple[Destination, Permits] | None = None,
-    ) -> Again:
-        """Says by conditions (type, message) what keeps the application from being looked at, and ends what it was to
-        do: with `message`, or with what the conditions say. `readable`: where and under which project its sources could
-        be read nevertheless."""
+    async def _refuse(self, app: Application, found: list[tuple[str, str]]) -> Application:
+        """Says by conditions (type, message) what keeps the application from being looked at."""
         if self._rehearsal is not None:
             self._rehearsal.refused(app, "; ".join(each for _, each in found))
-            return _WHEN_WOKEN
+            return app
         now = self._clock.now()
         status = with_conditions(invalid_status(app, now=now), (INVALID_SPEC_ERROR, UNKNOWN_ERROR), found, now=now)
-        app = await self._writer.write(app, status, refreshed=True)
-        if app.operation is None:
-            return _WHEN_WOKEN
-        message = message or ";".join(f"{kind}: {each}" for kind, each in found)
-        if readable is None or "sync" not in app.operation:
-            return await self._operations.break_off(app, message)
-        instance = instance_name(app.namespace, app.name, self._settings.namespace)
-        return await self._operations.refuse(app, readable[0], instance, readable[1], message)
+        return await self._writer.write(app, status, refreshed=True)
 
     # --- deletion ---------------------------------------------------------------------------------------------------
 
@@ -356,8 +345,10 @@ class Reconciler:
         if app.deleting and app.operation is None and self._rehearsal is None:
             await self._not_deleted(app, str(error))
             return _WHEN_WOKEN
-        message = f"Failed to load application project: {error}"
-        return await self._refuse(app, [(error.condition, error.shown)], message=message)
+        app = await self._refuse(app, [(error.condition, error.shown)])
+        if app.operation is None or self._rehearsal is not None:
+            return _WHEN_WOKEN
+        return await self._operations.break_off(app, f"Failed to load application project: {error}")
 
     async def _finalize(
         self,

@@ -70,6 +70,15 @@ async def test_words_name_the_group() -> None:
     assert (await apply(Hands(), obj("Deployment", "api"))).message == "deployment.apps/api created"
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_name_is_generated_only_by_a_create(dry_run: bool) -> None:
+    hands = Hands()
+    refused = await apply(hands, obj("ConfigMap", "run-"), dry_run=dry_run)
+    assert refused == EffectResult(False, "from run-: cannot use generate name with apply")
+    assert not hands.verbs, "a path without a name would be that of all objects"
+    assert (await apply(Hands("Replace=true"), obj("ConfigMap", "run-"), dry_run=dry_run)).ok
+
+
 async def test_the_servers_own_words_and_nothing_else_are_told() -> None:
     hands = Hands()
     hands.server.refusals = [

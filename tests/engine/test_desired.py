@@ -96,7 +96,8 @@ def test_hooks_are_set_apart_and_generated_names_never_clash() -> None:
     )
     assert [each.ref.name for each in targets.hooks] == ["migrate", "", ""]
     assert tracking(targets.hooks[1]) == "shop:batch/Job:shop/"
-    assert [each.ref.name for each in targets.objects] == ["skipped"]
+    assert [each.ref.name for each in targets.objects] == ["skipped", ""]
+    assert [ref.name for ref in targets.by_ref] == ["skipped"]
     assert targets.warnings == ()
 
 

@@ -15,6 +15,7 @@ from fleetui.engine.predict import Predictor
 from fleetui.model.errors import FleetError, OverloadedError, RepositoryUnreachableError
 from fleetui.model.objects import ApiResource, Obj
 from tests.engine.bench import (
+    URL,
     Hub,
     Repo,
     Running,
@@ -396,22 +397,28 @@ async def test_operations_by_hand(operation: Obj, ends: str, says: str, hub: Hub
         assert await _gone(hub, "ConfigMap", "a")
 
 
+NO_PATH = "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
+
+
 @pytest.mark.parametrize(
-    ("spec", "says"),
+    ("spec", "says", "told", "found"),
     [
-        ({"destination": {"namespace": "x"}}, "Destination server missing from app spec"),
-        ({"destination": {"name": "nowhere"}}, "there are no clusters with this name: nowhere"),
-        (
-            {"source": {"repoURL": "x"}},
-            "spec.source.repoURL and either spec.source.path or spec.source.chart are required",
-        ),
+        ({"destination": {"namespace": "x"}}, "Destination server missing from app spec", "", False),
+        ({"destination": {"name": "nowhere"}}, "there are no clusters with this name: nowhere", "", False),
+        ({"source": {"repoURL": URL}}, NO_PATH, f"InvalidSpecError: {NO_PATH}", True),
     ],
 )
-async def test_a_spec_that_cannot_be_worked_with(spec: Obj, says: str, hub: Hub, repo: Repo) -> None:
-    await hub.create(application(**spec) | {"operation": {"sync": {}, "retry": {"limit": -1}}})
+async def test_a_spec_that_cannot_be_worked_with(
+    spec: Obj, says: str, told: str, found: bool, hub: Hub, repo: Repo
+) -> None:
+    """The operation's result names what it was at; a commit where there is a destination (`SyncAppState`)."""
+    head = repo.push(config("a"))
+    await hub.create(application(**spec) | {"operation": {"sync": {}}})
     async with running(hub, repo):
         app = await hub.until(lambda app: phase(app) == "Error", "the operation is refused")
-        assert message(app) == f"InvalidSpecError: {says}"
+        assert message(app) == (told or says)
+        result = app["status"]["operationState"]["syncResult"]
+        assert result == {"revision": head if found else "", "source": app["spec"]["source"]}
         assert "operation" not in app
         (condition,) = app["status"]["conditions"]
         assert (condition["type"], condition["message"]) == ("InvalidSpecError", says)

@@ -80,6 +80,8 @@ def test_an_operation_begins_with_what_argo_cd_always_writes() -> None:
     written = {"sync": {"resources": [chosen], "prune": False, "revision": "", "dryRun": True, "syncOptions": []}}
     kept = {"resources": [{"kind": "ConfigMap", "name": "a"}], "dryRun": True}
     assert begin(written, NOW)["operation"]["sync"] == kept
+    retried = begin({"sync": {}, "retry": {"limit": 0, "backoff": {"duration": "", "factor": 0}}}, NOW)
+    assert retried["operation"]["retry"] == {"backoff": {"factor": 0}}, "its factor is a pointer"
 
 
 def test_the_end_of_an_operation_without_retries() -> None:
@@ -133,7 +135,7 @@ def test_a_terminated_operation_is_not_retried() -> None:
 def test_a_back_off_that_cannot_be_read_ends_the_operation() -> None:
     ended = finish(running(retry={"limit": 5, "backoff": {"duration": "soon"}}), FAILED, "no way", now=NOW)
     assert ended["phase"] == "Error"
-    assert ended["message"].startswith("no way (failed to retry: 'soon' is no duration")
+    assert ended["message"] == "no way (failed to retry: unable to parse soon as a duration)"
     assert not is_waiting_for_retry(ended)
 
 
