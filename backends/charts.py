@@ -115,7 +115,7 @@ class ChartRepositories:
     def _kept(self, key: str) -> tuple[bytes, bool] | None:
         note = self._store.note(key)
         digest, _, kind = note[0].decode("ascii", "replace").partition(" ") if note else ("", "", "")
-        content = self._store.read(digest) if len(digest) == 64 and digest.isalnum() else None
+        content = self._store.read(digest)
         return None if content is None else (content, kind == "chart")
 
     def _keep(self, key: str, kept: tuple[bytes, bool]) -> None:
@@ -193,31 +193,35 @@ class ChartRepositories:
             if _is_oci(repo, access):
                 tags = await self._tags(self._registry(repo, chart, access))
                 listed: Sequence[Entry] = [Entry(tag.replace("_", "+"), ()) for tag in tags]
+                age = 0.0
             else:
-                listed = await self._indexed(repo, chart, access, refresh=refresh)
-            self._listed[key] = listed, self._now()
+                listed, age = await self._indexed(repo, chart, access, refresh=refresh)
+            self._listed[key] = listed, self._now() - age
             while len(self._listed) > _REMEMBERED:
                 self._listed.popitem(last=False)
         return listed
 
-    async def _indexed(self, repo: str, chart: str, access: RepositoryAccess, *, refresh: bool) -> Sequence[Entry]:
-        index = await self._index(repo, access, refresh=refresh)
+    async def _indexed(
+        self, repo: str, chart: str, access: RepositoryAccess, *, refresh: bool
+    ) -> tuple[Sequence[Entry], float]:
+        """What the index says of a chart, and how many seconds ago."""
+        index, age = await self._index(repo, access, refresh=refresh)
         try:
             found = await asyncio.to_thread(entries, index, chart)
         except ChartError as error:
             raise ChartError(f"{masked(repo)}: {error.message}", url=masked(repo)) from error
         if not found:
             raise ChartError(f"chart {quoted(chart)} not found in the index of {masked(repo)}", url=masked(repo))
-        return found
+        return found, age
 
-    async def _index(self, repo: str, access: RepositoryAccess, *, refresh: bool) -> bytes:
-        """The ``index.yaml`` of a repository: asked for with its ETag once it is older than `KEPT`."""
+    async def _index(self, repo: str, access: RepositoryAccess, *, refresh: bool) -> tuple[bytes, float]:
+        """The ``index.yaml`` of a repository and its age: asked for with its ETag once it is older than `KEPT`."""
         from backends.charts_http import AwayError, failed
 
         key = json.dumps(["index", repo])
         kept = await asyncio.to_thread(self._kept_index, key)
         if kept is not None and not refresh and kept[2] < KEPT:
-            return kept[0]
+            return kept[0], kept[2]
         headers = {"If-None-Match": kept[1]} if kept and kept[1] else {}
         parts = urlsplit(repo)
         url = parts._replace(path=f"{parts.path.rstrip('/')}/index.yaml").geturl()
@@ -233,15 +237,15 @@ class ChartRepositories:
             if kept is None:
                 raise
             _log.warning("%s; its index of %d minutes ago is used", error, kept[2] // 60)
-            return kept[0]
+            return kept[0], 0.0
         await asyncio.to_thread(self._keep_index, key, content, etag)
-        return content
+        return content, 0.0
 
     def _kept_index(self, key: str) -> tuple[bytes, str, float] | None:
         if (note := self._store.note(key)) is None:
             return None
         digest, _, etag = note[0].decode(errors="replace").partition(" ")
-        content = self._store.read(digest) if len(digest) == 64 and digest.isalnum() else None
+        content = self._store.read(digest)
         return None if content is None else (content, etag, note[1])
 
     def _keep_index(self, key: str, content: bytes, etag: str) -> None:

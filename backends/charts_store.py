@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import time
 from contextlib import suppress
@@ -17,6 +18,9 @@ from backends.git_process import make_folder
 
 MOST = 2 * 1024**3
 """Bytes that the folder may have; what was used longest ago goes first."""
+
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Store:
@@ -36,6 +40,8 @@ class Store:
 
     def read(self, digest: str) -> bytes | None:
         """The content with a SHA-256 (hexadecimal); None where it is not there, or no longer what it was."""
+        if _DIGEST.fullmatch(digest) is None:  # what an index says is a stranger's word, and would be a path
+            return None
         path = self._folder / "content" / digest
         try:
             content = path.read_bytes()

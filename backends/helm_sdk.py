@@ -19,7 +19,10 @@ from typing import Any, NamedTuple
 import yaml
 
 _SEPARATOR = re.compile(r"(?:^|\s*\n)---[ \t]*(?:\n|$)")
-_TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
+_TEST_HOOKS = frozenset({"test", "test-success"})
+_HOOKS = _TEST_HOOKS | {
+    f"{when}-{what}" for when in ("pre", "post") for what in ("install", "delete", "upgrade", "rollback")
+}
 _ORDER = {
     kind: place
     for place, kind in enumerate(
@@ -140,10 +143,14 @@ def _parts(file: str, text: str) -> Iterator[_Made]:
             obj = yaml.load(part, yaml.CSafeLoader)
         except yaml.MarkedYAMLError as error:
             raise ValueError(f"YAML parse error on {file}: {error.problem}") from error
-        if obj is not None:
-            kind = str(_mapping(obj).get("kind"))
-            hook = str(_mapping(_mapping(_mapping(obj).get("metadata")).get("annotations")).get("helm.sh/hook") or "")
-            hooks = tuple(filter(None, (each.strip() for each in hook.split(","))))
+        if obj is None:
+            continue
+        if not isinstance(obj, dict):
+            raise ValueError(f"YAML parse error on {file}: cannot unmarshal {type(obj).__name__} into an object")
+        kind = str(obj.get("kind"))
+        hook = str(_mapping(_mapping(obj.get("metadata")).get("annotations")).get("helm.sh/hook") or "")
+        hooks = tuple(filter(None, (each.strip().lower() for each in hook.split(","))))
+        if _HOOKS.issuperset(hooks):  # Helm drops what has a hook that it does not know
             yield _Made(_ORDER.get(kind, len(_ORDER)), kind, file, part, hooks)
 
 

@@ -7,6 +7,7 @@ and prints YAML. Git has `backends.git_process`, which runs on threads.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -47,7 +48,8 @@ async def workplace(tool: str) -> AsyncIterator[Path]:
         ToolMissingError: there is no room for one.
     """
     try:
-        folder = Path(await _on_thread(lambda: tempfile.mkdtemp(prefix=f"fleetui-{tool}-")))
+        # Not on a thread: one who is cancelled meanwhile would never learn its name.
+        folder = Path(tempfile.mkdtemp(prefix=f"fleetui-{tool}-"))
     except OSError as error:
         raise ToolMissingError(
             f"no folder can be made for {tool}: {error.strerror}", "set TMPDIR to a folder with room"
@@ -62,7 +64,8 @@ async def lay_out(folder: Path, files: Mapping[str, bytes], *, what: str) -> Non
     """Writes `files`, by their path with forward slashes, below `folder`; they are read on a thread.
 
     Raises:
-        ManifestError: they are too large or too many together; `what` names them.
+        ManifestError: they are too large or too many together, or no files that can be; `what` names them.
+        ToolMissingError: there is no room for them.
         RefusedError: a path leads out of the folder.
     """
     await _on_thread(lambda: _write(folder, files, what))
@@ -129,10 +132,16 @@ def _write(folder: Path, files: Mapping[str, bytes], what: str) -> None:
         total += len(content)
         if count > MOST_FILES or total > MOST_BYTES:
             raise ManifestError(f"{what} is too large: more than {MOST_BYTES // 2**20} MiB or {MOST_FILES} files")
-        if pure.parent not in made:
-            (folder / pure.parent).mkdir(parents=True, exist_ok=True)
-            made.add(pure.parent)
-        (folder / pure).write_bytes(content)
+        try:
+            if pure.parent not in made:
+                (folder / pure.parent).mkdir(parents=True, exist_ok=True)
+                made.add(pure.parent)
+            (folder / pure).write_bytes(content)
+        except OSError as error:
+            reason = f"can't be laid out for its tool: {quoted(path)}: {error.strerror}"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ToolMissingError(f"{what} {reason}", "set TMPDIR to a folder with room") from error
+            raise ManifestError(f"{what} {reason}") from error
 
 
 async def _on_thread(act: Callable[[], T]) -> T:

@@ -133,8 +133,13 @@ class Loader:
         """The sources that a source's files of values lie in, by ``$NAME``."""
         found: dict[str, Checkout] = {}
         first: dict[str, str] = {}
-        # What is no source's name may be a variable; who reads the values knows.
-        for name in filter(refs.__contains__, _named_refs(source)):
+        # In a single source what begins with a dollar sign is a variable.
+        for name in _named_refs(source) if wanted.multiple else ():
+            if name not in refs:
+                known = f"which is not one of the available sources ({', '.join(refs)})"
+                raise FleetError(
+                    f'source referenced "{name}", ' + (known if refs else "but no source has a 'ref' field defined")
+                )
             other = wanted.sources[refs[name]]
             if other.get("chart"):
                 raise FleetError(_CHART_AS_REF)

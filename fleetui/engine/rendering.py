@@ -26,6 +26,7 @@ from fleetui.model.errors import (
     FleetError,
     GitError,
     PathNotFoundError,
+    RefusedError,
     ToolMissingError,
 )
 from fleetui.model.objects import Discovery
@@ -256,7 +257,10 @@ class _Work:
         everything = self._trees[""].files("")
         refs = {name: tree.files("") for name, tree in self._trees.items() if name}
         places = Places(files=everything, folder=folder_of(self.source), refs=refs)
-        values = await asyncio.to_thread(value_files, options, places, self._environment)
+        try:
+            values = await asyncio.to_thread(value_files, options, places, self._environment)
+        except RefusedError as error:
+            raise RefusedError(f"error resolving helm value files: {error}") from error
         parameters = await asyncio.to_thread(parameter_files, options, places, self._environment)
         request = HelmRequest(
             chart=files,

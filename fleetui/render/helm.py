@@ -120,7 +120,7 @@ def printed(stream: bytes, *, chart: str = "") -> list[Manifest]:
 
 def failure(said: str, run: Invocation, *, chart: str = "") -> ManifestError:
     """What helm's standard error `said`, in one sentence that names the template and its line where helm does."""
-    text = said.partition("\n\nUse --debug flag")[0]
+    text = said.partition("\n\nUse --debug flag")[0].partition("\n\ngoroutine ")[0]
     start = text.rfind("Error: ")
     text = text[start + len("Error: ") if start >= 0 else 0 :].strip() or "helm said nothing"
     for file, called in run.called.items():

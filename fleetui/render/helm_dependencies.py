@@ -68,6 +68,8 @@ def wanted(chart: Mapping[str, bytes], *, what: str, names: Collection[str] | No
     is_old = "requirements.yaml" in chart and "dependencies" not in _read(chart, "Chart.yaml")
     file, lock_file = ("requirements.yaml", "requirements.lock") if is_old else ("Chart.yaml", "Chart.lock")
     listed = _listed(_read(chart, file), file)
+    if not listed:
+        return []
     if lock_file in chart:
         lock = _read(chart, lock_file)
         locked = _listed(lock, lock_file)

@@ -47,7 +47,8 @@ class ValueFile(msgspec.Struct, frozen=True):
 class Places(msgspec.Struct, frozen=True, kw_only=True):
     """Where values may lie: the chart's `folder` among the `files` of its repository (for a chart of a repository of
     charts: ``""`` and the chart's own files), and `refs`, the files of the sources with a `ref`, by ``$NAME``: None
-    where the application has one source alone, whose dollar signs are variables."""
+    where the application has one source alone, whose dollar signs are variables; so are, where no source has a `ref`,
+    those that the environment knows."""
 
     files: Collection[str]
     folder: str = ""
@@ -101,14 +102,15 @@ def parameter_files(options: Mapping[str, Any], places: Places, environment: Map
 
 
 def _resolved(raw: str, places: Places, environment: Mapping[str, str]) -> ValueFile:
-    if raw.startswith("$") and places.refs is not None:
-        source, _, rest = raw.partition("/")
+    source, _, rest = raw.partition("/")
+    if source.startswith("$") and places.refs is not None:
         if source in places.refs:
             # Only what is behind the name is substituted: the name itself looks like a variable.
             return ValueFile(source, _inside("", f"/{expand(rest, environment)}", raw))
-        known = f"which is not one of the available sources ({', '.join(places.refs)})"
-        reason = known if places.refs else "but no source has a 'ref' field defined"
-        raise FleetError(f"source referenced {go_quoted(source)}, {reason}")
+        if places.refs or expand(source, environment) == expand(source, {}):
+            known = f"which is not one of the available sources ({', '.join(places.refs)})"
+            reason = known if places.refs else "but no source has a 'ref' field defined"
+            raise FleetError(f"source referenced {go_quoted(source)}, {reason}")
     text = expand(raw, environment)
     if scheme := _scheme(text):
         if scheme not in (each.lower() for each in places.schemes):

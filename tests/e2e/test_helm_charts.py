@@ -301,6 +301,14 @@ async def test_a_chart_that_is_too_large_is_not_laid_out(helm: HelmBinary, monke
         await helm.template(request())
 
 
+@pytest.mark.parametrize("path", ["templates", "a" * 300, "values.yaml/x"])
+async def test_a_chart_that_no_disk_can_hold_is_named(helm: HelmBinary, path: str) -> None:
+    with pytest.raises(ManifestError, match=r"^charts/web can't be laid out for its tool: "):
+        await helm.template(request({**CHART, path: b"x"}))
+    with pytest.raises(RefusedError, match="holds a path that leads out of it"):
+        await helm.template(request({**CHART, "../x": b"x"}))
+
+
 @pytest.mark.usefixtures("helm")
 async def test_without_helm_the_error_says_what_to_install(
     charts: ChartRepositories, monkeypatch: pytest.MonkeyPatch

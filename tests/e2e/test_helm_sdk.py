@@ -35,7 +35,12 @@ HOOKS = {
         f"kind: Job\nmetadata:\n  name: {name}\n  annotations:\n"
         f"    helm.sh/hook: {hook}\n    helm.sh/hook-weight: '{weight}'\n"
     ).encode()
-    for name, hook, weight in (("c", "pre-install", 5), ("b", "post-install,pre-upgrade", -5), ("a", "test", 0))
+    for name, hook, weight in (
+        ("c", "pre-install", 5),
+        ("b", "post-install,pre-upgrade", -5),
+        ("a", "test", 0),
+        ("d", "crd-install", 0),
+    )
 }
 DEPENDING = {
     **CHART,

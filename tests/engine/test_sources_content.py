@@ -156,6 +156,19 @@ async def test_several_sources_give_all_their_manifests_in_order() -> None:
         ),
         (
             [
+                {"repoURL": "main", "path": "app", "helm": {"valueFiles": ["$w/x.yaml"]}},
+                {"repoURL": "other", "ref": "v"},
+            ],
+            'failed to generate manifest for source 1 of 2: source referenced "$w", which is not one of the available '
+            "sources ($v)",
+        ),
+        (
+            [{"repoURL": "main", "path": "app", "helm": {"valueFiles": ["$w/x.yaml"]}}],
+            "failed to generate manifest for source 1 of 1: source referenced \"$w\", but no source has a 'ref' field "
+            "defined",
+        ),
+        (
+            [
                 {"repoURL": "main", "path": "app", "helm": {"valueFiles": ["$v/x.yaml"]}},
                 {"repoURL": "other", "chart": "x", "targetRevision": "1", "ref": "v"},
             ],
@@ -353,3 +366,12 @@ async def test_a_chart_of_a_repository_with_values_from_git() -> None:
     await bench.sources.load(wanted, PLACE)
     await bench.sources.load(wanted, PLACE)
     assert charts.fetched == [("1.4", False), ("1.4", True)], "only what is rendered is fetched"
+
+
+async def test_a_file_of_values_outside_of_the_repository_is_refused() -> None:
+    bench = Bench(Tools(helm=Binaries()))
+    commit(bench.repo, {"chart/Chart.yaml": b"name: chart"})
+    assert await bench.error(one("chart", helm={"valueFiles": ["../../secret.yaml"]})) == (
+        "failed to generate manifest for source 1 of 1: error resolving helm value files: error resolving value file "
+        "path: file '../../secret.yaml' resolved to outside repository root"
+    )

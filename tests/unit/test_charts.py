@@ -226,6 +226,19 @@ async def test_an_archive_with_another_digest_than_the_index_says_is_refused(
         await charts.files(server.url, "web", "1.0.0")
 
 
+async def test_a_digest_that_is_a_path_reaches_no_file(
+    charts: ChartRepositories, server: ChartServer, tmp_path: Path
+) -> None:
+    server.put("web", "1.0.0")
+    await charts.files(server.url, "web", "1.0.0")
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    server.index = b"entries:\n  web:\n  - {version: 2.0.0, digest: ../../victim, urls: [charts/web-1.0.0.tgz]}\n"
+    with pytest.raises(ChartError, match="has another digest"):
+        await charts.files(server.url, "web", "2.0.0", refresh=True)
+    assert victim.read_bytes() == b"precious"
+
+
 async def test_a_login_goes_to_its_repository_alone(charts: ChartRepositories, server: ChartServer, book: Book) -> None:
     other = ChartServer()
     async with serving(other):

@@ -263,6 +263,11 @@ async def test_links_stand_for_files_of_the_commit(source: Source, repositories:
         "through-link.yaml": b"x",
     }
     assert await files_of(repository, sha, "app/folder/deep") == {"y.yaml": b"y"}
+    # A listing does not go into folders behind links, as filepath.Walk does not; who knows a path gets the file.
+    files = (await repository.tree(sha)).files("app")
+    assert await asyncio.to_thread(files.__getitem__, "folder/deep/y.yaml") == b"y"
+    assert "folder/deep/y.yaml" in files
+    assert [name in files for name in ("folder/deep", "../../x", "dangling.yaml", "loop.yaml")] == [False] * 4
 
 
 @pytest.mark.parametrize("version", ["git-lfs.github.com", "hawser.github.com"])

@@ -228,6 +228,12 @@ def test_which_files_are_meant(names: list[str], found: list[str]) -> None:
     assert chosen(*names) == found
 
 
+def test_a_variable_is_no_source() -> None:
+    assert chosen("$ARGOCD_APP_NAME.yaml", refs={}) == ["charts/web/argocd_web.yaml"]
+    with pytest.raises(FleetError, match="is not one of the available sources"):
+        chosen("$ARGOCD_APP_NAME.yaml", refs={"$env": []})
+
+
 def test_files_of_another_source() -> None:
     refs = {"$env": ["prod/web.yaml", "prod/argocd_web.yaml", "prod/x/y.yaml"]}
     assert chosen("$env/prod/web.yaml", "$env/prod/$ARGOCD_APP_NAME.yaml", refs=refs) == [
@@ -389,6 +395,7 @@ def test_what_is_no_manifest_names_its_template() -> None:
             "charts/web: values don't meet the specifications of the schema(s) in the following chart(s): "
             "web: at '': missing property 'zz'; at '/a': got number, want string",
         ),
+        ("panic: index out of range\n\ngoroutine 1 [running]:\nmain()\n", "charts/web: panic: index out of range"),
         ("", "charts/web: helm said nothing"),
         ("Error: \x1b[31mred\n", "charts/web: \ufffd[31mred"),
         ("Error: " + "x" * 5000, "charts/web: " + "x" * 1000 + "…"),
@@ -447,6 +454,7 @@ generated: "2026-11-26T00:39:22.598095316Z"
     assert wanted(chart, what="charts/web") == [Dependency("sub", "1.2.0", "file://../sub")]
     with pytest.raises(ManifestError, match=r"^charts/web/Chart.lock: the lock file \(Chart.lock\) is out of sync"):
         wanted({**chart, "Chart.yaml": CHART_YAML}, what="charts/web")
+    assert wanted({**chart, "Chart.yaml": b"name: web\n"}, what="charts/web") == []
 
 
 def test_a_dependency_without_a_repository_has_to_be_there() -> None:

@@ -46,10 +46,10 @@ def build(files: Files, folder: str, options: Mapping[str, Any] | None = None) -
     root = "" if path == "." else path
 
     def edit(value: dict[str, Any], own: Folder) -> dict[str, Any]:
-        return edited(value, options, own.exists) if options else value
+        return edited(value, options or {}, own.exists)
 
     try:
-        resources = built(Folder(files, root), edit)
+        resources = built(Folder(files, root), edit if options else None)
         return [Manifest(finished(resource.obj), resource.file, resource.line) for resource in resources]
     except Problem as problem:
         kind = Unsupported if isinstance(problem, UnsupportedProblem) else ManifestError

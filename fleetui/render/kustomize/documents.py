@@ -38,7 +38,8 @@ class Document(NamedTuple):
     line: int
 
 
-_parsed: ByteCache[list[Document]] = ByteCache(64 * 1024 * 1024)
+_MAX_REMEMBERED = 64 * 1024 * 1024
+_parsed: ByteCache[list[Document]] = ByteCache(_MAX_REMEMBERED)
 
 
 def resources(content: bytes, path: str) -> list[Document]:
@@ -54,6 +55,12 @@ def resources(content: bytes, path: str) -> list[Document]:
         known = _expanded([_checked(document, path) for document in documents(content, path)], path)
         _parsed.put(key, known, size=4 * len(content) + 200)
     return [Document(copied(document.value), document.line) for document in known]
+
+
+def forget() -> None:
+    """Lets go of everything remembered, for measurements."""
+    global _parsed
+    _parsed = ByteCache(_MAX_REMEMBERED)
 
 
 def documents(content: bytes, path: str) -> list[Document]:

@@ -31,9 +31,10 @@ def parts_of(path: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def applies(spec: FieldSpec, gvk: Gvk) -> bool:
-    """Whether the specification is for objects of this kind."""
-    return gvk.selected_by(spec.group, spec.version, spec.kind)
+@lru_cache(maxsize=4096)
+def applicable(specs: tuple[FieldSpec, ...], gvk: Gvk) -> Sequence[FieldSpec]:
+    """The specifications that are for objects of this kind."""
+    return [spec for spec in specs if gvk.selected_by(spec.group, spec.version, spec.kind)]
 
 
 def visit(resource: Resource, spec: FieldSpec, setter: Setter, make: Callable[[], Any] | None = None) -> None:
@@ -42,8 +43,20 @@ def visit(resource: Resource, spec: FieldSpec, setter: Setter, make: Callable[[]
     Raises:
         Problem: the path leads through a scalar.
     """
-    if applies(spec, resource.gvk):
+    if resource.gvk.selected_by(spec.group, spec.version, spec.kind):
         _Visit(spec.path, parts_of(spec.path), setter, make if spec.create else None).mapping(resource.obj, 0)
+
+
+def leads_somewhere(obj: dict[str, Any], parts: Sequence[str]) -> bool:
+    """Whether the path goes as far as to a list or its end; cheap, since most paths that are asked for do not."""
+    value: Any = obj
+    for part in parts:
+        if not isinstance(value, dict):
+            return not is_null(value)
+        if part not in value:
+            return False
+        value = value[part]
+    return True
 
 
 class _Visit:

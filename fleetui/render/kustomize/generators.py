@@ -18,7 +18,7 @@ from fleetui.render.kustomize.errors import Problem, UnsupportedProblem
 from fleetui.render.kustomize.kustomization import Generator, GeneratorOptions
 from fleetui.render.kustomize.patches import Loader
 from fleetui.render.kustomize.resource import BEHAVIOR, ENABLED, NEEDS_HASH, Resource, Resources
-from fleetui.render.kustomize.values import Quoted, finished, is_null, text_of, written
+from fleetui.render.kustomize.values import Quoted, finished, is_null, new_key, text_of, written
 
 _BEHAVIORS = ("create", "replace", "merge")
 _MAX_LINE = 64 * 1024
@@ -44,7 +44,7 @@ def generate(
     pairs = _pairs(generator, loader)
     if kind == "Secret":
         obj["type"] = generator.type or "Opaque"
-        obj["data"] = {key: _written(_base64(value)) for key, value in pairs.items()}
+        obj["data"] = {new_key(key): _written(_base64(value)) for key, value in pairs.items()}
     else:
         _put_data(obj, pairs)
     if options.labels:
@@ -72,11 +72,11 @@ def _put_data(obj: dict[str, Any], pairs: Mapping[str, bytes]) -> None:
         try:
             text = value.decode()
         except UnicodeDecodeError:
-            obj.setdefault("binaryData", {})[key] = _written(_base64(value))
+            obj.setdefault("binaryData", {})[new_key(key)] = _written(_base64(value))
             continue
         if _UNSURE.search(text):
             raise UnsupportedProblem(f"a ConfigMap with control characters or carriage returns in {key}")
-        obj.setdefault("data", {})[key] = _written(text)
+        obj.setdefault("data", {})[new_key(key)] = _written(text)
 
 
 def _written(text: str) -> str:
@@ -156,7 +156,7 @@ def absorb(generated: Resource, resources: Resources) -> None:
     if not found:
         if behavior in ("merge", "replace"):
             raise Problem(f"{wanted} does not exist, so there is nothing to {behavior}")
-        resources.add(generated)
+        resources.add_all([generated])
         return
     if len(found) > 1:
         raise Problem(f"{len(found)} objects could be meant by the generated {wanted}")
@@ -181,7 +181,7 @@ def _merge_data(generated: Resource, old: Resource) -> None:
             raise UnsupportedProblem("a merged ConfigMap with control characters or carriage returns")
         generated.obj.pop(field, None)
         if merged:
-            generated.obj[field] = {key: _written(str(text)) for key, text in sorted(merged.items())}
+            generated.obj[field] = {new_key(key): _written(str(text)) for key, text in sorted(merged.items())}
 
 
 def _texts(resource: Resource, field: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ def _parts(pointer: str) -> list[str]:
 def _container(obj: Any, pointer: str) -> tuple[Any, str]:
     *parts, last = _parts(pointer)
     for part in parts:
-        obj = _get(obj, part, pointer)
+        obj = None if isinstance(obj, dict) and part not in obj else _get(obj, part, pointer)
         if not isinstance(obj, dict | list):
             raise Problem(f"the JSON patch path {pointer} does not exist; create what it lies in first")
     return obj, last

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -161,8 +162,9 @@ class Kustomization(_Part, frozen=True):
     sort_options: SortOptions | None = None
 
 
+@lru_cache(maxsize=512)
 def read(content: bytes, file: str) -> dict[str, Any]:
-    """The mapping that a kustomization file holds, without its nulls.
+    """The mapping that a kustomization file holds, without its nulls; remembered, so not to be changed.
 
     Raises:
         ManifestError: it holds none.
@@ -190,8 +192,18 @@ def _without_nulls(value: Any, file: str) -> Any:
     return value
 
 
+@lru_cache(maxsize=512)
+def unedited(content: bytes, file: str) -> Kustomization:
+    """The kustomization that a file holds; remembered.
+
+    Raises:
+        ManifestError, Unsupported: as for `read` and `parsed`.
+    """
+    return parsed(read(content, file), content, file)
+
+
 def parsed(value: Mapping[str, Any], content: bytes, file: str) -> Kustomization:
-    """A kustomization of the mapping that `read` gave, edited or not; `content` is only for the lines in errors.
+    """A kustomization of the mapping that `read` gave, edited; `content` is only for the lines in errors.
 
     Raises:
         ManifestError: a field has another type than it must have.
@@ -203,19 +215,19 @@ def parsed(value: Mapping[str, Any], content: bytes, file: str) -> Kustomization
         raise _explained(str(error), content, file) from error
     kind, version = kustomization.kind or "Kustomization", kustomization.api_version
     if kind not in ("Kustomization", "Component"):
-        raise ManifestError("kind should be Kustomization or Component", path=file, line=_line(content, "kind"))
+        raise ManifestError("kind should be Kustomization or Component", path=file, line=line_of(content, "kind"))
     wanted = COMPONENT_VERSION if kind == "Component" else VERSION
     if version and version != wanted:
-        line = _line(content, "apiVersion")
+        line = line_of(content, "apiVersion")
         raise ManifestError(f"apiVersion for {kind} should be {wanted}", path=file, line=line)
     if not set(value) - {"apiVersion", "kind"}:
         raise ManifestError("the kustomization is empty; list something in resources", path=file, line=1)
     if any(generator.type for generator in kustomization.config_map_generator):
-        raise Unsupported("a ConfigMap with a type", path=file, line=_line(content, "configMapGenerator"))
+        raise Unsupported("a ConfigMap with a type", path=file, line=line_of(content, "configMapGenerator"))
     return kustomization
 
 
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`(?: - at `\$(.*)`)?")
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`(?: - at `\$(.*)`)?")
 _WRONG = re.compile(r"Expected `([^`]*)`, got `([^`]*)`(?: - at `\$\.(.*)`)?")
 _WORDS = {"str": "text (quote it)", "int": "a whole number", "bool": "true or false", "array": "a list"}
 
@@ -224,16 +236,17 @@ def _explained(message: str, content: bytes, file: str) -> ManifestError:
     if match := _UNKNOWN.fullmatch(message):
         name, within = match[1], (match[2] or "").lstrip(".")
         place = f" in {within}" if within else ""
-        return Unsupported(f"the field {one_line(name)}{place}", path=file, line=_line(content, within or name, name))
+        return Unsupported(f"the field {one_line(name)}{place}", path=file, line=line_of(content, within or name, name))
     if match := _WRONG.fullmatch(message):
         wanted, got, where = match[1], match[2], match[3] or "the kustomization"
-        line = _line(content, where)
+        line = line_of(content, where)
         wanted = _WORDS.get(wanted.removesuffix(" | null"), "a mapping")
         return ManifestError(f"{one_line(where)} must be {wanted}, not {got}", path=file, line=line)
     return ManifestError(f"not a valid kustomization: {one_line(message)}", path=file)
 
 
-def _line(content: bytes, path: str, name: str = "") -> int | None:
+@lru_cache(maxsize=1024)
+def line_of(content: bytes, path: str, name: str = "") -> int | None:
     """The line of a field such as ``images[0].newTag``; of the first that can be found on the way to it."""
     parts: list[str | int] = []
     for part in re.findall(r"[^.\[\]]+", path):
@@ -242,11 +255,9 @@ def _line(content: bytes, path: str, name: str = "") -> int | None:
         parts.append(int(part) if part.isdigit() else part)
     if name and parts != [name]:
         parts.append(name)
+    document = next(documents(content))
     text = decode(content)
     for end in range(len(parts), 0, -1):
-        if lines := lines_of(text, 1, tuple(parts[:end])):
+        if lines := lines_of(text, document.line, tuple(parts[:end])):
             return lines[0]
     return None
-
-
-line_of = _line

@@ -12,7 +12,7 @@ from typing import Any
 
 from fleetui.render.kustomize.errors import Problem, UnsupportedProblem
 from fleetui.render.kustomize.tables import Type, tables
-from fleetui.render.kustomize.values import Untyped, is_null, is_scalar, plain, retyped, text_of
+from fleetui.render.kustomize.values import Untyped, is_null, is_scalar, new_key, plain, retyped, settled, text_of
 
 _DIRECTIVE = "$patch"
 
@@ -58,7 +58,7 @@ def _walk(target: Any, patch: Any, schema: Type | None, where: str) -> Any:
         return target if patch is ABSENT else patch
     _demand(None, target, patch, where)
     if patch is ABSENT:
-        return target
+        return settled(target)
     return patch if _missing(target) or is_null(patch) else retyped(target, patch)
 
 
@@ -108,7 +108,7 @@ def _walk_mapping(target: Any, patch: Any, schema: Type | None, where: str) -> A
         elif _missing(value):
             target.pop(name, None)
         else:
-            target[name] = value
+            target[name if name in target else new_key(name)] = value
     return target
 
 
@@ -204,6 +204,8 @@ def _merge_items(
     merged: list[Any] = []
     valid_keys: Sequence[str] = ()
     for each in values:
+        if not any(each):
+            raise UnsupportedProblem("a list item without its merge key")
         valid_keys, valid_values = _valid(values, each, keys)
         own_keys, own_values = _valid([valid_values], valid_values, valid_keys)
         mine = _item(target, own_keys, own_values)

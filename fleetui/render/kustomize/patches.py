@@ -146,6 +146,8 @@ def _merge_selected(resources: Resources, selected: Sequence[Resource], patch: R
 
 
 def _merge_one(resource: Resource, patch: Resource) -> None:
+    if resource.untyped:
+        raise UnsupportedProblem("a patch of an object in which a replacement made a number or the like")
     name, namespace, kind = resource.name, resource.namespace, resource.kind
     renames, changes_kind = patch.enabled(ALLOW_NAME_CHANGE), patch.enabled(ALLOW_KIND_CHANGE)
     if renames or changes_kind:
@@ -172,7 +174,10 @@ def _patch_json(resource: Resource, operations: Sequence[jsonpatch.Operation]) -
     except Problem as problem:
         raise type(problem)(f"{problem} ({resource.id})") from problem
     resource.shared = []
+    resource.untyped = False
     metadata = resource.obj.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("annotations", {}), dict):
         raise UnsupportedProblem("a JSON patch that takes metadata or its annotations away")
+    if not all(isinstance(resource.obj.get(field), str) for field in ("apiVersion", "kind")) or not resource.name:
+        raise UnsupportedProblem("a JSON patch that takes apiVersion, kind or name away")
     resource.set_map("annotations", resource.annotations | internal)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from fleetui.render.kustomize.errors import Problem
-from fleetui.render.kustomize.fields import visit
+from fleetui.render.kustomize.fields import leads_somewhere, parts_of, visit
 from fleetui.render.kustomize.resource import (
     NO_NAMESPACE,
     PREFIXES,
@@ -55,15 +55,17 @@ def fix_references(resources: Resources) -> None:
     candidates = [_Candidate(resource) for resource in resources]
     for referrer in candidates:
         reachable = _reachable(referrer, candidates)
-        for reference, spec in _references(referrer.original.gvk):
+        for reference, spec, parts in _references(referrer.original.gvk):
+            if not leads_somewhere(referrer.resource.obj, parts):
+                continue
             _Fix(referrer, reference, spec, reachable).run()
 
 
 @lru_cache(maxsize=512)
-def _references(gvk: Gvk) -> Sequence[tuple[Reference, FieldSpec]]:
+def _references(gvk: Gvk) -> Sequence[tuple[Reference, FieldSpec, Sequence[str]]]:
     """The fields of a kind that hold names; the referrer's present kind is not looked at again."""
     return [
-        (reference, FieldSpec(spec.path))
+        (reference, FieldSpec(spec.path), parts_of(spec.path.replace("[]", "")))
         for reference in tables().references
         for spec in reference.referrers
         if gvk.selected_by(spec.group, spec.version, spec.kind)
@@ -90,6 +92,8 @@ def _subject_namespaces(resource: Resource) -> set[str]:
     for subject in subjects if isinstance(subjects, list) else ():
         if not isinstance(subject, dict):
             raise Problem(f"a subject of {resource.id} is no mapping")
+        if "namespace" in subject and not isinstance(subject.get("kind", ""), str):
+            raise Problem(f"a subject of {resource.id} has a kind that is no text")
         if "namespace" in subject and subject.get("kind") == "ServiceAccount":
             if not isinstance(subject["namespace"], str):
                 raise Problem(f"a subject of {resource.id} has a blank namespace")

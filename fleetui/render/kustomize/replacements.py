@@ -17,7 +17,18 @@ from fleetui.render.kustomize.kustomization import FieldOptions, Replacement, So
 from fleetui.render.kustomize.patches import Loader
 from fleetui.render.kustomize.resource import Id, Resource, Resources
 from fleetui.render.kustomize.selectors import Selector, pattern
-from fleetui.render.kustomize.values import EMPTY, Untyped, copied, is_null, is_scalar, plain, retyped, text_of, untyped
+from fleetui.render.kustomize.values import (
+    EMPTY,
+    Untyped,
+    copied,
+    is_null,
+    is_scalar,
+    new_key,
+    plain,
+    retyped,
+    text_of,
+    untyped,
+)
 from fleetui.render.yaml import documents
 
 _DEFAULT_PATH = "metadata.name"
@@ -35,9 +46,9 @@ def apply_replacements(replacements: Sequence[Replacement], resources: Resources
     for replacement in loaded:
         if (replacement.source is None and replacement.source_value is None) or replacement.targets is None:
             raise Problem("a replacement needs a source and targets")
-        value, typed = _value(replacement, resources)
+        value = _source(replacement, resources)
         for target in replacement.targets:
-            _apply(target, value, typed, resources)
+            _apply(target, value, resources)
 
 
 def _loaded(replacement: Replacement, loader: Loader) -> list[Replacement]:
@@ -59,19 +70,36 @@ def _loaded(replacement: Replacement, loader: Loader) -> list[Replacement]:
 # --- the source -----------------------------------------------------------------------------------------------
 
 
-def _value(replacement: Replacement, resources: Resources) -> tuple[Any, bool]:
-    """The value, and whether it has a type of its own (a `sourceValue` has none)."""
+class _Value:
+    """What is copied, looked at anew each time: where a source is among its own targets, later ones see the change.
+
+    `typed` says whether it has a type of its own; a `sourceValue` has none.
+    """
+
+    def __init__(self, container: Any, key: Any, *, typed: bool) -> None:
+        self._container = container
+        self._key = key
+        self.typed = typed
+
+    def get(self) -> Any:
+        return self._container[self._key]
+
+
+def _source(replacement: Replacement, resources: Resources) -> _Value:
     if replacement.source_value is not None:
         if replacement.source is not None:
             raise Problem("a replacement has both source and sourceValue")
-        return replacement.source_value, False
+        return _Value([replacement.source_value], 0, typed=False)
     source = replacement.source
     assert source is not None
     path = source.field_path or _DEFAULT_PATH
-    value = _lookup(_selected(source, resources).obj, _split(path))
+    container, key = _lookup(_selected(source, resources).obj, _split(path)) or ([None], 0)
+    value = container[key]
     if is_null(value) or value in ({}, []):
         raise Problem(f"the replacement's source has no field {path}")
-    return _refined(value, source.options), True
+    if source.options is not None and source.options.delimiter:
+        return _Value([_piece(value, source.options)], 0, typed=True)
+    return _Value(container, key, typed=True)
 
 
 def _selected(source: Source, resources: Resources) -> Resource:
@@ -97,9 +125,7 @@ def _is_selected(known: Id, source: Source) -> bool:
     )
 
 
-def _refined(value: Any, options: FieldOptions | None) -> Any:
-    if options is None or not options.delimiter:
-        return value
+def _piece(value: Any, options: FieldOptions) -> Any:
     if not isinstance(value, str):
         if is_scalar(value):
             raise UnsupportedProblem("a delimiter within a number")
@@ -113,7 +139,7 @@ def _refined(value: Any, options: FieldOptions | None) -> Any:
 # --- targets --------------------------------------------------------------------------------------------------
 
 
-def _apply(target: Target, value: Any, typed: bool, resources: Resources) -> None:
+def _apply(target: Target, value: _Value, resources: Resources) -> None:
     if target.select is None:
         raise Problem("a replacement's target has no select")
     for selector in (target.select, *target.reject):
@@ -121,7 +147,7 @@ def _apply(target: Target, value: Any, typed: bool, resources: Resources) -> Non
     for resource in resources:
         if _is_target(resource, target, target.select):
             for path in target.field_paths or [_DEFAULT_PATH]:
-                _set(resource, path, value, typed, target.options)
+                _set(resource, path, value, target.options)
             resource.spread_shared()
 
 
@@ -149,15 +175,17 @@ def _selects(selector: Selector, known: Id) -> bool:
     )
 
 
-def _set(resource: Resource, path: str, value: Any, typed: bool, options: FieldOptions | None) -> None:
-    create = _made(value) if options is not None and options.create else None
+def _set(resource: Resource, path: str, value: _Value, options: FieldOptions | None) -> None:
+    create = _made(value.get()) if options is not None and options.create else None
     places = list(_places((None, None), resource.obj, _split(path), create))
     if not places:
         raise Problem(f"the replacement's target {resource.id} has no field {path}; options.create makes it")
     for container, key in places:
         if container is None:
             raise UnsupportedProblem("a replacement of a whole object")
-        container[key] = _replaced(container[key], value, typed, options)
+        old = container[key]
+        container[key] = _replaced(old, value.get(), value.typed, options)
+        resource.untyped |= old is _FRESH and not isinstance(container[key], str)
 
 
 class _Fresh:
@@ -237,28 +265,37 @@ def _split(path: str) -> list[str]:
     return parts
 
 
-def _lookup(value: Any, parts: Sequence[str]) -> Any:
-    """`Lookup`: the value at the path, None where it ends on the way."""
+def _lookup(value: Any, parts: Sequence[str]) -> _Place | None:
+    """`Lookup`: where the value at the path is; None where the path ends before."""
+    place: _Place = ([value], 0)
     for part in parts:
+        value = place[0][place[1]]
         if is_null(value):
             return None
-        if part == "*":
-            raise Problem("a replacement's source can't have * in its path")
-        if part == "-" or _is_index(part):
-            if not isinstance(value, list):
-                raise UnsupportedProblem(f"the index {part} of something that is no list")
-            index = len(value) - 1 if part == "-" else int(part)
-            value = value[index] if 0 <= index < len(value) else None
-        elif _is_match(part):
-            name, wanted = _name_and_value(part)
-            if not isinstance(value, list):
-                raise Problem(f"the replacement's source has no list at {part}")
-            value = next((item for item in value if _has(item, name, wanted)), None)
-        else:
-            if not isinstance(value, dict):
-                raise Problem(f"the replacement's source is no mapping at {part}")
-            value = value.get(part)
-    return value
+        key = _key(value, part)
+        if key is None:
+            return None
+        place = (value, key)
+    return place
+
+
+def _key(value: Any, part: str) -> Any:
+    """The key or index of the item that one part of a source's path names; None where there is none."""
+    if part == "*":
+        raise Problem("a replacement's source can't have * in its path")
+    if part == "-" or _is_index(part):
+        if not isinstance(value, list):
+            raise UnsupportedProblem(f"the index {part} of something that is no list")
+        index = len(value) - 1 if part == "-" else int(part)
+        return index if 0 <= index < len(value) else None
+    if _is_match(part):
+        name, wanted = _name_and_value(part)
+        if not isinstance(value, list):
+            raise Problem(f"the replacement's source has no list at {part}")
+        return next((index for index, item in enumerate(value) if _has(item, name, wanted)), None)
+    if not isinstance(value, dict):
+        raise Problem(f"the replacement's source is no mapping at {part}")
+    return part if part in value else None
 
 
 def _has(item: Any, name: str, wanted: str) -> bool:
@@ -311,7 +348,7 @@ def _at_field(value: Any, part: str, rest: Sequence[str], create: Any) -> Iterat
     if part not in value:
         if create is None:
             return
-        value[part] = _next(rest, create)
+        value[new_key(part)] = _next(rest, create)
     yield from _places((value, part), value[part], rest, create)
 
 

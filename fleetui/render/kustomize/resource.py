@@ -8,11 +8,12 @@ selectors and replacements see it; so do we. Used by every step of this package.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fleetui.render.kustomize.errors import Problem, UnsupportedProblem
 from fleetui.render.kustomize.tables import tables
-from fleetui.render.kustomize.values import copied, is_null, replaced, text_of, written
+from fleetui.render.kustomize.values import copied, is_null, new_key, replaced, text_of, written
 
 _INTERNAL = "internal.config.kubernetes.io/"
 PREVIOUS_KINDS = _INTERNAL + "previousKinds"
@@ -50,6 +51,14 @@ class Gvk(NamedTuple):
         return group in ("", self.group) and version in ("", self.version) and kind in ("", self.kind)
 
 
+@lru_cache(maxsize=1024)
+def _gvk(api_version: str, kind: str) -> tuple[Gvk, bool]:
+    """Group, version and kind, and whether the kind has certainly no namespace."""
+    group, slash, version = api_version.partition("/")
+    gvk = Gvk(group, version, kind) if slash else Gvk("", group, kind)
+    return gvk, f"{api_version}|{kind}" in tables().cluster_scoped
+
+
 class Id(NamedTuple):
     """What an object is or was called; ids of the past do not know whether their kind has namespaces."""
 
@@ -64,10 +73,13 @@ class Id(NamedTuple):
             return NO_NAMESPACE
         return self.namespace or DEFAULT_NAMESPACE
 
+    @property
+    def key(self) -> tuple[Gvk, str, str]:
+        """What no two objects have in common."""
+        return self.gvk, self.name, self.effective_namespace
+
     def equals(self, other: Id) -> bool:
-        return (
-            self.name == other.name and self.gvk == other.gvk and self.effective_namespace == other.effective_namespace
-        )
+        return self.name == other.name and self.key == other.key
 
     def __str__(self) -> str:
         group = f".{self.gvk.group}" if self.gvk.group else ""
@@ -98,7 +110,7 @@ class _Shared:
 class Resource:
     """One object; `file` and `line` are where it comes from."""
 
-    __slots__ = ("file", "line", "obj", "shared")
+    __slots__ = ("file", "line", "obj", "shared", "untyped")
 
     def __init__(self, obj: dict[str, Any], file: str, line: int) -> None:
         self.obj = obj
@@ -107,6 +119,9 @@ class Resource:
         self.shared: list[_Shared] = []
         """Texts that stand in several places. kustomize puts one node there, and what is written into one of them
         later shows in all."""
+
+        self.untyped = False
+        """Whether a scalar was made whose text reads as a number or the like: a strategic merge makes a text of it."""
 
     def spread_shared(self) -> None:
         """Writes a change of one place into those that share its text.
@@ -121,7 +136,13 @@ class Resource:
 
     @property
     def kind(self) -> str:
-        return text_of(self.obj.get("kind", ""))
+        kind = self.obj.get("kind", "")
+        return kind if isinstance(kind, str) else text_of(kind)
+
+    @property
+    def api_version(self) -> str:
+        version = self.obj.get("apiVersion", "")
+        return version if isinstance(version, str) else text_of(version)
 
     @property
     def name(self) -> str:
@@ -138,13 +159,12 @@ class Resource:
 
     @property
     def gvk(self) -> Gvk:
-        group, slash, version = text_of(self.obj.get("apiVersion", "")).partition("/")
-        return Gvk(group, version, self.kind) if slash else Gvk("", group, self.kind)
+        return _gvk(self.api_version, self.kind)[0]
 
     @property
     def id(self) -> Id:
-        cluster_scoped = f"{text_of(self.obj.get('apiVersion', ''))}|{self.kind}" in tables().cluster_scoped
-        return Id(self.gvk, self.name, self.namespace, cluster_scoped)
+        gvk, cluster_scoped = _gvk(self.api_version, self.kind)
+        return Id(gvk, self.name, self.namespace, cluster_scoped)
 
     @property
     def previous_ids(self) -> list[Id]:
@@ -220,7 +240,7 @@ class Resource:
             if shared.name == name:
                 shared.places = [place for place in shared.places if not any(place is fresh for fresh in places)]
         for place in places:
-            place[name] = text
+            place[new_key(name)] = text
         if len(places) > 1:
             self.shared.append(_Shared(name, text, places))
 
@@ -228,7 +248,7 @@ class Resource:
         metadata = self.metadata
         metadata.pop(field, None)
         if values:
-            metadata[field] = {key: written(str(value)) for key, value in values.items()}
+            metadata[field] = {new_key(key): written(str(value)) for key, value in values.items()}
 
     def annotation(self, name: str) -> str:
         return text_of(self._map("annotations").get(name, ""))
@@ -280,17 +300,14 @@ class Resource:
 class Resources(list[Resource]):
     """The objects in their order; no two have the same id."""
 
-    def add(self, resource: Resource) -> None:
-        """Raises `Problem` where the id is taken."""
-        new = resource.id
-        for other in self:
-            if new.equals(other.id):
-                raise Problem(f"{new} is there twice, also in {other.file}; rename or remove one of them")
-        self.append(resource)
-
     def add_all(self, resources: Iterable[Resource]) -> None:
+        """Raises `Problem` where an id is taken."""
+        known = {resource.id.key: resource for resource in self}
         for resource in resources:
-            self.add(resource)
+            new = resource.id
+            if (other := known.setdefault(new.key, resource)) is not resource:
+                raise Problem(f"{new} is there twice, also in {other.file}; rename or remove one of them")
+            self.append(resource)
 
     def with_any_id(self, matches: Callable[[Id], bool]) -> list[Resource]:
         return [resource for resource in self if resource.obj and any(map(matches, resource.all_ids))]

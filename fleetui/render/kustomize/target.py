@@ -15,7 +15,7 @@ from fleetui.render.kustomize import patches, transform
 from fleetui.render.kustomize.documents import resources as objects_of
 from fleetui.render.kustomize.errors import Problem, Unsupported, UnsupportedProblem
 from fleetui.render.kustomize.generators import absorb, add_hashes, generate
-from fleetui.render.kustomize.kustomization import Kustomization, line_of, parsed, read
+from fleetui.render.kustomize.kustomization import Kustomization, line_of, parsed, read, unedited
 from fleetui.render.kustomize.loader import Folder
 from fleetui.render.kustomize.order import ordered
 from fleetui.render.kustomize.references import fix_references
@@ -27,8 +27,8 @@ _LOCAL = "config.kubernetes.io/local-config"
 Edit = Callable[[dict[str, Any], Folder], dict[str, Any]]
 
 
-def built(folder: Folder, edit: Edit) -> list[Resource]:
-    """The objects of the root kustomization in `folder`, after `edit` changed what it says.
+def built(folder: Folder, edit: Edit | None) -> list[Resource]:
+    """The objects of the root kustomization in `folder`, after `edit`, if any, changed what it says.
 
     Raises:
         ManifestError, Unsupported: with the file and, where it is known, the line.
@@ -56,18 +56,17 @@ def _is_local(resource: Resource) -> bool:
     return _LOCAL in annotations and annotations[_LOCAL] != "false"
 
 
-def _as_it_is(value: dict[str, Any], _: Folder) -> dict[str, Any]:
-    return value
-
-
 class _Target:
     """One kustomization."""
 
-    def __init__(self, folder: Folder, edit: Edit = _as_it_is) -> None:
+    def __init__(self, folder: Folder, edit: Edit | None = None) -> None:
         self._folder = folder
         self._content = folder.content
-        value = read(self._content, folder.file)
-        self.kustomization: Kustomization = parsed(edit(value, folder), self._content, folder.file)
+        self.kustomization: Kustomization = (
+            unedited(self._content, folder.file)
+            if edit is None
+            else parsed(edit(read(self._content, folder.file), folder), self._content, folder.file)
+        )
 
     @contextmanager
     def blames(self, field: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from fleetui.render.kustomize.errors import Problem
-from fleetui.render.kustomize.fields import Setter, visit
+from fleetui.render.kustomize.fields import Setter, applicable, visit
 from fleetui.render.kustomize.images import with_image
 from fleetui.render.kustomize.kustomization import Image, Labels, Replica
 from fleetui.render.kustomize.resource import PREFIXES, SUFFIXES, Resource, Resources
@@ -53,9 +53,11 @@ def set_namespace(namespace: str, resources: Resources) -> None:
         for spec in NAMESPACES:
             if spec.path != "metadata/name" or resource.obj.get("apiVersion") == "v1":
                 visit(resource, spec, put, str)
-        own = resource.id
-        if sum(own.equals(other.id) for other in resources) != 1:
-            raise Problem(f"in the namespace {namespace} {own} would be there twice")
+    keys: set[object] = set()
+    for resource in resources:
+        if resource.id.key in keys:
+            raise Problem(f"in the namespace {namespace} {resource.id} would be there twice")
+        keys.add(resource.id.key)
 
 
 def _set_subjects(resource: Resource, namespace: str) -> None:
@@ -153,6 +155,7 @@ def _put_all(values: Mapping[str, str], specs: Sequence[FieldSpec], resources: R
     if not values:
         return
 
+    chosen = tuple(specs)
     for resource in resources:
         places: list[dict[str, Any]] = []
 
@@ -161,7 +164,7 @@ def _put_all(values: Mapping[str, str], specs: Sequence[FieldSpec], resources: R
                 raise Problem(f"{key} is no mapping, so nothing can be added to it")
             places.append(container[key])
 
-        for spec in specs:
+        for spec in applicable(chosen, resource.gvk):
             visit(resource, spec, put, dict)
         for name, text in values.items():
             _put(resource, name, text, places)

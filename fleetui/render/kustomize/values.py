@@ -151,6 +151,22 @@ def retyped(old: Any, new: Any) -> Any:
     return str(new) if isinstance(new, str) else new
 
 
+def new_key(key: str) -> str:
+    """A key that kustomize makes itself, which it writes plainly.
+
+    Raises:
+        UnsupportedProblem: it would be read as something else than text.
+    """
+    if not _is_plain(key) and (key.lower() in _V1_WORDS or plain(key) != key or _TIMESTAMP.match(key)):
+        raise UnsupportedProblem(f"the key {key!r}, which reads as something else than text,")
+    return key
+
+
+def settled(value: Any) -> Any:
+    """A scalar that a strategic merge passed by, which writes it as YAML 1.1 wants it."""
+    return Quoted(value) if type(value) is str and value.lower() in _V1_WORDS else value
+
+
 def copied(value: Any) -> Any:
     """A deep copy."""
     if isinstance(value, dict):
