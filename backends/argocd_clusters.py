@@ -73,6 +73,7 @@ class ClusterSecrets:
             server=server,
             identity=ServerIdentity.of(server) if server else _nowhere(source),
             namespaces=tuple(filter(None, (one_line(part) for part in data.get("namespaces", "").split(",")))),
+            project=visible(data.get("project", "")),
             cluster_resources=not data.get("namespaces", "").strip(" ,") or data.get("clusterResources") == "true",
         )
         if server == IN_CLUSTER:

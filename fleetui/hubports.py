@@ -20,11 +20,15 @@ class Site(NamedTuple):
     """A cluster as a destination: what of it may be touched for who named it.
 
     `namespaces`: only these, and all where it is empty; objects of the cluster itself only with `cluster_resources`.
+    `server`, `name` and `project` are those of its registration; empty for a hub that has not registered itself.
     """
 
     live: LiveCluster
     namespaces: tuple[str, ...] = ()
     cluster_resources: bool = True
+    server: str = ""
+    name: str = ""
+    project: str = ""
 
 
 class Directory(Protocol):
@@ -60,6 +64,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     identity: ServerIdentity
     namespaces: tuple[str, ...] = ()
     cluster_resources: bool = True
+    project: str = ""
+    """The project to which the cluster is bound; empty where it is bound to none."""
     problem: str = ""
     """Why it can't be connected to, in a sentence; empty where it can."""
     access: Any = None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     **dict.fromkeys(("apps", "app", "applications"), "apps"),
     **dict.fromkeys(("clusters", "cluster", "fleet", "ctx", "context", "contexts"), "clusters"),
+    **dict.fromkeys(("projects", "project", "proj"), "projects"),
     "help": "help",
     **dict.fromkeys(("quit", "q"), "quit"),
 }
@@ -57,6 +58,8 @@ def run(screen: Screen[None], text: str | None) -> None:
         screen.app.push_screen(HelpScreen(getattr(screen, "SCOPES", ())))
     elif command.name == "clusters":
         _to_clusters(screen)
+    elif command.name == "projects":
+        _to_projects(screen)
     elif command.name == "apps":
         to_apps(screen, command.words)
 
@@ -69,6 +72,17 @@ def _to_clusters(screen: Screen[None]) -> None:
         app.push_screen(ClustersScreen(cast("Host", app).glyphs))
         return
     while not isinstance(app.screen, ClustersScreen):
+        app.pop_screen()
+
+
+def _to_projects(screen: Screen[None]) -> None:
+    from screens.projects import ProjectsScreen
+
+    app = screen.app
+    if not any(isinstance(each, ProjectsScreen) for each in app.screen_stack):
+        app.push_screen(ProjectsScreen())
+        return
+    while not isinstance(app.screen, ProjectsScreen):
         app.pop_screen()
 
 

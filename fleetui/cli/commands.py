@@ -73,6 +73,16 @@ def get_clusters(scope: Scope, output: str, check: bool) -> int:
     return show_clusters(scope, output, check=check)
 
 
+@get.command("projects", short_help="Argo CD's projects, with their sync windows.")
+@scope_options
+@output_option("table", "wide", "json", "yaml", "name")
+def get_projects(scope: Scope, output: str) -> int:
+    """Argo CD's projects: what they permit, and how their sync windows are."""
+    from fleetui.cli.projects import show_projects
+
+    return show_projects(scope, output)
+
+
 @cli.command(short_help="The objects of an application, with the health of each.")
 @scope_options
 @click.argument("app")

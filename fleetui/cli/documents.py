@@ -27,7 +27,8 @@ from fleetui.model.times import format_time
 Document = dict[str, Any]
 
 
-def _time(seconds: float | None) -> str | None:
+def at_time(seconds: float | None) -> str | None:
+    """A time as documents have it."""
     return None if seconds is None else format_time(seconds)
 
 
@@ -43,7 +44,7 @@ def _health(value: Health | None) -> Document | None:
 def _commit(value: Commit | None) -> Document | None:
     if value is None:
         return None
-    return {"sha": value.sha, "author": value.author, "time": _time(value.time), "subject": value.subject}
+    return {"sha": value.sha, "author": value.author, "time": at_time(value.time), "subject": value.subject}
 
 
 def app(value: App) -> Document:
@@ -76,8 +77,8 @@ def app(value: App) -> Document:
         "operation": _operation(value),
         "conditions": [{"type": one.type, "message": one.message} for one in value.conditions],
         "images": list(value.images),
-        "createdAt": _time(value.created_at),
-        "reconciledAt": _time(value.reconciled_at),
+        "createdAt": at_time(value.created_at),
+        "reconciledAt": at_time(value.reconciled_at),
     }
 
 
@@ -88,8 +89,8 @@ def _operation(value: App) -> Document | None:
     return {
         "phase": state.phase.value,
         "message": state.message,
-        "startedAt": _time(state.started_at),
-        "finishedAt": _time(state.finished_at),
+        "startedAt": at_time(state.started_at),
+        "finishedAt": at_time(state.finished_at),
         "initiatedBy": state.initiated_by,
         "automated": state.automated,
         "revision": state.revision,
@@ -102,7 +103,7 @@ def cluster(value: ClusterStatus, apps: int, narrowed: Narrowed | None = None) -
     return {
         "name": value.name,
         "state": value.state.value,
-        "since": _time(value.since),
+        "since": at_time(value.since),
         "message": value.message,
         "server": value.server,
         "version": value.version,
@@ -132,7 +133,7 @@ def _node(node: TreeNode) -> Document:
         "hook": node.hook,
         "requiresPruning": node.requires_pruning,
         "forbidden": node.forbidden,
-        "createdAt": _time(node.created_at),
+        "createdAt": at_time(node.created_at),
         "app": str(node.app) if node.app is not None else None,
     }
 
@@ -144,7 +145,7 @@ def orphans(value: Orphans) -> Document:
         "context": value.cluster,
         "namespace": value.namespace,
         "problem": value.problem,
-        "objects": [{**ref(one.ref), "createdAt": _time(one.created_at)} for one in value.objects],
+        "objects": [{**ref(one.ref), "createdAt": at_time(one.created_at)} for one in value.objects],
     }
 
 
@@ -180,7 +181,7 @@ def _change(change: Change) -> Document:
         "desired": change.after,
         "liveBy": None
         if blame is None
-        else {"manager": blame.manager, "operation": blame.operation, "time": _time(blame.time)},
+        else {"manager": blame.manager, "operation": blame.operation, "time": at_time(blame.time)},
         "desiredBy": _commit(change.commit),
     }
 
@@ -190,7 +191,7 @@ def history_row(value: HistoryRow, changed: Deployed | None = None) -> Document:
     document = {
         "id": value.id,
         "revision": value.revision,
-        "deployedAt": _time(value.deployed_at),
+        "deployedAt": at_time(value.deployed_at),
         "initiatedBy": value.initiated_by,
         "automated": value.automated,
         "current": value.current,
@@ -215,8 +216,8 @@ def event(value: ObjectEvent) -> Document:
         "reason": value.reason,
         "message": value.message,
         "count": value.count,
-        "firstSeen": _time(value.first),
-        "lastSeen": _time(value.last),
+        "firstSeen": at_time(value.first),
+        "lastSeen": at_time(value.last),
         "source": value.source,
     }
 
@@ -235,7 +236,7 @@ def why(value: Why) -> Document:
                 "kind": one.kind,
                 "text": one.text,
                 "object": None if one.ref is None else ref(one.ref),
-                "time": _time(one.time),
+                "time": at_time(one.time),
             }
             for one in value.evidence
         ],

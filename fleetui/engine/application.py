@@ -127,6 +127,10 @@ class Application:
         return wish if wish in {"", "hard"} else "normal"
 
     @property
+    def project(self) -> str:
+        return text(self.spec.get("project")) or "default"
+
+    @property
     def destination(self) -> Mapping[str, Any]:
         return mapping(self.spec.get("destination"))
 

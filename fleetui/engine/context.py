@@ -22,6 +22,7 @@ from fleetui.engine.compare import Comparison, Member
 from fleetui.engine.destination import Destination
 from fleetui.engine.operation import recorded_results
 from fleetui.engine.plan import SyncContext, SyncSettings
+from fleetui.engine.projects import Permits
 from fleetui.engine.served import unserved
 from fleetui.health import Judge
 from fleetui.model.objects import Obj, ObjectRef
@@ -34,6 +35,7 @@ def context_of(
     comparison: Comparison,
     state: Mapping[str, Any],
     *,
+    permits: Permits,
     judge: Judge,
     terminating: bool,
 ) -> SyncContext:
@@ -44,6 +46,7 @@ def context_of(
         destination: where it is synced to.
         comparison: what it was compared with for this operation.
         state: `status.operationState`.
+        permits: what the project permits there.
         judge: the health of a live object.
         terminating: whether a human wants the operation to end.
     """
@@ -64,6 +67,7 @@ def context_of(
         health=judge,
         modified=frozenset(member.ref for member in members if member.differs),
         unserved=lambda obj: unserved(obj, destination.discovery, namespace=namespace),
+        objection=lambda obj: permits.objection(obj, destination.discovery),
         recorded=recorded_results(state),
         synced_before=bool(app.history),
         terminating=terminating,

@@ -10,12 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Collection
 
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
+from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.orphans import Monitors
+from fleetui.engine.projects import PROJECT_KIND
 from fleetui.engine.pushes import concerned_urls, names_repository
 from fleetui.engine.queue import WorkQueue
 from fleetui.engine.reconcile import Reconciler
@@ -94,6 +98,15 @@ class Engine:
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
+        self._projects = HubProjects(
+            hub.api,
+            namespace=self._settings.namespace,
+            overrides=lambda: self._hub_settings.overrides,
+            clock=clock,
+            changed=self._projects_changed,
+        )
+        self._project_of: dict[Key, str] = {}
+        self._monitors: Monitors[Key] = Monitors()
         self._listener = listener or Nobody()
         self._rehearsal = rehearsal
         self._foreign = ForeignWrites(hub.api, clock)
@@ -138,19 +151,29 @@ class Engine:
             self._sources,
             ApplicationWriter(self._destinations.hub, resource, Listeners(self._listener, self._foreign)),
             overrides=lambda: self._hub_settings.overrides,
+            projects=self._projects,
+            monitors=self._monitors,
+            is_known=self._instances.__contains__,
             clock=self._clock,
             settings=self._settings,
             jq=self._jq,
             rehearsal=self._rehearsal,
         )
         self._hub_settings.start()
-        going = [self._directory.subscribe(self._clusters_changed), self._hub.want(resource), self._hub_settings]
+        self._projects.start(discovery.by_kind(GROUP, PROJECT_KIND))
+        going = [
+            self._directory.subscribe(self._clusters_changed),
+            self._hub.want(resource),
+            self._hub_settings,
+            self._projects,
+        ]
         # Where somebody watches them already, no event tells of the Applications that are there.
         for obj in self._hub.of_kind(GROUP, KIND):
             self._application_changed(obj)
         try:
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
+            await self._projects.known()
             async with asyncio.TaskGroup() as group:
                 self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
                 for number in range(WORKERS):
@@ -249,6 +272,9 @@ class Engine:
             key = self._instances.get(tracked.partition(":")[0])
             if key is not None:
                 self._queue.add(key)
+                return
+        for key in self._monitors.woken_by(obj.ref, deleted=deleted):
+            self._queue.add(key)
 
     def _application_changed(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
@@ -256,6 +282,7 @@ class Engine:
         app = Application(obj.decode())
         self._foreign.seen(app)
         self._asks[key] = asked_for(app.destination)
+        self._project_of[key] = app.project
         urls = frozenset(text(source.get("repoURL")) for source in SourceSet.of(app.spec).sources)
         if self._urls.get(key) != urls:
             self._unlink(key)
@@ -269,6 +296,7 @@ class Engine:
         self._foreign.gone(obj.uid)
         self._instances.pop(instance_name(*key, self._settings.namespace), None)
         self._asks.pop(key, None)
+        self._project_of.pop(key, None)
         self._unlink(key)
         self._queue.add(key)
 
@@ -285,6 +313,11 @@ class Engine:
     def _overrides_changed(self) -> None:
         for key in self._asks:
             self._queue.add(key)
+
+    def _projects_changed(self, names: Collection[str]) -> None:
+        for key, name in self._project_of.items():
+            if name in names:
+                self._queue.add(key)
 
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):

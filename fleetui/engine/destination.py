@@ -7,20 +7,26 @@ one for each cluster that Applications name. Which cluster that is, says a `flee
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from fleetui.engine.application import IN_CLUSTER, text
 from fleetui.engine.clock import Clock
-from fleetui.engine.lookup import no_such_name, no_such_server, server_of
+from fleetui.engine.lookup import IN_CLUSTER_NAME, no_such_name, no_such_server, server_of
+from fleetui.engine.orphans import STATEFUL_SET, is_looked_at
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
+from fleetui.engine.projects import Place
 from fleetui.hubports import Directory, Site
-from fleetui.model.errors import MissingError
+from fleetui.model.errors import ClusterError, MissingError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.ports import Cluster, LiveCluster, Subscription
 
 REDISCOVER_AFTER = 10.0
 """Seconds before discovery is asked again for a kind that the server did not know."""
+
+MOST_LOOKED_INTO = 128
+"""Watches of a cluster for orphans: each is a connection, of which it has 256 for everybody."""
 
 Woken = Callable[[StoredObject, bool], None]
 """Called with an object that changed, and whether it went."""
@@ -46,6 +52,7 @@ class Destination:
         self._woken = woken
         self._discovered_at: float | None = None
         self._wanted: dict[tuple[ApiResource, str], Subscription] = {}
+        self._looked_into: dict[tuple[ApiResource, str], Subscription] = {}
         self._subscription = live.subscribe(self._changed)
 
     @property
@@ -54,9 +61,10 @@ class Destination:
 
     def close(self) -> None:
         self._subscription.close()
-        for subscription in self._wanted.values():
+        for subscription in (*self._wanted.values(), *self._looked_into.values()):
             subscription.close()
         self._wanted.clear()
+        self._looked_into.clear()
 
     async def rediscover(self) -> None:
         """Asks the server what it serves."""
@@ -94,6 +102,28 @@ class Destination:
         for want in wanted:
             await self.live.listed(*want)
 
+    async def look_into(self, namespace: str) -> list[StoredObject]:
+        """All objects of a namespace that may be read, which is watched from then on (their metadata, but for
+        StatefulSets).
+
+        Raises:
+            ClusterError: the cluster can't be asked what it serves, or would have to be watched too much.
+        """
+        await self.know(())
+        kinds = dict.fromkeys(each.group_kind for each in self.discovery if is_looked_at(each))
+        resources = [found for kind in kinds if (found := self.discovery.by_kind(*kind)) and "watch" in found.verbs]
+        wanted = [(each, "") if (each, "") in self._wanted else (each, namespace) for each in resources]
+        fresh = [want for want in wanted if want not in self._wanted and want not in self._looked_into]
+        if len(self._looked_into) + len(fresh) > MOST_LOOKED_INTO:
+            raise ClusterError(f"{self.api.name}: too many namespaces are to be watched for orphaned resources")
+        for resource, where in fresh:
+            whole = resource.group_kind == STATEFUL_SET
+            self._looked_into[resource, where] = self.live.want(resource, where, metadata_only=not whole)
+        for want in wanted:
+            with suppress(ClusterError):  # what may not be read can't be called an orphan
+                await self.live.listed(*want)
+        return [obj for kind in kinds for obj in self.live.of_kind(*kind) if obj.ref.namespace == namespace]
+
     def _scopes(self, resource: ApiResource) -> tuple[str, ...]:
         """The namespaces in which a resource is watched; an empty string stands for all, or for the cluster."""
         if not self._site.namespaces:
@@ -101,6 +131,14 @@ class Destination:
         if resource.namespaced:
             return self._site.namespaces
         return ("",) if self._site.cluster_resources else ()
+
+    @property
+    def place(self) -> Place:
+        """The cluster as a project names it; a hub that has not registered itself is Argo CD's own cluster."""
+        site = self._site
+        server = site.server or IN_CLUSTER
+        name = site.name or (IN_CLUSTER_NAME if not site.server else "")
+        return Place(server, name, site.project, site.namespaces)
 
     @property
     def makes_namespaces(self) -> bool:

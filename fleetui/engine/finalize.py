@@ -29,6 +29,7 @@ from fleetui.engine.application import (
 from fleetui.engine.destination import Destination
 from fleetui.engine.hooks import wave
 from fleetui.engine.plan import holds_hook_finalizer
+from fleetui.engine.projects import Permits
 from fleetui.engine.tracking import is_self_referenced
 from fleetui.model.errors import NotFoundError
 from fleetui.model.objects import Obj, ObjectRef, ref_of
@@ -38,8 +39,12 @@ from fleetui.ports import PatchType, Propagation
 _CASCADING = (FINALIZER, FINALIZER + "/background", FINALIZER + "/foreground")
 
 
-async def finalize(app: Application, destination: Destination | None, instance: str) -> tuple[str, ...] | None:
+async def finalize(
+    app: Application, destination: Destination | None, instance: str, permits: Permits | None = None
+) -> tuple[str, ...] | None:
     """Takes the deletion one step further.
+
+    What its project does not permit is left alone; without `permits` everything goes.
 
     Returns the finalizers that the Application should have now, or None while objects are still going. Where the
     destination is not known any more, the finalizers are dropped, as Argo CD does.
@@ -54,7 +59,7 @@ async def finalize(app: Application, destination: Destination | None, instance: 
     kinds = _kinds(app)
     await destination.know(kinds)
     await destination.watch(kinds)
-    live = destination.tracked(instance)
+    live = [obj for obj in destination.tracked(instance) if permits is None or permits.live(ref_of(obj))]
     for obj in live:
         if _is_leaving(obj) and holds_hook_finalizer(obj):
             await _release(destination, obj)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fleetui.diff.ignore import rules_of
 from fleetui.engine.application import Application, DryRun, mapping, text
@@ -16,6 +17,7 @@ from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.overrides import Overrides
+from fleetui.engine.projects import Permits
 from fleetui.engine.rendering import Place
 from fleetui.engine.sources import Sources
 from fleetui.engine.sourceset import SourceSet
@@ -34,6 +36,7 @@ async def observe(
     *,
     instance: str,
     overrides: Overrides,
+    permits: Permits,
     wanted: SourceSet | None = None,
     revisions: Sequence[str] = (),
     fetch: bool = False,
@@ -47,6 +50,7 @@ async def observe(
         sources: where its desired state is read.
         instance: its name within tracking ids.
         overrides: what its hub says of health and ignored differences.
+        permits: what its project permits there.
         wanted: other sources than the spec's (an operation's).
         revisions: one for each source, instead of its target.
         fetch: ask the repository's remote first, and the API server for kinds that it did not know.
@@ -61,14 +65,21 @@ async def observe(
         await destination.know(_known_kinds(app))
     except ClusterError as error:
         return _blind(app, (), Provenance.of(wanted, wanted.wishes(revisions)), judge, error)
-    place = Place.of(app, instance, destination.discovery)
+    place = Place.of(app, instance, destination.discovery, permits.project.source_repos)
     try:
         loaded = await sources.load(wanted, place, revisions=revisions, fetch=fetch)
     except RepositoryUnreachableError:
         raise
     except FleetError as error:
         return await unreadable(
-            app, destination, error, instance=instance, judge=judge, wanted=wanted, revisions=revisions
+            app,
+            destination,
+            error,
+            instance=instance,
+            judge=judge,
+            permits=permits,
+            wanted=wanted,
+            revisions=revisions,
         )
     origin = Provenance.of(wanted, loaded.revisions, loaded.tools)
     kinds = {ref_of(manifest.obj).group_kind for manifest in loaded.manifests} | _known_kinds(app)
@@ -79,7 +90,7 @@ async def observe(
         targets = targets_of(loaded.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
         return _blind(app, members_of(targets, lambda _: None, ()), origin, judge, error)
     targets = targets_of(loaded.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
-    members = members_of(targets, destination.get, destination.tracked(instance))
+    members = _members(targets, destination, permits, instance)
     objection = destination.objection(target.ref for target in (*targets.objects, *targets.hooks))
     if objection:
         return _blind(app, members, origin, judge, ClusterError(objection))
@@ -88,7 +99,8 @@ async def observe(
     except FleetError as error:
         message = f"Failed to compare desired state to live state: {error}"
         return failed(app, members, origin=origin, judge=judge, error=message)
-    return compare(app, members, targets, instance=instance, origin=origin, judge=judge)
+    found = compare(app, members, targets, instance=instance, origin=origin, judge=judge)
+    return replace(found, resources=permits.shown(found.resources))
 
 
 async def unreadable(
@@ -98,6 +110,7 @@ async def unreadable(
     *,
     instance: str,
     judge: Judge,
+    permits: Permits,
     wanted: SourceSet,
     revisions: Sequence[str] = (),
 ) -> Comparison:
@@ -112,7 +125,7 @@ async def unreadable(
         await destination.watch(_known_kinds(app))
     except ClusterError:
         return failed(app, (), origin=origin, judge=judge, error=message, blind=True)
-    members = members_of(Targets(), destination.get, destination.tracked(instance))
+    members = _members(Targets(), destination, permits, instance)
     return failed(app, members, origin=origin, judge=judge, error=message)
 
 
@@ -121,6 +134,12 @@ def _blind(
 ) -> Comparison:
     message = f"Failed to load live state: {error}"
     return failed(app, members, origin=origin, judge=judge, error=message, blind=True)
+
+
+def _members(targets: Targets, destination: Destination, permits: Permits, instance: str) -> list[Member]:
+    """The members; what the project does not permit counts as not there (`controller/state.go`)."""
+    tracked = [obj for obj in destination.tracked(instance) if permits.live(ref_of(obj))]
+    return members_of(targets, lambda ref: destination.get(ref) if permits.live(ref) else None, tracked)
 
 
 async def _with_predictions(

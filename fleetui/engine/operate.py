@@ -19,9 +19,11 @@ from fleetui.engine.compare import Comparison
 from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination
 from fleetui.engine.execute import ApplyOptions, Executor
+from fleetui.engine.gate import gate_of, operation_of
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.overrides import Overrides
+from fleetui.engine.projects import Permits
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.sourceset import SourceSet
@@ -80,9 +82,15 @@ class Operations:
         return ops.begin(app.operation or {}, self._clock.now())
 
     async def operate(
-        self, ref: ObjectRef, app: Application, destination: Destination, comparison: Comparison, instance: str
+        self,
+        ref: ObjectRef,
+        app: Application,
+        destination: Destination,
+        comparison: Comparison,
+        instance: str,
+        permits: Permits,
     ) -> Again:
-        """Takes the operation one step further."""
+        """Takes the operation one step further, unless a sync window keeps it waiting."""
         now = self._clock.now()
         if not ops.in_progress(app.operation_state):
             state = ops.begin(app.operation or {}, now)
@@ -102,17 +110,25 @@ class Operations:
                 app, state, OperationPhase.ERROR, "Invalid operation request: no operation specified"
             )
         wanted = SourceSet.of_operation(sync, app.spec)
-        before = mapping(state.get("syncResult"))
-        comparison = await self._compared_for(app, destination, comparison, instance, wanted, state)
-        resolved = wanted.revision_fields(comparison.origin.each)
-        state["syncResult"] = {**before, **wanted.result_fields(sync), **resolved}
+        state["syncResult"] = {**mapping(state.get("syncResult")), **wanted.result_fields(sync)}
+        gate = gate_of(app, permits.project, now, operation_of(state))
+        if gate is not None and not terminating:
+            state["syncResult"] = {**wanted.revision_fields(wanted.revisions_of(sync)), **state["syncResult"]}
+            message = f"Sync operation blocked by sync window{gate.problem and f': {gate.problem}'}"
+            await self._writer.write(app, {**app.status, "operationState": {**state, "message": message}})
+            return Again(gate.wait)
+        if permits.project.unserved:
+            return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
+        comparison = await self._compared_for(app, destination, comparison, instance, wanted, state, permits)
+        state["syncResult"].pop("revisions", None)
+        state["syncResult"].update(wanted.revision_fields(comparison.origin.each))
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
             return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
         if comparison.error:
             message = f"{COMPARISON_ERROR}: {comparison.error}"
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
-        return await self._step(ref, app, destination, comparison, state, sync, terminating=terminating)
+        return await self._step(ref, app, destination, comparison, state, sync, permits, terminating=terminating)
 
     async def _compared_for(
         self,
@@ -122,6 +138,7 @@ class Operations:
         instance: str,
         wanted: SourceSet,
         state: Mapping[str, Any],
+        permits: Permits,
     ) -> Comparison:
         """The comparison at the operation's own revisions and sources; the one at hand where they are the same."""
         resolved = wanted.revisions_of(mapping(state.get("syncResult")))
@@ -138,6 +155,7 @@ class Operations:
                 self._sources,
                 instance=instance,
                 overrides=overrides,
+                permits=permits,
                 wanted=wanted,
                 revisions=wishes,
                 fetch=fetch,
@@ -145,7 +163,14 @@ class Operations:
             )
         except RepositoryUnreachableError as error:
             return await unreadable(
-                app, destination, error, instance=instance, judge=overrides.judge, wanted=wanted, revisions=wishes
+                app,
+                destination,
+                error,
+                instance=instance,
+                judge=overrides.judge,
+                permits=permits,
+                wanted=wanted,
+                revisions=wishes,
             )
 
     async def _step(
@@ -156,11 +181,20 @@ class Operations:
         comparison: Comparison,
         state: Obj,
         sync: Mapping[str, Any],
+        permits: Permits,
         *,
         terminating: bool,
     ) -> Again:
         overrides = self._overrides()
-        context = context_of(app, destination, comparison, state, judge=overrides.judge, terminating=terminating)
+        context = context_of(
+            app,
+            destination,
+            comparison,
+            state,
+            permits=permits,
+            judge=overrides.judge,
+            terminating=terminating,
+        )
         strategy = mapping(sync.get("syncStrategy"))
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
         options = strings(sync.get("syncOptions"))

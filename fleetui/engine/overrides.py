@@ -17,7 +17,8 @@ import msgspec
 
 from fleetui.diff.ignore import IgnoreRule
 from fleetui.diff.normalize import DEFAULTS, CompareOptions
-from fleetui.engine.application import mapping
+from fleetui.engine.application import mapping, mappings
+from fleetui.engine.projects import GlobalProject
 from fleetui.health import Judge, assess, judge
 from fleetui.health.lua.library import Library, library_of
 from fleetui.model.customizations import (
@@ -29,6 +30,7 @@ from fleetui.model.customizations import (
     customizations_of,
     is_customization,
     yaml_map,
+    yaml_value,
 )
 from fleetui.model.errors import UsageError
 from fleetui.model.text import one_line
@@ -37,6 +39,9 @@ PART_OF = ("app.kubernetes.io/part-of", "argocd")
 """The label without which Argo CD does not see its own ConfigMap."""
 
 _COMPARE_OPTIONS = "resource.compareoptions"
+_GLOBAL_PROJECTS = "globalProjects"
+_IMPERSONATION = "application.sync.impersonation.enabled"
+_READ = frozenset({_COMPARE_OPTIONS, _GLOBAL_PROJECTS, _IMPERSONATION})
 _IGNORED_STATUS: dict[str, Literal["all", "crd", "none"]] = {
     "": "all",
     "all": "all",
@@ -60,7 +65,8 @@ class Doubt(msgspec.Struct, frozen=True):
 class Overrides:
     """A hub's settings for objects; as they are made here, those of a hub that has none.
 
-    `rules` come after an Application's own. `problems` are the sentences for whoever runs the hub: what was left out.
+    `rules` come after an Application's own. `impersonates`: syncs are to be made as the service accounts that projects
+    name. `problems` are the sentences for whoever runs the hub: what was left out.
     """
 
     judge: Judge = judge
@@ -68,6 +74,8 @@ class Overrides:
     options: CompareOptions = DEFAULTS
     problems: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    global_projects: tuple[GlobalProject, ...] = ()
+    impersonates: bool = False
 
     def doubt(self, obj: Mapping[str, Any]) -> str:
         """Why an object can't be compared with Git, in a sentence; empty where it can."""
@@ -87,7 +95,7 @@ class Written(NamedTuple):
 def written_in(config_map: Mapping[str, Any]) -> Written:
     """What a decoded ``argocd-cm`` says of objects; equal to what it said before where that has not changed."""
     data = mapping(config_map.get("data")).items()
-    kept = {key: value for key, value in data if key == _COMPARE_OPTIONS or is_customization(key)}
+    kept = {key: value for key, value in data if key in _READ or is_customization(key)}
     label, value = PART_OF
     return Written(kept, labelled=mapping(mapping(config_map.get("metadata")).get("labels")).get(label) == value)
 
@@ -110,6 +118,7 @@ def overrides_of(written: Written | None) -> Overrides:
             left_out.problems.append(sentence)
     rules = [_rule(each, left_out) for each in customizations if each.what == IGNORE_DIFFERENCES]
     options = _options(written.data.get(_COMPARE_OPTIONS, ""), left_out)
+    global_projects = _global_projects(written.data.get(_GLOBAL_PROJECTS, ""), left_out)
     scripted = any(each.what == HEALTH and each.value for each in customizations)
     return Overrides(
         judge=_by_scripts(library) if scripted else judge,
@@ -117,6 +126,21 @@ def overrides_of(written: Written | None) -> Overrides:
         options=options,
         problems=tuple(dict.fromkeys(map(one_line, left_out.problems))),
         doubts=tuple(left_out.doubts),
+        global_projects=global_projects,
+        impersonates=written.data.get(_IMPERSONATION) == "true",
+    )
+
+
+def _global_projects(text: str, left_out: _LeftOut) -> tuple[GlobalProject, ...]:
+    """Whose rules others get besides their own (util/settings/settings.go, `GetGlobalProjectsSettings`)."""
+    try:
+        found = yaml_value(text, f"{CONFIG_MAP}: {_GLOBAL_PROJECTS}")
+    except UsageError as error:
+        left_out.problems.append(str(error))
+        return ()
+    return tuple(
+        GlobalProject(str(each.get("projectName") or ""), mapping(each.get("labelSelector")))
+        for each in mappings(found)
     )
 
 

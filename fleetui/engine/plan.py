@@ -60,6 +60,7 @@ class SyncContext:
         modified: objects that differ from Git.
         unserved: why the API server does not serve the kind of an object, in the words of Argo CD's discovery and in
             those of its results (`served.unserved`); None where it does.
+        objection: why the project does not permit an object, in Argo CD's words; empty where it does.
         recorded: results of the operation's earlier steps, in order.
         synced_before: whether the application's history has a sync already, whose namespace it then was.
     """
@@ -74,6 +75,7 @@ class SyncContext:
     health: Callable[[Obj], Health | None]
     modified: frozenset[ObjectRef] = frozenset()
     unserved: Callable[[Obj], tuple[str, str] | None] = lambda _: None
+    objection: Callable[[Obj], str] = lambda _: ""
     recorded: Sequence[Recorded] = ()
     synced_before: bool = False
     terminating: bool = False
@@ -156,7 +158,10 @@ def holds_hook_finalizer(live: Obj | None) -> bool:
 def _refusal(run: Run, task: Task, tasks: Sequence[Task]) -> str:
     reasons = None if task.is_prune else run.context.unserved(task.obj)
     if reasons is None:
-        return ""
+        objection = "" if task.is_prune else run.context.objection(task.obj)
+        if objection:
+            run.record(task, ResultCode.SYNC_FAILED, None, objection)
+        return objection
     if (
         run.context.settings.skip_dry_run_on_missing
         or annotation_option(task.target, SYNC_OPTIONS, "SkipDryRunOnMissingResource=true")

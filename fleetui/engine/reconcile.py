@@ -18,9 +18,13 @@ from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison, Member
 from fleetui.engine.destination import Destination, Destinations
 from fleetui.engine.finalize import finalize
+from fleetui.engine.gate import AUTOMATED, gate_of
+from fleetui.engine.hubprojects import HubProjects, ProjectError
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.operate import Again, Operations
+from fleetui.engine.orphans import Monitors, orphans_among
 from fleetui.engine.overrides import Overrides
+from fleetui.engine.projects import Permits
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
@@ -29,9 +33,11 @@ from fleetui.engine.status import (
     COMPARISON_ERROR,
     DELETION_ERROR,
     INVALID_SPEC_ERROR,
+    ORPHANED_RESOURCE_WARNING,
     REPEATED_RESOURCE_WARNING,
     SHARED_RESOURCE_WARNING,
     SYNC_ERROR,
+    UNKNOWN_ERROR,
     compared_status,
     compared_to,
     invalid_status,
@@ -57,8 +63,9 @@ _WHEN_WOKEN = Again()
 class Reconciler:
     """Reconciles the Applications of one hub.
 
-    `overrides`: what the hub's ``argocd-cm`` says at this moment. With a `rehearsal` nothing is written: what would
-    have been done is noted there.
+    `overrides`: what the hub's ``argocd-cm`` says at this moment; `projects`: its projects. `monitors` hears
+    who looks for orphans where, and `is_known` tells whether there is an Application of an instance name. With a
+    `rehearsal` nothing is written: what would have been done is noted there.
     """
 
     def __init__(
@@ -68,6 +75,9 @@ class Reconciler:
         writer: ApplicationWriter,
         *,
         overrides: Callable[[], Overrides],
+        projects: HubProjects,
+        monitors: Monitors[tuple[str, str]],
+        is_known: Callable[[str], bool],
         clock: Clock,
         settings: Settings,
         jq: Jq | None,
@@ -77,6 +87,9 @@ class Reconciler:
         self._sources = sources
         self._writer = writer
         self._overrides = overrides
+        self._projects = projects
+        self._monitors = monitors
+        self._is_known = is_known
         self._clock = clock
         self._settings = settings
         self._jq = jq
@@ -121,35 +134,42 @@ class Reconciler:
 
     async def _reconcile(self, ref: ObjectRef, app: Application) -> Again:
         instance = instance_name(app.namespace, app.name, self._settings.namespace)
+        try:
+            project = self._projects.of(app)
+        except ProjectError as error:
+            return await self._without_project(app, error)
         problem = app.problem() or SourceSet.of(app.spec).problem()
         destination: Destination | None = None
         try:
             destination = self._destinations.find(app.destination)
         except MissingError as error:
             problem = problem or str(error)
+        permits = Permits(project, destination.place) if destination is not None else None
         if app.deleting and app.operation is None:
             if self._rehearsal is not None:
                 self._rehearsal.deleting(app)
                 return _WHEN_WOKEN
-            return await self._finalize(app, destination, instance)
-        if problem or destination is None:
-            return await self._refuse(app, problem)
-        comparison = await self._compared(ref, app, destination, instance)
+            return await self._finalize(app, destination, instance, permits)
+        problems = [problem] if problem or permits is None else permits.spec_problems(app)
+        if problems or destination is None or permits is None:
+            return await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
+        comparison = await self._compared(ref, app, destination, instance, permits)
         if isinstance(comparison, Again):
             return comparison
         if self._rehearsal is not None:
-            self._rehearsal.compared(app, comparison, self._decided(app, comparison).operation)
+            held = self._held(app, permits) is not None
+            self._rehearsal.compared(app, comparison, None if held else self._decided(app, comparison).operation)
             return _WHEN_WOKEN
-        status = self._judged(app, comparison)
+        status = self._judged(app, comparison, permits, await self._orphans(app, destination, comparison, permits))
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
-            return await self._operations.operate(ref, app, destination, comparison, instance)
-        return await self._automate(ref, app, destination, comparison, status, instance)
+            return await self._operations.operate(ref, app, destination, comparison, instance, permits)
+        return await self._automate(ref, app, destination, comparison, status, instance, permits)
 
     # --- comparison -------------------------------------------------------------------------------------------------
 
     async def _compared(
-        self, ref: ObjectRef, app: Application, destination: Destination, instance: str
+        self, ref: ObjectRef, app: Application, destination: Destination, instance: str, permits: Permits
     ) -> Comparison | Again:
         """The comparison, or when to look again: a repository that does not answer for a moment changes nothing."""
         fetch = self._asked_to_refresh(app, destination)
@@ -160,11 +180,12 @@ class Reconciler:
                 self._sources,
                 instance=instance,
                 overrides=self._overrides(),
+                permits=permits,
                 fetch=fetch,
                 jq=self._jq,
             )
         except RepositoryUnreachableError as error:
-            return await self._compared_meanwhile(ref, app, destination, instance, error)
+            return await self._compared_meanwhile(ref, app, destination, instance, permits, error)
         self._unreachable_since.pop(ref, None)
         return comparison
 
@@ -174,6 +195,7 @@ class Reconciler:
         app: Application,
         destination: Destination,
         instance: str,
+        permits: Permits,
         error: RepositoryUnreachableError,
     ) -> Comparison | Again:
         """The comparison while the repository does not answer: with the commit that is known, for as long as the grace
@@ -195,6 +217,7 @@ class Reconciler:
                     self._sources,
                     instance=instance,
                     overrides=self._overrides(),
+                    permits=permits,
                     revisions=known,
                     jq=self._jq,
                 )
@@ -202,7 +225,7 @@ class Reconciler:
                 if app.operation is None:
                     return Again(min(left, self._settings.poll))
         judge = self._overrides().judge
-        return await unreadable(app, destination, error, instance=instance, judge=judge, wanted=wanted)
+        return await unreadable(app, destination, error, instance=instance, judge=judge, permits=permits, wanted=wanted)
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
         if app.refresh == "hard":
@@ -210,7 +233,24 @@ class Reconciler:
             destination.predictor.forget()
         return bool(app.refresh)
 
-    def _judged(self, app: Application, comparison: Comparison) -> Obj:
+    async def _orphans(
+        self, app: Application, destination: Destination, comparison: Comparison, permits: Permits
+    ) -> int:
+        """How many objects of its namespace nobody manages, where the project wants that told."""
+        key, namespace, orphaned = (app.namespace, app.name), app.destination_namespace, permits.project.orphaned
+        if orphaned is None or not orphaned.warn or not namespace or comparison.error:
+            self._monitors.drop(key)
+            return 0
+        try:
+            objects = await destination.look_into(namespace)
+        except ClusterError as error:
+            _log.warning("%s/%s: orphaned resources are not looked for: %s", app.namespace, app.name, error)
+            return 0
+        self._monitors.looked(key, namespace, frozenset(each.ref for each in objects))
+        managed = {member.ref for member in comparison.members}
+        return orphans_among(objects, managed, permits, is_known=self._is_known)
+
+    def _judged(self, app: Application, comparison: Comparison, permits: Permits, orphans: int) -> Obj:
         """The status after a comparison. The time of the comparison moves only with something else, or when a human
         asked for it: a reconcile that finds nothing new writes nothing."""
         now = self._clock.now()
@@ -218,7 +258,18 @@ class Reconciler:
         found = [(COMPARISON_ERROR, comparison.error)] if comparison.error else []
         found += [(REPEATED_RESOURCE_WARNING, warning) for warning in comparison.targets.warnings]
         found += [(SHARED_RESOURCE_WARNING, warning) for warning in comparison.shared]
-        evaluated = (COMPARISON_ERROR, INVALID_SPEC_ERROR, REPEATED_RESOURCE_WARNING, SHARED_RESOURCE_WARNING)
+        if orphans:
+            found.append((ORPHANED_RESOURCE_WARNING, f"Application has {orphans} orphaned resources"))
+        if permits.project.unserved:
+            found.append((UNKNOWN_ERROR, permits.project.unserved))
+        evaluated = (
+            COMPARISON_ERROR,
+            INVALID_SPEC_ERROR,
+            UNKNOWN_ERROR,
+            ORPHANED_RESOURCE_WARNING,
+            REPEATED_RESOURCE_WARNING,
+            SHARED_RESOURCE_WARNING,
+        )
         status = with_conditions(status, evaluated, found, now=now)
         before, after = mapping(app.status.get("sync")), status["sync"]
         fresh = app.refresh or any(after.get(key) != before.get(key) for key in ("revision", "revisions", "comparedTo"))
@@ -226,34 +277,56 @@ class Reconciler:
             status["reconciledAt"] = format_time(now)
         return status
 
-    async def _refuse(self, app: Application, problem: str) -> Again:
+    async def _refuse(self, app: Application, found: list[tuple[str, str]], *, message: str = "") -> Again:
+        """Says by conditions (type, message) what keeps the application from being looked at, and ends what it was to
+        do: with `message`, or with what the conditions say."""
         if self._rehearsal is not None:
-            self._rehearsal.refused(app, problem)
+            self._rehearsal.refused(app, "; ".join(each for _, each in found))
             return _WHEN_WOKEN
         now = self._clock.now()
-        status = with_conditions(
-            invalid_status(app, now=now), (INVALID_SPEC_ERROR,), [(INVALID_SPEC_ERROR, problem)], now=now
-        )
-        if app.operation is None:
-            await self._writer.write(app, status, refreshed=True)
-            return _WHEN_WOKEN
+        status = with_conditions(invalid_status(app, now=now), (INVALID_SPEC_ERROR, UNKNOWN_ERROR), found, now=now)
         app = await self._writer.write(app, status, refreshed=True)
-        message = f"{INVALID_SPEC_ERROR}: {problem}"
-        return await self._operations.break_off(app, message)
+        if app.operation is None:
+            return _WHEN_WOKEN
+        said = ";".join(f"{kind}: {each}" for kind, each in found)
+        return await self._operations.break_off(app, message or said)
 
-    async def _finalize(self, app: Application, destination: Destination | None, instance: str) -> Again:
+    async def _without_project(self, app: Application, error: ProjectError) -> Again:
+        if app.deleting and app.operation is None and self._rehearsal is None:
+            await self._not_deleted(app, str(error))
+            return _WHEN_WOKEN
+        message = f"Failed to load application project: {error}"
+        return await self._refuse(app, [(error.condition, error.shown)], message=message)
+
+    async def _finalize(
+        self, app: Application, destination: Destination | None, instance: str, permits: Permits | None
+    ) -> Again:
         try:
-            left = await finalize(app, destination, instance)
+            left = await finalize(app, destination, instance, permits)
         except ClusterError as error:
-            found = [(DELETION_ERROR, str(error))]
-            status = with_conditions(dict(app.status), (DELETION_ERROR,), found, now=self._clock.now())
-            await self._writer.write(app, status)
+            await self._not_deleted(app, str(error))
             raise
         if left is None:
             return Again(self._settings.poll)
         if left != app.finalizers:
             await self._writer.strip_finalizers(app, left)
         return _WHEN_WOKEN
+
+    async def _not_deleted(self, app: Application, why: str) -> None:
+        now = self._clock.now()
+        await self._writer.write(
+            app, with_conditions(dict(app.status), (DELETION_ERROR,), [(DELETION_ERROR, why)], now=now)
+        )
+
+    def _held(self, app: Application, permits: Permits) -> Again | None:
+        """When to look again at an application that its project does not let be synced automatically now; None where
+        it does."""
+        if permits.project.unserved:
+            return _WHEN_WOKEN
+        gate = gate_of(app, permits.project, self._clock.now(), AUTOMATED)
+        if gate is None:
+            return None
+        return Again(gate.wait) if app.automated is not None else _WHEN_WOKEN
 
     def _decided(self, app: Application, comparison: Comparison) -> Decision:
         return decide(
@@ -275,8 +348,13 @@ class Reconciler:
         comparison: Comparison,
         status: Obj,
         instance: str,
+        permits: Permits,
     ) -> Again:
         now = self._clock.now()
+        held = self._held(app, permits)
+        if held is not None:
+            await self._writer.write(app, status, refreshed=True)
+            return held
         decision = self._decided(app, comparison)
         errors = [(SYNC_ERROR, decision.error)] if decision.error else []
         status = with_conditions(status, (SYNC_ERROR,), errors, now=now)
@@ -286,9 +364,10 @@ class Reconciler:
             return Again(self._settings.poll if comparison.error else decision.retry_in)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
-        return await self._operations.operate(ref, app, destination, comparison, instance)
+        return await self._operations.operate(ref, app, destination, comparison, instance, permits)
 
     def _forget(self, ref: ObjectRef) -> None:
+        self._monitors.drop((ref.namespace, ref.name))
         self._operations.forget(ref)
         if self._rehearsal is not None:
             self._rehearsal.gone(ref.namespace, ref.name)

@@ -65,9 +65,10 @@ class Place:
     source_repos: tuple[str, ...] = ("*",)
 
     @classmethod
-    def of(cls, app: Application, instance: str, discovery: Discovery) -> Place:
-        """Where an application is rendered for; `instance` is its name within tracking ids."""
-        return cls(instance, app.destination_namespace, discovery, text(app.spec.get("project")) or "default")
+    def of(cls, app: Application, instance: str, discovery: Discovery, source_repos: tuple[str, ...] = ("*",)) -> Place:
+        """Where an application is rendered for; `instance` is its name within tracking ids, `source_repos` what its
+        project lets a chart's dependencies come from."""
+        return cls(instance, app.destination_namespace, discovery, app.project, source_repos)
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -20,6 +20,8 @@ COMPARISON_ERROR = "ComparisonError"
 DELETION_ERROR = "DeletionError"
 INVALID_SPEC_ERROR = "InvalidSpecError"
 SYNC_ERROR = "SyncError"
+UNKNOWN_ERROR = "UnknownError"
+ORPHANED_RESOURCE_WARNING = "OrphanedResourceWarning"
 REPEATED_RESOURCE_WARNING = "RepeatedResourceWarning"
 SHARED_RESOURCE_WARNING = "SharedResourceWarning"
 

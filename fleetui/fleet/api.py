@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fleetui.fleet.views import (
     Action,
@@ -32,6 +32,9 @@ from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterStatus
 from fleetui.podports import ExecSession
 from fleetui.ports import Subscription
+
+if TYPE_CHECKING:
+    from fleetui.fleet.projects import Projects
 
 
 class LogSink(Protocol):
@@ -148,6 +151,10 @@ class Fleet(Protocol):
         Raises:
             MissingError: there is no such application.
         """
+        ...
+
+    async def projects(self) -> Projects:
+        """The Argo CD projects of every chosen cluster, as they are now."""
         ...
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fleetui.engine.application import GROUP, mapping, mappings, strings, text
+from fleetui.engine.application import mapping, mappings, strings, text
+from fleetui.engine.projects import project_of
 from fleetui.fleet.api import Fleet
 from fleetui.fleet.cause import path_of
 from fleetui.fleet.edges import APPLICATION, POD, SERVICE
@@ -22,13 +23,14 @@ from fleetui.fleet.events import Subject, events_of
 from fleetui.fleet.facts import endpoints
 from fleetui.fleet.finalizers import keeper_of
 from fleetui.fleet.podlogs import last_lines
+from fleetui.fleet.projects import places_of_project
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.stuck_pods import crashed
 from fleetui.fleet.trail import Kept, Looked, Trail
 from fleetui.fleet.views import Evidence, ObjectEvent, PodLog, Tree, TreeNode, Why
 from fleetui.fleet.walk import DEEPEST, Reading, walk, walk_from
 from fleetui.fleet.why import Start, begin, explain, in_silence, is_away, through_child
-from fleetui.fleet.windows import windows_of
+from fleetui.fleet.windows import block_of, windows_of
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ClusterName, ObjectRef, ref_of
@@ -47,24 +49,27 @@ _SAYS_LITTLE = frozenset({"", "Unhealthy"})
 Stores = Callable[[ClusterName], LiveStore]
 
 
-async def why(fleet: Fleet, key: AppKey, *, stores: Stores) -> Why:
+async def why(fleet: Fleet, key: AppKey, *, stores: Stores, now: float) -> Why:
     """What an application waits for.
 
     Args:
         fleet: what is known of it.
         stores: the clusters, by name; raises `MissingError` of one that is not at hand.
+        now: the time (epoch s).
 
     Raises:
         MissingError: the application has gone.
     """
-    return await _why(fleet, key, stores, (), _Budget(BELOW))
+    return await _why(fleet, key, stores, (), _Budget(BELOW, now))
 
 
 @dataclass
 class _Budget:
-    """How many Applications may still be looked into."""
+    """What is shared by the questions of one answer: how many Applications may still be looked into, and when it was
+    asked for (epoch s)."""
 
     left: int
+    now: float
 
 
 async def _why(fleet: Fleet, key: AppKey, stores: Stores, above: tuple[AppKey, ...], budget: _Budget) -> Why:
@@ -104,7 +109,7 @@ class _Question:
         place = clusters.get(tree.nodes[-1].cluster)
         found = explain(app, cluster=clusters.get(app.key.hub), place=place, tree=tree, trail=trail, child=child)
         if found.cause in _WINDOWED and child is None:
-            found = await _with_windows(found, app, self._stores)
+            found = await _with_windows(found, app, self._stores, self._budget.now)
         if found.cause in _SAYS_LITTLE and not found.chain:
             found = await self._through_children() or found
         if not found.cause:
@@ -241,18 +246,19 @@ async def _kept(reading: Reading, last: Looked, finalizer: str) -> Kept:
 # --- sync windows ---------------------------------------------------------------------------------------------------
 
 
-async def _with_windows(found: Why, app: App, stores: Stores) -> Why:
+async def _with_windows(found: Why, app: App, stores: Stores, now: float) -> Why:
     """With the sync windows of its project that the application falls under."""
     try:
         reading = Reading(stores(app.key.hub))
     except MissingError:
         return found
-    for namespace in dict.fromkeys((app.key.namespace, "argocd")):
-        ref = ObjectRef(GROUP, "AppProject", namespace, app.project or "default")
-        project = (await reading.get(ref)).obj
-        if project is not None:
-            windows = windows_of(project, app)
+    for ref in places_of_project(app):
+        obj = (await reading.get(ref)).obj
+        if obj is not None:
+            project = project_of(obj)
+            windows = windows_of(project, app, now)
             evidence = (*found.evidence, *(Evidence("window", window, ref) for window in windows))
-            words = f"{found.words} The AppProject {ref.name} has: {'; '.join(windows)}." if windows else found.words
+            block = block_of(project, app, now, by_hand=False)
+            words = f"{found.words} An automated sync is blocked {block}." if block else found.words
             return msgspec.structs.replace(found, words=words, evidence=evidence)
     return msgspec.structs.replace(found, notes=(*found.notes, *reading.problems))

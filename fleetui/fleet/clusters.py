@@ -222,7 +222,8 @@ class Clusters:
         """
         asked, found = self._look_up(hub, server=server, name=name)
         if found is not None:
-            return Site(self._way_to((hub, found)), found.namespaces, found.cluster_resources)
+            live, bounds = self._way_to((hub, found)), (found.namespaces, found.cluster_resources)
+            return Site(live, *bounds, server=found.server, name=found.name, project=found.project)
         if asked == IN_CLUSTER or name == hub or self._identities[hub].url == ServerIdentity.of(asked).url:
             return Site(self.chosen[hub])
         raise no_such_server(server) if asked else no_such_name(name)

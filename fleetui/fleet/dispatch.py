@@ -15,7 +15,9 @@ import msgspec
 from fleetui.engine.clock import Clock
 from fleetui.fleet.audit import Audit, AuditRecord, Ending, Operator
 from fleetui.fleet.permissions import Permissions
+from fleetui.fleet.projects import project_of_app
 from fleetui.fleet.views import Action, ActionKind, Outcome
+from fleetui.fleet.windows import block_of
 from fleetui.model.app import App
 from fleetui.model.errors import ConflictError, FleetError, ForbiddenError, InvalidError, RefusedError
 from fleetui.model.objects import ApiResource, Meta, Obj, StoredObject, ref_of, split_api_version
@@ -65,7 +67,7 @@ class Dispatcher:
             ClusterError: the API server did not do it.
         """
         try:
-            written = await self._write(action, api=api.urgent, dialect=dialect, resource=resource)
+            written = await self._write(action, app, api=api.urgent, dialect=dialect, resource=resource)
         except FleetError as error:
             self._record(action, app, ending=_ending(error), message=str(error))
             raise
@@ -76,7 +78,7 @@ class Dispatcher:
         message = asked_for(action)
         return Outcome(action, accepted=True, message=f"{message}; {trouble}" if trouble else message), written
 
-    async def refusals(self, action: Action, *, api: Cluster, resource: ApiResource) -> tuple[str, ...]:
+    async def refusals(self, action: Action, app: App, *, api: Cluster, resource: ApiResource) -> tuple[str, ...]:
         """Why the action would be refused before anything is asked of the application itself."""
         if self.read_only:
             return ("this console is read-only (--read-only)",)
@@ -84,6 +86,13 @@ class Dispatcher:
             # Who may push is Git's to say; the cluster is not written to.
             return ()
         key = action.app
+        if action.kind in {ActionKind.SYNC, ActionKind.ROLLBACK}:
+            # Argo CD's API server refuses so (v3.6 server/application/application.go, `Sync`); without it the operation
+            # would stand there until the window lets it go on.
+            project = await project_of_app(api.urgent, app)
+            block = block_of(project, app, self._clock.now(), by_hand=True) if project is not None else ""
+            if block:
+                return (f"{key}: a {action.kind} by hand is blocked {block}",)
         may = await self._permissions.may(
             api.urgent, "patch", resource=resource, namespace=key.namespace, name=key.name
         )
@@ -92,8 +101,8 @@ class Dispatcher:
         because = f": {may.reason}" if may.reason else ""
         return (f"{api.name}: you may not patch {resource.full_name} {key.namespace}/{key.name} (RBAC{because})",)
 
-    async def _write(self, action: Action, *, api: Cluster, dialect: Dialect, resource: ApiResource) -> Obj:
-        refused = await self.refusals(action, api=api, resource=resource)
+    async def _write(self, action: Action, app: App, *, api: Cluster, dialect: Dialect, resource: ApiResource) -> Obj:
+        refused = await self.refusals(action, app, api=api, resource=resource)
         if refused:
             raise RefusedError(refused[0])
         key = action.app

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from fleetui.engine.application import mapping, mappings, strings, text
+from fleetui.engine.application import mapping, mappings, text
 from fleetui.model.objects import Obj, ObjectRef, StoredObject, split_api_version
 
 GroupKind = tuple[str, str]
@@ -172,12 +172,6 @@ def elsewhere(obj: Obj) -> str:
     """The Secret whose kubeconfig leads to the cluster where a Flux object's inventory is; empty: its own cluster."""
     config = mapping(mapping(obj.get("spec")).get("kubeConfig"))
     return text(mapping(config.get("secretRef")).get("name")) or text(mapping(config.get("configMapRef")).get("name"))
-
-
-def claim_templates(obj: Obj) -> tuple[str, ...]:
-    """The names of a StatefulSet's volumeClaimTemplates."""
-    templates = mappings(mapping(obj.get("spec")).get("volumeClaimTemplates"))
-    return strings([mapping(each.get("metadata")).get("name") for each in templates])
 
 
 _ORIGINS = frozenset(

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 from fleetui.engine.application import mapping, mappings, text, whole
+from fleetui.engine.orphans import claim_templates
 from fleetui.fleet.edges import (
     ENDPOINT_SLICE,
     REPLICA_SET,
     STATEFUL_SET,
     GroupKind,
-    claim_templates,
     elsewhere,
     listed,
     may_list,

@@ -57,6 +57,7 @@ from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 if TYPE_CHECKING:
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
+    from fleetui.fleet.projects import Projects
     from fleetui.fleet.trees import TreeWatch
 
 GREETED_WITHIN = 2.0
@@ -285,7 +286,12 @@ class LiveFleet:
     async def why(self, key: AppKey) -> Why:
         from fleetui.fleet.asking import why
 
-        return await why(self, key, stores=self._directory.named)
+        return await why(self, key, stores=self._directory.named, now=self._clock.now())
+
+    async def projects(self) -> Projects:
+        from fleetui.fleet.projects import projects_in
+
+        return await projects_in(self._stores.values())
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         from fleetui.fleet.pods import pods_of_tree

@@ -11,35 +11,20 @@ import asyncio
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from fleetui.engine.application import GROUP, mapping, mappings, text
+from fleetui.engine.application import mapping, text
+from fleetui.engine.orphans import claim_templates, is_child, is_exempt, is_looked_at
 from fleetui.engine.tracking import is_self_referenced, owner_of
-from fleetui.fleet.edges import CLAIM, ENDPOINT_SLICE, STATEFUL_SET, applied_by, claim_templates
+from fleetui.fleet.edges import STATEFUL_SET, applied_by
+from fleetui.fleet.projects import project_of_app
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import Orphan, Orphans
 from fleetui.model.errors import ClusterError, ForbiddenError
-from fleetui.model.globs import glob_matches
 from fleetui.model.objects import ApiResource, Obj, ObjectRef, ref_of
 from fleetui.model.times import parse_time
 from fleetui.ports import Cluster
 
 AT_ONCE = 8
 """Kinds that are listed at the same time."""
-PROJECT = (GROUP, "AppProject")
-
-_MADE_BY_KUBERNETES = frozenset({("", "ServiceAccount", "default"), ("", "ConfigMap", "kube-root-ca.crt")})
-_NOBODY_S = frozenset(
-    {
-        ("", "Event"), ("events.k8s.io", "Event"), ("coordination.k8s.io", "Lease"), ("", "Endpoints"),
-        ENDPOINT_SLICE, ("apps", "ControllerRevision"),
-        ("metrics.k8s.io", "PodMetrics"), ("cilium.io", "CiliumIdentity"), ("cilium.io", "CiliumEndpoint"),
-        ("cert-manager.io", "CertificateRequest"),
-    }
-)  # fmt: skip
-"""Kinds whose objects controllers make for themselves (argo-cd v3.6.1, `resource.exclusions` as it is shipped, and what
-is built in)."""
-
-
-_TOKEN_OF = frozenset({"kubernetes.io/service-account.name", "kubernetes.io/service-account.uid"})
 
 
 def is_orphaned(
@@ -56,35 +41,13 @@ def is_orphaned(
     ref, metadata = ref_of(obj), mapping(obj.get("metadata"))
     if not ref.namespace or metadata.get("ownerReferences") or ref in managed:
         return False
-    if (ref.group, ref.kind, ref.name) in _MADE_BY_KUBERNETES:
-        return False
-    if (ref.group, ref.kind, ref.namespace, ref.name) == ("", "Service", "default", "kubernetes"):
+    if is_exempt(ref, ignored):
         return False
     if owner_of(obj) and is_self_referenced(obj):
         return False
     if applied_by(mapping(metadata.get("labels"))):
         return False
-    if _is_child(ref, mapping(metadata.get("annotations")), claims):
-        return False
-    return not any(_is_ignored(ref, item) for item in ignored)
-
-
-def _is_child(ref: ObjectRef, annotations: Mapping[str, Any], claims: Container[str]) -> bool:
-    """Whether it belongs to another object that no owner reference names (argo-cd v3.6.1,
-    gitops-engine/pkg/cache/references.go): a StatefulSet's claim, a ServiceAccount's token."""
-    base, _, ordinal = ref.name.rpartition("-")
-    if ref.group_kind == CLAIM:
-        return ordinal.isdecimal() and base in claims
-    return ref.group_kind == ("", "Secret") and annotations.keys() >= _TOKEN_OF
-
-
-def _is_ignored(ref: ObjectRef, item: Mapping[str, Any]) -> bool:
-    group, kind, name = (text(item.get(field)) for field in ("group", "kind", "name"))
-    return (
-        (not kind or glob_matches(kind, ref.kind))
-        and glob_matches(group, ref.group)
-        and (not name or glob_matches(name, ref.name))
-    )
+    return not is_child(ref, mapping(metadata.get("annotations")), claims)
 
 
 async def orphans_of(subject: Subject, managed: Container[ObjectRef]) -> Orphans:
@@ -98,7 +61,7 @@ async def orphans_of(subject: Subject, managed: Container[ObjectRef]) -> Orphans
     """
     api, namespace = subject.place.api.urgent, subject.app.destination.namespace
     discovery = await api.discover()
-    kinds = {each.group_kind: each for each in discovery if _is_looked_at(each)}
+    kinds = {each.group_kind: each for each in discovery if is_looked_at(each)}
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def listed(resource: ApiResource) -> list[Obj] | ClusterError:
@@ -128,22 +91,10 @@ def _claim_templates(obj: Obj) -> Sequence[str]:
     return claim_templates(obj) if ref_of(obj).group_kind == STATEFUL_SET else ()
 
 
-def _is_looked_at(resource: ApiResource) -> bool:
-    listable = not resource.verbs or "list" in resource.verbs
-    return resource.namespaced and listable and resource.group_kind not in _NOBODY_S
-
-
-async def _ignored(subject: Subject) -> list[Mapping[str, Any]]:
+async def _ignored(subject: Subject) -> Sequence[Mapping[str, Any]]:
     """What the application's project ignores; nothing where that can't be read."""
-    hub = subject.hub.api.urgent
-    try:
-        resource = (await hub.discover()).by_kind(*PROJECT)
-        if resource is None:
-            return []
-        project = await hub.get(resource, subject.app.project or "default", subject.app.key.namespace)
-    except ClusterError:
-        return []
-    return mappings(mapping(mapping(project.get("spec")).get("orphanedResources")).get("ignore"))
+    project = await project_of_app(subject.hub.api.urgent, subject.app)
+    return project.orphaned.ignore if project is not None and project.orphaned is not None else ()
 
 
 def _orphan(obj: Obj) -> Orphan:

@@ -16,6 +16,7 @@ from fleetui.engine.hooks import hook_types
 from fleetui.fleet.differ import Compared, Differ
 from fleetui.fleet.dispatch import Dispatcher, deployed, patch_of, short
 from fleetui.fleet.history import Commits
+from fleetui.fleet.projects import project_of_app
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import Action, ActionKind, Plan, PlanEntry
 from fleetui.model.app import App, HistoryEntry
@@ -71,6 +72,7 @@ class Planner:
         from_commit, _ = await self._commits.of(app, app.source, from_revision)
         to_commit, _ = await self._commits.of(app, source, to_revision)
         entries = entries_of(found.objects, action) if found else ()
+        notes = [problem] if found is None else await _forbidden(found, subject)
         return Plan(
             action=action,
             from_revision=from_revision,
@@ -81,7 +83,8 @@ class Planner:
             refusals=refusals,
             notes=(
                 *effects_of(action, app),
-                *((problem,) if found is None else notes_of(found, action, entries)),
+                *(notes_of(found, action, entries) if found is not None else ()),
+                *notes,
             ),
             type_to_confirm=self._to_type(action, subject),
             command=command_of(action),
@@ -89,7 +92,7 @@ class Planner:
 
     async def _refusals(self, action: Action, subject: Subject) -> tuple[str, ...]:
         resource = await subject.app_resource()
-        refused = list(await self._dispatcher.refusals(action, api=subject.hub.api, resource=resource))
+        refused = list(await self._dispatcher.refusals(action, subject.app, api=subject.hub.api, resource=resource))
         try:
             if action.kind is ActionKind.REVERT:
                 subject.dialect.folder(subject.stored, history_id=_wanted(action))
@@ -184,6 +187,22 @@ def notes_of(found: Compared, action: Action, entries: Sequence[PlanEntry]) -> t
     if not entries:
         notes.append("nothing differs: there is nothing to change")
     return (*notes, *found.desired.targets.warnings, *found.notes)
+
+
+async def _forbidden(found: Compared, subject: Subject) -> list[str]:
+    """What the project does not let the application hold: with one such object nothing is applied."""
+    project = await project_of_app(subject.hub.api.urgent, subject.app)
+    if project is None:
+        return []
+    targets = (*found.desired.targets.objects, *found.desired.targets.hooks)
+    kinds = {
+        f"{each.ref.kind}.{each.ref.group}".rstrip(".")
+        for each in targets
+        if not project.permits_kind(each.ref, namespaced=bool(each.ref.namespace))
+    }
+    if not kinds:
+        return []
+    return [one_line(f"project {project.name} does not permit {', '.join(sorted(kinds))}: the sync fails")]
 
 
 def _hook(hook: Target) -> str:

@@ -69,21 +69,30 @@ def yaml_map(text: str, where: str) -> dict[str, Any]:
     Raises:
         UsageError: it is no YAML or no map; the message begins with `where`.
     """
+    found = yaml_value(text, where)
+    if found is not None and not isinstance(found, Mapping):
+        raise UsageError(f"{where} is not a map")
+    return {str(key): value for key, value in (found or {}).items()}
+
+
+def yaml_value(text: str, where: str) -> Any:
+    """What a value holds as YAML; None where it holds nothing.
+
+    Raises:
+        UsageError: it is no YAML; the message begins with `where`.
+    """
     import yaml
 
     try:
         # Composed first, it would overflow the stack of libyaml's loader, which ends the process.
         _check(yaml.parse(text, Loader=yaml.CSafeLoader))
-        found = yaml.load(text, Loader=yaml.CSafeLoader)
+        return yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
         raise UsageError(f"{where} is not YAML: {line}{one_line(error.problem or error.context or '')}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where} is not YAML: {one_line(str(error))}") from error
-    if found is not None and not isinstance(found, Mapping):
-        raise UsageError(f"{where} is not a map")
-    return {str(key): value for key, value in (found or {}).items()}
 
 
 def _check(events: Iterable[object]) -> None:

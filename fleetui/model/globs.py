@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 _MAX_ALTERNATIVES = 1000
-_STAR = ".*"
+STAR = ".*"
+ANY = "."
 
 
 class Glob:
@@ -21,7 +22,7 @@ class Glob:
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         try:
-            self._regexes = [_regex(tokens) for tokens in _Parser(pattern).alternatives()]
+            self._regexes = [_regex(tokens) for tokens in alternatives(pattern)]
         except ValueError:
             self._regexes = []
 
@@ -35,6 +36,16 @@ def glob_matches(pattern: str, text: str) -> bool:
     return compiled(pattern).matches(text)
 
 
+def alternatives(pattern: str) -> list[list[str]]:
+    """The ways in which a pattern can be read once its braces are expanded; each is a list of regular expressions for
+    one character, `ANY` among them, and of `STAR`.
+
+    Raises:
+        ValueError: the pattern is malformed.
+    """
+    return _Parser(pattern).alternatives()
+
+
 @lru_cache(maxsize=256)
 def compiled(pattern: str) -> Glob:
     """`Glob(pattern)`, remembered."""
@@ -46,7 +57,7 @@ def _regex(tokens: list[str]) -> re.Pattern[str]:
     # many stars can take exponential time.
     parts: list[list[str]] = [[]]
     for token in tokens:
-        if token == _STAR:
+        if token == STAR:
             parts.append([])
         else:
             parts[-1].append(token)
@@ -54,7 +65,7 @@ def _regex(tokens: list[str]) -> re.Pattern[str]:
     if not rest:
         return re.compile(first, re.DOTALL)
     *middle, last = rest
-    return re.compile(first + "".join(f"(?>.*?{part})" for part in middle if part) + _STAR + last, re.DOTALL)
+    return re.compile(first + "".join(f"(?>.*?{part})" for part in middle if part) + STAR + last, re.DOTALL)
 
 
 class _Parser:
@@ -91,9 +102,9 @@ class _Parser:
 
     def _token(self, char: str) -> Iterator[str]:
         if char == "*":
-            yield _STAR
+            yield STAR
         elif char == "?":
-            yield "."
+            yield ANY
         elif char == "[":
             yield self._range()
         elif char != "\\":

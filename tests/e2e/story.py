@@ -22,6 +22,17 @@ from tests.waiting import wait_until
 
 PATIENCE = 40.0
 SEED = Path(__file__).parent / "data" / "payments-service.yaml"
+PROJECT: Json = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "AppProject",
+    "metadata": {"name": "production", "namespace": "argocd"},
+    "spec": {
+        "sourceRepos": ["*"],
+        "destinations": [{"server": "*", "namespace": "*"}],
+        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+    },
+}
+"""That of the article's Application."""
 AUTHOR = ("Ann Lee", "ann@example.com")
 
 
@@ -32,10 +43,13 @@ def settings() -> dict[str, str]:
 
 
 def bootstrap(kubeconfig: Path) -> str:
-    """`fleetui bootstrap`; returns what it says."""
+    """`fleetui bootstrap`, and the project of the article's Application; returns what the program says."""
     command = [sys.executable, "-m", "fleetui", "bootstrap", "--kubeconfig", str(kubeconfig)]
     done = subprocess.run(command, capture_output=True, text=True, env=settings(), check=False)
     assert done.returncode == 0, done.stderr
+    client = Client(kubeconfig)
+    client.apply(PROJECT)
+    client.close()
     return done.stdout
 
 

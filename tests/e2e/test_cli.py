@@ -115,6 +115,17 @@ def test_get_apps_prints_a_table_names_and_one_namespace(settled: Run) -> None:
     assert empty.stderr == "No applications found.\n"
 
 
+def test_get_projects_tells_what_they_permit(settled: Run) -> None:
+    table = settled("get", "projects", "--context", "prod-eu-1").stdout.splitlines()
+    assert table[0].split()[:6] == ["CONTEXT", "NAMESPACE", "NAME", "SOURCES", "DESTINATIONS", "WINDOWS"]
+    (project, *_) = json.loads(settled("get", "projects", "--context", "prod-eu-1", "-o", "json").stdout)
+    assert (project["context"], project["sourceRepos"]) == ("prod-eu-1", ["*"])
+    assert project["windows"] == []
+    names = settled("get", "projects", "-o", "name").stdout.splitlines()
+    assert names
+    assert all(name.startswith("appproject.argoproj.io/") for name in names)
+
+
 def test_get_clusters_shows_what_hubs_have_registered_and_connects_to_it_when_asked(settled: Run) -> None:
     def clusters(*arguments: str) -> dict[str, dict[str, Any]]:
         done = settled("get", "clusters", "--all-contexts", "-o", "json", *arguments)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from fleetui.fleet.api import LogSink
+from fleetui.fleet.projects import Projects
 from fleetui.fleet.views import (
     Action,
     ActionKind,
@@ -133,6 +134,7 @@ class FakeFleet:
         self.histories: dict[AppKey, tuple[HistoryRow, ...] | Exception] = {}
         self.deployments: dict[tuple[AppKey, int], Deployed | Exception] = {}
         self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
+        self.project_list: Projects | Exception = Projects(())
         self.running: dict[tuple[AppKey, ObjectRef | None], PodViews | Exception] = {}
         self.followed: list[tuple[PodLog, LogSink]] = []
         self.shells: list[tuple[PodView, str]] = []
@@ -256,6 +258,9 @@ class FakeFleet:
 
     async def why(self, key: AppKey) -> Why:
         return await self._answer("why", self.whys.get(key, Why(key, "", f"{key.name} waits for nothing.")))
+
+    async def projects(self) -> Projects:
+        return await self._answer("projects", self.project_list)
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         return await self._answer("pods", self.running.get((key, ref), PodViews(())))

@@ -22,6 +22,7 @@ from screens.help import HelpScreen
 from screens.history import HistoryScreen
 from screens.logs import LogsScreen
 from screens.manifest import ManifestScreen
+from screens.projects import ProjectsScreen
 from screens.prompt import QuitScreen
 from screens.shell import ShellScreen
 from screens.why_view import WhyScreen
@@ -35,6 +36,7 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "rows": (VirtualRows,),
     "apps": (AppsScreen,),
     "clusters": (ClustersScreen,),
+    "projects": (ProjectsScreen,),
     "view": (AppsScreen, AppViewScreen),
     "pods": (AppsScreen, AppViewScreen),
     "why": (AppsScreen, AppViewScreen),
@@ -50,6 +52,7 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     AppsScreen,
     AppScreen,
     ClustersScreen,
+    ProjectsScreen,
     DiffScreen,
     EventsScreen,
     HistoryScreen,

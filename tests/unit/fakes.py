@@ -28,6 +28,8 @@ DEPLOYMENT = resource("Deployment", group="apps")
 REPLICA_SET = resource("ReplicaSet", group="apps")
 ENDPOINT_SLICE = resource("EndpointSlice", group="discovery.k8s.io")
 
+PROJECT = ApiResource("argoproj.io", "v1alpha1", "AppProject", "appprojects", namespaced=True)
+"""Served by no `FakeCluster` unless a test says so."""
 SERVED = (APPLICATION, CONFIG_MAP, SECRET, SERVICE, POD, NAMESPACE, DEPLOYMENT, REPLICA_SET, ENDPOINT_SLICE)
 
 

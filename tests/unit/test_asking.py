@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from fleetui.ports import Subscription
 from tests.unit.fakes import SERVED, Closing, FakeCluster, resource
 
 HUB = ClusterName("hub")
+NOW = datetime(2027, 3, 2, 23, tzinfo=UTC).timestamp()
 KEY = AppKey(HUB, "argo", "argocd", "shop")
 APPLICATION = ("argoproj.io", "Application")
 POD = ObjectRef("", "Pod", "shop", "web-1")
@@ -132,7 +134,7 @@ async def asked(fleet: Fleet, place: Place | None, name: str = "shop") -> Why:
             raise MissingError(f"there is no cluster {cluster}")
         return LiveStore(place)
 
-    found = await why(fleet, msgspec.structs.replace(KEY, name=name), stores=store)  # type: ignore[arg-type]
+    found = await why(fleet, msgspec.structs.replace(KEY, name=name), stores=store, now=NOW)  # type: ignore[arg-type]
     assert fleet.watched == 0
     return found
 
@@ -313,8 +315,11 @@ async def test_an_application_that_nobody_syncs_names_the_windows_of_its_project
     behind = app(health=HealthStatus.HEALTHY, sync=SyncStatus.OUT_OF_SYNC, project="payments",
                  automation=Automation(enabled=True, self_heal=True))  # fmt: skip
     found = await asked(Fleet(behind).below(behind), Place(project))
-    assert found.words.endswith("The AppProject payments has: deny from 0 22 * * * (UTC) for 8h.")
-    assert [(one.kind, one.text) for one in found.evidence] == [("window", "deny from 0 22 * * * (UTC) for 8h")]
+    assert found.words.endswith(
+        "An automated sync is blocked by a deny window of project payments until 06:00 UTC (in 7 h)."
+    )
+    line = "deny from 0 22 * * * (UTC) for 8h, open until 06:00 UTC (in 7 h)"
+    assert [(one.kind, one.text) for one in found.evidence] == [("window", line)]
     assert (await asked(Fleet(behind).below(behind), Place())).cause == "OutOfSync"
 
 

@@ -38,6 +38,7 @@ from fleetui.ports import Jq
 from tests.unit.fakes import (
     APPLICATION,
     CONFIG_MAP,
+    PROJECT,
     SECRET,
     SERVED,
     FakeClock,
@@ -388,6 +389,17 @@ async def test_a_rollback_compares_with_the_former_commit() -> None:
     assert plan.command == "fleetui rollback hub/argocd/payments 3"
     with pytest.raises(MissingError, match="no history entry 9"):
         await Desk().plan(ActionKind.ROLLBACK, history_id=9)
+
+
+async def test_what_the_project_does_not_permit_is_told_before_the_sync() -> None:
+    desk = Desk()
+    desk.hub.served = Discovery((*desk.hub.served, PROJECT), version="v1.37.2")
+    ref = ObjectRef("argoproj.io", "AppProject", "argocd", "default")
+    spec = {"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}, {"group": "batch", "kind": "*"}]}
+    desk.hub.objects[ref] = {"metadata": {"name": "default"}, "spec": spec}
+    plan = await desk.plan()
+    assert "project default does not permit Job.batch, Secret: the sync fails" in plan.notes
+    assert not plan.refusals, "Argo CD takes it, and fails"
 
 
 async def test_all_refusals_are_told_at_once() -> None:

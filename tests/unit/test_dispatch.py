@@ -26,8 +26,8 @@ from fleetui.model.errors import (
     RefusedError,
     UnreachableError,
 )
-from fleetui.model.objects import Obj, ObjectRef
-from tests.unit.fakes import APPLICATION, FakeClock, FakeCluster, manifest, stored
+from fleetui.model.objects import Discovery, Obj, ObjectRef
+from tests.unit.fakes import APPLICATION, PROJECT, FakeClock, FakeCluster, manifest, stored
 from tests.unit.test_history import FakeRepositories, FakeRepository
 
 ARGO = ArgoDialect()
@@ -147,6 +147,30 @@ async def test_a_read_only_console_asks_nobody() -> None:
         await desk.execute(desk.action(ActionKind.REFRESH))
     assert desk.cluster.writes == []
     assert [record["ending"] for record in desk.pages.records] == ["refused"]
+
+
+NIGHT = {"kind": "deny", "schedule": "0 0 * * *", "duration": "24h", "applications": ["*"]}
+
+
+def in_a_project(desk: Desk, *windows: Obj) -> None:
+    """Gives the application's project these sync windows."""
+    desk.cluster.served = Discovery((*desk.cluster.served, PROJECT), version="v1.37.2")
+    ref = ObjectRef("argoproj.io", "AppProject", "argocd", "default")
+    project = manifest("AppProject", "default", namespace="argocd", api_version="argoproj.io/v1alpha1")
+    desk.cluster.objects[ref] = project | {"spec": {"syncWindows": list(windows)}}
+
+
+async def test_a_sync_window_refuses_until_it_ends() -> None:
+    desk = Desk()
+    in_a_project(desk, NIGHT)
+    message = r"a sync by hand is blocked by a deny window of project default until 00:00 UTC \(in 10 h 13 min\)"
+    with pytest.raises(RefusedError, match=message):
+        await desk.execute(desk.action())
+    assert not desk.patches
+    assert desk.pages.records[0]["ending"] == "refused"
+    assert (await desk.execute(desk.action(ActionKind.REFRESH))).accepted, "to compare is no sync"
+    in_a_project(desk, NIGHT | {"manualSync": True})
+    assert (await desk.execute(desk.action())).accepted
 
 
 async def test_what_rbac_forbids_is_not_tried() -> None:

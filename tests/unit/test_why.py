@@ -11,14 +11,12 @@ from fleetui.fleet.finalizers import keeper_of
 from fleetui.fleet.trail import Kept, Looked, Trail
 from fleetui.fleet.views import Evidence, Link, ObjectEvent, Tree, TreeNode, Why
 from fleetui.fleet.why import begin, explain, through_child
-from fleetui.fleet.windows import windows_of
 from fleetui.model.app import (
     App,
     AppKey,
     AppResource,
     Automation,
     Condition,
-    Destination,
     OperationState,
     ResourceResult,
 )
@@ -411,45 +409,6 @@ def test_a_child_application_is_named_and_its_way_is_taken_over() -> None:
     assert told.notes == ("a note",)
     manual = msgspec.structs.replace(child, chain=())
     assert [link.ref.name for link in through_child(FINE, found, found.nodes[1], manual).chain] == ["shop", "child"]
-
-
-# --- sync windows -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("window", "matches"),
-    [
-        ({"applications": ["sh*"]}, True),
-        ({"applications": ["other"]}, False),
-        ({"namespaces": ["shop-*"]}, True),
-        ({"clusters": ["edge"]}, True),
-        ({"clusters": ["https://edge*"]}, True),
-        ({"applications": ["other"], "namespaces": ["shop-1"]}, True),
-        ({"applications": ["other"], "namespaces": ["shop-1"], "andOperator": True}, False),
-        ({"applications": ["*"], "clusters": ["edge"], "andOperator": True}, True),
-        ({}, False),
-        ({"applications": "odd"}, False),
-    ],
-)
-def test_which_windows_an_application_falls_under(window: dict[str, Any], matches: bool) -> None:
-    app = msgspec.structs.replace(FINE, destination=Destination("https://edge.acme.io", "edge", "shop-1"))
-    project = {"spec": {"syncWindows": [{"kind": "deny", "schedule": "0 22 * * *", "duration": "8h", **window}]}}
-    assert windows_of(project, app) == (("deny from 0 22 * * * (UTC) for 8h",) if matches else ())
-
-
-def test_a_window_is_told_as_it_is_written() -> None:
-    window = {
-        "kind": "allow",
-        "schedule": "0 6 * * 1-5",
-        "duration": "2h",
-        "timeZone": "Europe/Zurich",
-        "manualSync": True,
-        "description": "office hours",
-        "applications": ["*"],
-    }
-    assert windows_of({"spec": {"syncWindows": [window]}}, FINE) == (
-        "allow from 0 6 * * 1-5 (Europe/Zurich) for 2h, a sync by hand is allowed: office hours",
-    )
 
 
 # --- what failed ------------------------------------------------------------------------------------------------------
