@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
-from backends.git_url import host_of, normalized
+from backends.git_url import host_of
 from backends.repository_access import RepositoryAccess
+from fleetui.engine.giturl import normalized
 from fleetui.model.objects import StoredObject
 from fleetui.model.text import one_line
 
@@ -92,9 +93,9 @@ class Book:
             access = read(obj)
             if access.problem:
                 self.problems[str(obj.ref.name)] = access.problem
-            key = normalized(access.url)
+            key = _key(access.url)
             if (obj.meta.labels or {}).get(TYPE_LABEL) == TEMPLATE:
-                templates.setdefault(key, access)
+                templates.setdefault(normalized(access.url), access)
             elif key:
                 self._own.setdefault((key, access.project), access)
         # An empty prefix is no prefix (`getRepositoryCredentialIndex`).
@@ -106,9 +107,9 @@ class Book:
         A Secret without a login takes that of the template (`enrichCredsToRepo`). A host's certificate counts without a
         Secret too.
         """
-        key = normalized(url)
-        own = self._own.get((key, project)) or self._own.get((key, ""))
-        template = next((each for prefix, each in self._templates if key.startswith(prefix)), None)
+        own = self._own.get((_key(url), project)) or self._own.get((_key(url), ""))
+        whole = normalized(url)
+        template = next((each for prefix, each in self._templates if whole.startswith(prefix)), None)
         found = own
         if template is not None and (own is None or not has_login(own)):
             found = _inherit(own or RepositoryAccess(url=url), template)
@@ -126,6 +127,11 @@ class Book:
         """The repositories that have a Secret of this project: beside its `sourceRepos` they are allowed to it
         (util/argo/argo.go, `GetAppProjectByName`)."""
         return tuple(access.url for (_, owner), access in self._own.items() if owner == project)
+
+
+def _key(url: str) -> str:
+    """What two addresses have in common that Argo CD takes for one (`SameURL`): also such as are none."""
+    return normalized(url) or url
 
 
 def has_login(access: RepositoryAccess) -> bool:

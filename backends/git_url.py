@@ -1,27 +1,16 @@
 """When two addresses name the same Git repository.
 
-Owns: `normalized` (Argo CD's rule, for what a hub's Secrets say), `identity` (ours, for which addresses share a mirror)
-and `resolved` (relative addresses of submodules). Pure. Called by `backends.argocd_repositories`, `backends.git` and
-`backends.git_submodules`.
+Owns: `identity` (which addresses share a mirror; which Argo CD holds for the same is in `fleetui.engine.giturl`),
+`resolved` (relative addresses of submodules) and `host_of`. Pure. Called by `backends.git` and its neighbours.
 """
 
 from __future__ import annotations
 
 import re
 
-_SSH = re.compile(r"(ssh://)?([^/:]*?)@[^@]+")
 _WEB = re.compile(r"(https?://)((?:[^/@]*@)?)([^/]*)(.*)", re.IGNORECASE | re.DOTALL)
 _SSH_SCHEME = re.compile(r"((?:ssh|git\+ssh|ssh\+git)://)((?:[^/@]*@)?)([^/]*)(.*)", re.IGNORECASE | re.DOTALL)
 _SCP = re.compile(r"([^/:@]+@)([^/:]+)(:.*)", re.DOTALL)
-
-
-def normalized(url: str) -> str:
-    """An address as Argo CD compares it: in lower case, without ``.git``, and ssh addresses without their scheme and
-    with a slash after the host (v3.6, util/git/git.go, `NormalizeGitURL`)."""
-    url = url.strip().lower()
-    if _SSH.fullmatch(url) and not url.startswith("ssh://"):
-        url = "ssh://" + url.replace(":", "/", 1)
-    return url.removesuffix(".git").removeprefix("ssh://")
 
 
 def identity(url: str) -> str:

@@ -331,6 +331,22 @@ class Repositories(Protocol):
     async def close(self) -> None: ...
 
 
+class ProjectRepositories(Protocol):
+    """The repositories that a hub's Secrets give to one AppProject alone, beside its `sourceRepos`."""
+
+    def of_project(self, project: str) -> Sequence[str]:
+        """Their URLs."""
+        ...
+
+    async def ready(self) -> None:
+        """Returns when they are known, or that they can't be known now."""
+        ...
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Calls `listener` whenever they may be others."""
+        ...
+
+
 class Folder(NamedTuple):
     """A folder of a branch, and the commit in which it was as it is wanted."""
 

@@ -129,9 +129,7 @@ class Connection:
         self._logins: dict[str, HubAccess] = {}
         self._argocd_namespaces = settings.argocd_namespaces
         self.webhook_listen = settings.webhook_listen
-        self.repositories: Repositories = _OpenedLater(
-            git_interval, self._logins_of, submodules=settings.git_submodules
-        )
+        self.repositories: Repositories = _OpenedLater(git_interval, self.logins_of, submodules=settings.git_submodules)
         self._renderers: dict[str, Renderers] = {}
         self.jq = _JqLater()
 
@@ -159,9 +157,9 @@ class Connection:
 
     def renderers_of(self, hub: str) -> Renderers:
         """What renders for one hub, with its logins to repositories of charts; for no hub by name, with none."""
-        return self._renderers.setdefault(hub, Renderers(lambda: self._logins_of(hub)))
+        return self._renderers.setdefault(hub, Renderers(lambda: self.logins_of(hub)))
 
-    def _logins_of(self, hub: str) -> HubAccess | None:
+    def logins_of(self, hub: str) -> HubAccess | None:
         """What one hub says about logins to repositories, watched from the first question on."""
         store = next((store for store in self.stores if store.api.name == hub), None)
         if store is not None and hub not in self._logins:

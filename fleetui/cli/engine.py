@@ -222,6 +222,7 @@ class _Run:
             clock=SystemClock(),
             directory=connection.clusters,
             jq=connection.jq,
+            own_repositories=connection.logins_of(store.api.name),
             tools=connection.renderers_of(store.api.name).tools,
             listener=Listeners(*looking_on),
             rehearsal=rehearsal,

@@ -35,7 +35,7 @@ from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ObjectRef, StoredObject
 from fleetui.model.text import masked
-from fleetui.ports import Jq, LiveCluster, Repositories
+from fleetui.ports import Jq, LiveCluster, ProjectRepositories, Repositories
 from fleetui.renderports import Tools
 
 _log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class Engine:
     Args:
         hub: the cluster that holds the Applications.
         repositories: the Git repositories of this process.
+        own_repositories: those that the hub gives to single projects.
         clock: the time.
         directory: where the clusters are found that an Application may name as its destination; the hub alone where
             there is none.
@@ -77,6 +78,7 @@ class Engine:
         directory: Directory | None = None,
         settings: Settings | None = None,
         jq: Jq | None = None,
+        own_repositories: ProjectRepositories | None = None,
         tools: Tools | None = None,
         listener: Listener | None = None,
         rehearsal: Rehearsal | None = None,
@@ -104,7 +106,9 @@ class Engine:
             overrides=lambda: self._hub_settings.overrides,
             clock=clock,
             changed=self._projects_changed,
+            repositories=own_repositories.of_project if own_repositories is not None else lambda _: (),
         )
+        self._own_repositories = own_repositories
         self._project_of: dict[Key, str] = {}
         self._monitors: Monitors[Key] = Monitors()
         self._listener = listener or Nobody()
@@ -174,6 +178,9 @@ class Engine:
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
             await self._projects.known()
+            if self._own_repositories is not None:
+                await self._own_repositories.ready()
+                going.append(self._own_repositories.subscribe(self._overrides_changed))
             async with asyncio.TaskGroup() as group:
                 self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
                 for number in range(WORKERS):

@@ -52,6 +52,9 @@ class HandBook:
     def address(self, name: str, project: str = "") -> str:
         return self._book.address(name, project)
 
+    def of_project(self, project: str) -> tuple[str, ...]:
+        return self._book.of_project(project)
+
     async def ready(self) -> None:
         return None
 

@@ -8,7 +8,7 @@ import pytest
 
 from backends.argocd_access import HubAccess
 from backends.argocd_repositories import Book, read
-from backends.git_url import host_of, identity, normalized, resolved
+from backends.git_url import host_of, identity, resolved
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import StoredObject
 from tests.unit.fakes import FakeCluster, FakeWatch
@@ -16,22 +16,6 @@ from tests.unit.repository_secrets import host_map, secret, template
 
 URL = "https://git.example/team/shop"
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n"
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        # What Argo CD 3.6 says (util/git/git.go).
-        ("git@GITHUB.com:argoproj/test", "git@github.com/argoproj/test"),
-        ("git@GITHUB.com:argoproj/test.git", "git@github.com/argoproj/test"),
-        ("https://GITHUB.com/argoproj/test.git", "https://github.com/argoproj/test"),
-        (" https://github.com/TEST.git ", "https://github.com/test"),
-        ("ssh://git@git.example:2222/x", "git@git.example:2222/x"),
-        ("https://git.example/x/", "https://git.example/x/"),
-    ],
-)
-def test_addresses_are_compared_as_argo_cd_compares_them(url: str, expected: str) -> None:
-    assert normalized(url) == expected
 
 
 def test_addresses_of_one_repository_share_a_mirror_and_no_others() -> None:

@@ -35,6 +35,9 @@ metadata: {name: fresh}
 """
 
 
+APP = SimpleNamespace(key=SimpleNamespace(hub=""), project="")
+
+
 @pytest.fixture
 async def repositories(tmp_path: Path) -> AsyncIterator[GitRepositories]:
     opened = GitRepositories(tmp_path / "cache", interval=3600, local_interval=0.02)
@@ -51,7 +54,7 @@ class Case:
     @property
     def subject(self) -> Subject:
         wanted = SourceSet(({"repoURL": self.source.url, "path": self.path},))
-        return cast(Subject, SimpleNamespace(sources=lambda: wanted))
+        return cast(Subject, SimpleNamespace(sources=lambda: wanted, app=APP))
 
     async def diff(self, sha: str, live: dict[str, Obj]) -> AppDiff:
         source = self.subject.sources().sources[0]
@@ -156,7 +159,7 @@ async def test_of_several_sources_the_one_counts_that_has_the_file(
 
     async def who(*wanted: Obj, revisions: tuple[str, ...]) -> Commit | None:
         found = SourceSet(wanted, multiple=True)
-        subject = cast(Subject, SimpleNamespace(sources=lambda: found, revisions=lambda _: revisions))
+        subject = cast(Subject, SimpleNamespace(sources=lambda: found, revisions=lambda _: revisions, app=APP))
         told = await with_commits(subject, repositories, diff)
         assert told.notes == ()
         return told.objects[0].changes[0].commit
