@@ -7,6 +7,7 @@ Owns: `manifests`, `objects_of` and `Manifest`. The rules are Argo CD's (3.6, re
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -18,6 +19,7 @@ from fleetui.model.globs import glob_matches
 from fleetui.model.objects import Obj
 from fleetui.render.cache import ByteCache
 from fleetui.render.lines import items_with_lines
+from fleetui.render.shape import check_shape
 from fleetui.render.yaml import Document, decode, documents, single_json
 
 MAX_COMBINED = 10_000_000
@@ -26,6 +28,8 @@ MAX_COMBINED = 10_000_000
 _SUFFIXES = (".yaml", ".yml", ".json", ".jsonnet")
 _SKIP_MARKER = b"+argocd:skip-file-rendering"
 _MARKERS = (b"apiVersion:", b"kind:", b"metadata:")
+_ENOUGH = 2
+"""So many of these words make a file that is no YAML a broken manifest."""
 
 _parsed: ByteCache[tuple[tuple[bytes, int], ...]] = ByteCache(64 * 1024 * 1024)
 
@@ -73,7 +77,7 @@ def manifests(
         size += len(content)
         if size > MAX_COMBINED:
             message = f"exceeded max combined manifest file size: more than {MAX_COMBINED // 1_000_000} MB together"
-            raise ManifestError(message, path=root or ".")
+            raise ManifestError(message, path=root or ".", hint="point the application at a smaller folder")
     found: list[Manifest] = []
     for path, content in chosen.items():
         file = str(PurePosixPath(root, path))
@@ -106,31 +110,51 @@ def printed_objects(content: bytes, file: str) -> list[Document]:
 
 
 def _parse(content: bytes, file: str) -> Iterator[Document]:
+    text = ""
     for document in _read(content, file):
-        yield from _expand(document, content, file)
+        for each in _expand(document, content, file):
+            text = text or decode(content, path=file)
+            check_shape(each.value, text, line=each.line, path=file)
+            yield each
 
 
 def _read(content: bytes, file: str) -> list[Document]:
     if file.endswith(".jsonnet"):
-        raise ManifestError("Jsonnet is not supported yet", path=file)
+        raise ManifestError("Jsonnet is not supported yet", path=file, hint="commit the YAML that it gives")
     if file.endswith(".json"):
         return [_object(single_json(content, path=file), file)]
     found: list[Document] = []
-    try:
-        found.extend(_object(document, file) for document in documents(content, path=file))
-    except ManifestError:
-        # A file that begins with no object and lacks one of the words of a manifest is some other YAML: ignored.
-        if found or all(marker in content for marker in _MARKERS):
-            raise
-    return found
+    words = sum(marker in content for marker in _MARKERS)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        words = len(_MARKERS)  # their bytes are others
+    reading = documents(content, path=file)
+    while True:
+        # A file that begins with no object and lacks the words of a manifest is some other YAML: ignored. Argo CD wants
+        # all three of them; a manifest of which one can't be read any more, and that was ignored, would be pruned.
+        try:
+            document = next(reading, None)
+        except ManifestError:
+            if found or words >= _ENOUGH:
+                raise
+            return found
+        if document is None:
+            return found
+        try:
+            found.append(_object(document, file))
+        except ManifestError:
+            if found or words == len(_MARKERS):
+                raise
+            return found
 
 
 def _object(document: Document, file: str) -> Document:
     if not isinstance(document.value, dict):
-        raise ManifestError("the document is not a Kubernetes object", path=file, line=document.line)
+        hint = "write apiVersion, kind and metadata, or keep it out of the application's folder"
+        raise ManifestError("the document is not a Kubernetes object", path=file, line=document.line, hint=hint)
     kind = document.value.get("kind")
     if not isinstance(kind, str) or not kind:
-        raise ManifestError("the object has no kind", path=file, line=document.line)
+        hint = "write one, such as kind: ConfigMap"
+        raise ManifestError("the object has no kind", path=file, line=document.line, hint=hint)
     return document
 
 

@@ -41,7 +41,10 @@ def app(source: Source, path: str = "app", **more: object) -> str:
 
 
 def test_a_folder_as_it_lies_there_and_as_a_commit_has_it(source: Source) -> None:
-    source.write(app__a_yaml=CONFIG.replace("name: a", "name: changed"), app__b_yaml="kind: Job\nmetadata: {name: b}\n")
+    source.write(
+        app__a_yaml=CONFIG.replace("name: a", "name: changed"),
+        app__b_yaml="apiVersion: batch/v1\nkind: Job\nmetadata: {name: b}\n",
+    )
     shown = render(source.path / "app")
     assert shown.exit_code == 0
     assert [each["metadata"]["name"] for each in yaml.safe_load_all(shown.output)] == ["changed", "b"]

@@ -32,7 +32,7 @@ TREE = {
     "a.yml": config("a"),
     "a/z.yaml": config("a-z"),
     "a/deep/y.yaml": config("a-deep-y"),
-    "a.json": b'{"kind": "ConfigMap", "metadata": {"name": "json"}}',
+    "a.json": b'{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "json"}}',
     "README.md": config("readme"),
     "noyaml": config("noyaml"),
 }
@@ -95,13 +95,14 @@ def test_no_glob_takes_exponential_time() -> None:
 
 def test_lists_are_expanded_and_each_item_knows_its_line() -> None:
     text = (
-        b"apiVersion: v1\nkind: List\nitems:\n- kind: A\n  metadata: {name: one}\n\n- kind: B\n"
-        b"---\nkind: C\nitems: []\n---\nkind: D\nitems: null\n---\nkind: E\nitems: null\nspec: {}\n"
+        b"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: one}}\n\n"
+        b"- {apiVersion: v1, kind: B, metadata: {name: two}}\n---\nkind: C\nitems: []\n---\nkind: D\nitems: null\n"
+        b"---\napiVersion: v1\nkind: E\nmetadata: {name: three}\nitems: null\nspec: {}\n"
     )
     assert [(m.obj["kind"], m.file, m.line) for m in manifests({"x.yaml": text}, root="apps/a")] == [
         ("A", "apps/a/x.yaml", 4),
-        ("B", "apps/a/x.yaml", 7),
-        ("E", "apps/a/x.yaml", 15),
+        ("B", "apps/a/x.yaml", 6),
+        ("E", "apps/a/x.yaml", 14),
     ]
 
 
