@@ -59,7 +59,7 @@ class ArgoDialect:
         """The application that `obj` describes. Never raises: what can't be read is unknown."""
         written = wire.read(obj.raw)
         spec, status, policy = written.spec, written.status, written.spec.sync_policy or wire.SyncPolicy()
-        operation = _operation(status.operation_state)
+        operation = _operation(status.operation_state, spec.sources)
         return App(
             key=self.key(hub, obj),
             uid=obj.uid,
@@ -67,7 +67,7 @@ class ArgoDialect:
             project=spec.project or "default",
             source=_spec_source(spec),
             destination=Destination(spec.destination.server, spec.destination.name, spec.destination.namespace),
-            revision=_first(status.sync.revision, status.sync.revisions),
+            revision=_revision(status.sync.revision, status.sync.revisions, spec.sources),
             sync=_SYNC.get(status.sync.status, SyncStatus.UNKNOWN),
             health=Health(_HEALTH.get(status.health.status, HealthStatus.UNKNOWN), status.health.message),
             health_since=parse_time(status.health.last_transition_time),
@@ -222,9 +222,13 @@ def _spec_source(spec: wire.Spec) -> Source:
 
 def _source(source: wire.Source | None, sources: Sequence[wire.Source] | None) -> Source:
     several = sources or ()
-    chosen = next((each for each in several if each.path or each.chart or not each.ref), None) or source
-    chosen = chosen or (several[0] if several else wire.Source())
+    chosen = several[_chosen(several)] if several else source or wire.Source()
     return Source(chosen.repo_url, chosen.path, chosen.target_revision, chosen.chart)
+
+
+def _chosen(sources: Sequence[wire.Source]) -> int:
+    """Which of several sources stands for all: the first that gives manifests, and not only files of values."""
+    return next((place for place, each in enumerate(sources) if each.path or each.chart or not each.ref), 0)
 
 
 def _automation(automated: wire.Automated | None) -> Automation:
@@ -238,7 +242,7 @@ def _automation(automated: wire.Automated | None) -> Automation:
     )
 
 
-def _operation(state: wire.OperationState | None) -> OperationState | None:
+def _operation(state: wire.OperationState | None, sources: Sequence[wire.Source] | None) -> OperationState | None:
     if state is None or state.phase not in _PHASE:
         return None
     result, asked = state.sync_result or wire.SyncResult(), state.operation
@@ -249,7 +253,8 @@ def _operation(state: wire.OperationState | None) -> OperationState | None:
         finished_at=parse_time(state.finished_at),
         initiated_by=asked.initiated_by.username,
         automated=asked.initiated_by.automated,
-        revision=_first(result.revision, result.revisions) or _first(asked.sync.revision, asked.sync.revisions),
+        revision=_revision(result.revision, result.revisions, sources)
+        or _revision(asked.sync.revision, asked.sync.revisions, sources),
         retry_count=state.retry_count,
         retry_limit=asked.retry.limit,
         dry_run=asked.sync.dry_run,
@@ -284,7 +289,7 @@ def _resource(resource: wire.Resource) -> AppResource:
 def _history(entry: wire.History) -> HistoryEntry:
     return HistoryEntry(
         id=entry.id,
-        revision=_first(entry.revision, entry.revisions),
+        revision=_revision(entry.revision, entry.revisions, entry.sources),
         deployed_at=parse_time(entry.deployed_at),
         started_at=parse_time(entry.deploy_started_at),
         initiated_by=entry.initiated_by.username,
@@ -297,8 +302,10 @@ def _condition(condition: wire.Condition) -> Condition:
     return Condition(condition.type, condition.message, parse_time(condition.last_transition_time))
 
 
-def _first(one: str, several: Sequence[str] | None) -> str:
-    return one or next(iter(several or ()), "")
+def _revision(one: str, several: Sequence[str] | None, sources: Sequence[wire.Source] | None) -> str:
+    """The revision of the source that `_source` chooses."""
+    revisions, place = several or (), _chosen(sources or ())
+    return one or (revisions[place] if place < len(revisions) else next(iter(revisions), ""))
 
 
 # --- writing --------------------------------------------------------------------------------------------------------

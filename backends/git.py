@@ -12,22 +12,32 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from backends.git_mirror import BrokenMirrorError, Mirror, Timeouts
+from backends.git_objects import CommitTree
 from backends.git_poll import Closing, Pace, Poller
 from backends.git_process import Processes
 from backends.git_reader import Reader
 from backends.git_remote import Remote
 from backends.git_restore import author_of, default_branch, put_back
+from backends.git_shared import Logins, SharedRepository
+from backends.git_submodules import Submodule, Whole, joined
+from backends.git_tree import Contents, MirrorTree
+from backends.git_url import identity
+from backends.github_app import InstallationTokens
+from backends.repository_access import WatchedAccess
 from fleetui.config import Paths
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, RefusedError, RevisionNotFoundError
 from fleetui.model.text import one_line
 from fleetui.ports import Repository, Subscription
+from fleetui.renderports import Tree
+from fleetui.versions import VersionError
+from fleetui.versions.newest import is_version, newest
 
 T = TypeVar("T")
 
@@ -38,23 +48,27 @@ LOCAL_INTERVAL = 0.25
 """Seconds between two looks at a repository on this machine: cheap, and a commit shows within a second."""
 
 _MISS_INTERVAL = 3.0
+_WHOLES = 4
+"""Commits with submodules that a repository remembers."""
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 _FULL_SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _OTHER_REF = re.compile(
     r"refs/(?!heads/|tags/|fleetui/)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]+"
 )
-_RANGE = re.compile(r"[\^~<>=!]|\*$|v?[0-9]+\.(?:[0-9]+\.)?[xX*]")
+_TAGS = "refs/tags/"
 
 _log = logging.getLogger(__name__)
 
 
 class GitRepositories:
-    """The repositories that this process has opened, one for each URL; one event loop uses them.
+    """The repositories that this process has opened; one event loop uses them.
 
     Args:
         cache: the folder of the mirrors (default: ``git`` in fleetui's XDG cache folder).
         interval: seconds between two looks at a remote that somebody watches.
         local_interval: the same for a repository on this machine.
+        books: what a hub says about logins, by the hub's name; asked once for each.
+        submodules: whether a commit's submodules are part of it (`ARGOCD_GIT_MODULES_ENABLED`).
     """
 
     def __init__(
@@ -64,7 +78,10 @@ class GitRepositories:
         interval: float = INTERVAL,
         local_interval: float = LOCAL_INTERVAL,
         timeouts: Timeouts | None = None,
+        books: Callable[[str], WatchedAccess | None] = lambda hub: None,
+        submodules: bool = True,
     ) -> None:
+        self._submodules = submodules
         self._cache = cache or Paths.of().cache / "git"
         self._timeouts = timeouts or Timeouts()
         self._processes = Processes(self._cache)
@@ -74,34 +91,84 @@ class GitRepositories:
             interval=interval,
             local_interval=local_interval,
         )
-        self._opened: dict[str, GitRepository | _Unusable] = {}
+        self._books: dict[str, WatchedAccess | None] = {"": None}
+        self._ask_book = books
+        self._tokens = InstallationTokens()
+        self._opened: dict[_Lodger, SharedRepository] = {}
+        self._kept: dict[tuple[str, str], GitRepository | _Unusable] = {}
 
-    def open(self, url: str) -> Repository:
-        """The repository at `url`. Nothing is asked yet; that an address can't be used is told by the first call that
-        needs it."""
-        if url not in self._opened:
-            try:
-                self._opened[url] = GitRepository(url, self._mirror(url), self._pace)
-            except GitError as error:
-                self._opened[url] = _Unusable(url, error)
-        return self._opened[url]
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
+        """The repository at `url`, as the Applications of a hub and a project see it. Nothing is asked yet; that an
+        address can't be used is told by the first call that needs it.
+
+        A login of one hub is never used for another's: each has a mirror of its own of what it names a login for. What
+        no hub says anything about is one mirror for all, with the user's own login.
+        """
+        return self._shared(_Lodger(url, hub, project))
+
+    def _shared(self, lodger: _Lodger) -> SharedRepository:
+        if lodger not in self._opened:
+            if lodger.hub not in self._books:
+                self._books[lodger.hub] = self._ask_book(lodger.hub)
+            logins = Logins(self._books[lodger.hub], lodger.url, lodger.project, within=lodger.within)
+            self._opened[lodger] = SharedRepository(lodger.url, logins, lambda: self._keeper(lodger, logins))
+        return self._opened[lodger]
 
     async def close(self) -> None:
         """Ends every subscription and every git process, and waits for their end."""
         self._processes.close()
-        await asyncio.gather(*(each.close() for each in self._opened.values()))
+        await asyncio.gather(*(each.close() for each in self._kept.values()))
         for pool in (self._pace.network, self._pace.disk):
             await asyncio.to_thread(pool.shutdown)
 
-    def _mirror(self, url: str) -> Mirror:
-        path = self._cache / hashlib.sha256(url.encode()).hexdigest()[:32]
-        return Mirror(path, Remote.parse(url), self._processes, timeouts=self._timeouts)
+    def _keeper(self, lodger: _Lodger, logins: Logins) -> GitRepository | _Unusable:
+        """The one who keeps the mirror that an address and its present login belong to."""
+        key = (logins.scope(lodger.hub), identity(lodger.url))
+        try:
+            remote = Remote.parse(lodger.url)
+        except GitError as error:
+            return self._kept.setdefault(key, _Unusable(lodger.url, error))
+        kept = self._kept.get(key)
+        if isinstance(kept, GitRepository):
+            kept.also(remote)
+            return kept
+        mirror = Mirror(
+            self._cache / hashlib.sha256("\n".join(key).encode()).hexdigest()[:32],
+            remote,
+            self._processes,
+            timeouts=self._timeouts,
+            access=logins.find if key[0] else lambda: None,
+            tokens=self._tokens,
+        )
+
+        def submodule(url: str) -> Submodule:
+            return self._shared(_Lodger(url, lodger.hub, lodger.project, within=lodger.url))
+
+        made = GitRepository(lodger.url, mirror, self._pace, submodule if self._submodules else None)
+        self._kept[key] = made
+        return made
+
+
+class _Lodger(NamedTuple):
+    """For whom a repository is opened; `within`: the repository that it is a submodule of."""
+
+    url: str
+    hub: str
+    project: str
+    within: str = ""
 
 
 class GitRepository:
-    """One repository and its mirror; see `fleetui.ports.Repository`."""
+    """One repository and its mirror; see `fleetui.ports.Repository`.
 
-    def __init__(self, url: str, mirror: Mirror, pace: Pace) -> None:
+    Args:
+        opened: opens what it names as its submodules; without it they are left out.
+    """
+
+    def __init__(self, url: str, mirror: Mirror, pace: Pace, opened: Callable[[str], Submodule] | None = None) -> None:
+        self._opened = opened
+        self._wholes: dict[str, Whole] = {}
+        self._joining: dict[str, asyncio.Task[Whole]] = {}
         self._url = url
         self._mirror = mirror
         self._poller = Poller(mirror, pace)
@@ -112,9 +179,19 @@ class GitRepository:
     def url(self) -> str:
         return self._url
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
-        """The full SHA of the commit that `revision` names: ``HEAD`` (or nothing), a branch, a tag, a full or
-        abbreviated SHA (seven digits or more), or a full reference name.
+    def also(self, remote: Remote) -> None:
+        """See `backends.git_mirror.Mirror.also`."""
+        self._mirror.also(remote)
+
+    def expire(self) -> None:
+        """Has the remote asked anew by whoever asks next."""
+        self._poller.expire()
+
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
+        """The full SHA of the commit that `revision` names: ``HEAD`` (or nothing), a branch, a tag, a range of semantic
+        versions, a full or abbreviated SHA (seven digits or more), or a full reference name.
+
+        A range means the newest tag that it allows (Argo CD 3.6 util/git/client.go, `lsRemote`).
 
         A branch is taken before a tag of the same name. (Argo CD takes either, by chance: go-git lists references in
         no order.) A full SHA that the mirror has needs no remote; all else is answered from what the remote said
@@ -126,16 +203,65 @@ class GitRepository:
             return found
         elif await self._poller.is_stale():
             await self._poller.refresh()
-        return await self._find(revision) or await self._find_again(revision)
+        return await self._find(revision, tag_prefix) or await self._find_again(revision, tag_prefix)
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        """The files below the folder `path` in commit `sha`, keyed by their path relative to it.
+    async def tree(self, sha: str) -> Tree:
+        """The files of commit `sha`, those of its submodules among them.
 
-        Symbolic links are followed within the commit. Left out are links to folders, to the outside and to nowhere,
-        submodules, and files of more than 16 MiB that are no manifests.
+        Symbolic links are followed within the commit. Left out are links to folders and to nowhere.
         """
         sha = await self._present(sha)
-        return await self._read(lambda: self._reader.files(sha, path))
+        whole = await self.whole(sha)
+        return MirrorTree(whole.tree, sha, self._mirror.remote.shown, whole.read)
+
+    async def whole(self, sha: str, depth: int = 0) -> Whole:
+        """A commit and its submodules; `depth`: how many repositories this one is a submodule within.
+
+        Raises:
+            GitError: one of them can't be had.
+        """
+        sha = await self._present(sha)
+        tree = await self._read(lambda: self._reader.tree(sha))
+        if not tree.submodules or self._opened is None:
+            return Whole(tree, self._contents())
+        known = self._wholes.get(sha)
+        if known is None:
+            # Together with everyone who wants the same meanwhile.
+            joining = self._joining.get(sha)
+            if joining is None:
+                joining = asyncio.get_running_loop().create_task(self._join(sha, tree, depth), name=f"submodules {sha}")
+                self._joining[sha] = joining
+                joining.add_done_callback(lambda _: self._joining.pop(sha))
+            known = await asyncio.shield(joining)
+        return known
+
+    async def _join(self, sha: str, tree: CommitTree, depth: int) -> Whole:
+        assert self._opened is not None
+        modules = tree.file(".gitmodules")
+        settings = await self._read(lambda: self._mirror.settings_in(modules.oid)) if modules else {}
+        remote = self._mirror.remote
+        if settings is None:
+            message = f"the file .gitmodules of {remote.shown} is broken in commit {sha[:7]}"
+            raise GitError(message, "mend it", url=remote.shown)
+        found = await joined(tree, self._contents(), settings, remote, self._opened, depth)
+        self._wholes[sha] = found
+        while len(self._wholes) > _WHOLES:
+            self._wholes.pop(next(iter(self._wholes)))
+        return found
+
+    def _contents(self) -> Contents:
+        loop = asyncio.get_running_loop()
+
+        def contents(oids: Iterable[str]) -> Mapping[str, bytes]:
+            wanted = tuple(oids)
+            try:
+                return self._reader.contents(wanted)
+            except BrokenMirrorError:
+                # In a thread, where the file is asked for: only the loop can make the mirror anew.
+                reading = self._read(lambda: self._reader.contents(wanted))
+                return asyncio.run_coroutine_threadsafe(reading, loop).result()
+
+        return contents
 
     async def commit(self, sha: str) -> Commit:
         """Author, time, subject and message of a commit."""
@@ -184,15 +310,21 @@ class GitRepository:
 
     async def close(self) -> None:
         """Ends what watches the remote; processes are ended by `GitRepositories.close`."""
+        joining = list(self._joining.values())
+        for task in joining:
+            task.cancel()
+        await asyncio.gather(*joining, return_exceptions=True)
         await self._poller.close()
 
     # --- revisions ------------------------------------------------------------------------------------------------
 
-    async def _find(self, revision: str) -> str | None:
+    async def _find(self, revision: str, tag_prefix: str = "") -> str | None:
         """What the mirror knows of a revision. Nothing that a person wrote reaches git's own grammar, but digits."""
         commits = self._poller.refs.commits if self._poller.refs else {}
         if not revision or revision == "HEAD":
             return commits.get("HEAD")
+        if not _FULL_SHA.fullmatch(revision):
+            revision = _meant(revision, tag_prefix, commits)
         names = [revision] if revision.startswith("refs/") else [f"refs/heads/{revision}", f"refs/tags/{revision}"]
         for name in names:
             if name in commits:
@@ -201,14 +333,14 @@ class GitRepository:
             return await self._read(lambda: self._mirror.commit_id(revision.lower()))
         return None
 
-    async def _find_again(self, revision: str) -> str:
+    async def _find_again(self, revision: str, tag_prefix: str) -> str:
         """Asks the remote for what the mirror lacks: it may be new, or lie on no branch and no tag."""
         if _OTHER_REF.fullmatch(revision):
             found = await self._find_other_ref(revision)
         else:
             if time.monotonic() - self._poller.asked > _MISS_INTERVAL or not self._mirror.exists():
                 await self._poller.refresh()
-            found = await self._find(revision)
+            found = await self._find(revision, tag_prefix)
             if found is None and _FULL_SHA.fullmatch(revision):
                 await self._poller.on_network(self._mirror.fetch_commit, revision.lower())
                 found = await self._find(revision)
@@ -234,9 +366,8 @@ class GitRepository:
         if not revision or revision == "HEAD":
             hint = "name a branch in spec.source.targetRevision"
             return RevisionNotFoundError(f"the HEAD of the repository {shown} leads to no commit", hint, url=shown)
-        hint = "version ranges are not supported yet" if _RANGE.match(revision) else "check its name"
         message = f"the repository {shown} has no branch, tag or commit {one_line(revision)[:200]!r}"
-        return RevisionNotFoundError(message, hint, url=shown)
+        return RevisionNotFoundError(message, "check its name", url=shown)
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -258,6 +389,20 @@ class GitRepository:
             raise GitError(message, "check the repository with git fsck", url=shown) from error
 
 
+def _meant(revision: str, tag_prefix: str, commits: Mapping[str, str]) -> str:
+    """The name that a version or a range of versions stands for; any other revision is itself
+    (Argo CD 3.6 util/versions/tags.go, `MaxVersion`)."""
+    if is_version(revision):
+        return tag_prefix + revision
+    start = _TAGS + tag_prefix
+    tags = [name.removeprefix(start) for name in commits if name.startswith(start)]
+    try:
+        # What is a tag's very name is no range, and needs no prefix.
+        return tag_prefix + newest(revision, [] if revision in tags else tags)
+    except VersionError:
+        return revision
+
+
 class _Unusable:
     """What `GitRepositories.open` gives for an address that can't be used: each call says why."""
 
@@ -265,10 +410,13 @@ class _Unusable:
         self.url = url
         self._error = error
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
         self._refuse()
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
+    async def tree(self, sha: str) -> Tree:
+        self._refuse()
+
+    async def whole(self, sha: str, depth: int = 0) -> Whole:
         self._refuse()
 
     async def commit(self, sha: str) -> Commit:
@@ -282,6 +430,9 @@ class _Unusable:
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         return Closing(lambda: None)
+
+    def expire(self) -> None:
+        pass
 
     async def close(self) -> None:
         pass

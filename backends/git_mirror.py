@@ -13,14 +13,22 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backends.git_login import Login, prepared
 from backends.git_process import GitTimeoutError, Processes, Result, make_folder
 from backends.git_remote import Remote, explain
-from fleetui.model.errors import GitAuthenticationError, GitError, RepositoryUnreachableError
+from backends.github_app import InstallationTokens
+from backends.repository_access import RepositoryAccess
+from fleetui.model.errors import (
+    GitAuthenticationError,
+    GitError,
+    NotARepositoryError,
+    RepositoryUnreachableError,
+)
 
 HEAD = "refs/fleetui/HEAD"
 """Where a mirror keeps the commit of the remote's HEAD, which may lie on no branch."""
@@ -58,14 +66,37 @@ class Refs:
 
 
 class Mirror:
-    """The mirror of `remote` at `path`, which need not exist yet."""
+    """The mirror of `remote` at `path`, which need not exist yet.
 
-    def __init__(self, path: Path, remote: Remote, processes: Processes, *, timeouts: Timeouts) -> None:
+    Args:
+        access: the login that a hub names now, asked for before each process that needs one.
+        tokens: those of GitHub Apps.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        remote: Remote,
+        processes: Processes,
+        *,
+        timeouts: Timeouts,
+        access: Callable[[], RepositoryAccess | None] = lambda: None,
+        tokens: InstallationTokens | None = None,
+    ) -> None:
         self.path = path
         self.remote = remote
+        self._spellings = [remote]
         self._processes = processes
         self._timeouts = timeouts
+        self._access = access
+        self._tokens = tokens or InstallationTokens()
         self._swept = False
+
+    def also(self, remote: Remote) -> None:
+        """Names another way to write the address: where one is no repository (a host that wants ``.git``), the next is
+        tried, so that no application suffers from how another one writes it."""
+        if all(remote.url != known.url for known in self._spellings):
+            self._spellings.append(remote)
 
     def exists(self) -> bool:
         return (self.path / "HEAD").is_file() and (self.path / "objects").is_dir() and (self.path / "refs").is_dir()
@@ -122,7 +153,8 @@ class Mirror:
         fresh, old = (self.path.with_name(f"{self.path.name}.{word}-{secrets.token_hex(4)}") for word in _TEMPORARY)
         kind = "sha256" if len(advertised.split(b"\t", 1)[0]) == 64 else "sha1"
         try:
-            self._run(["init", "--bare", "--quiet", "--template=", f"--object-format={kind}", fresh], held=[lock])
+            init: list[str | Path] = ["init", "--bare", "--quiet", "--template=", f"--object-format={kind}", fresh]
+            self._run(init, held=[lock], timeout=self._timeouts.read)
             self._fetch(fresh, refspecs, lock=lock)
             with suppress(FileNotFoundError):
                 self.path.rename(old)
@@ -136,23 +168,59 @@ class Mirror:
 
     def _ask(self, wanted: Sequence[str]) -> bytes:
         make_folder(self.path.parent)
-        return self._run(["ls-remote", "--", self.remote.url, "HEAD", *_FETCHED, *wanted], timeout=self._timeouts.ask)
+        for spelling in (known := list(self._spellings)):
+            try:
+                answer = self._ask_at(spelling, wanted)
+            except NotARepositoryError:
+                if spelling is known[-1]:
+                    raise
+            else:
+                break
+        if self._spellings[0] is not spelling:
+            # The one that is right is tried first from now on.
+            self._spellings = [spelling, *(each for each in self._spellings if each is not spelling)]
+        return answer
+
+    def _ask_at(self, remote: Remote, wanted: Sequence[str]) -> bytes:
+        self.remote = remote
+        return self._run_with_login(
+            ["ls-remote", "--", remote.url, "HEAD", *_FETCHED, *wanted], timeout=self._timeouts.ask
+        )
 
     def _fetch(self, mirror: Path, refspecs: Sequence[str], *, lock: int, prune: bool = False) -> None:
         options = ["--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
+        access = self._access()
+        if access is not None and access.depth > 0:
+            options.append(f"--depth={access.depth}")
+        elif (mirror / "shallow").exists():
+            options.append("--unshallow")
         arguments = [f"--git-dir={mirror}", "fetch", *options, *["--prune"] * prune, "--", self.remote.url, *refspecs]
-        self._run(arguments, held=[lock], timeout=self._timeouts.fetch)
+        self._run_with_login(arguments, held=[lock], timeout=self._timeouts.fetch)
 
-    def _run(self, arguments: Sequence[str | Path], *, held: Sequence[int] = (), timeout: float = 0) -> bytes:
-        config = [self.remote.authorization] if self.remote.authorization else []
-        timeout = timeout or self._timeouts.read
+    def _run_with_login(self, arguments: Sequence[str | Path], *, held: Sequence[int] = (), timeout: float) -> bytes:
+        access = self._access()
+        with prepared(self.remote, access, self._tokens) as login:
+            return self._run(arguments, login=login, by_hub=access is not None, held=held, timeout=timeout)
+
+    def _run(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        login: Login | None = None,
+        by_hub: bool = False,
+        held: Sequence[int] = (),
+        timeout: float,
+    ) -> bytes:
+        login = login or Login()
         try:
-            result = self._processes.run(arguments, config=config, held=held, timeout=timeout)
+            result = self._processes.run(
+                arguments, config=login.config, variables=login.environment, held=held, timeout=timeout
+            )
         except GitTimeoutError as error:
             message, hint = f"the repository {self.remote.shown} can't be reached: {error}", "check the network"
             raise RepositoryUnreachableError(message, hint, url=self.remote.shown) from error
         if result.code != 0:
-            raise explain(result.stderr, self.remote)
+            raise explain(result.stderr, self.remote, by_hub=by_hub)
         return result.stdout
 
     # --- the lock between processes -------------------------------------------------------------------------------
@@ -207,6 +275,20 @@ class Mirror:
             raise BrokenMirrorError(result.stderr.strip() or f"git {arguments[0]} failed")
         return result.stdout
 
+    def settings_in(self, blob: str) -> dict[str, str] | None:
+        """What a file in git's own format of settings says (``.gitmodules``), key to value; None where it is in no such
+        format.
+
+        Raises:
+            BrokenMirrorError: the mirror can't be read.
+        """
+        self.read("cat-file", "-e", blob)
+        result = self._git("config", f"--blob={blob}", "--no-includes", "-z", "--list", timeout=self._timeouts.read)
+        if result.code != 0:
+            return None
+        pairs = (item.partition("\n") for item in result.stdout.decode(errors="replace").split("\0") if item)
+        return {key: value for key, _, value in pairs}
+
     def write(self, *arguments: str, stdin: bytes = b"", config: Sequence[tuple[str, str]] = ()) -> bytes:
         """The output of a git command that adds objects to the mirror; they belong to nothing until they are pushed.
 
@@ -225,16 +307,18 @@ class Mirror:
         Raises:
             GitError: the remote does not answer.
         """
-        return self._run(["ls-remote", *arguments], timeout=self._timeouts.ask)
+        return self._run_with_login(["ls-remote", *arguments], timeout=self._timeouts.ask)
 
     def push(self, commit: str, branch: str) -> None:
-        """Pushes a commit onto a branch that leads to its parent.
+        """Pushes a commit onto a branch that leads to its parent, as the user: what a hub's Secrets log in to is the
+        hub's to read, and not for a person to write with.
 
         Raises:
             GitError: the remote does not take it: no permission, a protected branch, or a commit that came before.
         """
         command = [f"--git-dir={self.path}", "push", "--quiet", "--", self.remote.url, f"{commit}:refs/heads/{branch}"]
-        self._run(command, timeout=self._timeouts.fetch)
+        with prepared(self.remote, None, self._tokens) as login:
+            self._run(command, login=login, timeout=self._timeouts.fetch)
 
     def commit_id(self, revision: str) -> str | None:
         """The full SHA of the commit that a full or abbreviated SHA names (through tags); None where there is none.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import NamedTuple
 
 from backends.git_mirror import BrokenMirrorError, Mirror
@@ -28,18 +29,50 @@ class Entry(NamedTuple):
 
 
 class CommitTree:
-    """The files of one commit by path; submodules are left out, because what they hold lies in other repositories.
+    """The files of one commit by path.
 
-    `targets` are the contents of the symbolic links, by path.
+    `targets` are the contents of the symbolic links, by path; `folders` the ids of the trees; `submodules` the commits
+    of other repositories, whose files are not among these (`backends.git_submodules` joins them).
     """
 
-    def __init__(self, entries: Mapping[str, Entry], targets: Mapping[str, str]) -> None:
-        self._entries = entries
-        self._targets = targets
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        targets: Mapping[str, str],
+        folders: Mapping[str, str],
+        submodules: Mapping[str, str] | None = None,
+    ) -> None:
+        self.by_path = entries
+        self.targets = targets
+        self.folders = folders
+        self.submodules = submodules or {}
         self._paths = sorted(entries)
+        self._linked = {parent for path in targets for parent in _parents(path)}
+        self.outside = next((path for path in sorted(targets) if _leads_out(path, targets[path])), "")
+        """A symbolic link that leads out of the commit, where there is one."""
+
+    def entries(self) -> Iterable[Entry]:
+        """Every file."""
+        return self.by_path.values()
 
     def is_file(self, path: str) -> bool:
-        return path in self._entries
+        return path in self.by_path
+
+    def file(self, path: str) -> Entry | None:
+        return self.by_path.get(path)
+
+    def oid(self, path: str) -> str:
+        """What names the content of a file or folder; empty where nothing is there."""
+        entry = self.by_path.get(path)
+        if entry is not None:
+            return entry.oid
+        if path not in self._linked:
+            return self.folders.get(path, "")
+        # What a link leads to is no part of the folder's own tree.
+        content = sha256()
+        for name, found in self.files(path):
+            content.update(f"{name}\0{found.oid}\0".encode())
+        return content.hexdigest()
 
     def is_folder(self, path: str) -> bool:
         """True for the root (``""``) and for what has files below it."""
@@ -53,9 +86,9 @@ class CommitTree:
         """
         start = len(folder) + 1 if folder else 0
         for path in self._below(folder):
-            entry = self._entries[path]
+            entry = self.by_path[path]
             if entry.mode == _SYMLINK:
-                target = self._entries.get(self.follow(path) or "")
+                target = self.by_path.get(self.follow(path) or "")
                 if target is None:
                     continue
                 entry = target
@@ -74,7 +107,7 @@ class CommitTree:
                 done.pop()
                 continue
             done.append(part)
-            target = self._targets.get("/".join(done))
+            target = self.targets.get("/".join(done))
             if target is not None:
                 hops += 1
                 if hops > _MAX_HOPS or target.startswith("/"):
@@ -91,6 +124,25 @@ class CommitTree:
             index += 1
 
 
+def _parents(path: str) -> Iterator[str]:
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _leads_out(path: str, target: str) -> bool:
+    """Whether a link is absolute, or on its way ever above the root (util/app/path/path.go, Argo CD 3.6)."""
+    depth = path.count("/")
+    for part in target.split("/"):
+        if part == "..":
+            depth -= 1
+        elif part not in ("", "."):
+            depth += 1
+        if depth < 0:
+            return True
+    return target.startswith("/")
+
+
 def read_tree(mirror: Mirror, sha: str) -> CommitTree:
     """Every file of a commit.
 
@@ -98,15 +150,25 @@ def read_tree(mirror: Mirror, sha: str) -> CommitTree:
         BrokenMirrorError: the mirror lacks a part of it.
     """
     entries: dict[str, Entry] = {}
-    for line in mirror.read("ls-tree", "-r", "-z", "-l", "--full-tree", sha).split(b"\0"):
+    folders: dict[str, str] = {}
+    submodules: dict[str, str] = {}
+    for line in mirror.read("ls-tree", "-r", "-t", "-z", "-l", "--full-tree", sha).split(b"\0"):
         if line:
-            meta, _, path = line.partition(b"\t")
+            meta, _, name = line.partition(b"\t")
             mode, kind, oid, size = meta.split()
+            path = name.decode(errors="backslashreplace")
             if kind == b"blob":
-                entries[path.decode(errors="backslashreplace")] = Entry(mode.decode(), oid.decode(), int(size))
+                entries[path] = Entry(mode.decode(), oid.decode(), int(size))
+            elif kind == b"tree":
+                folders[path] = oid.decode()
+            elif kind == b"commit":
+                submodules[path] = oid.decode()
+    # The root has no line of its own; a listing of it would read the commit once more.
+    folders[""] = sha
     links = {path: entry.oid for path, entry in entries.items() if entry.mode == _SYMLINK}
     contents = read_blobs(mirror, links.values())
-    return CommitTree(entries, {path: contents[oid].decode(errors="backslashreplace") for path, oid in links.items()})
+    targets = {path: contents[oid].decode(errors="backslashreplace") for path, oid in links.items()}
+    return CommitTree(entries, targets, folders, submodules)
 
 
 def read_blobs(mirror: Mirror, oids: Iterable[str]) -> dict[str, bytes]:

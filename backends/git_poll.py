@@ -80,6 +80,11 @@ class Poller:
             return await self.on_disk(fingerprint, self._mirror.remote.folder) != self._seen
         return time.monotonic() - self._answered > 2 * self._pace.interval
 
+    def expire(self) -> None:
+        """Lets what is known count as stale: with another login the remote may say something else."""
+        self._answered = float("-inf")
+        self._failed = True
+
     async def refresh(self) -> None:
         """Asks the remote, together with everyone who wants to know while the question has not gone out yet.
 

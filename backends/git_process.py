@@ -18,6 +18,9 @@ from pathlib import Path
 
 from fleetui.model.errors import FleetError
 
+SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=15")
+"""What every ssh of ours is told: it never asks, and a dead host ends it."""
+
 _KEPT = frozenset({"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSH_COMMAND"})
 _CONFIG = (
     ("protocol.ext.allow", "never"),
@@ -68,6 +71,7 @@ class Processes:
         *,
         stdin: bytes = b"",
         config: Sequence[tuple[str, str]] = (),
+        variables: Mapping[str, str] | None = None,
         held: Sequence[int] = (),
         timeout: float,
     ) -> Result:
@@ -75,6 +79,7 @@ class Processes:
 
         Args:
             config: settings for this process alone; they are not visible in the list of processes.
+            variables: environment variables of this process alone.
             held: file descriptors (locks) that the process keeps open as long as it lives.
             timeout: seconds.
 
@@ -82,9 +87,8 @@ class Processes:
             GitTimeoutError: it took longer, and was ended.
             FleetError: git is not installed, or `close` was called.
         """
-        process = self._start(
-            ["git", *(str(argument) for argument in arguments)], environment(self._home, config), held
-        )
+        env = environment(self._home, config) | dict(variables or {})
+        process = self._start(["git", *(str(argument) for argument in arguments)], env, held)
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired as error:
@@ -164,7 +168,7 @@ def environment(home: Path, config: Sequence[tuple[str, str]] = ()) -> dict[str,
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_SSH_COMMAND": f"{env.get('GIT_SSH_COMMAND', 'ssh')} -o BatchMode=yes -o ConnectTimeout=15",
+        "GIT_SSH_COMMAND": " ".join([env.get("GIT_SSH_COMMAND", "ssh"), *SSH_OPTIONS]),
         "SSH_ASKPASS_REQUIRE": "never",
     }
     pairs = [*_CONFIG, *config]

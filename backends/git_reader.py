@@ -1,23 +1,21 @@
 """What is read from a mirror, and remembered.
 
-Owns: `Reader`: folders, commits and blames by full SHA. Blocking: called by `backends.git` on executor threads, several
-at a time. What it remembers is named by its content, so it never goes stale.
+Owns: `Reader`: trees, files, commits and blames by full SHA. Blocking: called by `backends.git` on executor threads,
+several at a time. What it remembers is named by its content, so it never goes stale.
 """
 
 from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from backends.git_blame import blame, missing
 from backends.git_mirror import BrokenMirrorError, Mirror
-from backends.git_objects import CommitTree, Entry, read_blobs, read_tree, shown_path
+from backends.git_objects import CommitTree, read_blobs, read_tree
 from backends.git_process import environment, not_installed
 from fleetui.model.change import Commit
-from fleetui.model.errors import GitError, PathNotFoundError
 from fleetui.model.text import one_line, sanitize
 from fleetui.render.cache import ByteCache
 
@@ -30,10 +28,7 @@ _BLOB_BYTES = 64 * 1024 * 1024
 _TREES = 4
 _COMMITS = 1024
 _BLAMES = 256
-_LARGEST_OTHER = 16 * 1024 * 1024
-_LARGEST_FOLDER = 256 * 1024 * 1024
 _AUTHOR = re.compile(r"(?P<name>[^<]*)<(?P<email>[^>]*)>(?: (?P<time>-?[0-9]{1,15}))?")
-_MANIFESTS = (".yaml", ".yml", ".json")
 
 
 class Reader:
@@ -50,27 +45,26 @@ class Reader:
         """True where the commit has been read before, so certainly is in the mirror."""
         return sha in self._trees or sha in self._commits
 
-    def files(self, sha: str, path: str) -> Mapping[str, bytes]:
-        """See `fleetui.ports.Repository.files`.
+    def tree(self, sha: str) -> CommitTree:
+        """The files of a commit, without its submodules'.
 
         Raises:
-            PathNotFoundError: there is no such folder.
-            GitError: it is too large.
             BrokenMirrorError: the mirror lacks a part of it.
         """
-        tree = self._trees.get(sha, lambda: read_tree(self._mirror, sha))
-        folder = tree.follow(path)
-        shown = self._mirror.remote.shown
-        if folder is None or not tree.is_folder(folder):
-            what = "is a file, not a folder," if folder and tree.is_file(folder) else "does not exist"
-            message = f"the path {one_line(path)!r} {what} in commit {sha[:7]} of {shown}"
-            raise PathNotFoundError(message, "check spec.source.path", url=shown)
-        entries = [(name, entry) for name, entry in tree.files(folder) if _is_wanted(name, entry)]
-        if sum(entry.size for _, entry in entries) > _LARGEST_FOLDER:
-            message = f"the folder {one_line(path) or '.'!r} of {shown} holds more than {_LARGEST_FOLDER >> 20} MiB"
-            raise GitError(message, "point the application at a smaller folder", url=shown)
-        contents = self._contents(entry.oid for _, entry in entries)
-        return {shown_path(name): contents[entry.oid] for name, entry in entries}
+        return self._trees.get(sha, lambda: read_tree(self._mirror, sha))
+
+    def contents(self, oids: Iterable[str]) -> dict[str, bytes]:
+        """Blobs by their ids.
+
+        Raises:
+            BrokenMirrorError: the mirror lacks one.
+        """
+        known = {oid: self._blobs.get(bytes.fromhex(oid)) for oid in oids}
+        found = {oid: content for oid, content in known.items() if content is not None}
+        for oid, content in read_blobs(self._mirror, (oid for oid in known if oid not in found)).items():
+            found[oid] = content
+            self._blobs.put(bytes.fromhex(oid), content, size=len(content) + 100)
+        return found
 
     def commit(self, sha: str) -> Commit:
         """The commit `sha`.
@@ -92,18 +86,6 @@ class Reader:
         if file is None or not tree.is_file(file):
             raise missing(self._mirror, sha, path)
         return self._blames.get(f"{sha}:{file}", lambda: blame(self._mirror, sha, file))
-
-    def _contents(self, oids: Iterable[str]) -> dict[str, bytes]:
-        known = {oid: self._blobs.get(bytes.fromhex(oid)) for oid in oids}
-        found = {oid: content for oid, content in known.items() if content is not None}
-        for oid, content in read_blobs(self._mirror, (oid for oid in known if oid not in found)).items():
-            found[oid] = content
-            self._blobs.put(bytes.fromhex(oid), content, size=len(content) + 100)
-        return found
-
-
-def _is_wanted(name: str, entry: Entry) -> bool:
-    return entry.size <= _LARGEST_OTHER or name.endswith(_MANIFESTS)
 
 
 class _Memory(Generic[T]):

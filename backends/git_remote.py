@@ -83,6 +83,8 @@ class Remote:
     folder: Path | None = None
     authorization: tuple[str, str] | None = field(default=None, repr=False)
     """The configuration key and value that carry the credentials of an HTTP address."""
+    base: str = ""
+    """Scheme and host of an HTTP address, as ``https://host/``; empty for others."""
 
     @classmethod
     def parse(cls, text: str) -> Remote:
@@ -119,17 +121,20 @@ class Remote:
         head, _, rest = text.partition("://")
         host, slash, path = rest.partition("/")
         userinfo, at, host = host.rpartition("@")
-        url = f"{head}://{host}{slash}{path}"
+        url, base = f"{head}://{host}{slash}{path}", f"{head}://{host}/"
         if not at:
-            return cls(url=url, shown=url)
+            return cls(url=url, shown=url, base=base)
         user, _, password = userinfo.partition(":")
         token = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
         # Scoped to the host, so that a redirect elsewhere does not take the credentials along.
-        authorization = (f"http.{head}://{host}/.extraHeader", f"Authorization: Basic {token}")
-        return cls(url=url, shown=masked(text), authorization=authorization)
+        authorization = (f"http.{base}.extraHeader", f"Authorization: Basic {token}")
+        return cls(url=url, shown=masked(text), authorization=authorization, base=base)
 
 
 _FORMS = "write it like https://host/team/repository.git, git@host:team/repository.git or file:///folder"
+
+
+_HUB_HINT = "check the repository Secret and the known hosts of the hub"
 
 
 def _folder(url: str) -> Path | None:
@@ -137,10 +142,11 @@ def _folder(url: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.netloc in ("", "localhost") else None
 
 
-def explain(stderr: str, remote: Remote) -> GitError:
+def explain(stderr: str, remote: Remote, *, by_hub: bool = False) -> GitError:
     """What went wrong between git and a remote, by what git printed (in English: the caller sets ``LC_ALL=C``).
 
-    A `GitError` of no sub-class is a failure that is not known to be the remote's.
+    `by_hub`: the login was that of a hub's Secret. A `GitError` of no sub-class is a failure that is not known to be
+    the remote's.
     """
     said = stderr.lower()
     reason, url = _reason(stderr), remote.shown
@@ -154,7 +160,7 @@ def explain(stderr: str, remote: Remote) -> GitError:
         hint = "somebody pushed before, or the branch is protected: ask again, or make a pull request"
         return GitError(f"the repository {url} does not take the push: {reason}", hint, url=url)
     if any(words in said for words in _AUTHENTICATION):
-        hint = _authentication_hint(said, remote)
+        hint = _HUB_HINT if by_hub else _authentication_hint(said, remote)
         return GitAuthenticationError(f"the repository {url} refused the login: {reason}", hint, url=url)
     if any(words in said for words in _NOT_A_REPOSITORY) or _not_found(said):
         hint = "check the address; some hosts say so where the credentials don't suffice"

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from fleetui.engine.application import Application, mapping, text
 from fleetui.engine.operation import phase_of
+from fleetui.engine.sourceset import SourceSet
 from fleetui.model.objects import Obj
 from fleetui.model.times import parse_time
 
@@ -115,8 +116,7 @@ def _ended(app: Application) -> tuple[object, ...]:
 
 
 def _info(app: Application) -> tuple[str, ...]:
-    sources = app.spec.get("sources")
-    source = mapping(sources[0]) if isinstance(sources, list) and sources else app.source
+    source = SourceSet.of(app.spec).sources[0]
     sync, health = (text(mapping(app.status.get(key)).get("status")) or "Unknown" for key in ("sync", "health"))
     operation = "delete" if app.deleting else "sync" if app.operation is not None else ""
     return (

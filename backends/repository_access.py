@@ -7,9 +7,13 @@ Owns: `RepositoryAccess` and `AccessBook`. The fields are those of Argo CD's rep
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
+
+from fleetui.model.text import masked
+from fleetui.ports import Subscription
 
 
 class RepositoryAccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +24,7 @@ class RepositoryAccess(msgspec.Struct, frozen=True, kw_only=True):
     """``git``, ``helm`` or ``oci``."""
     name: str = ""
     project: str = ""
+    """The AppProject whose Applications alone may use it; empty: every one's."""
     username: str = ""
     password: str = ""
     bearer_token: str = ""
@@ -46,11 +51,32 @@ class RepositoryAccess(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     """Why it can't be used, in a sentence; empty where it can."""
 
+    def __repr__(self) -> str:
+        # A struct's own would show the secrets to whoever logs one.
+        return f"RepositoryAccess(url={masked(self.url)!r}, name={self.name!r}, project={self.project!r})"
+
 
 class AccessBook(Protocol):
-    """The logins that are known; reading is synchronous and makes no request."""
+    """The logins that are known; reading is synchronous and makes no request. Any thread may read."""
 
-    def find(self, url: str) -> RepositoryAccess | None:
+    def find(self, url: str, project: str = "") -> RepositoryAccess | None:
         """The login of a repository: its own Secret, else the template with the longest prefix; None where there is
-        neither."""
+        neither. A Secret of a project is found for that project alone, and before one that is everybody's."""
+        ...
+
+    def address(self, name: str, project: str = "") -> str:
+        """The URL of the repository of charts that a Secret calls so, with the same right of way; empty where none
+        does."""
+        ...
+
+
+class WatchedAccess(AccessBook, Protocol):
+    """The logins of one hub, as they are now."""
+
+    async def ready(self) -> None:
+        """Returns when it is known what the hub says, or that this can't be known now."""
+        ...
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Calls `listener` whenever `find` may say something else than before."""
         ...

@@ -10,7 +10,7 @@ import fnmatch
 import logging
 import logging.handlers
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -75,10 +75,16 @@ class Settings:
     context's own namespace."""
 
     argocd_namespaces: tuple[str, ...] = ("argocd",)
-    """Where a hub's cluster Secrets are believed: the namespaces of Argo CD's control plane."""
+    """Where a hub's cluster and repository Secrets are believed: the namespaces of Argo CD's control plane."""
     hub_exec_plugins: tuple[str, ...] = ()
     """Programs that a hub's Secrets may have run on this machine to log in, besides the clouds' own helpers for the
     clouds' own servers (`backends.hub_plugins`)."""
+
+    webhook_listen: tuple[str, int] | None = None
+    """Where `engine run` takes the webhooks of Git hosts; None: nowhere."""
+
+    git_submodules: bool = True
+    """Whether the submodules that a commit pins are part of its files."""
 
     def protects(self, cluster: str) -> bool:
         return any(fnmatch.fnmatchcase(cluster, glob) for glob in self.protected)
@@ -171,9 +177,32 @@ def _programs(path: Path, value: Any) -> tuple[str, ...]:
     raise UsageError(f"{path}: hub_exec_plugins is a list of programs of the PATH, such as [gke-gcloud-auth-plugin]")
 
 
-_READERS = {
+def listen_address(value: str) -> tuple[str, int] | None:
+    """``HOST:PORT``, or ``:PORT`` for every address of this machine; None where it is neither."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        return None
+    return host.strip("[]") or "0.0.0.0", int(port)
+
+
+def _webhook_listen(path: Path, value: Any) -> tuple[str, int]:
+    found = listen_address(value) if isinstance(value, str) else None
+    if found is None:
+        raise UsageError(f'{path}: webhook_listen is an address to listen on, such as "127.0.0.1:8083"')
+    return found
+
+
+def _git_submodules(path: Path, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise UsageError(f"{path}: git_submodules is true or false")
+
+
+_READERS: Mapping[str, Callable[[Path, Any], Any]] = {
     "protected": _globs,
     "namespaces": _namespaces,
     "argocd_namespaces": _argocd_namespaces,
     "hub_exec_plugins": _programs,
+    "webhook_listen": _webhook_listen,
+    "git_submodules": _git_submodules,
 }

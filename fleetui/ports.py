@@ -16,6 +16,7 @@ from fleetui.model.change import Commit
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterStatus
 from fleetui.podports import PodStreams
+from fleetui.renderports import Tree
 
 T = TypeVar("T")
 
@@ -272,8 +273,9 @@ class Repository(Protocol):
     @property
     def url(self) -> str: ...
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
-        """The full SHA of a branch, tag, SHA (prefix) or ``HEAD``, as the mirror has it.
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
+        """The full SHA of a branch, tag, SHA (prefix) or ``HEAD``, or of the newest tag that a range of semantic
+        versions allows, as the mirror has it. With `tag_prefix` only tags that begin so count, and without it.
 
         The first call mirrors the repository; `fetch` asks the remote first.
 
@@ -282,11 +284,11 @@ class Repository(Protocol):
         """
         ...
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        """The files below `path` in commit `sha`, keyed by their path relative to `path`, without a checkout.
+    async def tree(self, sha: str) -> Tree:
+        """The files of commit `sha`, without a checkout.
 
         Raises:
-            PathNotFoundError: there is no such folder in that commit.
+            GitError: there is no such commit, or it can't be read.
         """
         ...
 
@@ -319,11 +321,30 @@ class Repository(Protocol):
 
 
 class Repositories(Protocol):
-    """The repositories that this process has mirrored, one for each URL."""
+    """The repositories that this process has mirrored: one mirror however many applications use it."""
 
-    def open(self, url: str) -> Repository: ...
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
+        """The repository at `url`, logged in to as the hub named `hub` says for its AppProject `project`, and where it
+        says nothing, or none is named, as the user himself."""
+        ...
 
     async def close(self) -> None: ...
+
+
+class ProjectRepositories(Protocol):
+    """The repositories that a hub's Secrets give to one AppProject alone, beside its `sourceRepos`."""
+
+    def of_project(self, project: str) -> Sequence[str]:
+        """Their URLs."""
+        ...
+
+    async def ready(self) -> None:
+        """Returns when they are known, or that they can't be known now."""
+        ...
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Calls `listener` whenever they may be others."""
+        ...
 
 
 class Folder(NamedTuple):

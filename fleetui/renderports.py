@@ -1,6 +1,6 @@
 """The Protocols about turning an application's sources into manifests: trees, charts and the tools that render them.
 
-Owns: what `fleetui.engine.sources` asks of a commit's files, of chart repositories and of the `helm` and `kustomize`
+Owns: what `fleetui.engine.rendering` asks of a commit's files, of chart repositories and of the `helm` and `kustomize`
 binaries. Implemented in `backends`; wired together in `fleetui.cli`. The methods raise the errors of
 `fleetui.model.errors` alone.
 """
@@ -40,9 +40,11 @@ class Tree(Protocol):
 class HelmRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One `helm template`: what of the application's source and destination it depends on.
 
-    `chart` are the chart's files; `options` is `spec.source.helm` as written; `values` are the files that
-    `options.valueFiles` names, in order, read already, each with the name that messages use for it; `file_parameters`
-    the contents that `options.fileParameters` name, by parameter name.
+    `chart` are the chart's files; `options` is `spec.source.helm` after `fleetui.render.helm.substituted`; `values` are
+    the files that `options.valueFiles` names (`fleetui.render.helm_values` says which), in order, read already, each
+    with the name that messages use for it; `file_parameters` the contents that `options.fileParameters` name, by
+    parameter name. `release`, `namespace`, `kube_version` and `api_versions` are the application's and its cluster's;
+    what `options` says of them wins.
     """
 
     chart: Files
@@ -55,6 +57,14 @@ class HelmRequest(msgspec.Struct, frozen=True, kw_only=True):
     api_versions: Sequence[str] = ()
     chart_name: str = ""
     """How messages name the chart."""
+    repository: Files = {}
+    """Every file of the commit that the chart lies in, for dependencies on ``file://``; empty for a chart of a
+    repository of charts, which holds all that it may depend on so."""
+    folder: str = ""
+    """Where in `repository` the chart lies."""
+    project: str = ""
+    source_repos: Sequence[str] = ("*",)
+    """What the project's `spec.sourceRepos` lets the chart's dependencies come from."""
 
 
 class Helm(Protocol):
@@ -66,14 +76,20 @@ class Helm(Protocol):
         Raises:
             ToolMissingError: there is neither the binary nor the extra.
             ManifestError: the chart does not render; file and line where Helm names them.
+            ChartError, RefusedError: a dependency can't be fetched, or the project does not allow its repository.
         """
         ...
 
 
 class Charts(Protocol):
-    """Charts that lie in repositories of charts: HTTP ones with an index, and OCI registries."""
+    """Charts that lie in repositories of charts: HTTP ones with an index, and OCI registries.
 
-    async def resolve(self, repo: str, chart: str, version: str, *, refresh: bool = False) -> str:
+    An ``oci://`` repository with an empty `chart` is an artifact of manifests or of a chart (Argo CD 3.1); its versions
+    resolve to a digest. `project` is the AppProject whose application asks: it may have a login of its own, and nothing
+    that was had with that is given to another.
+    """
+
+    async def resolve(self, repo: str, chart: str, version: str, *, project: str = "", refresh: bool = False) -> str:
         """The newest version that `version`, a semantic version or a range of them, allows.
 
         Raises:
@@ -81,11 +97,29 @@ class Charts(Protocol):
         """
         ...
 
-    async def files(self, repo: str, chart: str, version: str) -> Files:
-        """The files of one version of a chart, by their path from the chart's own folder. Remembered on disk.
+    async def files(
+        self,
+        repo: str,
+        chart: str,
+        version: str,
+        *,
+        project: str = "",
+        pass_credentials: bool = False,
+        refresh: bool = False,
+    ) -> Files:
+        """The files of one version of a chart, by their path from the chart's own folder. Remembered on disk until
+        `refresh`, which is for a hard one.
 
         Raises:
             ChartError: as for `resolve`, and for an archive that is no chart or is too large.
+        """
+        ...
+
+    async def remote(self, url: str) -> bytes:
+        """A file of values that lies at an ``http://`` or ``https://`` address; no login is sent.
+
+        Raises:
+            ChartError: it can't be read, or is too large.
         """
         ...
 
@@ -111,3 +145,11 @@ class Kustomize(Protocol):
             ManifestError: it does not build; with the binary's own words.
         """
         ...
+
+
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
+    """The tools and repositories of charts that there are beside Git; a source that needs another is refused."""
+
+    helm: Helm | None = None
+    charts: Charts | None = None
+    kustomize: Kustomize | None = None

@@ -361,6 +361,18 @@ def health(files: tuple[Path, ...], customizations: Path | None, flux: bool) -> 
     return show_health(files, customizations=customizations, flux=flux)
 
 
+@cli.command("render", short_help="The manifests that a folder or an Application gives.")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("-f", "--filename", "files", multiple=True, type=click.Path(path_type=Path), help="An Application.")
+@click.option("--revision", default="", help="Of this commit, branch or tag.")
+@output_option("yaml", "json", "name")
+def render(path: Path | None, files: tuple[Path, ...], revision: str, output: str) -> int:
+    """The manifests that a folder of this machine, or an Application in a file, gives. Needs no cluster."""
+    from fleetui.cli.render import show_manifests
+
+    return show_manifests(path, files, revision, output)
+
+
 @cli.group()
 def engine() -> None:
     """The reconcile engine, without a console."""
@@ -375,6 +387,7 @@ def engine() -> None:
     "--dry-run", is_flag=True, help="Write nothing; tell what would be done. With --once: exit 4 if anything."
 )
 @click.option("--listen", metavar="HOST:PORT", callback=address, help="Serve /healthz and /metrics there.")
+@click.option("--webhook-listen", metavar="HOST:PORT", callback=address, help="Take Git hosts' webhooks there.")
 @click.option("--traces", is_flag=True, help="Send OpenTelemetry traces (OTEL_EXPORTER_OTLP_ENDPOINT says where).")
 @click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the log."

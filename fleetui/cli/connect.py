@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleetui.cli.options import Scope
+from fleetui.cli.renderers import Renderers
 from fleetui.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from backends.argocd_access import HubAccess
     from backends.jq import JqWorker
     from backends.kube.context import ContextConfig
     from backends.kube.firstlook import FirstLook
@@ -124,7 +126,11 @@ class Connection:
             identities={ClusterName(context.name): identity_of(context) for context in contexts},
             aliases={ClusterName(name): others for name, others in leaders.items()},
         )
-        self.repositories: Repositories = _OpenedLater(git_interval)
+        self._logins: dict[str, HubAccess] = {}
+        self._argocd_namespaces = settings.argocd_namespaces
+        self.webhook_listen = settings.webhook_listen
+        self.repositories: Repositories = _OpenedLater(git_interval, self.logins_of, submodules=settings.git_submodules)
+        self._renderers: dict[str, Renderers] = {}
         self.jq = _JqLater()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
@@ -145,31 +151,52 @@ class Connection:
             named=self._named,
             protects=protects,
             jq=self.jq,
+            # What one hub logs in to is nothing for the charts of another.
+            renderers=self.renderers_of(self.stores[0].api.name if len(self.stores) == 1 else "").tools,
         )
+
+    def renderers_of(self, hub: str) -> Renderers:
+        """What renders for one hub, with its logins to repositories of charts; for no hub by name, with none."""
+        return self._renderers.setdefault(hub, Renderers(lambda: self.logins_of(hub)))
+
+    def logins_of(self, hub: str) -> HubAccess | None:
+        """What one hub says about logins to repositories, watched from the first question on."""
+        store = next((store for store in self.stores if store.api.name == hub), None)
+        if store is not None and hub not in self._logins:
+            from backends.argocd_access import HubAccess
+
+            self._logins[hub] = HubAccess(store.api, self._argocd_namespaces)
+        return self._logins.get(hub)
 
     async def close(self) -> None:
         """Ends every watch and every process."""
         self.jq.close()
+        for logins in self._logins.values():
+            logins.close()
         await self.clusters.close()
         for store in self.stores:
             store.close()
             await store.api.close()
         await self.repositories.close()
+        for renderers in self._renderers.values():
+            await renderers.close()
 
 
 class _OpenedLater:
     """Repositories that cost nothing, not even an import, until one of them is opened."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, books: Callable[[str], HubAccess | None], *, submodules: bool) -> None:
         self._interval = interval
+        self._submodules = submodules
+        self._books = books
         self._made: Repositories | None = None
 
-    def open(self, url: str) -> Repository:
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
         if self._made is None:
             from backends.git import GitRepositories
 
-            self._made = GitRepositories(interval=self._interval)
-        return self._made.open(url)
+            self._made = GitRepositories(interval=self._interval, books=self._books, submodules=self._submodules)
+        return self._made.open(url, hub=hub, project=project)
 
     async def close(self) -> None:
         if self._made is not None:

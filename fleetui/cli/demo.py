@@ -127,6 +127,7 @@ async def _run_engines(connection: Connection) -> None:
                 clock=clock,
                 directory=connection.clusters,
                 jq=connection.jq,
+                tools=connection.renderers_of(store.api.name).tools,
                 listener=recorder,
             )
             group.create_task(recorder.run(), name=f"events {store.api.name}")

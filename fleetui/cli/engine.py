@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -20,10 +20,13 @@ from fleetui.cli.service import serve_until_stopped
 from fleetui.engine.application import GROUP, KIND
 from fleetui.engine.clock import SystemClock
 from fleetui.engine.controller import Engine
+from fleetui.engine.hubwebhooks import HubWebhooks
 from fleetui.engine.lease import EngineLease
 from fleetui.engine.recorder import EventRecorder
 from fleetui.engine.rehearsal import Rehearsal, Verdict
 from fleetui.engine.telling import Listener, Listeners
+from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
+from fleetui.engine.webhook import Answer
 from fleetui.fleet.store import LiveStore
 from fleetui.model.errors import ExitCode, FleetError, OverloadedError, UnreachableError
 from fleetui.model.objects import Obj, ObjectRef
@@ -45,7 +48,8 @@ LAST_EVENTS = 2.0
 class RunOptions:
     """What `engine run` is asked for.
 
-    `listen`: host and port of ``/healthz`` and ``/metrics``, None for neither. `dry_run`: write nothing, tell what
+    `listen`: host and port of ``/healthz`` and ``/metrics``, None for neither. `webhook_listen`: those of
+    ``/api/webhook``, None for what the settings say. `dry_run`: write nothing, tell what
     would be done. `once`: end when nothing is left to do. `traces`: send OpenTelemetry traces.
     """
 
@@ -53,6 +57,7 @@ class RunOptions:
     once: bool = False
     dry_run: bool = False
     listen: tuple[str, int] | None = None
+    webhook_listen: tuple[str, int] | None = None
     traces: bool = False
     log_format: logs.Format = "text"
     log_level: str = "info"
@@ -90,6 +95,8 @@ class _Run:
         self._scope = scope
         self._options = options
         self._engines: dict[LiveStore, Engine] = {}
+        self._hears: tuple[str, int] | None = None
+        self._webhooks: dict[LiveStore, HubWebhooks] = {}
         self._rehearsals: list[Rehearsal] = []
         self._stopping = asyncio.Event()
         self._traces: Listener | None = None
@@ -112,6 +119,9 @@ class _Run:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(connection.close)
             await self._tell(connection.stores, stack)
+            self._hears = self._options.webhook_listen or connection.webhook_listen
+            if self._hears is not None:
+                await self._hear(self._hears, stack)
             ended = await asyncio.gather(*(self._run_hub(connection, store) for store in connection.stores))
             refused = [error for error in ended if error is not None]
             if refused:
@@ -137,6 +147,20 @@ class _Run:
             port = await server.start()
             stack.push_async_callback(server.close)
             _log.info("listening on %s:%d for /healthz and /metrics", self._options.listen[0], port)
+
+    async def _hear(self, address: tuple[str, int], stack: AsyncExitStack) -> None:
+        """Begins to take webhooks."""
+        from backends.webhook_server import PATH, WebhookServer
+
+        server = WebhookServer(*address, self._receive)
+        port = await server.start()
+        stack.push_async_callback(server.close)
+        _log.info("listening on %s:%d for %s", address[0], port, PATH)
+
+    def _receive(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Each hub decides by its own secrets whom it believes; one that does is answer enough."""
+        answers = [webhooks.receive(method, headers, body) for webhooks in self._webhooks.values()]
+        return min(answers, key=lambda answer: answer.status, default=Answer(503, "no hub is reconciled"))
 
     def _problem(self) -> str:
         """What keeps this process from reconciling, in a sentence."""
@@ -198,15 +222,23 @@ class _Run:
             clock=SystemClock(),
             directory=connection.clusters,
             jq=connection.jq,
+            own_repositories=connection.logins_of(store.api.name),
+            tools=connection.renderers_of(store.api.name).tools,
             listener=Listeners(*looking_on),
             rehearsal=rehearsal,
         )
         if self._stopping.is_set():
             return
         self._engines[store] = engine
+        webhooks = HubWebhooks(store.api, namespace=CONTROL_PLANE_NAMESPACE, clock=SystemClock(), pushed=engine.pushed)
+        if self._hears is not None:
+            self._webhooks[store] = webhooks
+            webhooks.start()
         try:
             await (_until_settled(engine, store, rehearsal) if self._options.once else engine.run())
         finally:
+            webhooks.close()
+            self._webhooks.pop(store, None)
             del self._engines[store]
 
 

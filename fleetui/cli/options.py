@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+from fleetui.config import listen_address
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -95,7 +97,7 @@ def address(_: click.Context, __: click.Parameter, value: str | None) -> tuple[s
     """A click callback: ``HOST:PORT``, or ``:PORT`` for every address of this machine."""
     if value is None:
         return None
-    host, colon, port = value.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    found = listen_address(value)
+    if found is None:
         raise click.BadParameter(f"{value!r} is no HOST:PORT, such as 127.0.0.1:8082")
-    return host.strip("[]") or "0.0.0.0", int(port)
+    return found

@@ -131,10 +131,6 @@ class Application:
         return text(self.spec.get("project")) or "default"
 
     @property
-    def source(self) -> Mapping[str, Any]:
-        return mapping(self.spec.get("source"))
-
-    @property
     def destination(self) -> Mapping[str, Any]:
         return mapping(self.spec.get("destination"))
 
@@ -178,17 +174,11 @@ class Application:
         return whole(self.spec.get("revisionHistoryLimit"), DEFAULT_HISTORY_LIMIT)
 
     def problem(self) -> str:
-        """What is wrong with the spec, in Argo CD's words where it minds too; empty where nothing is.
-
-        (`util/argo/argo.go`, `ValidatePermissions`, `validateSourcePermissions`, `GetDestinationServer`.)
-        """
+        """What is wrong with the spec beside its sources, in Argo CD's words where it minds too; empty where nothing is
+        (`util/argo/argo.go`, `ValidatePermissions`, `GetDestinationServer`)."""
         server, name = text(self.destination.get("server")), text(self.destination.get("name"))
-        if self.spec.get("sources"):
-            return "several sources are not supported by this engine yet; give one spec.source"
-        if not text(self.source.get("repoURL")) or not (self.source.get("path") or self.source.get("chart")):
-            return "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
-        if self.source.get("chart"):
-            return "Helm charts are not supported by this engine yet; give spec.source.path in a Git repository"
+        if self.spec.get("sourceHydrator") is not None:
+            return "spec.sourceHydrator is not supported by this engine; give spec.source the branch that it writes"
         if server and name:
             return f"application destination can't have both name and server defined: {name} {server}"
         return "" if server or name else "Destination server missing from app spec"

@@ -12,6 +12,7 @@ from typing import Any
 
 from fleetui.engine.application import Application, mapping, text, whole
 from fleetui.engine.operation import phase_of
+from fleetui.engine.sourceset import SourceSet
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase, SyncStatus
 from fleetui.model.times import parse_time
@@ -37,7 +38,7 @@ def decide(
     app: Application,
     *,
     status: SyncStatus,
-    revision: str,
+    revisions: Sequence[str],
     resources: Sequence[Mapping[str, Any]],
     leaving: Container[ObjectRef] = (),
     now: float,
@@ -47,7 +48,7 @@ def decide(
     Args:
         app: the application before the comparison's result was written.
         status: its sync status now.
-        revision: the commit that it was compared with.
+        revisions: what it was compared with: for each source a commit.
         resources: the rows of `status.resources`.
         leaving: objects that are being deleted already: there is nothing left to do about them.
         now: epoch seconds.
@@ -61,13 +62,14 @@ def decide(
         return Decision()
     if not prune and all(row.get("requiresPruning") for row in different):
         return Decision()
-    attempted, tried, last_phase = _last_attempt(app, revision)
+    wanted = SourceSet.of(app.spec)
+    attempted, tried, last_phase = _last_attempt(app, wanted, tuple(revisions))
     if attempted and last_phase is not OperationPhase.SUCCEEDED:
         reason = text(mapping(app.operation_state).get("message"))
-        return Decision(error=f"Failed last sync attempt to [{tried}]: {reason}")
+        return Decision(error=f"Failed last sync attempt to [{' '.join(tried)}]: {reason}")
     if attempted and automated.get("selfHeal") is not True:
         return Decision()
-    sync: Obj = {"source": dict(app.source), "revision": revision}
+    sync: Obj = wanted.asked(revisions)
     if prune:
         sync["prune"] = True
     if app.sync_options:
@@ -81,7 +83,9 @@ def decide(
         if different:
             sync["resources"] = [_sync_resource(row) for row in different]
     if prune and automated.get("allowEmpty") is not True and all(row.get("requiresPruning") for row in resources):
-        return Decision(error=f"Skipping sync attempt to [{revision}]: auto-sync will wipe out all resources")
+        return Decision(
+            error=f"Skipping sync attempt to [{' '.join(revisions)}]: auto-sync will wipe out all resources"
+        )
     retry = app.sync_policy.get("retry")
     return Decision(
         operation={
@@ -101,20 +105,23 @@ def _sync_resource(row: Mapping[str, Any]) -> Obj:
     return {"kind": "", "name": "", **chosen}
 
 
-def _last_attempt(app: Application, revision: str) -> tuple[bool, str, OperationPhase | None]:
-    """Whether the last operation already tried this revision and source, which revision it was, and how it ended.
+def _last_attempt(
+    app: Application, wanted: SourceSet, revisions: tuple[str, ...]
+) -> tuple[bool, tuple[str, ...], OperationPhase | None]:
+    """Whether the last operation already tried these revisions and sources, which revisions it were, and how it ended.
 
     An operation that ended without a result was an attempt at whatever there was: to repeat it would go on for ever.
     """
     state = app.operation_state
     if state is None:
-        return False, "", None
+        return False, (), None
     result = state.get("syncResult")
     phase = phase_of(state)
     if not isinstance(result, Mapping):
-        return phase is not None and phase.completed, "", phase
-    tried = text(result.get("revision"))
-    return tried == revision and mapping(result.get("source")) == app.source, tried, phase
+        return phase is not None and phase.completed, (), phase
+    synced = SourceSet.of(result)
+    tried = synced.revisions_of(result)
+    return tried == revisions and synced == wanted, tried, phase
 
 
 def _heal_wait(app: Application, attempts: int, now: float) -> float:

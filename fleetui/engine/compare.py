@@ -23,6 +23,7 @@ from fleetui.engine.application import (
 )
 from fleetui.engine.desired import Target, Targets
 from fleetui.engine.hooks import wave
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.tracking import is_self_referenced, owner_of
 from fleetui.health import AppMember, Judge, aggregate
 from fleetui.health.hooks import is_hook, is_skipped
@@ -66,19 +67,45 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """Which revisions a comparison looked at, as `status.sync` has it: `revision` that of the one source, `revisions`
+    those of several; and in `tools` what rendered each (``Directory``), where that is known."""
+
+    revision: str = ""
+    revisions: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, wanted: SourceSet, revisions: Sequence[str], tools: Sequence[str] = ()) -> Provenance:
+        if wanted.multiple:
+            return cls(revisions=tuple(revisions), tools=tuple(tools))
+        return cls(revision=next(iter(revisions), ""), tools=tuple(tools))
+
+    @property
+    def each(self) -> tuple[str, ...]:
+        """The revision of each source, be it one or several; none where they are not known."""
+        return self.revisions or ((self.revision,) if self.revision else ())
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """What a comparison found. `error` is the ComparisonError that kept it from looking, or empty; `shared` are
-    SharedResourceWarnings."""
+    """What a comparison found, and of what (`origin`). `error` is the ComparisonError that kept it from looking, or
+    empty; `shared` are SharedResourceWarnings."""
 
     status: SyncStatus
     health: Health
-    revision: str
+    origin: Provenance
     members: tuple[Member, ...]
     resources: list[Obj]
     targets: Targets
     images: tuple[str, ...] = ()
     error: str = ""
     shared: tuple[str, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """The revision of the one source; empty where there are several."""
+        return self.origin.revision
 
 
 def members_of(targets: Targets, live: Callable[[ObjectRef], Obj | None], tracked: Iterable[Obj]) -> list[Member]:
@@ -92,7 +119,7 @@ def members_of(targets: Targets, live: Callable[[ObjectRef], Obj | None], tracke
 
 
 def compare(
-    app: Application, members: Sequence[Member], targets: Targets, *, instance: str, revision: str, judge: Judge
+    app: Application, members: Sequence[Member], targets: Targets, *, instance: str, origin: Provenance, judge: Judge
 ) -> Comparison:
     """The comparison of an application whose desired and live state are known.
 
@@ -101,7 +128,7 @@ def compare(
         members: its objects.
         targets: what is desired.
         instance: the application's name within tracking ids.
-        revision: the commit that it is compared with.
+        origin: what it is compared with.
         judge: the health of a live object.
     """
     out_of_sync = _namespace_metadata_changed(app) or any(
@@ -113,7 +140,7 @@ def compare(
     return Comparison(
         status=SyncStatus.OUT_OF_SYNC if out_of_sync else SyncStatus.SYNCED,
         health=_health(app, members, judge),
-        revision=revision,
+        origin=origin,
         members=tuple(members),
         resources=_rows(app, members, targets, known=True),
         targets=targets,
@@ -123,7 +150,7 @@ def compare(
 
 
 def failed(
-    app: Application, members: Sequence[Member], *, revision: str, judge: Judge, error: str, blind: bool = False
+    app: Application, members: Sequence[Member], *, origin: Provenance, judge: Judge, error: str, blind: bool = False
 ) -> Comparison:
     """The comparison that could not be made: what is in sync is Unknown, and `error` says why.
 
@@ -137,7 +164,7 @@ def failed(
     return Comparison(
         status=SyncStatus.UNKNOWN,
         health=_health(app, members, judge),
-        revision=revision,
+        origin=origin,
         members=tuple(members),
         resources=rows,
         targets=Targets(),

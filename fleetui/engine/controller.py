@@ -20,18 +20,23 @@ from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
 from fleetui.engine.orphans import Monitors
 from fleetui.engine.projects import PROJECT_KIND
+from fleetui.engine.pushes import concerned_urls, names_repository
 from fleetui.engine.queue import WorkQueue
 from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import Sources
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
+from fleetui.engine.webhook import Push
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
-from fleetui.model.objects import StoredObject
-from fleetui.ports import Jq, LiveCluster, Repositories
+from fleetui.model.objects import ObjectRef, StoredObject
+from fleetui.model.text import masked
+from fleetui.ports import Jq, LiveCluster, ProjectRepositories, Repositories
+from fleetui.renderports import Tools
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +44,8 @@ Key = tuple[str, str]
 """Namespace and name of an Application."""
 
 WORKERS = 10
+MOST_PUSHES = 1000
+"""Webhooks' questions to repositories that may be under way at once."""
 
 RESYNC = 180.0
 """Seconds after which an Application is looked at though nothing woke it: the safety net under lost events (Argo CD's
@@ -51,11 +58,13 @@ class Engine:
     Args:
         hub: the cluster that holds the Applications.
         repositories: the Git repositories of this process.
+        own_repositories: those that the hub gives to single projects.
         clock: the time.
         directory: where the clusters are found that an Application may name as its destination; the hub alone where
             there is none.
         settings: see `Settings`.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        tools: what renders charts and kustomizations.
         listener: looks on.
         rehearsal: where what would be done is noted instead of done; then nothing is written.
     """
@@ -69,6 +78,8 @@ class Engine:
         directory: Directory | None = None,
         settings: Settings | None = None,
         jq: Jq | None = None,
+        own_repositories: ProjectRepositories | None = None,
+        tools: Tools | None = None,
         listener: Listener | None = None,
         rehearsal: Rehearsal | None = None,
     ) -> None:
@@ -79,8 +90,10 @@ class Engine:
         self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._instances: dict[str, Key] = {}
         self._by_url: dict[str, set[Key]] = {}
-        self._urls: dict[Key, str] = {}
-        self._sources = Sources(repositories, self._moved)
+        self._urls: dict[Key, frozenset[str]] = {}
+        self._repositories = repositories
+        self._sources = Sources(repositories, self._moved, hub=hub.api.name, tools=tools)
+        self._heeding: set[asyncio.Task[None]] = set()
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
         self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
@@ -93,7 +106,9 @@ class Engine:
             overrides=lambda: self._hub_settings.overrides,
             clock=clock,
             changed=self._projects_changed,
+            repositories=own_repositories.of_project if own_repositories is not None else lambda _: (),
         )
+        self._own_repositories = own_repositories
         self._project_of: dict[Key, str] = {}
         self._monitors: Monitors[Key] = Monitors()
         self._listener = listener or Nobody()
@@ -103,6 +118,11 @@ class Engine:
         self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
+
+    @property
+    def renders(self) -> int:
+        """How often a source was rendered (for tests and `/metrics`)."""
+        return self._sources.renders
 
     @property
     def idle(self) -> bool:
@@ -158,6 +178,9 @@ class Engine:
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
             await self._projects.known()
+            if self._own_repositories is not None:
+                await self._own_repositories.ready()
+                going.append(self._own_repositories.subscribe(self._overrides_changed))
             async with asyncio.TaskGroup() as group:
                 self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
                 for number in range(WORKERS):
@@ -165,8 +188,37 @@ class Engine:
         finally:
             for subscription in going:
                 subscription.close()
+            for task in self._heeding:
+                task.cancel()
             self._sources.close()
             self._destinations.close()
+
+    def pushed(self, push: Push) -> bool:
+        """Has the repositories asked that a webhook tells of, and then looks at the Applications that it concerns;
+        False where so many are heeded already that this one is not."""
+        if len(self._heeding) >= MOST_PUSHES:
+            return False
+        concerned: dict[str, set[Key]] = {}
+        for url in [url for url in self._by_url if names_repository(push, url)]:
+            for key in self._by_url[url]:
+                obj = self._hub.get(ObjectRef(GROUP, KIND, *key))
+                if obj is not None and url in concerned_urls(push, obj.decode()):
+                    concerned.setdefault(url, set()).add(key)
+        for url, keys in concerned.items():
+            _log.info("%s was pushed to, says %s: %d applications", masked(url), push.provider, len(keys))
+            task = asyncio.get_running_loop().create_task(self._heed(url, keys), name=f"push {masked(url)}")
+            self._heeding.add(task)
+            task.add_done_callback(self._heeding.discard)
+        return True
+
+    async def _heed(self, url: str, keys: set[Key]) -> None:
+        try:
+            await self._repositories.open(url, hub=self._hub.api.name).resolve("HEAD", fetch=True)
+        except FleetError as error:
+            # The Applications say so themselves.
+            _log.info("%s", error)
+        for key in keys:
+            self._queue.add(key)
 
     def stop(self) -> None:
         """Lets every reconcile that is going on come to its end, and begins no other; then `run` returns."""
@@ -238,11 +290,12 @@ class Engine:
         self._foreign.seen(app)
         self._asks[key] = asked_for(app.destination)
         self._project_of[key] = app.project
-        url = text(app.source.get("repoURL"))
-        if self._urls.get(key) != url:
+        urls = frozenset(text(source.get("repoURL")) for source in SourceSet.of(app.spec).sources)
+        if self._urls.get(key) != urls:
             self._unlink(key)
-            self._urls[key] = url
-            self._by_url.setdefault(url, set()).add(key)
+            self._urls[key] = urls
+            for url in urls:
+                self._by_url.setdefault(url, set()).add(key)
         self._queue.add(key)
 
     def _application_went(self, obj: StoredObject) -> None:
@@ -255,8 +308,8 @@ class Engine:
         self._queue.add(key)
 
     def _unlink(self, key: Key) -> None:
-        former = self._by_url.get(self._urls.pop(key, ""), set())
-        former.discard(key)
+        for url in self._urls.pop(key, ()):
+            self._by_url[url].discard(key)
 
     def _clusters_changed(self) -> None:
         changed = self._destinations.look_again()

@@ -54,6 +54,7 @@ class HubProjects:
         overrides: says which of them are global.
         clock: for the next look at what may not be read.
         changed: called with the names of the projects that became others.
+        repositories: the URLs that are a project's own, beside its `sourceRepos`.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class HubProjects:
         overrides: Callable[[], Overrides],
         clock: Clock,
         changed: Callable[[Collection[str]], None],
+        repositories: Callable[[str], Sequence[str]] = lambda _: (),
     ) -> None:
+        self._repositories = repositories
         self._hub = hub
         self._namespace = namespace
         self._overrides = overrides
@@ -118,6 +121,7 @@ class HubProjects:
         overrides = self._overrides()
         if overrides.impersonates and project.service_accounts:
             project = replace(project, unserved=IMPERSONATES.format(name=name))
+        project = replace(project, source_repos=(*project.source_repos, *self._repositories(name)))
         given = [each.name for each in overrides.global_projects if each.selects(project)]
         for other in filter(None, map(self._projects.get, given)):
             project = project.merged(other)

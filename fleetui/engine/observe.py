@@ -7,19 +7,20 @@ predictions. A failure that belongs to the application is a `Comparison` with an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from fleetui.diff.ignore import rules_of
 from fleetui.engine.application import Application, DryRun, mapping, text
-from fleetui.engine.compare import Comparison, Member, compare, failed, members_of
+from fleetui.engine.compare import Comparison, Member, Provenance, compare, failed, members_of
 from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import Permits
+from fleetui.engine.rendering import Place
 from fleetui.engine.sources import Sources
+from fleetui.engine.sourceset import SourceSet
 from fleetui.health import Judge
 from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError, UsageError
 from fleetui.model.objects import ref_of
@@ -36,8 +37,8 @@ async def observe(
     instance: str,
     overrides: Overrides,
     permits: Permits,
-    source: Mapping[str, Any] | None = None,
-    revision: str = "",
+    wanted: SourceSet | None = None,
+    revisions: Sequence[str] = (),
     fetch: bool = False,
     jq: Jq | None = None,
 ) -> Comparison:
@@ -50,24 +51,23 @@ async def observe(
         instance: its name within tracking ids.
         overrides: what its hub says of health and ignored differences.
         permits: what its project permits there.
-        source: another source than the spec's (an operation's).
-        revision: another revision than the source's target.
+        wanted: other sources than the spec's (an operation's).
+        revisions: one for each source, instead of its target.
         fetch: ask the repository's remote first, and the API server for kinds that it did not know.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
 
     Raises:
         RepositoryUnreachableError: the repository can't be reached now; whether that matters is the caller's choice.
     """
-    source = app.source if source is None else source
+    wanted = wanted or SourceSet.of(app.spec)
     judge = overrides.judge
-    wish = revision or text(source.get("targetRevision"))
     try:
         await destination.know(_known_kinds(app))
     except ClusterError as error:
-        return _blind(app, (), wish, judge, error)
+        return _blind(app, (), Provenance.of(wanted, wanted.wishes(revisions)), judge, error)
+    place = Place.of(app, instance, destination.discovery, permits.project.source_repos)
     try:
-        sha = await sources.resolve(source, revision, fetch=fetch)
-        rendered = await sources.render(source, sha)
+        loaded = await sources.load(wanted, place, revisions=revisions, fetch=fetch)
     except RepositoryUnreachableError:
         raise
     except FleetError as error:
@@ -78,29 +78,28 @@ async def observe(
             instance=instance,
             judge=judge,
             permits=permits,
-            source=source,
-            revision=revision,
+            wanted=wanted,
+            revisions=revisions,
         )
-    kinds = {ref_of(manifest.obj).group_kind for manifest in rendered.manifests} | _known_kinds(app)
+    origin = Provenance.of(wanted, loaded.revisions, loaded.tools)
+    kinds = {ref_of(manifest.obj).group_kind for manifest in loaded.manifests} | _known_kinds(app)
     try:
         await destination.know(kinds, anew=fetch)
         await destination.watch(kinds)
     except ClusterError as error:
-        targets = targets_of(
-            rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace
-        )
-        return _blind(app, members_of(targets, lambda _: None, ()), sha, judge, error)
-    targets = targets_of(rendered.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
+        targets = targets_of(loaded.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
+        return _blind(app, members_of(targets, lambda _: None, ()), origin, judge, error)
+    targets = targets_of(loaded.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
     members = _members(targets, destination, permits, instance)
     objection = destination.objection(target.ref for target in (*targets.objects, *targets.hooks))
     if objection:
-        return _blind(app, members, sha, judge, ClusterError(objection))
+        return _blind(app, members, origin, judge, ClusterError(objection))
     try:
         members = await _with_predictions(app, members, destination, overrides, jq)
     except FleetError as error:
         message = f"Failed to compare desired state to live state: {error}"
-        return failed(app, members, revision=sha, judge=judge, error=message)
-    found = compare(app, members, targets, instance=instance, revision=sha, judge=judge)
+        return failed(app, members, origin=origin, judge=judge, error=message)
+    found = compare(app, members, targets, instance=instance, origin=origin, judge=judge)
     return replace(found, resources=permits.shown(found.resources))
 
 
@@ -112,27 +111,29 @@ async def unreadable(
     instance: str,
     judge: Judge,
     permits: Permits,
-    source: Mapping[str, Any],
-    revision: str = "",
+    wanted: SourceSet,
+    revisions: Sequence[str] = (),
 ) -> Comparison:
     """The comparison of an application whose desired state can't be read now.
 
-    As in Argo CD it names the revision that was asked for, since no commit was found for it.
+    As in Argo CD it names the revision that was asked for, since no commit was found for it; of several sources none.
     """
-    message = f"Failed to load target state: failed to generate manifest for source 1 of 1: {error}"
-    wish = revision or text(source.get("targetRevision"))
+    message = f"Failed to load target state: {error}"
+    origin = Provenance.of(wanted, () if wanted.multiple else wanted.wishes(revisions))
     try:
         await destination.know(_known_kinds(app))
         await destination.watch(_known_kinds(app))
     except ClusterError:
-        return failed(app, (), revision=wish, judge=judge, error=message, blind=True)
+        return failed(app, (), origin=origin, judge=judge, error=message, blind=True)
     members = _members(Targets(), destination, permits, instance)
-    return failed(app, members, revision=wish, judge=judge, error=message)
+    return failed(app, members, origin=origin, judge=judge, error=message)
 
 
-def _blind(app: Application, members: Sequence[Member], revision: str, judge: Judge, error: ClusterError) -> Comparison:
+def _blind(
+    app: Application, members: Sequence[Member], origin: Provenance, judge: Judge, error: ClusterError
+) -> Comparison:
     message = f"Failed to load live state: {error}"
-    return failed(app, members, revision=revision, judge=judge, error=message, blind=True)
+    return failed(app, members, origin=origin, judge=judge, error=message, blind=True)
 
 
 def _members(targets: Targets, destination: Destination, permits: Permits, instance: str) -> list[Member]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
-from fleetui.engine.application import Application, has_option, mapping, strings, text
+from fleetui.engine.application import Application, has_option, mapping, strings
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison
 from fleetui.engine.context import chosen_resources, context_of
@@ -26,6 +26,7 @@ from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import Permits
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.status import COMPARISON_ERROR
 from fleetui.engine.sync import sync_step
 from fleetui.engine.writer import ApplicationWriter
@@ -108,18 +109,19 @@ class Operations:
             return await self._end(
                 app, state, OperationPhase.ERROR, "Invalid operation request: no operation specified"
             )
-        source = sync.get("source") if isinstance(sync.get("source"), Mapping) else app.source
-        state["syncResult"] = {**mapping(state.get("syncResult")), "source": dict(source or {})}
+        wanted = SourceSet.of_operation(sync, app.spec)
+        state["syncResult"] = {**mapping(state.get("syncResult")), **wanted.result_fields(sync)}
         gate = gate_of(app, permits.project, now, operation_of(state))
         if gate is not None and not terminating:
-            state["syncResult"].setdefault("revision", text(sync.get("revision")))
+            state["syncResult"] = {**wanted.revision_fields(wanted.revisions_of(sync)), **state["syncResult"]}
             message = f"Sync operation blocked by sync window{gate.problem and f': {gate.problem}'}"
             await self._writer.write(app, {**app.status, "operationState": {**state, "message": message}})
             return Again(gate.wait)
         if permits.project.unserved:
             return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
-        comparison = await self._compared_for(app, destination, comparison, instance, source or {}, state, permits)
-        state["syncResult"]["revision"] = comparison.revision
+        comparison = await self._compared_for(app, destination, comparison, instance, wanted, state, permits)
+        state["syncResult"].pop("revisions", None)
+        state["syncResult"].update(wanted.revision_fields(comparison.origin.each))
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
             return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
@@ -134,17 +136,17 @@ class Operations:
         destination: Destination,
         comparison: Comparison,
         instance: str,
-        source: Mapping[str, Any],
+        wanted: SourceSet,
         state: Mapping[str, Any],
         permits: Permits,
     ) -> Comparison:
-        """The comparison at the operation's own revision and source; the one at hand where they are the same."""
-        resolved = text(mapping(state.get("syncResult")).get("revision"))
-        wish = resolved or text(mapping(mapping(state.get("operation")).get("sync")).get("revision"))
-        if source == app.source and wish and wish == comparison.revision:
+        """The comparison at the operation's own revisions and sources; the one at hand where they are the same."""
+        resolved = wanted.revisions_of(mapping(state.get("syncResult")))
+        wishes = resolved or wanted.revisions_of(mapping(mapping(state.get("operation")).get("sync")))
+        if wanted == SourceSet.of(app.spec) and wishes == comparison.origin.each:
             return comparison
         # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
-        fetch = not resolved and not COMMIT.fullmatch(wish)
+        fetch = not resolved and not (wishes and all(map(COMMIT.fullmatch, wishes)))
         overrides = self._overrides()
         try:
             return await observe(
@@ -154,8 +156,8 @@ class Operations:
                 instance=instance,
                 overrides=overrides,
                 permits=permits,
-                source=source,
-                revision=wish,
+                wanted=wanted,
+                revisions=wishes,
                 fetch=fetch,
                 jq=self._jq,
             )
@@ -167,8 +169,8 @@ class Operations:
                 instance=instance,
                 judge=overrides.judge,
                 permits=permits,
-                source=source,
-                revision=wish,
+                wanted=wanted,
+                revisions=wishes,
             )
 
     async def _step(
@@ -234,9 +236,7 @@ class Operations:
         ended = ops.finish(state, phase, message, now=now, terminating=terminating)
         status: Obj = {**app.status, "operationState": ended}
         if history and phase is OperationPhase.SUCCEEDED:
-            result = mapping(state.get("syncResult"))
-            source = dict(mapping(result.get("source")))
-            status["history"] = ops.next_history(app, state, text(result.get("revision")), source, now)
+            status["history"] = ops.next_history(app, state, now)
             if not status["history"]:
                 del status["history"]
         waiting = ops.is_waiting_for_retry(ended)

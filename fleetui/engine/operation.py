@@ -11,6 +11,7 @@ from typing import Any
 
 from fleetui.engine.application import Application, Retry, mapping, retry_of, strings, text, whole
 from fleetui.engine.effects import Recorded
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.tasks import ResultCode
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
@@ -180,16 +181,18 @@ def stored_results(results: Iterable[Recorded]) -> list[Obj]:
     return rows
 
 
-def next_history(app: Application, state: Mapping[str, Any], revision: str, source: Obj, now: float) -> list[Obj]:
+def next_history(app: Application, state: Mapping[str, Any], now: float) -> list[Obj]:
     """`status.history` after a sync that succeeded: oldest first, cut to the application's limit
     (`controller/state.go`, `persistRevisionHistory`)."""
     history = [dict(entry) for entry in app.history]
+    result = mapping(state.get("syncResult"))
+    synced = SourceSet.of(result)
     entry: Obj = {
         "id": whole(history[-1].get("id")) + 1 if history else 0,
         "deployStartedAt": text(state.get("startedAt")),
         "deployedAt": format_time(now),
-        "revision": revision,
-        "source": source,
+        **synced.fields(),
+        **{key: value for key, value in synced.revision_fields(synced.revisions_of(result)).items() if value},
         "initiatedBy": dict(mapping(mapping(state.get("operation")).get("initiatedBy"))),
     }
     history.append(entry)

@@ -15,6 +15,7 @@ from typing import Any
 
 from fleetui.engine.application import Application, mapping, mappings, strings, text
 from fleetui.engine.giturl import normalized
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.windows import Window, windows_in
 from fleetui.model.globs import glob_matches
 from fleetui.model.objects import Discovery, Obj, ObjectRef, ref_of
@@ -204,7 +205,7 @@ class Permits:
 
     def spec_problems(self, app: Application) -> list[str]:
         """What of an Application's spec is not permitted, in Argo CD's words (`ValidatePermissions`)."""
-        sources = mappings(app.spec.get("sources")) or [app.source]
+        sources = SourceSet.of(app.spec).sources
         project, place, namespace = self.project, self.place, app.destination_namespace
         found = [
             f"application repo {url} is not permitted in project '{project.name}'"

@@ -28,6 +28,7 @@ from fleetui.engine.projects import Permits
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.status import (
     COMPARISON_ERROR,
     DELETION_ERROR,
@@ -137,7 +138,7 @@ class Reconciler:
             project = self._projects.of(app)
         except ProjectError as error:
             return await self._without_project(app, error)
-        problem = app.problem()
+        problem = app.problem() or SourceSet.of(app.spec).problem()
         destination: Destination | None = None
         try:
             destination = self._destinations.find(app.destination)
@@ -204,8 +205,11 @@ class Reconciler:
             self._unreachable_since[ref] = -math.inf
         left = self._unreachable_since.setdefault(ref, now) + REPOSITORY_GRACE - now
         before = mapping(app.status.get("sync"))
-        known = text(before.get("revision"))
-        if left > 0 and COMMIT.fullmatch(known) and before.get("comparedTo") == compared_to(app):
+        wanted = SourceSet.of(app.spec)
+        known = wanted.revisions_of(before)
+        pairs = zip(known, wanted.sources, strict=False)
+        exact = all(COMMIT.fullmatch(each) or source.get("chart") for each, source in pairs)
+        if left > 0 and known and exact and before.get("comparedTo") == compared_to(app):
             try:
                 return await observe(
                     app,
@@ -214,16 +218,14 @@ class Reconciler:
                     instance=instance,
                     overrides=self._overrides(),
                     permits=permits,
-                    revision=known,
+                    revisions=known,
                     jq=self._jq,
                 )
             except RepositoryUnreachableError:
                 if app.operation is None:
                     return Again(min(left, self._settings.poll))
         judge = self._overrides().judge
-        return await unreadable(
-            app, destination, error, instance=instance, judge=judge, permits=permits, source=app.source
-        )
+        return await unreadable(app, destination, error, instance=instance, judge=judge, permits=permits, wanted=wanted)
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
         if app.refresh == "hard":
@@ -269,10 +271,8 @@ class Reconciler:
             SHARED_RESOURCE_WARNING,
         )
         status = with_conditions(status, evaluated, found, now=now)
-        before = mapping(app.status.get("sync"))
-        fresh = (
-            app.refresh or comparison.revision != before.get("revision") or before.get("comparedTo") != compared_to(app)
-        )
+        before, after = mapping(app.status.get("sync")), status["sync"]
+        fresh = app.refresh or any(after.get(key) != before.get(key) for key in ("revision", "revisions", "comparedTo"))
         if fresh or "reconciledAt" not in app.status:
             status["reconciledAt"] = format_time(now)
         return status
@@ -332,7 +332,7 @@ class Reconciler:
         return decide(
             app,
             status=comparison.status,
-            revision=comparison.revision,
+            revisions=comparison.origin.each,
             resources=comparison.resources,
             leaving={member.ref for member in comparison.members if _is_leaving(member)},
             now=self._clock.now(),

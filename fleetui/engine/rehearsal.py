@@ -48,7 +48,7 @@ class Rehearsal:
                 name=app.name,
                 sync=comparison.status,
                 health=comparison.health.status,
-                revision=comparison.revision,
+                revision=", ".join(comparison.origin.each),
                 would="" if asked is None or comparison.error else _would(asked, comparison),
                 error=comparison.error,
             )
@@ -86,7 +86,7 @@ def _would(operation: Mapping[str, Any], comparison: Comparison) -> str:
     sync = mapping(operation.get("sync"))
     chosen = sync.get("resources")
     what = f"sync {len(chosen)} objects" if isinstance(chosen, list) and chosen else "sync"
-    revisions = strings(sync.get("revisions")) or (text(sync.get("revision")) or comparison.revision,)
+    revisions = strings(sync.get("revisions")) or strings([sync.get("revision")]) or comparison.origin.each
     return f"{what} to {', '.join(each[:7] for each in revisions)}{_amounts(comparison.members, sync)}"
 
 

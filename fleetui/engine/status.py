@@ -11,6 +11,7 @@ from typing import Any
 
 from fleetui.engine.application import Application, mapping, text
 from fleetui.engine.compare import Comparison
+from fleetui.engine.sourceset import SourceSet
 from fleetui.model.objects import Obj
 from fleetui.model.status import HealthStatus, SyncStatus
 from fleetui.model.times import format_time
@@ -32,17 +33,23 @@ def compared_status(app: Application, comparison: Comparison, *, now: float, con
         "status": comparison.status.value,
         "comparedTo": compared_to(app),
     }
-    if comparison.revision:
-        sync["revision"] = comparison.revision
+    if comparison.origin.revision:
+        sync["revision"] = comparison.origin.revision
+    if comparison.origin.revisions:
+        sync["revisions"] = list(comparison.origin.revisions)
     status["sync"] = sync
     status["health"] = health_status(app, comparison.health.status, now=now)
     status["resources"] = comparison.resources
     if not comparison.resources:
         status.pop("resources")
-    status["sourceType"] = "Directory"
-    if comparison.error:
-        # Only who has rendered a source knows its type.
-        status.pop("sourceType")
+    # Only who has rendered a source knows its type.
+    tools = () if comparison.error else comparison.origin.tools
+    status.pop("sourceType", None)
+    status.pop("sourceTypes", None)
+    if tools and comparison.origin.revisions:
+        status["sourceTypes"] = list(tools)
+    elif tools:
+        status["sourceType"] = tools[0]
     status["controllerNamespace"] = controller_namespace
     status["resourceHealthSource"] = "appTree"
     if comparison.images or "summary" in status:
@@ -60,7 +67,7 @@ def invalid_status(app: Application, *, now: float) -> Obj:
 
 def compared_to(app: Application) -> Obj:
     """`status.sync.comparedTo`: what of the spec the comparison looked at."""
-    looked_at: Obj = {"source": dict(app.source), "destination": dict(app.destination)}
+    looked_at: Obj = {**SourceSet.of(app.spec).fields(), "destination": dict(app.destination)}
     ignored = app.spec.get("ignoreDifferences")
     if ignored:
         looked_at["ignoreDifferences"] = ignored

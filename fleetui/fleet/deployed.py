@@ -11,15 +11,14 @@ import asyncio
 from fleetui.diff import compare, mask
 from fleetui.diff.summary import summary
 from fleetui.engine.desired import Targets
-from fleetui.fleet.desired import desired_of
+from fleetui.fleet.desired import Desires
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import Deployed, PlanEntry
 from fleetui.model.app import HistoryEntry
 from fleetui.model.errors import FleetError, MissingError
-from fleetui.ports import Repositories
 
 
-async def deployed_changes(subject: Subject, repositories: Repositories, history_id: int) -> Deployed:
+async def deployed_changes(subject: Subject, desires: Desires, history_id: int) -> Deployed:
     """What changed with a history entry against the one before it.
 
     Raises:
@@ -33,17 +32,15 @@ async def deployed_changes(subject: Subject, repositories: Repositories, history
     if earlier is None:
         return Deployed(problem="the first entry that is kept: what it changed is not known")
     try:
-        before, after = await asyncio.gather(
-            *(_targets(subject, repositories, each) for each in (entries[earlier], entry))
-        )
+        before, after = await asyncio.gather(*(_targets(subject, desires, each) for each in (entries[earlier], entry)))
         return Deployed(entries=changes_between(before, after))
     except FleetError as error:
         return Deployed(problem=f"what it changed can't be said: {error}")
 
 
-async def _targets(subject: Subject, repositories: Repositories, entry: HistoryEntry) -> Targets:
+async def _targets(subject: Subject, desires: Desires, entry: HistoryEntry) -> Targets:
     history_id = entry.id if entry.source.repo_url else None
-    return (await desired_of(subject, repositories, revision=entry.revision, history_id=history_id)).targets
+    return (await desires.of(subject, revision=entry.revision, history_id=history_id)).targets
 
 
 def changes_between(before: Targets, after: Targets) -> tuple[PlanEntry, ...]:

@@ -1,80 +1,105 @@
 """What Git says an application should be, at one commit.
 
-Owns: `Desired`, `desired_of`. Called by the differ and the planner. The engine's own functions render, fill in and
-track, so that console and engine see the same.
+Owns: `Desired`, `Desires`. Called by the differ and the planner. The engine's own functions render, fill in and track,
+so that console and engine see the same.
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from fleetui.engine.application import text
+from fleetui.engine.application import Application, text
 from fleetui.engine.desired import Targets, targets_of
+from fleetui.engine.loading import Loader, Remotes, charts_of
+from fleetui.engine.rendering import Place
+from fleetui.engine.sourceset import SourceSet, is_oci
 from fleetui.fleet.subject import Subject
-from fleetui.model.errors import FleetError, PathNotFoundError, RevisionNotFoundError
+from fleetui.model.errors import FleetError, RevisionNotFoundError
 from fleetui.model.objects import Discovery
 from fleetui.ports import Repositories, Repository
-from fleetui.render.source import render
+from fleetui.renderports import Tools
 
 
 @dataclass(frozen=True)
 class Desired:
-    """The desired objects at commit `sha`, and what the destination cluster serves."""
+    """The desired objects, and what the destination cluster serves. `sha` is the commit of the source, or of the first
+    of several that gives manifests."""
 
     sha: str
     targets: Targets
     discovery: Discovery
 
 
-async def desired_of(
-    subject: Subject,
-    repositories: Repositories,
-    *,
-    revision: str,
-    history_id: int | None = None,
-    fetch: bool = False,
-) -> Desired:
-    """The desired state of an application.
+class Desires:
+    """Finds out what is desired.
 
     Args:
-        subject: the application.
-        repositories: where its repository is opened.
-        revision: branch, tag or commit; empty for the source's `targetRevision`.
-        history_id: take the source of this history entry instead of the present one.
-        fetch: ask the remote for what is new first.
-
-    Raises:
-        GitError: the repository, the revision or the folder can't be had.
-        ManifestError: a file is no manifest.
-        ClusterError: the destination cluster could not be asked what it serves.
-        FleetError: a source that can't be rendered here, or a destination that is not at hand.
+        repositories: where Git repositories are opened.
+        tools: what renders charts and kustomizations, and where charts are looked up.
     """
-    source = subject.source(history_id)
-    if source.get("chart"):
-        raise FleetError(
-            f"{subject.app.key}: Helm charts can't be rendered here yet", "its tree and history still show"
-        )
-    repository = repositories.open(text(source.get("repoURL")))
-    wish = revision or text(source.get("targetRevision")) or "HEAD"
-    sha = await _resolve(repository, wish, fetch=fetch)
-    path = text(source.get("path")).strip("/")
-    try:
-        files = await repository.files(sha, "" if path == "." else path)
-    except PathNotFoundError as error:
-        raise FleetError(f"{subject.app.key}: there is no folder {path} in {wish}", f"commit {sha[:7]}") from error
-    discovery = await subject.place.api.discover()
-    namespace = subject.app.destination.namespace
-    manifests = await asyncio.to_thread(render, source, files)
-    targets = targets_of(manifests, discovery, app=subject.tracking, namespace=namespace)
-    return Desired(sha, targets, discovery)
 
+    def __init__(self, repositories: Repositories, tools: Tools | None = None) -> None:
+        self._repositories = repositories
+        self._charts = tools.charts if tools is not None else None
+        self._loader = Loader(tools)
 
-async def _resolve(repository: Repository, revision: str, *, fetch: bool) -> str:
-    try:
-        return await repository.resolve(revision, fetch=fetch)
-    except RevisionNotFoundError:
-        if fetch:
+    async def of(
+        self, subject: Subject, *, revision: str, history_id: int | None = None, fetch: bool = False
+    ) -> Desired:
+        """The desired state of an application.
+
+        Args:
+            subject: the application.
+            revision: branch, tag or commit; empty for the source's `targetRevision`. Of several sources the revisions
+                that were last compared are taken where it is one of them, else those that they follow.
+            history_id: take the sources of this history entry, and its revisions, instead of the present ones.
+            fetch: ask the remotes for what is new first.
+
+        Raises:
+            FleetError: a repository, revision or folder can't be had, or it can't be rendered; with file and line.
+            ClusterError: the destination cluster could not be asked what it serves.
+        """
+        wanted = subject.sources(history_id)
+        revisions: tuple[str, ...] = (revision,) if revision else ()
+        if wanted.multiple:
+            known = subject.revisions(wanted, history_id)
+            revisions = known if history_id is not None or revision in known else ()
+        discovery = await subject.place.api.discover()
+        place = Place.of(Application(subject.stored.decode()), subject.tracking, discovery)
+        project = subject.app.project
+        opened = partial(self._repositories.open, hub=subject.app.key.hub, project=project)
+        remotes = Remotes(partial(self._resolve, opened, project=project, fetch=fetch), opened, project)
+        try:
+            loaded = await self._loader.load(wanted, place, remotes, revisions=revisions)
+        except FleetError as error:
+            if not wanted.multiple and error.__cause__ is not None:
+                # Which of the sources it is needs no saying.
+                raise error.__cause__ from None
             raise
-        # The engine may have seen a commit that this mirror has not fetched yet.
-        return await repository.resolve(revision, fetch=True)
+        targets = targets_of(
+            loaded.manifests, discovery, app=subject.tracking, namespace=subject.app.destination.namespace
+        )
+        return Desired(_first(wanted, loaded.revisions, loaded.tools), targets, discovery)
+
+    async def _resolve(
+        self, opened: Callable[[str], Repository], source: Mapping[str, Any], wish: str, *, project: str, fetch: bool
+    ) -> str:
+        url, chart = text(source.get("repoURL")), text(source.get("chart"))
+        if chart or is_oci(source):
+            return await charts_of(self._charts).resolve(url, chart, wish, project=project, refresh=fetch)
+        repository, prefix = opened(url), text(source.get("tagPrefix"))
+        try:
+            return await repository.resolve(wish or "HEAD", fetch=fetch, tag_prefix=prefix)
+        except RevisionNotFoundError:
+            if fetch:
+                raise
+            # The engine may have seen a commit that this mirror has not fetched yet.
+            return await repository.resolve(wish or "HEAD", fetch=True, tag_prefix=prefix)
+
+
+def _first(wanted: SourceSet, revisions: tuple[str, ...], tools: tuple[str, ...]) -> str:
+    found = (sha for source, sha, tool in zip(wanted.sources, revisions, tools, strict=True) if tool and sha)
+    return next(found, revisions[0])

@@ -24,7 +24,7 @@ from fleetui.engine.hooks import hook_types
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.predict import CLIENT_SIDE_MANAGERS
 from fleetui.engine.tracking import as_tracked, is_self_referenced, owner_of
-from fleetui.fleet.desired import Desired, desired_of
+from fleetui.fleet.desired import Desired, Desires
 from fleetui.fleet.history import Commits
 from fleetui.fleet.origins import with_commits
 from fleetui.fleet.store import LiveStore
@@ -35,6 +35,7 @@ from fleetui.model.errors import ClusterError, ForbiddenError, MissingError, Not
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.model.text import sanitize, sanitize_all
 from fleetui.ports import Jq, PathExpressions, Repositories
+from fleetui.renderports import Tools
 
 if TYPE_CHECKING:
     from fleetui.engine.overrides import Overrides
@@ -58,11 +59,15 @@ class Differ:
 
     Args:
         repositories, commits: where desired states lie.
+        tools: what renders charts and kustomizations.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
     """
 
-    def __init__(self, repositories: Repositories, commits: Commits, jq: Jq | None = None) -> None:
+    def __init__(
+        self, repositories: Repositories, commits: Commits, jq: Jq | None = None, *, tools: Tools | None = None
+    ) -> None:
         self._repositories = repositories
+        self.desires = Desires(repositories, tools)
         self._commits = commits
         self._jq = jq
 
@@ -71,11 +76,11 @@ class Differ:
 
         Raises:
             MissingError: `ref` is nothing that Git or the application knows.
-            FleetError: as `desired_of`; the live state could not be had.
+            FleetError: as `Desires.of`; the live state could not be had.
         """
         only = None if ref is None or ref == subject.ref else ref
         found = await self.compare(subject, revision=revision or subject.app.revision, only=only)
-        commit, _ = await self._commits.of(subject.app.source, found.desired.sha)
+        commit, _ = await self._commits.of(subject.app, subject.app.source, found.desired.sha)
         return AppDiff(subject.app.key, found.desired.sha, commit, found.objects, found.notes)
 
     async def with_commits(self, subject: Subject, diff: AppDiff) -> AppDiff:
@@ -92,7 +97,7 @@ class Differ:
         only: ObjectRef | None = None,
     ) -> Compared:
         """Every object that differs, or `only` one, whether it differs or not."""
-        desired = await desired_of(subject, self._repositories, revision=revision, history_id=history_id, fetch=fetch)
+        desired = await self.desires.of(subject, revision=revision, history_id=history_id, fetch=fetch)
         application = subject.stored.decode()
         rules, problems = rules_of(application)
         overrides = await subject.overrides()

@@ -129,7 +129,8 @@ class Dispatcher:
         folder = dialect.folder(current, history_id=_history_id(action))
         operator = self._audit.operator
         message = revert_message(action, folder, operator)
-        repository = self._repositories.open(folder.url)
+        hub = action.app.hub
+        repository = self._repositories.open(folder.url, hub=hub, project=dialect.app(hub, current).project)
         await repository.put_back(
             branch=folder.branch,
             path=folder.path,

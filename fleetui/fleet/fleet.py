@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fleetui import renderports
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.fleet.applications import Applications
 from fleetui.fleet.changes import Publisher
@@ -80,6 +81,7 @@ class LiveFleet:
         protects: which clusters want their name typed before an action, besides those whose status says so.
         clock: the time.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        renderers: what renders charts and kustomizations.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class LiveFleet:
         protects: Callable[[str], bool] = lambda cluster: False,
         clock: Clock | None = None,
         jq: Jq | None = None,
+        renderers: renderports.Tools | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
@@ -111,6 +114,7 @@ class LiveFleet:
             read_only=read_only,
             protects=self._is_protected,
             jq=jq,
+            renderers=renderers,
         )
         self._protects = protects
         self._clock = clock

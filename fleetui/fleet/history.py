@@ -23,14 +23,15 @@ class Commits:
     def __init__(self, repositories: Repositories) -> None:
         self._repositories = repositories
 
-    async def of(self, source: Source, revision: str) -> tuple[Commit | None, str]:
-        """The commit of `revision` in the source's repository, or None and why it can't be told."""
+    async def of(self, app: App, source: Source, revision: str) -> tuple[Commit | None, str]:
+        """The commit of `revision` in the repository of an application's source, or None and why it can't be told."""
         if source.chart:
             return None, f"version {revision} of chart {source.chart}: no commit"
         if not source.repo_url or not revision:
             return None, "no revision is on record" if source.repo_url else "no repository is on record"
         try:
-            return await _commit(self._repositories.open(source.repo_url), revision), ""
+            repository = self._repositories.open(source.repo_url, hub=app.key.hub, project=app.project)
+            return await _commit(repository, revision), ""
         except GitError as error:
             return None, str(error)
 
@@ -45,7 +46,7 @@ async def history_of(app: App, commits: Commits, records: Sequence[AuditRecord] 
     """The rows of an application's history, newest first; `records` are what was asked of it from this machine."""
     entries = tuple(reversed(app.history))
     wanted = {(_source(entry, app), entry.revision) for entry in entries}
-    found = dict(zip(wanted, await asyncio.gather(*(commits.of(*each) for each in wanted)), strict=True))
+    found = dict(zip(wanted, await asyncio.gather(*(commits.of(app, *each) for each in wanted)), strict=True))
     return tuple(
         _row(entry, *found[_source(entry, app), entry.revision], current=index == 0, origin=origin_of(entry, records))
         for index, entry in enumerate(entries)

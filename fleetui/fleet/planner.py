@@ -69,8 +69,8 @@ class Planner:
         from_revision = deployed(app)
         to_revision = found.desired.sha if found else (entry.revision if entry else action.revision)
         source = entry.source if entry is not None and entry.source.repo_url else app.source
-        from_commit, _ = await self._commits.of(app.source, from_revision)
-        to_commit, _ = await self._commits.of(source, to_revision)
+        from_commit, _ = await self._commits.of(app, app.source, from_revision)
+        to_commit, _ = await self._commits.of(app, source, to_revision)
         entries = entries_of(found.objects, action) if found else ()
         notes = [problem] if found is None else await _forbidden(found, subject)
         return Plan(

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fleetui.engine.application import mapping
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.tracking import instance_name
 from fleetui.fleet.store import LiveStore
 from fleetui.model.app import App
@@ -86,21 +87,24 @@ class Subject:
             return (self.hub,)
         return (self._place, self.hub)
 
-    def source(self, history_id: int | None = None) -> Mapping[str, Any]:
-        """`spec.source` as JSON has it, or the source of one history entry.
+    def sources(self, history_id: int | None = None) -> SourceSet:
+        """The sources of the spec, or of one history entry.
 
         Raises:
-            FleetError: there are several sources, which can't be rendered as one, or there is none.
+            FleetError: one names no repository.
             MissingError: there is no such history entry, or no such application any more.
         """
-        owner = self._entry(history_id) if history_id is not None else self._spec()
-        several = owner.get("sources")
-        if isinstance(several, list) and len(several) > 1:
-            raise FleetError(f"{self.app.key}: several sources can't be rendered together yet")
-        source = mapping(several[0]) if isinstance(several, list) and several else mapping(owner.get("source"))
-        if not source.get("repoURL"):
+        found = SourceSet.of(self._entry(history_id) if history_id is not None else self._spec())
+        if not all(source.get("repoURL") for source in found.sources):
             raise FleetError(f"{self.app.key}: its source names no repository")
-        return source
+        return found
+
+    def revisions(self, wanted: SourceSet, history_id: int | None = None) -> tuple[str, ...]:
+        """The revisions of `wanted` that were last compared, or that one history entry has; none where they are those
+        of other sources."""
+        if history_id is not None:
+            return wanted.revisions_of(self._entry(history_id))
+        return wanted.revisions_of(mapping(mapping(self._decoded().get("status")).get("sync")))
 
     async def app_resource(self) -> ApiResource:
         """The resource of the application's own object.

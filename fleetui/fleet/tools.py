@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from fleetui import renderports
 from fleetui.engine.clock import Clock
 from fleetui.fleet.history import Commits
 from fleetui.model.objects import ClusterName
@@ -35,6 +36,7 @@ class Tools:
         read_only: refuse every action.
         protects: which clusters want their name typed.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
+        renderers: what renders charts and kustomizations.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Tools:
         read_only: bool,
         protects: Callable[[ClusterName], bool],
         jq: Jq | None,
+        renderers: renderports.Tools | None = None,
     ) -> None:
         self.read_only = read_only
         self._repositories = repositories
@@ -55,6 +58,7 @@ class Tools:
         self._audit = audit
         self._protects = protects
         self._jq = jq
+        self._renderers = renderers
 
     @cached_property
     def permissions(self) -> Permissions:
@@ -90,13 +94,13 @@ class Tools:
         """What an entry of the history changed; see `fleetui.fleet.deployed`."""
         from fleetui.fleet.deployed import deployed_changes
 
-        return await deployed_changes(subject, self._repositories, history_id)
+        return await deployed_changes(subject, self.differ.desires, history_id)
 
     @cached_property
     def differ(self) -> Differ:
         from fleetui.fleet.differ import Differ
 
-        return Differ(self._repositories, self._commits, self._jq)
+        return Differ(self._repositories, self._commits, self._jq, tools=self._renderers)
 
     @cached_property
     def planner(self) -> Planner:

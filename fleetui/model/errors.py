@@ -184,13 +184,14 @@ class ManifestError(FleetError):
         message: what is wrong.
         path: the file, relative to the repository's root.
         line: 1-based, or None where no line can be named.
+        hint: what to do about it.
     """
 
-    def __init__(self, message: str, *, path: str = "", line: int | None = None) -> None:
+    def __init__(self, message: str, *, path: str = "", line: int | None = None, hint: str = "") -> None:
         self.path = path
         self.line = line
         where = path if line is None else f"{path}:{line}"
-        super().__init__(f"{where}: {message}" if where else message)
+        super().__init__(f"{where}: {message}" if where else message, hint)
 
 
 # --- what is written in an Application ------------------------------------------------------------------------

@@ -8,6 +8,7 @@ dict where one is needed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, NewType
 
 import msgspec
@@ -228,6 +229,13 @@ class Discovery:
 
     def __iter__(self) -> Iterator[ApiResource]:
         return iter(self._all)
+
+    @cached_property
+    def api_versions(self) -> tuple[str, ...]:
+        """``apps/v1`` and ``apps/v1/Deployment`` of all that is served, sorted: what charts ask for
+        (Argo CD 3.6 util/argo/argo.go, `APIResourcesToStrings`)."""
+        versions = {resource.api_version for resource in self._all}
+        return tuple(sorted(versions | {f"{each.api_version}/{each.kind}" for each in self._all}))
 
     def by_kind(self, group: str, kind: str, version: str = "") -> ApiResource | None:
         """The resource of a kind, in `version` or else the preferred one; None where it is not served."""

@@ -1,12 +1,13 @@
 """A directory source: the plain manifests of a folder.
 
-Owns: `manifests`, `objects_of` and `Manifest`. The rules are Argo CD's (3.4, reposerver/repository/repository.go:
+Owns: `manifests`, `objects_of` and `Manifest`. The rules are Argo CD's (3.6, reposerver/repository/repository.go:
 `findManifests`, `getPotentiallyValidManifestFile`, `getObjsFromYAMLOrJSON`, `GenerateManifests`). Called by
 `fleetui.render.source` and by `fleetui.fleet.origins`. Pure, but for a memory of what was parsed before.
 """
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -18,6 +19,7 @@ from fleetui.model.globs import glob_matches
 from fleetui.model.objects import Obj
 from fleetui.render.cache import ByteCache
 from fleetui.render.lines import items_with_lines
+from fleetui.render.shape import check_shape
 from fleetui.render.yaml import Document, decode, documents, single_json
 
 MAX_COMBINED = 10_000_000
@@ -26,6 +28,8 @@ MAX_COMBINED = 10_000_000
 _SUFFIXES = (".yaml", ".yml", ".json", ".jsonnet")
 _SKIP_MARKER = b"+argocd:skip-file-rendering"
 _MARKERS = (b"apiVersion:", b"kind:", b"metadata:")
+_ENOUGH = 2
+"""So many of these words make a file that is no YAML a broken manifest."""
 
 _parsed: ByteCache[tuple[tuple[bytes, int], ...]] = ByteCache(64 * 1024 * 1024)
 
@@ -39,7 +43,13 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def manifests(
-    files: Mapping[str, bytes], *, root: str = "", recurse: bool = False, include: str = "", exclude: str = ""
+    files: Mapping[str, bytes],
+    *,
+    root: str = "",
+    recurse: bool = False,
+    include: str = "",
+    exclude: str = "",
+    any_name: bool = False,
 ) -> list[Manifest]:
     """The objects that the files of a folder hold, in the order of `filepath.Walk`.
 
@@ -48,30 +58,31 @@ def manifests(
         root: the folder's own path; the files in manifests and errors are named from the repository's root.
         recurse: whether sub-folders count.
         include, exclude: patterns on the path relative to the folder; `exclude` wins.
+        any_name: whether files count whose names don't end as those of manifests do.
 
     Raises:
         ManifestError: a file that looks like a manifest can't be read, or the files are too large together.
     """
-    chosen = _chosen(files, recurse=recurse, include=include, exclude=exclude)
-    if sum(len(files[path]) for path in chosen) > MAX_COMBINED:
-        raise ManifestError(f"the manifests have more than {MAX_COMBINED // 1_000_000} MB together", path=root or ".")
+    chosen: dict[str, bytes] = {}
+    size = 0
+    for path in sorted(files, key=lambda path: path.split("/")):
+        if not (any_name or path.endswith(_SUFFIXES)) or not (recurse or "/" not in path):
+            continue
+        if (exclude and glob_matches(exclude, path)) or (include and not glob_matches(include, path)):
+            continue
+        content = files[path]
+        if _SKIP_MARKER in content:
+            continue
+        chosen[path] = content
+        size += len(content)
+        if size > MAX_COMBINED:
+            message = f"exceeded max combined manifest file size: more than {MAX_COMBINED // 1_000_000} MB together"
+            raise ManifestError(message, path=root or ".", hint="point the application at a smaller folder")
     found: list[Manifest] = []
-    for path in chosen:
+    for path, content in chosen.items():
         file = str(PurePosixPath(root, path))
-        found.extend(Manifest(document.value, file, document.line) for document in objects_of(files[path], file))
+        found.extend(Manifest(document.value, file, document.line) for document in objects_of(content, file))
     return found
-
-
-def _chosen(files: Mapping[str, bytes], *, recurse: bool, include: str, exclude: str) -> list[str]:
-    return [
-        path
-        for path in sorted(files, key=lambda path: path.split("/"))
-        if path.endswith(_SUFFIXES)
-        and (recurse or "/" not in path)
-        and not (exclude and glob_matches(exclude, path))
-        and (not include or glob_matches(include, path))
-        and _SKIP_MARKER not in files[path]
-    ]
 
 
 def objects_of(content: bytes, file: str) -> list[Document]:
@@ -88,32 +99,62 @@ def objects_of(content: bytes, file: str) -> list[Document]:
     return [Document(msgspec.json.decode(raw), line) for raw, line in known]
 
 
+def printed_objects(content: bytes, file: str) -> list[Document]:
+    """The objects of what a tool printed, likewise; here every document that is not empty has to be one.
+
+    Raises:
+        ManifestError: `file`, which is named as their origin, became something else.
+    """
+    read = (_object(document, file) for document in documents(content, path=file))
+    return [item for document in read for item in _expand(document, content, file)]
+
+
 def _parse(content: bytes, file: str) -> Iterator[Document]:
+    text = ""
     for document in _read(content, file):
-        yield from _expand(document, content, file)
+        for each in _expand(document, content, file):
+            text = text or decode(content, path=file)
+            check_shape(each.value, text, line=each.line, path=file)
+            yield each
 
 
 def _read(content: bytes, file: str) -> list[Document]:
     if file.endswith(".jsonnet"):
-        raise ManifestError("Jsonnet is not supported yet", path=file)
+        raise ManifestError("Jsonnet is not supported yet", path=file, hint="commit the YAML that it gives")
     if file.endswith(".json"):
         return [_object(single_json(content, path=file), file)]
     found: list[Document] = []
-    try:
-        found.extend(_object(document, file) for document in documents(content, path=file))
-    except ManifestError:
-        # A file that begins with no object and lacks one of the words of a manifest is some other YAML: ignored.
-        if found or all(marker in content for marker in _MARKERS):
-            raise
-    return found
+    words = sum(marker in content for marker in _MARKERS)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        words = len(_MARKERS)  # their bytes are others
+    reading = documents(content, path=file)
+    while True:
+        # A file that begins with no object and lacks the words of a manifest is some other YAML: ignored. Argo CD wants
+        # all three of them; a manifest of which one can't be read any more, and that was ignored, would be pruned.
+        try:
+            document = next(reading, None)
+        except ManifestError:
+            if found or words >= _ENOUGH:
+                raise
+            return found
+        if document is None:
+            return found
+        try:
+            found.append(_object(document, file))
+        except ManifestError:
+            if found or words == len(_MARKERS):
+                raise
+            return found
 
 
 def _object(document: Document, file: str) -> Document:
     if not isinstance(document.value, dict):
-        raise ManifestError("the document is not a Kubernetes object", path=file, line=document.line)
+        hint = "write apiVersion, kind and metadata, or keep it out of the application's folder"
+        raise ManifestError("the document is not a Kubernetes object", path=file, line=document.line, hint=hint)
     kind = document.value.get("kind")
     if not isinstance(kind, str) or not kind:
-        raise ManifestError("the object has no kind", path=file, line=document.line)
+        hint = "write one, such as kind: ConfigMap"
+        raise ManifestError("the object has no kind", path=file, line=document.line, hint=hint)
     return document
 
 

@@ -18,6 +18,7 @@ import yaml
 from fleetui.model.errors import ManifestError
 from fleetui.model.objects import MAX_DEPTH
 from fleetui.render import scalars
+from fleetui.render.advice import advice
 from fleetui.render.events import Flaw, build
 
 MAX_FILE = 32 * 1024 * 1024
@@ -46,7 +47,7 @@ def documents(content: bytes, *, path: str = "") -> Iterator[Document]:
     Raises:
         ManifestError: while iterating, after the documents before the flaw.
     """
-    text = decode(content, path=path)
+    full = text = decode(content, path=path)
     line = 1
     if text.startswith("{", _skip_space(text, 0)):
         position = 0
@@ -62,7 +63,12 @@ def documents(content: bytes, *, path: str = "") -> Iterator[Document]:
             if document is not None and document.value is not None:
                 yield document
     except Flaw as flaw:
-        raise ManifestError(f"not a valid manifest: {flaw.message}", path=path, line=flaw.line) from flaw
+        raise _told(flaw, "not a valid manifest", full, path) from flaw
+
+
+def _told(flaw: Flaw, what: str, text: str, path: str) -> ManifestError:
+    hint = advice(flaw.message, flaw.line, text)
+    return ManifestError(f"{what}: {flaw.message}", path=path, line=flaw.line, hint=hint)
 
 
 def single_json(content: bytes, *, path: str = "") -> Document:
@@ -75,10 +81,11 @@ def single_json(content: bytes, *, path: str = "") -> Document:
     try:
         value, start, end = _json_value(text, 0)
     except Flaw as flaw:
-        raise ManifestError(f"not valid JSON: {flaw.message}", path=path, line=flaw.line) from flaw
+        raise _told(flaw, "not valid JSON", text, path) from flaw
     if (extra := _skip_space(text, end)) < len(text):
         line = line_at(text, extra)
-        raise ManifestError("holds several objects; a JSON file may hold only one", path=path, line=line)
+        hint = "split it, or name it .yaml with --- between the objects"
+        raise ManifestError("holds several objects; a JSON file may hold only one", path=path, line=line, hint=hint)
     return Document(value, line_at(text, start))
 
 
@@ -89,13 +96,15 @@ def decode(content: bytes, *, path: str = "") -> str:
         ManifestError: too large, or in no such encoding.
     """
     if len(content) > MAX_FILE:
-        raise ManifestError(f"larger than {MAX_FILE // 1024**2} MiB, which is no manifest", path=path)
+        message = f"larger than {MAX_FILE // 1024**2} MiB, which is no manifest"
+        raise ManifestError(message, path=path, hint="split it, or keep it out of the application's folder")
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding).replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ManifestError(f"not text in {encoding[:6].upper()}", path=path, line=line) from error
+        message = f"not text in {encoding[:6].upper()}"
+        raise ManifestError(message, path=path, line=line, hint="save it in UTF-8") from error
 
 
 def chunks(text: str, *, first: int = 1) -> Iterator[tuple[int, str]]:
@@ -149,7 +158,7 @@ def _json_stream(text: str, path: str) -> Iterator[tuple[Any, int, int]]:
             value, start, end = _json_value(text, position)
         except Flaw as flaw:
             if count > 1:
-                raise ManifestError(f"not valid JSON: {flaw.message}", path=path, line=flaw.line) from flaw
+                raise _told(flaw, "not valid JSON", text, path) from flaw
             return
         if value is not None:
             yield value, start, end

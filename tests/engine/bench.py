@@ -1,7 +1,7 @@
 """An engine over an embedded cluster and a repository in memory, for tests that look at what it does.
 
-Owns: `Repo` (a Git repository of dicts), `Hub` (the cluster, and an administrator's hand in it) and `running`. The
-cluster has no controllers: a Job ends when the test says so.
+Owns: `Repo` (a Git repository of dicts), `Remotes`, `Hub` (the cluster, and an administrator's hand in it) and
+`running`. The cluster has no controllers: a Job ends when the test says so.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,11 @@ from fleetui.engine.settings import Settings
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
 from fleetui.model.change import Commit
-from fleetui.model.errors import NotFoundError, PathNotFoundError, RevisionNotFoundError
+from fleetui.model.errors import NotFoundError, RevisionNotFoundError
 from fleetui.model.objects import ApiResource, Obj
-from fleetui.ports import PatchType, Subscription
+from fleetui.ports import PatchType, Repositories, Repository, Subscription
+from fleetui.renderports import Tree
+from tests.trees import DictTree
 from tests.unit.fakes import Closing
 from tests.waiting import await_until
 
@@ -70,10 +72,10 @@ class Repo:
         for listener in tuple(self._listeners):
             listener()
 
-    def open(self, url: str) -> Repo:
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
         return self
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
         if self.down is not None:
             raise self.down
         if revision in self.commits:
@@ -82,12 +84,8 @@ class Repo:
             raise RevisionNotFoundError(f"{URL} has no {revision}", url=URL)
         return self.head
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        prefix = f"{path}/" if path else ""
-        found = {name.removeprefix(prefix): text for name, text in self.commits[sha].items() if name.startswith(prefix)}
-        if not found:
-            raise PathNotFoundError(f"{sha} has no {path}", url=URL)
-        return found
+    async def tree(self, sha: str) -> Tree:
+        return DictTree(self.commits[sha], sha)
 
     async def commit(self, sha: str) -> Commit:
         raise NotImplementedError
@@ -104,6 +102,20 @@ class Repo:
 
     async def close(self) -> None:
         self._listeners.clear()
+
+
+class Remotes:
+    """Repositories by their addresses."""
+
+    def __init__(self, **repositories: Repo) -> None:
+        self._repositories = repositories
+
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
+        return self._repositories[url]
+
+    async def close(self) -> None:
+        for repository in self._repositories.values():
+            await repository.close()
 
 
 class Hub:
@@ -206,7 +218,7 @@ def message(app: Any) -> str:
 class Running:
     """One engine process: `api` counts its requests, `kill` ends it as SIGKILL would."""
 
-    def __init__(self, hub: Hub, repo: Repo, settings: Settings, clock: Clock, **looking_on: Any) -> None:
+    def __init__(self, hub: Hub, repo: Repositories, settings: Settings, clock: Clock, **looking_on: Any) -> None:
         self.api = hub.connect()
         self._store = LiveStore(self.api)
         self.clusters = Clusters([self._store], ClusterSecrets(), clock=clock)
@@ -247,7 +259,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(hub: Hub, repo: Repo, *, clock: Clock | None = None, **looking_on: Any) -> AsyncIterator[Running]:
+async def running(
+    hub: Hub, repo: Repositories, *, clock: Clock | None = None, **looking_on: Any
+) -> AsyncIterator[Running]:
     """An engine; `looking_on` are a `listener` and a `rehearsal`."""
     process = Running(hub, repo, Settings(wave_delay=0.0, poll=0.2), clock or SystemClock(), **looking_on)
     try:

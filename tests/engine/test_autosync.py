@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleetui.engine.application import Application
+from fleetui.engine.application import Application, mapping
 from fleetui.engine.autosync import Decision, decide
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import SyncStatus
@@ -20,7 +20,7 @@ SAME: Obj = {"kind": "ConfigMap", "namespace": "shop", "name": "same", "status":
 EXTRA: Obj = {"kind": "ConfigMap", "namespace": "shop", "name": "old", "status": "OutOfSync", "requiresPruning": True}
 HOOK: Obj = {"group": "batch", "kind": "Job", "namespace": "shop", "name": "hook", "hook": True}
 RESTING = Decision()
-SOURCE = application().source
+SOURCE = mapping(application().spec.get("source"))
 
 
 def app(automated: Any = ..., *, state: Obj | None = None, policy: Any = None, **rest: Any) -> Application:
@@ -42,7 +42,7 @@ def tried(revision: str = NEW, phase: str = "Succeeded", *, ago: float = 0.0, at
 
 
 def decided(it: Application, *rows: Obj, status: SyncStatus = SyncStatus.OUT_OF_SYNC, **kwargs: Any) -> Decision:
-    return decide(it, status=status, revision=NEW, resources=rows or (CHANGED, SAME), now=NOW, **kwargs)
+    return decide(it, status=status, revisions=(NEW,), resources=rows or (CHANGED, SAME), now=NOW, **kwargs)
 
 
 # --- when nothing is to be done ---------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleetui.engine.application import COMPARE_OPTIONS, TRACKING_ID, Application
-from fleetui.engine.compare import Comparison, Member, compare, failed, members_of
+from fleetui.engine.compare import Comparison, Member, Provenance, compare, failed, members_of
 from fleetui.engine.desired import Target, Targets
 from fleetui.model.objects import Obj, ref_of
 from fleetui.model.status import HealthStatus, SyncStatus
@@ -34,7 +34,7 @@ def compared(
         ref = ref_of(want or have or {})
         found.append(Member(ref, target(want) if want is not None else None, have, modified))
     targets = Targets(hooks=tuple(map(target, hooks)))
-    return compare(app or application(), found, targets, instance="shop", revision="abc", judge=judge)
+    return compare(app or application(), found, targets, instance="shop", origin=Provenance("abc"), judge=judge)
 
 
 def row(comparison: Comparison, name: str) -> Obj:
@@ -229,7 +229,7 @@ def test_a_comparison_that_could_not_be_made() -> None:
         obj("Deployment", "api", metadata={"annotations": {TRACKING_ID: "shop:apps/Deployment:shop/api"}}), DEGRADED
     )
     comparison = failed(
-        application(), [Member(ref_of(sick), None, sick)], revision="main", judge=judge, error="no repo"
+        application(), [Member(ref_of(sick), None, sick)], origin=Provenance("main"), judge=judge, error="no repo"
     )
     assert (comparison.status, comparison.health.status, comparison.error) == (SyncStatus.UNKNOWN, DEGRADED, "no repo")
     assert comparison.revision == "main"
@@ -244,6 +244,6 @@ def test_a_blind_comparison_remembers_what_was_there() -> None:
     ]
     app = application(status={"resources": before})
     member = Member(ref_of(A), target(A), None)
-    comparison = failed(app, [member], revision="abc", judge=judge, error="no cluster", blind=True)
+    comparison = failed(app, [member], origin=Provenance("abc"), judge=judge, error="no cluster", blind=True)
     assert [(each["name"], each["status"]) for each in comparison.resources] == [("a", "Unknown"), ("s", "Unknown")]
-    assert failed(app, [member], revision="abc", judge=judge, error="x").resources == comparison.resources[:1]
+    assert failed(app, [member], origin=Provenance("abc"), judge=judge, error="x").resources == comparison.resources[:1]

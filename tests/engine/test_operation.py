@@ -214,6 +214,10 @@ def test_odd_results_do_no_harm(rows: Any) -> None:
 # --- history ----------------------------------------------------------------------------------------------------
 
 
+def synced(**result: Any) -> Obj:
+    return running() | {"syncResult": result or {"revision": "abc", "source": {"repoURL": "r"}}}
+
+
 def history(count: int) -> list[Obj]:
     return [{"id": index + 3, "revision": f"r{index}"} for index in range(count)]
 
@@ -225,13 +229,13 @@ def history(count: int) -> list[Obj]:
 def test_history_is_cut_to_its_limit_oldest_first(limit: int | None, kept: list[int]) -> None:
     spec = {} if limit is None else {"revisionHistoryLimit": limit}
     app = application(spec=spec, status={"history": history(10)})
-    entries = next_history(app, running(), "abc", {"repoURL": "r"}, NOW)
+    entries = next_history(app, synced(), NOW)
     assert [entry["id"] for entry in entries] == kept
 
 
 def test_an_entry_of_the_history() -> None:
-    state = running() | {"operation": {"initiatedBy": {"username": "alice"}, "sync": {}}}
-    assert next_history(application(), state, "abc", {"repoURL": "r"}, NOW + 5) == [
+    state = synced() | {"operation": {"initiatedBy": {"username": "alice"}, "sync": {}}}
+    assert next_history(application(), state, NOW + 5) == [
         {
             "id": 0,
             "revision": "abc",
@@ -243,7 +247,21 @@ def test_an_entry_of_the_history() -> None:
     ]
 
 
+def test_an_entry_of_several_sources() -> None:
+    sources = [{"repoURL": "r", "path": "a"}, {"repoURL": "s", "ref": "values"}]
+    state = synced(revision="", revisions=["abc", "def"], source={"repoURL": ""}, sources=sources)
+    assert (
+        next_history(application(), state, NOW)[0].items()
+        >= {
+            "revisions": ["abc", "def"],
+            "source": {"repoURL": ""},
+            "sources": sources,
+        }.items()
+    )
+    assert "revision" not in next_history(application(), state, NOW)[0]
+
+
 @pytest.mark.parametrize("odd", [None, 3, "x", [3, None], [{"id": "seven"}]])
 def test_an_odd_history_is_carried_on(odd: Any) -> None:
-    entries = next_history(application(status={"history": odd}), running(), "abc", {}, NOW)
+    entries = next_history(application(status={"history": odd}), synced(), NOW)
     assert entries[-1]["revision"] == "abc"

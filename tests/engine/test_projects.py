@@ -13,6 +13,7 @@ import pytest
 from fleetui.engine.application import FINALIZER
 from fleetui.model.objects import Obj
 from tests.engine.bench import (
+    URL,
     Hub,
     Repo,
     application,
@@ -25,6 +26,7 @@ from tests.engine.bench import (
 )
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import obj
+from tests.unit.repository_secrets import HandBook, secret
 
 ANY = [{"group": "*", "kind": "*"}]
 NIGHT = {"kind": "deny", "schedule": "0 22 * * *", "duration": "8h", "applications": ["*"]}
@@ -88,6 +90,17 @@ async def test_what_a_project_does_not_permit_is_told_until_it_does(hub: Hub, re
         assert (app["status"]["sync"]["status"], app["status"]["health"]["status"]) == ("Unknown", "Unknown")
         await hub.patch("AppProject", "team", {"spec": project()["spec"]}, namespace="argocd")
         assert not conditions(await hub.until(synced, "what the project permits now is synced"))
+
+
+async def test_a_repository_secret_of_a_project_permits_its_repository_to_it(hub: Hub, repo: Repo) -> None:
+    await hub.create(project(sourceRepos=[]))
+    await hub.create(application(project="team"))
+    book = HandBook(secret(url=URL, project="other"))
+    async with running(hub, repo, own_repositories=book):
+        refused = conditions(await hub.until(conditions, "it is refused"))
+        assert refused == [("InvalidSpecError", f"application repo {URL} is not permitted in project 'team'")]
+        book.says(secret(url=URL, project="team"))
+        assert not conditions(await hub.until(synced, "what the hub gives to the project is synced"))
 
 
 async def test_an_application_whose_project_does_not_exist(hub: Hub, repo: Repo) -> None:

@@ -24,7 +24,7 @@ class Remote(Repo):
         super().__init__()
         self.asked = 0
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
         if revision in self.commits and not fetch:
             return revision
         self.asked += 1
@@ -46,30 +46,30 @@ async def test_a_revision_is_known_for_a_minute_and_a_failure_for_seconds(repo: 
     now = 0.0
     found = Sources(repo, lambda _: None, now=lambda: now)
     sha = repo.push(CONFIG)
-    assert await found.resolve(SOURCE) == await found.resolve(SOURCE) == sha
+    assert await found.resolve(SOURCE, "main") == await found.resolve(SOURCE, "main") == sha
     assert repo.asked == 1
     repo.down = RepositoryUnreachableError("no route to git.example", url=repo.url)
-    assert await found.resolve(SOURCE) == sha
+    assert await found.resolve(SOURCE, "main") == sha
     now = KEPT
     for _ in range(3):
         with pytest.raises(RepositoryUnreachableError, match=r"no route to git\.example"):
-            await found.resolve(SOURCE)
+            await found.resolve(SOURCE, "main")
     assert repo.asked == 2, "not asked again at once"
     assert await found.resolve(SOURCE, sha) == sha, "a whole SHA needs no remote"
     with pytest.raises(RepositoryUnreachableError):
-        await found.resolve(SOURCE, fetch=True)
+        await found.resolve(SOURCE, "main", fetch=True)
     assert repo.asked == 3, "who insists has it asked"
     repo.down = None
     with pytest.raises(RepositoryUnreachableError):
-        await found.resolve(SOURCE)
+        await found.resolve(SOURCE, "main")
     now += AWAY
-    assert await found.resolve(SOURCE) == sha
+    assert await found.resolve(SOURCE, "main") == sha
     repo.down = RepositoryUnreachableError("no route", url=repo.url)
     with pytest.raises(RepositoryUnreachableError):
-        await found.resolve(SOURCE, fetch=True)
+        await found.resolve(SOURCE, "main", fetch=True)
     repo.down = None
     repo.moved()
-    assert await found.resolve(SOURCE) == sha, "what tells of itself is asked"
+    assert await found.resolve(SOURCE, "main") == sha, "what tells of itself is asked"
     found.close()
 
 

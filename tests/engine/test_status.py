@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetui.engine.compare import Comparison
+from fleetui.engine.compare import Comparison, Provenance
 from fleetui.engine.desired import Targets
 from fleetui.engine.status import compared_status, compared_to, invalid_status, merge_patch, with_conditions
 from fleetui.model.objects import Obj
@@ -124,7 +124,7 @@ def comparison(**changes: Any) -> Comparison:
     fields: dict[str, Any] = {
         "status": SyncStatus.SYNCED,
         "health": Health(HealthStatus.HEALTHY),
-        "revision": "abc",
+        "origin": Provenance("abc", tools=("Directory",)),
         "members": (),
         "resources": [{"kind": "ConfigMap", "name": "a"}],
         "targets": Targets(),
@@ -145,7 +145,7 @@ def test_the_status_of_a_new_application() -> None:
         "resourceHealthSource": "appTree",
         "summary": {"images": ["api:1"]},
     }
-    assert compared_to(app) == {"source": app.source, "destination": app.destination}
+    assert compared_to(app) == {"source": app.spec["source"], "destination": app.destination}
 
 
 def test_a_status_that_holds_is_written_the_same_again() -> None:
@@ -171,7 +171,8 @@ def test_a_new_application_without_images_has_no_summary() -> None:
 
 def test_a_failed_comparison_knows_no_source_type() -> None:
     app = application(status={"sourceType": "Directory"})
-    status = compared_status(app, comparison(error="x", revision="main"), now=NOW, controller_namespace="argocd")
+    failed = comparison(error="x", origin=Provenance("main"))
+    status = compared_status(app, failed, now=NOW, controller_namespace="argocd")
     assert "sourceType" not in status
     assert status["sync"]["revision"] == "main"
 

@@ -1,14 +1,16 @@
 """Git repositories for tests, made with git itself, and a small web server that hands them out.
 
-Owns: `Source` and `WebServer`. Called by the tests of `backends.git`.
+Owns: `Source`, `WebServer` and `files_of`. Called by the tests of `backends.git`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 from functools import partial
@@ -16,6 +18,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from fleetui.ports import Repository
 from tests.waiting import wait_until
 
 _ENV = {
@@ -29,6 +32,12 @@ _ENV = {
     "GIT_COMMITTER_EMAIL": "ben@example.org",
     "GIT_ALLOW_PROTOCOL": "file",
 }
+
+
+async def files_of(repository: Repository, sha: str, path: str = "") -> dict[str, bytes]:
+    """Every file below a folder of a commit, with its content."""
+    tree = await repository.tree(sha)
+    return await asyncio.to_thread(lambda: dict(tree.files(path)))
 
 
 class Source:
@@ -78,18 +87,23 @@ class Source:
 class WebServer:
     """Serves a folder on a port of this machine.
 
-    `status` answers every request with that status; `login` asks for ``user:password``; what contains `stuck` is not
-    answered until that is taken away or the server ends; `requests` are the paths asked for.
+    `status` answers every request with that status; `login` asks for ``user:password`` and `bearer` for a token; what
+    contains `stuck` is not answered until that is taken away or the server ends; `requests` are the paths asked for.
+    With `tls`, a context of this server's, it speaks https.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, login: str = "") -> None:
+    def __init__(self, folder: Path, *, port: int = 0, login: str = "", tls: ssl.SSLContext | None = None) -> None:
         folder.mkdir(exist_ok=True)
         self.status = 0
         self.login = login
+        self.bearer = ""
+        self.scheme = "https" if tls else "http"
         self.stuck = ""
         self.requests: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, self, str(folder)))
         self._server.daemon_threads = True
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
@@ -98,7 +112,14 @@ class WebServer:
         return self._server.server_port
 
     def url(self, name: str, login: str = "") -> str:
-        return f"http://{login}{'@' if login else ''}127.0.0.1:{self.port}/{name}"
+        return f"{self.scheme}://{login}{'@' if login else ''}127.0.0.1:{self.port}/{name}"
+
+    @property
+    def expected(self) -> str:
+        """The Authorization that a request must carry."""
+        if self.bearer:
+            return f"Bearer {self.bearer}"
+        return "Basic " + base64.b64encode(self.login.encode()).decode() if self.login else ""
 
     def close(self) -> None:
         self.stuck = ""
@@ -112,11 +133,15 @@ class _Handler(SimpleHTTPRequestHandler):
         self._owner = owner
         super().__init__(*rest, directory=folder)
 
+    def handle(self) -> None:
+        # A client that does not trust this server ends the handshake, which is no failure of the test.
+        with contextlib.suppress(ssl.SSLError, ConnectionError):
+            super().handle()
+
     def do_GET(self) -> None:
         self._owner.requests.append(self.path)
         wait_until(lambda: not self._owner.stuck or self._owner.stuck not in self.path, 60, "the server answers again")
-        expected = "Basic " + base64.b64encode(self._owner.login.encode()).decode()
-        if self._owner.login and self.headers.get("Authorization") != expected:
+        if self._owner.expected and self.headers.get("Authorization") != self._owner.expected:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')
             self.end_headers()

@@ -363,3 +363,19 @@ def test_what_is_written_comes_from_the_object_unchanged() -> None:
     obj = application(spec__source={"repoURL": "r", "path": "a\u202eb"})
     patch = ARGO.sync_patch(stored(obj), username="ann")
     assert msgspec.json.encode(patch[-1]["value"]["sync"]["source"]) == msgspec.json.encode(obj["spec"]["source"])
+
+
+def test_the_revision_is_that_of_the_source_which_gives_manifests() -> None:
+    sources = [{"repoURL": "v", "ref": "values"}, {"repoURL": "r", "path": "p"}]
+    obj = application(
+        spec__sources=sources,
+        status__sync={
+            "status": "Synced",
+            "revisions": ["values", "manifests"],
+            "comparedTo": {"source": {"repoURL": ""}},
+        },
+        status__history=[{"id": 1, "sources": sources, "revisions": ["old", "older"], "source": {"repoURL": ""}}],
+    )
+    app = ARGO.app(HUB, stored(obj))
+    assert (app.revision, app.source.repo_url) == ("manifests", "r")
+    assert (app.history[0].revision, app.history[0].source.repo_url) == ("older", "r")

@@ -103,6 +103,9 @@ def test_what_hubs_may_say_is_a_setting(tmp_path: Path) -> None:
         ("argocd_namespaces: []", "argocd_namespaces is a list of namespaces"),
         ("hub_exec_plugins: [/usr/bin/tsh]", "hub_exec_plugins is a list of programs of the PATH"),
         ("hub_exec_plugins: tsh", "hub_exec_plugins is a list of programs of the PATH"),
+        ("webhook_listen: 8083", "webhook_listen is an address to listen on"),
+        ("git_submodules: maybe", "git_submodules is true or false"),
+        ("webhook_listen: here", "webhook_listen is an address to listen on"),
     ):
         file.write_text(wrong)
         with pytest.raises(UsageError, match=said):

@@ -25,7 +25,8 @@ from backends.embedded.demo.story import Story
 from backends.embedded.store import ObjectStore
 from fleetui.model.errors import ManifestError
 from fleetui.render.directory import Manifest
-from fleetui.render.source import render
+from fleetui.render.kustomize import build
+from fleetui.render.source import from_directory
 from tests.unit.embedded_cluster import workload
 from tests.unit.fakes import stored
 from tests.waiting import await_until, wait_until
@@ -54,7 +55,10 @@ def files(repository: DemoRepository, revision: str, folder: str) -> dict[str, b
 
 def manifests(role: Role, repository: DemoRepository, revision: str = "main") -> list[Manifest]:
     app = applications.application(role, url=repository.url, revision="")
-    return render(app["spec"]["source"], files(repository, revision, role.path))
+    found = files(repository, revision, role.path)
+    if "kustomization.yaml" in found:
+        return build(files(repository, revision, "apps"), role.path.removeprefix("apps/"))
+    return from_directory(app["spec"]["source"], found)
 
 
 def test_the_article_s_application_is_there_word_for_word(repositories: dict[str, DemoRepository]) -> None:
@@ -156,7 +160,7 @@ def test_the_crowd_is_mostly_light_and_its_manifests_are_valid() -> None:
             path.rpartition("/")[2]: (text or "").encode()
             for path, text in crowd.manifests(service, level="info").items()
         }
-        kinds = [manifest.obj["kind"] for manifest in render(source, texts)]
+        kinds = [manifest.obj["kind"] for manifest in from_directory(source, texts)]
         assert sorted(kinds) == (["ConfigMap", "Deployment"] if service.runs else ["ConfigMap"])
 
 
@@ -186,7 +190,7 @@ def test_the_crowd_is_handed_over_as_git_has_it(tmp_path: Path) -> None:
     live = {(obj["kind"], obj["metadata"]["name"]): obj for obj in hub.applied}
     for app, status in hub.handed_over[:15]:
         name, source = app["metadata"]["name"], app["spec"]["source"]
-        desired = [manifest.obj for manifest in render(source, files(services, "main", source["path"]))]
+        desired = [manifest.obj for manifest in from_directory(source, files(services, "main", source["path"]))]
         for obj in desired:
             found = live[obj["kind"], obj["metadata"]["name"]]
             tracking = found["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"]

@@ -13,6 +13,7 @@ from backends.jq import JqWorker
 from fleetui.engine.overrides import Overrides, Written, overrides_of
 from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.deployed import deployed_changes
+from fleetui.fleet.desired import Desires
 from fleetui.fleet.differ import Differ
 from fleetui.fleet.dispatch import Dispatcher
 from fleetui.fleet.history import Commits
@@ -57,6 +58,7 @@ TOKEN = ObjectRef("", "Secret", NS, "token")
 FRESH = ObjectRef("", "ConfigMap", NS, "fresh")
 STALE = ObjectRef("", "ConfigMap", NS, "stale")
 
+SOURCE = {"repoURL": "https://git.example/k8s", "path": "apps/payments", "targetRevision": "main"}
 SETTINGS_YAML = b"""\
 # the first line is a comment
 apiVersion: v1
@@ -93,18 +95,17 @@ def live(kind: str, name: str, *, fields: Obj | None = None, **rest: Any) -> Obj
 
 
 def application(**spec: Any) -> Obj:
-    source = {"repoURL": "https://git.example/k8s", "path": "apps/payments", "targetRevision": "main"}
     resource = {"version": "v1", "kind": "ConfigMap", "namespace": NS, "name": "stale", "requiresPruning": True}
     history = [
-        {"id": 3, "revision": OLD, "source": source, "initiatedBy": {"username": "ann"}},
-        {"id": 4, "revision": NEW, "source": source, "initiatedBy": {"automated": True}},
+        {"id": 3, "revision": OLD, "source": SOURCE, "initiatedBy": {"username": "ann"}},
+        {"id": 4, "revision": NEW, "source": SOURCE, "initiatedBy": {"automated": True}},
     ]
     return manifest(
         "Application",
         "payments",
         namespace="argocd",
         api_version="argoproj.io/v1alpha1",
-        spec={"source": source, "destination": {"name": "prod-eu-1", "namespace": NS}, **spec},
+        spec={"source": SOURCE, "destination": {"name": "prod-eu-1", "namespace": NS}, **spec},
         status={"sync": {"revision": NEW}, "resources": [resource], "history": history},
     )
 
@@ -429,10 +430,10 @@ async def test_a_plan_tells_what_happens_to_automated_sync() -> None:
 
 async def test_an_entry_of_the_history_tells_what_it_changed() -> None:
     desk = Desk()
-    repositories = FakeRepositories(desk.repository)
+    desires = Desires(FakeRepositories(desk.repository))
     settings = SETTINGS_YAML.replace(b"color: blue", b"color: red")
     desk.repository.files_of[OLD] = {"settings.yaml": settings, "gone.yaml": FRESH_YAML.replace(b"fresh", b"gone")}
-    found = await deployed_changes(desk.subject, repositories, 4)
+    found = await deployed_changes(desk.subject, desires, 4)
     assert found.problem == ""
     assert [(each.verb, each.ref.kind, each.ref.name, each.summary) for each in found.entries] == [
         ("create", "ConfigMap", "fresh", ""),
@@ -440,11 +441,11 @@ async def test_an_entry_of_the_history_tells_what_it_changed() -> None:
         ("change", "ConfigMap", "settings", "color red → blue"),
         ("prune", "ConfigMap", "gone", ""),
     ]
-    assert "first entry that is kept" in (await deployed_changes(desk.subject, repositories, 3)).problem
+    assert "first entry that is kept" in (await deployed_changes(desk.subject, desires, 3)).problem
     with pytest.raises(MissingError, match="no history entry 9"):
-        await deployed_changes(desk.subject, repositories, 9)
+        await deployed_changes(desk.subject, desires, 9)
     desk.repository.error = GitError("the repository is away")
-    assert "can't be said: the repository is away" in (await deployed_changes(desk.subject, repositories, 4)).problem
+    assert "can't be said: the repository is away" in (await deployed_changes(desk.subject, desires, 4)).problem
 
 
 async def test_a_refresh_needs_neither_git_nor_the_destination() -> None:
@@ -481,8 +482,10 @@ async def test_a_difference_that_can_not_be_had_is_a_note_of_the_plan(break_it: 
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ({"sources": [{"repoURL": "a"}, {"repoURL": "b"}]}, "several sources can't be rendered together"),
-        ({"source": {"repoURL": "https://charts.example", "chart": "redis"}}, "Helm charts can't be rendered here"),
+        ({"sources": [{"repoURL": "a", "ref": "x"}, {"repoURL": "b", "ref": "x"}]}, "had the same `ref` key"),
+        ({"sources": [SOURCE, {**SOURCE, "path": "gone"}]}, "source 2 of 2: gone: app path does not exist"),
+        ({"source": {"repoURL": "https://charts.example", "chart": "redis"}}, "charts can't be fetched here"),
+        ({"source": {**SOURCE, "plugin": {"name": "jsonnet"}}}, "this engine runs no plugins"),
         ({"source": None}, "its source names no repository"),
     ],
 )
@@ -493,9 +496,15 @@ async def test_a_source_that_can_not_be_rendered_is_never_shown_as_an_empty_one(
     assert why in (await desk.plan()).notes[0]
 
 
+async def test_several_sources_are_compared_as_one() -> None:
+    values = {"repoURL": "https://git.example/values", "ref": "values", "targetRevision": "main"}
+    desk = Desk(DRIFTED, sources=[SOURCE, values])
+    assert await desk.objects() == await Desk(DRIFTED).objects()
+
+
 async def test_nothing_to_do_is_said() -> None:
     desk = Desk()
-    desk.repository.files_of = {"main": {}}
+    desk.repository.files_of = {"main": {"README.md": b""}}
     assert (await desk.plan()).notes == ("nothing differs: there is nothing to change",)
 
 

@@ -14,7 +14,7 @@ from backends.git import GitRepositories
 from backends.git_mirror import Timeouts
 from backends.git_process import Processes
 from fleetui.model.errors import GitAuthenticationError, GitError, NotARepositoryError, RepositoryUnreachableError
-from tests.unit.git_source import Source, WebServer
+from tests.unit.git_source import Source, WebServer, files_of
 from tests.waiting import await_until
 
 INTERVAL = 0.05
@@ -46,7 +46,7 @@ async def repositories(tmp_path: Path) -> AsyncIterator[GitRepositories]:
 async def test_reads_over_http(source: Source, web: WebServer, repositories: GitRepositories) -> None:
     repository = repositories.open(web.url("x.git"))
     sha = await repository.resolve("main")
-    assert await repository.files(sha) == {"a.yaml": b"a"}
+    assert await files_of(repository, sha) == {"a.yaml": b"a"}
 
 
 async def test_asks_once_an_interval_and_fetches_only_what_changed(
@@ -68,7 +68,7 @@ async def test_asks_once_an_interval_and_fetches_only_what_changed(
     await asyncio.sleep(0)
     web.requests.clear()
     assert await repository.resolve(sha) == sha
-    assert await repository.files(sha) == {"a.yaml": b"a"}
+    assert await files_of(repository, sha) == {"a.yaml": b"a"}
     assert web.requests == []
 
 
@@ -86,7 +86,7 @@ async def test_a_login_is_used_and_kept_out_of_sight(
     web.login = "ada:s3cr3t"
     repository = repositories.open(web.url("x.git", login="ada:s3cr3t"))
     sha = await repository.resolve("main")
-    assert await repository.files(sha) == {"a.yaml": b"a"}
+    assert await files_of(repository, sha) == {"a.yaml": b"a"}
     assert not [word for word in commands if "s3cr3t" in word]
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert kept
@@ -156,7 +156,7 @@ async def test_an_outage_loses_nothing_and_its_end_is_told(
     web.status = 503
     with pytest.raises(RepositoryUnreachableError):
         await repository.resolve("main", fetch=True)
-    assert await repository.files(sha) == {"a.yaml": b"a"}
+    assert await files_of(repository, sha) == {"a.yaml": b"a"}
     assert told == []
     web.status = 0
     await await_until(lambda: told, 10, "the end of the outage is told")

@@ -16,14 +16,17 @@ from fleetui.model.errors import GitError, PathNotFoundError, RepositoryUnreacha
 from fleetui.model.objects import ClusterName
 from fleetui.model.times import parse_time
 from fleetui.ports import Repository, Subscription
+from fleetui.renderports import Tree
+from tests.trees import DictTree
 from tests.unit.fakes import Closing
 
 KEY = AppKey(ClusterName("hub"), "argo", "argocd", "payments")
+FOLDER = "apps/payments"
 SOURCE = Source(repo_url="https://git.example/k8s", path="apps")
 
 
 class FakeRepository:
-    """Commits by revision; those in `unfetched` are known after a fetch."""
+    """Commits by revision, their files below `FOLDER`; those in `unfetched` are known after a fetch."""
 
     def __init__(self, *known: str, unfetched: str = "", error: GitError | None = None) -> None:
         self.put: list[tuple[str, str, str, str, tuple[str, str]]] = []
@@ -32,7 +35,7 @@ class FakeRepository:
         self.fetches = 0
         self.files_of: dict[str, Mapping[str, bytes]] = {}
 
-    async def resolve(self, revision: str, *, fetch: bool = False) -> str:
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
         if self.error is not None:
             raise self.error
         if fetch:
@@ -42,8 +45,9 @@ class FakeRepository:
             raise RevisionNotFoundError(f"{self.url} has no revision {revision}")
         return revision
 
-    async def files(self, sha: str, path: str = "") -> Mapping[str, bytes]:
-        return self.files_of.get(sha, {})
+    async def tree(self, sha: str) -> Tree:
+        files = {f"{FOLDER}/{name}": content for name, content in self.files_of.get(sha, {}).items()}
+        return DictTree(files | {"README.md": b""}, sha)
 
     async def commit(self, sha: str) -> Commit:
         return Commit(sha, "Ann Lee", "ann@example.com", 1.0, f"subject of {sha}")
@@ -63,7 +67,7 @@ class FakeRepositories:
     def __init__(self, repository: FakeRepository) -> None:
         self.repository = repository
 
-    def open(self, url: str) -> Repository:
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
         return self.repository
 
     async def close(self) -> None:

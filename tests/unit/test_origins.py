@@ -11,6 +11,7 @@ import pytest
 
 from backends.git import GitRepositories
 from fleetui.diff import object_diff
+from fleetui.engine.sourceset import SourceSet
 from fleetui.fleet.origins import with_commits
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import AppDiff
@@ -18,8 +19,8 @@ from fleetui.model.app import AppKey
 from fleetui.model.change import Commit, ObjectDiff
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import ClusterName, Obj
-from fleetui.render.source import render
-from tests.unit.git_source import Source
+from fleetui.render.source import folder_of, from_directory
+from tests.unit.git_source import Source, files_of
 
 KEY = AppKey(ClusterName("hub"), "argo", "argocd", "payments")
 SETTINGS = """\
@@ -32,6 +33,9 @@ data:
 kind: ConfigMap
 metadata: {name: fresh}
 """
+
+
+APP = SimpleNamespace(key=SimpleNamespace(hub=""), project="")
 
 
 @pytest.fixture
@@ -49,13 +53,14 @@ class Case:
 
     @property
     def subject(self) -> Subject:
-        spec = {"repoURL": self.source.url, "path": self.path}
-        return cast(Subject, SimpleNamespace(source=lambda: spec))
+        wanted = SourceSet(({"repoURL": self.source.url, "path": self.path},))
+        return cast(Subject, SimpleNamespace(sources=lambda: wanted, app=APP))
 
     async def diff(self, sha: str, live: dict[str, Obj]) -> AppDiff:
-        files = await self.repositories.open(self.source.url).files(sha, "" if self.path == "." else self.path)
+        source = self.subject.sources().sources[0]
+        files = await files_of(self.repositories.open(self.source.url), sha, folder_of(source))
         found: list[ObjectDiff] = []
-        for each in render(self.subject.source(), files):
+        for each in from_directory(source, files):
             running = live.get(each.obj["metadata"]["name"])
             found.append(object_diff(each.obj, running, file=each.file, line=each.line)[0])
         return AppDiff(KEY, sha, None, tuple(found))
@@ -131,10 +136,39 @@ async def test_that_git_can_not_be_asked_is_a_note(tmp_path: Path, repositories:
     case = Case(source, repositories, ".")
     diff = await case.diff(source.commit(), {"a": config("a", x="2")})
 
-    def several() -> Obj:
-        raise FleetError("several sources can't be rendered together yet")
+    def gone() -> Obj:
+        raise FleetError("the application is gone")
 
-    subject = cast(Subject, SimpleNamespace(source=several))
+    subject = cast(Subject, SimpleNamespace(sources=gone))
     found = await with_commits(subject, repositories, diff)
     assert found.objects == diff.objects
-    assert found.notes == ("who wrote it in Git is not known: several sources can't be rendered together yet",)
+    assert found.notes == ("who wrote it in Git is not known: the application is gone",)
+
+
+async def test_of_several_sources_the_one_counts_that_has_the_file(
+    tmp_path: Path, repositories: GitRepositories
+) -> None:
+    manifest = "kind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n"
+    ours, theirs = Source(tmp_path / "ours"), Source(tmp_path / "theirs")
+    ours.write(app__a_yaml=manifest)
+    sha = ours.commit("ours")
+    theirs.write(app__b_yaml="", app__kustomization_yaml="resources: [a.yaml]")
+    other = theirs.commit("theirs")
+    case = Case(ours, repositories, "app")
+    diff = await case.diff(sha, {"a": config("a", x="2")})
+
+    async def who(*wanted: Obj, revisions: tuple[str, ...]) -> Commit | None:
+        found = SourceSet(wanted, multiple=True)
+        subject = cast(Subject, SimpleNamespace(sources=lambda: found, revisions=lambda _: revisions, app=APP))
+        told = await with_commits(subject, repositories, diff)
+        assert told.notes == ()
+        return told.objects[0].changes[0].commit
+
+    one, two = {"repoURL": ours.url, "path": "app"}, {"repoURL": theirs.url, "path": "app"}
+    values = {"repoURL": theirs.url, "ref": "values"}
+    commit = await who(two, values, one, revisions=(other, other, sha))
+    assert commit is not None
+    assert commit.sha == sha
+    assert await who(one, one, revisions=(sha, sha)) is None, "it may be either's"
+    ours.write(app__kustomization_yaml="resources: [a.yaml]")
+    assert await who(one, revisions=(ours.commit(),)) is None, "what a tool makes is on no line"

@@ -1,4 +1,4 @@
-"""Directory sources, by the rules of Argo CD 3.4 (reposerver/repository/repository.go)."""
+"""Directory sources, by the rules of Argo CD 3.6 (reposerver/repository/repository.go)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from fleetui.model.errors import FleetError, ManifestError
 from fleetui.model.globs import Glob
+from fleetui.model.objects import Obj
 from fleetui.render import directory
 from fleetui.render.detect import Tool, detect
 from fleetui.render.directory import manifests
-from fleetui.render.source import render
+from fleetui.render.source import from_directory
 
 
 def config(name: str) -> bytes:
@@ -31,7 +32,7 @@ TREE = {
     "a.yml": config("a"),
     "a/z.yaml": config("a-z"),
     "a/deep/y.yaml": config("a-deep-y"),
-    "a.json": b'{"kind": "ConfigMap", "metadata": {"name": "json"}}',
+    "a.json": b'{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "json"}}',
     "README.md": config("readme"),
     "noyaml": config("noyaml"),
 }
@@ -94,13 +95,14 @@ def test_no_glob_takes_exponential_time() -> None:
 
 def test_lists_are_expanded_and_each_item_knows_its_line() -> None:
     text = (
-        b"apiVersion: v1\nkind: List\nitems:\n- kind: A\n  metadata: {name: one}\n\n- kind: B\n"
-        b"---\nkind: C\nitems: []\n---\nkind: D\nitems: null\n---\nkind: E\nitems: null\nspec: {}\n"
+        b"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: one}}\n\n"
+        b"- {apiVersion: v1, kind: B, metadata: {name: two}}\n---\nkind: C\nitems: []\n---\nkind: D\nitems: null\n"
+        b"---\napiVersion: v1\nkind: E\nmetadata: {name: three}\nitems: null\nspec: {}\n"
     )
     assert [(m.obj["kind"], m.file, m.line) for m in manifests({"x.yaml": text}, root="apps/a")] == [
         ("A", "apps/a/x.yaml", 4),
-        ("B", "apps/a/x.yaml", 7),
-        ("E", "apps/a/x.yaml", 15),
+        ("B", "apps/a/x.yaml", 6),
+        ("E", "apps/a/x.yaml", 14),
     ]
 
 
@@ -192,6 +194,46 @@ def test_refuses_two_tools() -> None:
 
 def test_renders_a_source() -> None:
     source = {"path": "deploy/", "directory": {"recurse": True, "exclude": "a/*"}}
-    assert [m.file for m in render(source, TREE)] == ["deploy/a.json", "deploy/a.yml", "deploy/b.yaml"]
-    with pytest.raises(FleetError, match="Helm sources are not supported yet: charts/x"):
-        render({"path": "charts/x"}, {"Chart.yaml": b""})
+    assert [m.file for m in from_directory(source, TREE)] == ["deploy/a.json", "deploy/a.yml", "deploy/b.yaml"]
+
+
+# What Argo CD 3.6 says in reposerver/repository/repository_test.go (Test_getPotentiallyValidManifestFile).
+OBJECT = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("directory", "names"),
+    [
+        ({}, ["a.json", "b.yaml", "c.yml"]),
+        ({"disableExtensionFilter": True}, ["a.json", "b.yaml", "c.yml", "d.txt"]),
+        ({"disableExtensionFilter": True, "include": "*.txt"}, ["d.txt"]),
+        ({"disableExtensionFilter": True, "exclude": "*.{txt,md}"}, ["a.json", "b.yaml", "c.yml"]),
+        ({"include": "*.txt"}, []),
+        ({"recurse": True, "include": "sub/*"}, ["sub/e.yaml"]),
+        ({"recurse": True, "include": "*.yaml"}, ["b.yaml", "sub/e.yaml"]),
+        ({"recurse": True, "include": "*.yaml", "exclude": "sub/*"}, ["b.yaml"]),
+        ({"recurse": True, "exclude": "{a,b}.*"}, ["c.yml", "sub/e.yaml"]),
+    ],
+)
+def test_which_files_of_a_folder_are_manifests(directory: Obj, names: list[str]) -> None:
+    tree = {name: OBJECT % name[:1].encode() for name in ("b.yaml", "c.yml", "d.txt", "sub/e.yaml")}
+    tree |= {"a.json": b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}', "README.md": b"# a\n\ntext"}
+    tree["skipped.yaml"] = b"# +argocd:skip-file-rendering\n" + OBJECT % b"x"
+    found = from_directory({"path": ".", "directory": directory}, tree)
+    assert [manifest.file for manifest in found] == names
+
+
+def test_the_limit_counts_what_is_chosen_and_stops_reading() -> None:
+    read: list[str] = []
+
+    class Counting(dict[str, bytes]):
+        def __getitem__(self, name: str) -> bytes:
+            read.append(name)
+            return super().__getitem__(name)
+
+    big = b"# " + b"x" * 6_000_000 + b"\n"
+    tree = Counting({f"{name}.yaml": big for name in "abcd"})
+    with pytest.raises(ManifestError, match=r"app: exceeded max combined manifest file size: more than 10 MB together"):
+        from_directory({"path": "app"}, tree)
+    assert read == ["a.yaml", "b.yaml"]
+    assert from_directory({"path": "app", "directory": {"exclude": "[bcd].yaml"}}, tree) == []

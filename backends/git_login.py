@@ -1,0 +1,174 @@
+"""What git is told so that it logs in as a hub's Secret says.
+
+Owns: `prepared`: from a `RepositoryAccess` to settings and environment of one git process, with keys and certificates
+in files of this user alone that live as long as that process. Called by `backends.git_mirror` on executor threads. No
+secret stands in a command line, in a mirror's own settings or in an error. (Argo CD v3.6: util/git/creds.go.)
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from backends.git_process import SSH_OPTIONS
+from backends.git_remote import Remote
+from backends.github_app import InstallationTokens
+from backends.repository_access import RepositoryAccess
+from fleetui.model.errors import GitError
+
+TOKEN_USER = "x-access-token"
+"""The user name where a Secret has a password alone (`githubAccessTokenUsername`)."""
+
+_PROXY_HOST = re.compile(r"[A-Za-z0-9.-]+")
+
+
+@dataclass(frozen=True)
+class Login:
+    """Settings (key and value) and environment for one git process."""
+
+    config: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@contextmanager
+def prepared(remote: Remote, access: RepositoryAccess | None, tokens: InstallationTokens) -> Iterator[Login]:
+    """The login for a remote while the block runs. Where the hub names none, it is the user's own: the address's, that
+    of ``~/.netrc``, the ssh-agent's.
+
+    Raises:
+        GitError: the login can't be used, or a GitHub App gets no token.
+    """
+    own = (remote.authorization,) if remote.authorization else ()
+    if access is None or remote.folder is not None:
+        yield Login(own)
+        return
+    if access.problem:
+        raise GitError(f"the repository {remote.shown} can't be read: {access.problem}", url=remote.shown)
+    with _Files() as files:
+        if remote.base:
+            yield _over_http(remote, access, files, tokens, own)
+        elif access.ssh_key:
+            yield Login(environment={"GIT_SSH_COMMAND": shlex.join(_ssh(remote, access, files))})
+        else:
+            yield Login()
+
+
+def _over_http(
+    remote: Remote,
+    access: RepositoryAccess,
+    files: _Files,
+    tokens: InstallationTokens,
+    own: tuple[tuple[str, str], ...],
+) -> Login:
+    # Scoped to the host, so that nothing follows a redirect to another one.
+    scope = f"http.{remote.base}."
+    header = _authorization(remote, access, files, tokens)
+    config = [(f"{scope}extraHeader", f"Authorization: {header}")] if header else [*own]
+    environment: dict[str, str] = {}
+    if access.insecure:
+        config.append((f"{scope}sslVerify", "false"))
+    if access.client_certificate:
+        config.append((f"{scope}sslCert", str(files.client_certificate(access))))
+        config.append((f"{scope}sslKey", str(files.client_key(access))))
+    if access.certificate_authority:
+        # By the environment: the user's own GIT_SSL_CAINFO would go before a setting.
+        environment["GIT_SSL_CAINFO"] = str(files.authority(access))
+    if access.proxy:
+        config.append((f"{scope}proxy", access.proxy))
+        environment |= {"NO_PROXY": access.no_proxy, "no_proxy": access.no_proxy}
+    return Login(tuple(config), environment)
+
+
+def _authorization(remote: Remote, access: RepositoryAccess, files: _Files, tokens: InstallationTokens) -> str:
+    """The header's value; empty where the hub names no login (`HTTPSCreds.Environ`, `Repository.GetGitCreds`)."""
+    if access.password and (access.force_basic_auth or not access.bearer_token):
+        return _basic(access.username or TOKEN_USER, access.password)
+    if access.bearer_token:
+        return f"Bearer {access.bearer_token}"
+    if access.app_private_key and not access.ssh_key:
+        token = tokens.get(
+            access,
+            remote.shown,
+            key=files.write("app", access.app_private_key),
+            certificate=files.client_certificate(access) if access.client_certificate else None,
+            certificate_key=files.client_key(access) if access.client_key else None,
+        )
+        return _basic(TOKEN_USER, token)
+    return ""
+
+
+def _basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _ssh(remote: Remote, access: RepositoryAccess, files: _Files) -> list[str]:
+    # Nothing of the user's own counts beside a key of the hub: neither settings nor agent.
+    command = ["ssh", "-F", "/dev/null", "-i", str(files.write("id", access.ssh_key.rstrip("\r\n") + "\n"))]
+    command += ["-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", *SSH_OPTIONS]
+    if access.insecure or access.insecure_ignore_host_key:
+        command += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+    else:
+        command += ["-o", "StrictHostKeyChecking=yes"]
+        if access.known_hosts:
+            known = files.write("known_hosts", access.known_hosts.rstrip("\n") + "\n")
+            command += ["-o", f"UserKnownHostsFile={known}", "-o", "GlobalKnownHostsFile=/dev/null"]
+    if access.proxy:
+        command += ["-o", f"ProxyCommand={_socks(remote, access.proxy)} %h %p"]
+    return command
+
+
+def _socks(remote: Remote, proxy: str) -> str:
+    """The program that Argo CD reaches a SOCKS5 proxy with; the proxy's name ends up in a shell, so it is looked at."""
+    parts = urlsplit(proxy)
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if parts.scheme not in ("socks5", "socks5h") or port is None or not _PROXY_HOST.fullmatch(host):
+        message = f"the repository {remote.shown} can't be read: the proxy of its Secret is no socks5://HOST:PORT"
+        raise GitError(message, "ssh goes through SOCKS5 proxies alone", url=remote.shown)
+    return f"connect-proxy -5 -S {host}:{port}"
+
+
+class _Files:
+    """A folder of this user alone that goes when the block ends; made when something is written to it."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> _Files:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def client_certificate(self, access: RepositoryAccess) -> Path:
+        return self.write("client.crt", access.client_certificate)
+
+    def client_key(self, access: RepositoryAccess) -> Path:
+        return self.write("client.key", access.client_key)
+
+    def authority(self, access: RepositoryAccess) -> Path:
+        return self.write("ca.crt", access.certificate_authority)
+
+    def write(self, name: str, text: str) -> Path:
+        if self._folder is None:
+            # The runtime folder lies in memory where there is one (XDG Base Directory Specification 0.8).
+            runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+            self._folder = tempfile.TemporaryDirectory(
+                prefix="fleetui-", dir=runtime if runtime and Path(runtime).is_dir() else None
+            )
+        path = Path(self._folder.name) / name
+        if not path.exists():
+            path.touch(mode=0o600, exist_ok=False)
+            path.write_text(text, encoding="utf-8")
+        return path

@@ -1,0 +1,101 @@
+"""What the senders of webhooks must know, as one hub says it.
+
+Owns: `HubWebhooks`: one watch of the hub's ``argocd-secret``, of which the webhooks' values alone are kept. Called by
+the composition root where somebody listens. How a request is read is in `fleetui.engine.webhook`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+
+from fleetui.engine.clock import Clock, Timer
+from fleetui.engine.gathering import Gathering
+from fleetui.engine.hubsettings import RECHECK
+from fleetui.engine.webhook import Answer, Push, WebhookSecrets, answer_to, webhook_secrets
+from fleetui.model.errors import ForbiddenError
+from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
+from fleetui.ports import Cluster, Subscription
+
+_log = logging.getLogger(__name__)
+
+SECRET = "argocd-secret"
+NOT_YET = "it is not known yet which webhooks are to be believed"
+FULL = "Queue is full, discarding webhook payload"
+_RESOURCE = ApiResource(group="", version="v1", kind="Secret", plural="secrets", namespaced=True)
+
+
+class HubWebhooks:
+    """Answers webhooks for the applications of one hub.
+
+    Args:
+        hub: the cluster.
+        namespace: where Argo CD runs.
+        clock: for the next look at what may not be read.
+        pushed: told of each push that is believed; False where it can't take more.
+    """
+
+    def __init__(self, hub: Cluster, *, namespace: str, clock: Clock, pushed: Callable[[Push], bool]) -> None:
+        self._hub = hub
+        self._namespace = namespace
+        self._clock = clock
+        self._pushed = pushed
+        self._secrets: WebhookSecrets | None = None
+        self._watch: Subscription | None = None
+        self._retry: Timer | None = None
+
+    def start(self) -> None:
+        """Begins to watch; returns at once."""
+        self._retry = None
+        sink = Gathering(settle=self._settle, change=self._change, fail=self._fail)
+        self._watch = self._hub.watch(_RESOURCE, sink, namespace=self._namespace, fields=f"metadata.name={SECRET}")
+
+    def close(self) -> None:
+        """Ends the watch."""
+        if self._watch is not None:
+            self._watch.close()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._watch = self._retry = None
+
+    def receive(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Answers a request, and hands on the push that it tells of."""
+        if self._secrets is None:
+            # Without them everybody would be believed.
+            return Answer(503, NOT_YET)
+        answer = answer_to(method, headers, body, self._secrets)
+        if answer.push is not None and not self._pushed(answer.push):
+            return Answer(503, FULL)
+        return answer
+
+    # --- what the watch says ----------------------------------------------------------------------------------------
+
+    def _settle(self, objects: Sequence[StoredObject]) -> None:
+        self._secrets = webhook_secrets(_data(objects[0])) if objects else WebhookSecrets()
+
+    def _change(self, objects: Sequence[StoredObject], gone: set[ObjectRef]) -> None:
+        if objects or gone:
+            self._settle(objects[-1:])
+
+    def _fail(self, error: Exception) -> None:
+        # That the hub does not answer is said by the cluster's state; what is known stays.
+        if isinstance(error, ForbiddenError):
+            _log.warning("%s: %s; its webhooks are refused", self._hub.name, error)
+            self.close()
+            self._retry = self._clock.call_later(RECHECK, self.start)
+
+
+def _data(obj: StoredObject) -> dict[str, str]:
+    data = obj.decode().get("data")
+    found: dict[str, str] = {}
+    for key, value in data.items() if isinstance(data, Mapping) else ():
+        try:
+            found[str(key)] = base64.b64decode(value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
+            # Where a secret can't be read nobody knows it: whatever is no text is some sender's unknown secret.
+            found[str(key)] = secrets.token_hex()
+            _log.warning("Secret %s/%s: %s is no text", obj.ref.namespace, obj.ref.name, key)
+    return found
