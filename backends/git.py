@@ -137,7 +137,7 @@ class GitRepositories:
             remote,
             self._processes,
             timeouts=self._timeouts,
-            access=logins.find if key[0] else lambda: None,
+            access=logins.shared().find if key[0] else lambda: None,
             tokens=self._tokens,
         )
 

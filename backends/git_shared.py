@@ -53,6 +53,11 @@ class Logins:
         access, borrowed = self._found()
         return "" if access is None else f"{hub}/{access.project}/{borrowed}"
 
+    def shared(self) -> Logins:
+        """The same for all who share the mirror: a Secret that a project gets later is nothing to the others."""
+        access = self.find()
+        return Logins(self.book, self._url, access.project if access is not None else "", within=self._within)
+
     def _found(self) -> tuple[RepositoryAccess | None, str]:
         if self.book is None:
             return None, ""

@@ -166,6 +166,23 @@ async def test_a_projects_secret_is_used_for_that_project_alone(
         await head(repositories.open(url, hub="hub", project="shop"))
 
 
+async def test_a_secret_that_a_project_gets_later_is_nothing_to_those_it_shared_a_mirror_with(
+    source: Source, web: WebServer, tmp_path: Path, opened: Opened
+) -> None:
+    url = web.url("x.git")
+    web.login = "ada:all"
+    everybodys = secret("all", url=url, username="ada", password="all")
+    book = HandBook(everybodys)
+    repositories = at_hub(opened, tmp_path, book)
+    first, second = (repositories.open(url, hub="hub", project=project) for project in ("web", "shop"))
+    assert await head(first) == await head(second)
+    web.login = "ada:web"
+    book.says(everybodys, secret("web", url=url, project="web", username="ada", password="web"))
+    assert await head(first)
+    with pytest.raises(GitAuthenticationError):
+        await head(second)
+
+
 async def test_a_changed_secret_counts_at_once_and_is_told(
     source: Source, web: WebServer, tmp_path: Path, opened: Opened
 ) -> None:
