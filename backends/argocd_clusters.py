@@ -21,6 +21,7 @@ from backends.hub_access import connect
 from backends.kube.context import ContextConfig, Fields
 from backends.kube.entries import build
 from backends.kube.identity import identity_of
+from backends.kube.throttle import RATE
 from fleetui.hubports import Registration
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ApiResource, ClusterName, StoredObject
@@ -40,6 +41,7 @@ class ClusterSecrets:
         namespaces: the namespaces of Argo CD's control plane.
         consented: programs that a Secret may have run here (`hub_exec_plugins`).
         protects: which clusters want their name typed before a change.
+        qps: background requests a second to each of the clusters (`backends.kube.cluster.KubeCluster`).
         installed: whether a program is in the PATH.
     """
 
@@ -52,11 +54,13 @@ class ClusterSecrets:
         *,
         consented: Collection[str] = (),
         protects: Callable[[str], bool] = lambda _: False,
+        qps: float = RATE,
         installed: Callable[[str], bool] = lambda command: shutil.which(command) is not None,
     ) -> None:
         self.namespaces = namespaces
         self._consented = consented
         self._protects = protects
+        self._qps = qps
         self._installed = installed
 
     def read(self, obj: StoredObject) -> Registration:
@@ -86,7 +90,7 @@ class ClusterSecrets:
 
     def connect(self, registration: Registration, name: ClusterName) -> Cluster:
         """See `fleetui.ports.Connector`."""
-        return connect(registration, name, protected=self._protects(name))
+        return connect(registration, name, protected=self._protects(name), qps=self._qps)
 
     def _context(self, source: str, server: str, text: str) -> ContextConfig:
         config = _config(source, text)

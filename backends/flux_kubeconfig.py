@@ -24,6 +24,7 @@ from backends.hub_plugins import SETTING, refusal
 from backends.kube.context import ContextConfig, Fields, type_name
 from backends.kube.entries import build
 from backends.kube.identity import identity_of
+from backends.kube.throttle import RATE
 from fleetui.hubports import Reference, Registration
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ClusterName, Obj, StoredObject
@@ -43,13 +44,21 @@ class FluxKubeconfigs:
     Args:
         consented: programs that a kubeconfig may have run here (`hub_exec_plugins`).
         protects: which clusters want their name typed before a change.
+        qps: background requests a second to each of the clusters (`backends.kube.cluster.KubeCluster`).
     """
 
     kinds = (("kustomize.toolkit.fluxcd.io", "Kustomization"), ("helm.toolkit.fluxcd.io", "HelmRelease"))
 
-    def __init__(self, *, consented: Collection[str] = (), protects: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        *,
+        consented: Collection[str] = (),
+        protects: Callable[[str], bool] = lambda _: False,
+        qps: float = RATE,
+    ) -> None:
         self._consented = consented
         self._protects = protects
+        self._qps = qps
 
     def reference(self, obj: StoredObject) -> Reference | None:
         """See `secret_reference`."""
@@ -76,7 +85,7 @@ class FluxKubeconfigs:
 
     def connect(self, registration: Registration, name: ClusterName) -> Cluster:
         """See `fleetui.ports.Connector`."""
-        return connect(registration, name, protected=self._protects(name))
+        return connect(registration, name, protected=self._protects(name), qps=self._qps)
 
 
 def secret_reference(obj: Mapping[str, Any]) -> Reference | None:

@@ -11,7 +11,7 @@ from fleetui.model.objects import ClusterName
 from fleetui.ports import Cluster
 
 
-def connect(registration: Registration, name: ClusterName, *, protected: bool) -> Cluster:
+def connect(registration: Registration, name: ClusterName, *, protected: bool, qps: float) -> Cluster:
     """The cluster, under the name that the fleet knows it by. Connects to nothing yet, and never fails: what can't be
     used is a cluster that says why."""
     from backends.kube.cluster import KubeCluster
@@ -20,4 +20,4 @@ def connect(registration: Registration, name: ClusterName, *, protected: bool) -
     if not isinstance(access, ContextConfig):
         problem = registration.problem or f"{registration.source} says nothing to connect with"
         access = ContextConfig(name, registration.server, problem=problem)
-    return KubeCluster(access, name=name, protected=protected)
+    return KubeCluster(access, name=name, protected=protected, qps=qps)

@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 
 from fleetui.model.errors import ManifestError, RefusedError, ToolMissingError
 from fleetui.model.text import one_line
-from fleetui.render.kustomize import Unsupported, build
 from fleetui.render.kustomize.export import exported
 from fleetui.renderports import KustomizeRequest
 
@@ -51,7 +50,7 @@ class KustomizeBinary:
         """
         command = _command()
         if command is None:
-            raise await asyncio.to_thread(_missing, request)
+            raise ToolMissingError("neither kustomize nor kubectl is installed", "install kustomize or kubectl")
         home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="fleetui-kustomize-"))
         try:
             root = await asyncio.to_thread(self._export, request, home)
@@ -88,10 +87,7 @@ class KustomizeBinary:
             _kill(process)
             await process.wait()
         if process.returncode != 0:
-            words = (
-                errors.decode(errors="replace").replace(f"{home / 'repository'}{os.sep}", "").removeprefix("Error: ")
-            )
-            words = _meaningful(words)[:_MAX_MESSAGE]
+            words = _meaningful(errors.decode(errors="replace").replace(f"{home / 'repository'}{os.sep}", ""))
             raise ManifestError(f"kustomize: {words or f'ended with {process.returncode}'}", path=request.folder)
         return output
 
@@ -102,15 +98,6 @@ def _command() -> list[str] | None:
     if binary := shutil.which("kubectl"):
         return [binary, "kustomize"]
     return None
-
-
-def _missing(request: KustomizeRequest) -> ToolMissingError:
-    hint = "install kustomize or kubectl"
-    try:
-        build(request.files, request.folder, request.options)
-    except Unsupported as error:
-        return ToolMissingError(str(error), hint)
-    return ToolMissingError("neither kustomize nor kubectl is installed", hint)
 
 
 def _environment(home: Path, *, remote: bool) -> Mapping[str, str]:
@@ -175,4 +162,5 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 def _meaningful(words: str) -> str:
     """The binary's errors in one line, without its warnings."""
-    return one_line(" ".join(line for line in words.splitlines() if line and not line.startswith("# Warning")))
+    lines = (line.removeprefix("Error: ") for line in words.splitlines() if not line.startswith("# Warning"))
+    return one_line(" ".join(lines))[:_MAX_MESSAGE]

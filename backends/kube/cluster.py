@@ -26,6 +26,7 @@ from backends.kube.opening import closed, transport_class
 from backends.kube.paths import Paths, written
 from backends.kube.selection import Selection
 from backends.kube.served import ServedKinds, kept_in
+from backends.kube.throttle import RATE, Schedule, Throttle
 from backends.kube.watching import Watches
 from fleetui.model.errors import ClusterError, GoneError, OverloadedError, StatusError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj
@@ -62,6 +63,8 @@ class KubeCluster:
         protected: whether actions on it want its name typed.
         first_look: where the first page of a list may have been asked for already.
         cache: the folder in which what servers serve is kept; None: it is kept in memory alone.
+        qps: background requests a second that may go on for ever (`backends.kube.throttle`); 0: no bound but that on
+            those in flight.
     """
 
     _is_urgent: ClassVar[bool] = False
@@ -74,6 +77,7 @@ class KubeCluster:
         protected: bool = False,
         first_look: FirstLook | None = None,
         cache: Path | None = None,
+        qps: float = RATE,
     ) -> None:
         self._name = ClusterName(name or context.name)
         self._context = dataclasses.replace(context, name=self._name)
@@ -88,6 +92,7 @@ class KubeCluster:
         self._paths = Paths(self._name)
         self._trips = RoundTrips()
         self._first_look = first_look
+        self._qps = qps
         self._transport: Transport | None = None
         self._is_closed = False
         self._served = ServedKinds(
@@ -288,6 +293,7 @@ class KubeCluster:
                     asked=self._asked,
                     answered=self._answered,
                     slow=self._link.slow,
+                    throttle=Throttle(lambda now: Schedule(rate=self._qps, now=now)),
                 )
         return self._transport
 

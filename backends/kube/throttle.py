@@ -35,7 +35,15 @@ Ticket = TypeVar("Ticket")
 
 
 class Schedule(Generic[Ticket]):
-    """Places, tokens, pauses and the two queues. Tickets are whatever waits; times are seconds of one clock."""
+    """Places, tokens, pauses and the two queues. Tickets are whatever waits; times are seconds of one clock.
+
+    Args:
+        slots: requests in flight at a time.
+        reserved: of them for urgent requests alone.
+        rate: background requests a second; 0: as many as the places let through.
+        burst: background requests that may go at once after a rest.
+        now: the time.
+    """
 
     def __init__(
         self, *, slots: int = SLOTS, reserved: int = RESERVED, rate: float = RATE, burst: int = BURST, now: float
@@ -103,7 +111,8 @@ class Schedule(Generic[Ticket]):
         if not self._background or self._free <= self._reserved:
             return None
         self._count(now)
-        return max(self._paused_until, now + max(0.0, 1.0 - self._tokens) / self._rate)
+        short = max(0.0, 1.0 - self._tokens) / self._rate if self._rate else 0.0
+        return max(self._paused_until, now + short)
 
     def _take(self, queue: OrderedDict[Ticket, None]) -> Ticket:
         self._free -= 1
@@ -113,6 +122,8 @@ class Schedule(Generic[Ticket]):
         """Whether one more may begin in the background, which costs a token."""
         if self._free <= self._reserved or now < self._paused_until:
             return False
+        if not self._rate:
+            return True
         self._count(now)
         if self._tokens < _ENOUGH:
             return False

@@ -382,6 +382,13 @@ def engine() -> None:
 @scope_options
 @click.option("--git-interval", default="60s", show_default=True, callback=duration, help="How often to ask remotes.")
 @click.option("--dialect", type=click.Choice(["argo"]), default="argo", show_default=True, help="Whose objects.")
+@click.option(
+    "--qps",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    show_default=True,
+    help="Requests a second to each API server that may go on for ever; 0: as many as it answers.",
+)
 @click.option("--once", is_flag=True, help="End as soon as nothing is left to do.")
 @click.option(
     "--dry-run", is_flag=True, help="Write nothing; tell what would be done. With --once: exit 4 if anything."

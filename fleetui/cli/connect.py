@@ -85,13 +85,22 @@ class Connection:
         scope: the options.
         git_interval: seconds between two looks at a remote repository.
         first_look: what the console has asked for already.
+        qps: background requests a second to each cluster, 0: without a bound; None: what a shared one can bear.
     """
 
-    def __init__(self, scope: Scope, *, git_interval: float = 60.0, first_look: FirstLook | None = None) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        git_interval: float = 60.0,
+        first_look: FirstLook | None = None,
+        qps: float | None = None,
+    ) -> None:
         from backends.argocd_clusters import ClusterSecrets
         from backends.flux_kubeconfig import FluxKubeconfigs
         from backends.kube.cluster import KubeCluster
         from backends.kube.identity import identity_of
+        from backends.kube.throttle import RATE
         from fleetui.cli.limits import allow_many_files
         from fleetui.config import Paths, load_settings
         from fleetui.fleet.clusters import Clusters
@@ -101,6 +110,7 @@ class Connection:
         allow_many_files()
         paths = Paths.of(os.environ)
         settings = load_settings(paths.settings_file)
+        qps = RATE if qps is None else qps
         kubeconfig, names = chosen_contexts(scope)
         contexts = [kubeconfig.context_or_problem(name) for name in names]
         leaders = one_way_each(contexts, current=kubeconfig.current)
@@ -114,6 +124,7 @@ class Connection:
                     protected=settings.protects(context.name),
                     first_look=first_look,
                     cache=paths.discovery_folder,
+                    qps=qps,
                 )
             )
             for context in contexts
@@ -121,8 +132,13 @@ class Connection:
         )
         self.clusters = Clusters(
             self.stores,
-            ClusterSecrets(settings.argocd_namespaces, consented=settings.hub_exec_plugins, protects=settings.protects),
-            FluxKubeconfigs(consented=settings.hub_exec_plugins, protects=settings.protects),
+            ClusterSecrets(
+                settings.argocd_namespaces,
+                consented=settings.hub_exec_plugins,
+                protects=settings.protects,
+                qps=qps,
+            ),
+            FluxKubeconfigs(consented=settings.hub_exec_plugins, protects=settings.protects, qps=qps),
             identities={ClusterName(context.name): identity_of(context) for context in contexts},
             aliases={ClusterName(name): others for name, others in leaders.items()},
         )

@@ -49,11 +49,13 @@ class RunOptions:
     """What `engine run` is asked for.
 
     `listen`: host and port of ``/healthz`` and ``/metrics``, None for neither. `webhook_listen`: those of
-    ``/api/webhook``, None for what the settings say. `dry_run`: write nothing, tell what
-    would be done. `once`: end when nothing is left to do. `traces`: send OpenTelemetry traces.
+    ``/api/webhook``, None for what the settings say. `dry_run`: write nothing, tell what would be done. `once`: end
+    when nothing is left to do. `traces`: send OpenTelemetry traces. `qps`: requests a second to each API server that
+    may go on for ever, 0: as many as it answers.
     """
 
     git_interval: float = 60.0
+    qps: float = 0.0
     once: bool = False
     dry_run: bool = False
     listen: tuple[str, int] | None = None
@@ -115,7 +117,7 @@ class _Run:
 
     async def work(self) -> None:
         """Runs the engines."""
-        connection = Connection(self._scope, git_interval=self._options.git_interval)
+        connection = Connection(self._scope, git_interval=self._options.git_interval, qps=self._options.qps)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(connection.close)
             await self._tell(connection.stores, stack)

@@ -12,13 +12,14 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fleetui.engine.application import GROUP, KIND, REFRESH, STATUS_MANAGER, Application, mapping, mappings, text, whole
 from fleetui.engine.clock import Clock
 from fleetui.engine.telling import Nobody
-from fleetui.model.errors import ForbiddenError, NotFoundError, RefusedError
+from fleetui.model.errors import ClusterError, ForbiddenError, NotFoundError, RefusedError
 from fleetui.model.times import parse_time
 from fleetui.ports import Cluster, PatchType
 
@@ -39,7 +40,8 @@ ANSWER = 5.0
 _LOOK = 0.25
 
 FOREIGN, WITHIN = 10, 60.0
-"""So many writes of another controller in so many seconds are no answer of the API server that got lost."""
+"""So many writes that are not known to be ours in so many seconds are worth a look: answers of an API server that got
+lost are few."""
 
 
 async def refuse_beside_argocd(hub: Cluster, clock: Clock, *, namespace: str, ours_until: float) -> None:
@@ -117,16 +119,19 @@ async def _shards(hub: Cluster, clock: Clock, namespace: str) -> str:
     return ""
 
 
-async def _answers(hub: Cluster, clock: Clock, namespace: str, ours_until: float) -> bool:
+async def _answers(
+    hub: Cluster, clock: Clock, namespace: str, ours_until: float, *, busy: Container[tuple[str, str]] = ()
+) -> bool:
     """Whether a controller takes a refresh annotation away, or writes anything else, while we look on; asked only where
-    one has written lately."""
+    one has written lately, and not of the Applications that are `busy` (namespace and name)."""
     resource = (await hub.discover()).by_kind(GROUP, KIND)
     if resource is None:
         return False
     now = clock.now()
     apps = await hub.list(resource, namespace, metadata_only=True)
     since = max(ours_until, now - RECENT)
-    app = max((Application(obj) for obj in apps), key=lambda app: wrote_at(app.metadata), default=None)
+    idle = [app for app in map(Application, apps) if (app.namespace, app.name) not in busy]
+    app = max(idle, key=lambda app: wrote_at(app.metadata), default=None)
     if app is None or wrote_at(app.metadata) <= since:
         return False
     ago = now - wrote_at(app.metadata)
@@ -158,27 +163,61 @@ class ForeignWrites(Nobody):
     Args:
         hub: the cluster.
         clock: the time.
+        namespace: the control plane's.
     """
 
-    def __init__(self, hub: Cluster, clock: Clock) -> None:
+    def __init__(self, hub: Cluster, clock: Clock, *, namespace: str) -> None:
         self._hub = hub
         self._clock = clock
-        self._certain = asyncio.Event()
+        self._namespace = namespace
+        self._suspicious = asyncio.Event()
+        self._calm = asyncio.Event()
+        self._calm.set()
         self._known: dict[str, float] = {}
+        self._working: set[tuple[str, str]] = set()
+        self._unsure: dict[tuple[str, str], set[str]] = {}
         self._foreign: deque[float] = deque(maxlen=FOREIGN)
 
     def wrote(self, before: Application, after: Application) -> None:
         """Notes a write of ours."""
         self._known[text(after.metadata.get("uid"))] = wrote_at(after.metadata)
+        self._unsure.get((after.namespace, after.name), set()).discard(after.resource_version)
+
+    @contextmanager
+    def reconciling(self, namespace: str, name: str) -> Iterator[None]:
+        """While it goes on, a write that is seen may be ours: its event may be read before its answer."""
+        key = namespace, name
+        self._working.add(key)
+        try:
+            yield
+        finally:
+            self._working.discard(key)
+            for _ in self._unsure.pop(key, ()):
+                self._note()
 
     async def until_certain(self) -> None:
-        """Returns never, but raises when another controller is certainly at work.
+        """Returns never, but raises when another controller is certainly at work: it writes what we have not written,
+        and answers while we hold still.
 
         Raises:
             RefusedError: it is.
         """
-        await self._certain.wait()
-        raise _refusal(self._hub, "it writes the Applications that this engine reconciles")
+        while True:
+            await self._suspicious.wait()
+            self._calm.clear()
+            try:
+                if await _answers(self._hub, self._clock, self._namespace, 0.0, busy=self._working):
+                    raise _refusal(self._hub, "it writes the Applications that this engine reconciles")
+            except ClusterError as error:
+                _log.info("cluster %s: whether another controller is at work can't be told: %s", self._hub.name, error)
+            finally:
+                self._foreign.clear()
+                self._suspicious.clear()
+                self._calm.set()
+
+    async def calm(self) -> None:
+        """Returns when nothing is suspected: until then nothing new may be begun."""
+        await self._calm.wait()
 
     def gone(self, uid: str) -> None:
         """Forgets an Application."""
@@ -191,7 +230,15 @@ class ForeignWrites(Nobody):
         self._known[uid] = at
         if known is None or at <= known:
             return
+        key = app.namespace, app.name
+        if key in self._working:
+            self._unsure.setdefault(key, set()).add(app.resource_version)
+        else:
+            self._note()
+
+    def _note(self) -> None:
+        """Counts a write that is certainly not ours."""
         now = self._clock.now()
         self._foreign.append(now)
         if len(self._foreign) == FOREIGN and now - self._foreign[0] < WITHIN:
-            self._certain.set()
+            self._suspicious.set()

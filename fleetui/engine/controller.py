@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Container, Hashable
 
 from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
 from fleetui.engine.beside import ForeignWrites
@@ -18,10 +18,11 @@ from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
 from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.operate import Again
 from fleetui.engine.orphans import Monitors
 from fleetui.engine.projects import PROJECT_KIND
 from fleetui.engine.pushes import concerned_urls, names_repository
-from fleetui.engine.queue import WorkQueue
+from fleetui.engine.queue import Priority, WorkQueue
 from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
@@ -43,13 +44,16 @@ _log = logging.getLogger(__name__)
 Key = tuple[str, str]
 """Namespace and name of an Application."""
 
-WORKERS = 10
 MOST_PUSHES = 1000
 """Webhooks' questions to repositories that may be under way at once."""
+PLACES = 20
+"""Applications of one cluster and one repository that are worked on at a time (Argo CD's status processors are as many,
+for all together). A cluster or a repository that does not answer holds these places and nobody else's."""
 
-RESYNC = 180.0
-"""Seconds after which an Application is looked at though nothing woke it: the safety net under lost events (Argo CD's
-`timeout.reconciliation`, with its jitter). Where nothing changed it makes no request."""
+RESYNC = 600.0
+"""Seconds, give or take a fifth, after which an Application is looked at though nothing woke it: the safety net under
+lost events. Where nothing changed it makes no request. Argo CD's (`timeout.reconciliation`) is shorter because it is
+also how a commit is found; here repositories tell of theirs."""
 
 
 class Engine:
@@ -87,7 +91,7 @@ class Engine:
         self._clock = clock
         self._settings = settings or Settings()
         self._jq = jq
-        self._queue: WorkQueue[Key] = WorkQueue(clock)
+        self._queue: WorkQueue[Key] = WorkQueue(clock, group=self._group_of, places=PLACES)
         self._instances: dict[str, Key] = {}
         self._by_url: dict[str, set[Key]] = {}
         self._urls: dict[Key, frozenset[str]] = {}
@@ -96,7 +100,15 @@ class Engine:
         self._heeding: set[asyncio.Task[None]] = set()
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
-        self._destinations = Destinations(hub, self._directory, clock, on_hub=self._woken_on_hub, elsewhere=self._woken)
+        self._destinations = Destinations(
+            hub,
+            self._directory,
+            clock,
+            on_hub=self._woken_on_hub,
+            elsewhere=self._woken,
+            back=self._answers_again,
+            syncs=self._settings.syncs,
+        )
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
         )
@@ -111,9 +123,9 @@ class Engine:
         self._own_repositories = own_repositories
         self._project_of: dict[Key, str] = {}
         self._monitors: Monitors[Key] = Monitors()
-        self._listener = listener or Nobody()
         self._rehearsal = rehearsal
-        self._foreign = ForeignWrites(hub.api, clock)
+        self._foreign = ForeignWrites(hub.api, clock, namespace=self._settings.namespace)
+        self._listener = Listeners(listener or Nobody(), self._foreign)
         self._stopping = False
         self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
@@ -153,7 +165,7 @@ class Engine:
         reconciler = Reconciler(
             self._destinations,
             self._sources,
-            ApplicationWriter(self._destinations.hub, resource, Listeners(self._listener, self._foreign)),
+            ApplicationWriter(self._destinations.hub, resource, self._listener),
             overrides=lambda: self._hub_settings.overrides,
             projects=self._projects,
             monitors=self._monitors,
@@ -183,8 +195,7 @@ class Engine:
                 going.append(self._own_repositories.subscribe(self._overrides_changed))
             async with asyncio.TaskGroup() as group:
                 self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
-                for number in range(WORKERS):
-                    group.create_task(self._work(reconciler), name=f"engine {self._hub.api.name} worker {number}")
+                self._rest(group.create_task(self._serve(reconciler, group), name=f"engine {self._hub.api.name}"))
         finally:
             for subscription in going:
                 subscription.close()
@@ -218,7 +229,7 @@ class Engine:
             # The Applications say so themselves.
             _log.info("%s", error)
         for key in keys:
-            self._queue.add(key)
+            self._queue.add(key, Priority.ASKED)
 
     def stop(self) -> None:
         """Lets every reconcile that is going on come to its end, and begins no other; then `run` returns."""
@@ -232,17 +243,18 @@ class Engine:
         if self._stopping:
             task.cancel()
 
-    async def _work(self, reconciler: Reconciler) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        while not self._stopping:
-            self._rest(task)
+    async def _serve(self, reconciler: Reconciler, group: asyncio.TaskGroup) -> None:
+        while True:
             key = await self._queue.get()
-            self._resting.discard(task)
-            try:
-                await self.work_on(reconciler, key)
-            finally:
-                self._queue.done(key)
+            await self._foreign.calm()
+            name = f"engine {self._hub.api.name} {'/'.join(key)}"
+            group.create_task(self._work(reconciler, key), name=name)
+
+    async def _work(self, reconciler: Reconciler, key: Key) -> None:
+        try:
+            await self.work_on(reconciler, key)
+        finally:
+            self._queue.done(key)
 
     async def work_on(self, reconciler: Reconciler, key: Key) -> None:
         """One reconcile; a failure is logged and tried again after its back-off."""
@@ -258,10 +270,17 @@ class Engine:
             _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay, extra=_about(key))
         else:
             self._queue.forget(key)
-            if again.after is not None:
-                self._queue.add_after(key, again.after)
-            elif key in self._urls:
-                self._queue.add_after(key, RESYNC * random.uniform(0.8, 1.2))
+            self._come_again(key, again)
+
+    def _come_again(self, key: Key, again: Again) -> None:
+        if again.after is not None:
+            # What goes on at once is an operation: it is brought to its end before another one begins.
+            self._queue.add_after(key, again.after, Priority.NEWS if again.after > 0 else Priority.ASKED)
+        elif key in self._urls:
+            self._queue.add_after(key, RESYNC * random.uniform(0.8, 1.2), Priority.ROUTINE)
+
+    def _group_of(self, key: Key) -> Hashable:
+        return self._asks.get(key), self._urls.get(key)
 
     # --- what wakes -------------------------------------------------------------------------------------------------
 
@@ -296,7 +315,8 @@ class Engine:
             self._urls[key] = urls
             for url in urls:
                 self._by_url.setdefault(url, set()).add(key)
-        self._queue.add(key)
+        asked = app.refresh or app.operation is not None
+        self._queue.add(key, Priority.ASKED if asked else Priority.NEWS)
 
     def _application_went(self, obj: StoredObject) -> None:
         key = (obj.ref.namespace, obj.ref.name)
@@ -312,14 +332,16 @@ class Engine:
             self._by_url[url].discard(key)
 
     def _clusters_changed(self) -> None:
-        changed = self._destinations.look_again()
+        self._answers_again(self._destinations.look_again())
+
+    def _answers_again(self, clusters: Container[Asked]) -> None:
         for key, asked in self._asks.items():
-            if asked in changed:
+            if asked in clusters:
                 self._queue.add(key)
 
     def _overrides_changed(self) -> None:
         for key in self._asks:
-            self._queue.add(key)
+            self._queue.add(key, Priority.ROUTINE)
 
     def _projects_changed(self, names: Collection[str]) -> None:
         for key, name in self._project_of.items():
@@ -328,7 +350,7 @@ class Engine:
 
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):
-            self._queue.add(key)
+            self._queue.add(key, Priority.ROUTINE)
 
 
 def _about(key: Key) -> dict[str, str]:

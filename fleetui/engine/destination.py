@@ -6,7 +6,8 @@ one for each cluster that Applications name. Which cluster that is, says a `flee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -17,9 +18,11 @@ from fleetui.engine.orphans import STATEFUL_SET, is_looked_at
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
 from fleetui.engine.projects import Place
+from fleetui.engine.readable import Readable
 from fleetui.hubports import Directory, Site
-from fleetui.model.errors import ClusterError, MissingError
+from fleetui.model.errors import ClusterError, MissingError, UnreachableError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
+from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.ports import Cluster, LiveCluster, Subscription
 
 REDISCOVER_AFTER = 10.0
@@ -27,6 +30,12 @@ REDISCOVER_AFTER = 10.0
 
 MOST_LOOKED_INTO = 128
 """Watches of a cluster for orphans: each is a connection, of which it has 256 for everybody."""
+
+REQUESTS = 20
+"""Requests about objects that are in flight on one cluster. Where that is the hub, some of its places are left for the
+Applications themselves: a webhook that hangs must not keep the engine from writing what becomes of other clusters."""
+
+_AWAY = frozenset({ClusterState.UNREACHABLE, ClusterState.STALE})
 
 Woken = Callable[[StoredObject, bool], None]
 """Called with an object that changed, and whether it went."""
@@ -40,36 +49,95 @@ def asked_for(destination: Mapping[str, Any]) -> Asked:
 
 
 class Destination:
-    """One cluster as the engine works on it."""
+    """One cluster as the engine works on it.
 
-    def __init__(self, site: Site, clock: Clock, woken: Woken) -> None:
+    Args:
+        site: the cluster, and what of it is ours.
+        clock: the time.
+        woken: told of what changes there.
+        back: told when it answers again.
+        syncs: how many sync steps run there at a time.
+    """
+
+    def __init__(
+        self, site: Site, clock: Clock, woken: Woken, *, back: Callable[[Site], None] = lambda _: None, syncs: int = 10
+    ) -> None:
         self.live = live = site.live
         self._site = site
         self.overlay = Overlay(clock.now)
-        self.predictor = Predictor(live.api)
+        self.requests = asyncio.Semaphore(REQUESTS)
+        """Whoever asks something about an object holds it; nobody waits for it with many requests at a time."""
+        self.readable = Readable()
+        self.predictor = Predictor(live.api, self.readable, self.requests)
         self.discovery = Discovery(())
         self._clock = clock
         self._woken = woken
         self._discovered_at: float | None = None
         self._wanted: dict[tuple[ApiResource, str], Subscription] = {}
         self._looked_into: dict[tuple[ApiResource, str], Subscription] = {}
-        self._subscription = live.subscribe(self._changed)
+        self.syncing = asyncio.Semaphore(syncs)
+        """Whoever runs a sync step holds it."""
+        self._back = back
+        self._asking: asyncio.Task[None] | None = None
+        self._away: asyncio.Future[ClusterStatus] | None = None
+        self._was_away = False
+        self._subscriptions = [live.subscribe(self._changed), live.api.on_status(self._status_told)]
 
     @property
     def api(self) -> Cluster:
         return self.live.api
 
     def close(self) -> None:
-        self._subscription.close()
-        for subscription in (*self._wanted.values(), *self._looked_into.values()):
+        if self._asking is not None:
+            self._asking.cancel()
+        for subscription in (*self._subscriptions, *self._wanted.values(), *self._looked_into.values()):
             subscription.close()
         self._wanted.clear()
         self._looked_into.clear()
 
     async def rediscover(self) -> None:
-        """Asks the server what it serves."""
-        self.discovery = await self.api.discover(refresh=self._discovered_at is not None)
+        """Asks the server what it serves, once for all who want to know.
+
+        Raises:
+            ClusterError: it can't be asked. One that is known not to answer is not asked: `back` is told of when it
+                does again.
+        """
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._discover(), name=f"discovery {self.api.name}")
+            self._asking.add_done_callback(self._answered)
+        await asyncio.shield(self._asking)
+
+    async def _discover(self) -> None:
+        if self.api.status.state in _AWAY:
+            raise self._unreachable(self.api.status)
+        away = self._away = asyncio.get_running_loop().create_future()
+        answer = asyncio.ensure_future(self.api.discover(refresh=self._discovered_at is not None))
+        try:
+            await asyncio.wait({answer, away}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise self._unreachable(away.result())
+            self.discovery = answer.result()
+            self.readable.clear()
+        finally:
+            answer.cancel()
         self._discovered_at = self._clock.now()
+
+    def _answered(self, asking: asyncio.Task[None]) -> None:
+        self._asking = self._away = None
+        if not asking.cancelled():
+            # Looked at, or Python would complain where every asker was cancelled meanwhile.
+            asking.exception()
+
+    def _unreachable(self, status: ClusterStatus) -> UnreachableError:
+        self._was_away = True
+        return UnreachableError(status.message, cluster=self.api.name)
+
+    def _status_told(self, status: ClusterStatus) -> None:
+        if status.state in _AWAY and self._away is not None and not self._away.done():
+            self._away.set_result(status)
+        elif status.state is ClusterState.LIVE and self._was_away:
+            self._was_away = False
+            self._back(self._site)
 
     async def know(self, kinds: Iterable[tuple[str, str]], *, anew: bool = False) -> None:
         """Makes sure that the kinds are known if they are served, asking the server again now and then; `anew`: now,
@@ -170,6 +238,8 @@ class Destination:
         return found
 
     def _changed(self, obj: StoredObject, *, deleted: bool) -> None:
+        if obj.ref.kind == "CustomResourceDefinition":
+            self.readable.clear()
         if not self.overlay.seen(obj, deleted=deleted):
             self._woken(obj, deleted)
 
@@ -183,15 +253,27 @@ class Destinations:
         clock: the time.
         on_hub: told of what changes on the hub.
         elsewhere: told of what changes on the others; an Application there is none of this engine's.
+        back: told by what Applications name the clusters that answer again.
+        syncs: how many sync steps run on one cluster at a time.
     """
 
     def __init__(
-        self, hub: LiveCluster, directory: Directory, clock: Clock, *, on_hub: Woken, elsewhere: Woken
+        self,
+        hub: LiveCluster,
+        directory: Directory,
+        clock: Clock,
+        *,
+        on_hub: Woken,
+        elsewhere: Woken,
+        back: Callable[[Container[Asked]], None] = lambda _: None,
+        syncs: int = 10,
     ) -> None:
-        self._hub = Destination(Site(hub), clock, on_hub)
         self._directory = directory
         self._clock = clock
         self._elsewhere = elsewhere
+        self._back = back
+        self._syncs = syncs
+        self._hub = self._make(Site(hub), on_hub)
         self._made: dict[Site, Destination] = {Site(hub): self._hub}
         self._asked: dict[Asked, Site | None] = {}
 
@@ -217,8 +299,14 @@ class Destinations:
         self._asked[asked] = None
         self._asked[asked] = site = self._look(asked)
         if site not in self._made:
-            self._made[site] = Destination(site, self._clock, self._elsewhere)
+            self._made[site] = self._make(site, self._elsewhere)
         return self._made[site]
+
+    def _make(self, site: Site, woken: Woken) -> Destination:
+        return Destination(site, self._clock, woken, back=self._answers_again, syncs=self._syncs)
+
+    def _answers_again(self, site: Site) -> None:
+        self._back({asked for asked, found in self._asked.items() if found == site})
 
     def look_again(self) -> set[Asked]:
         """Forgets what is reached no more, or otherwise than before; returns whose answer has changed."""

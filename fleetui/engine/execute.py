@@ -37,6 +37,7 @@ from fleetui.model.objects import ApiResource, Obj, ref_of
 from fleetui.ports import PatchType, Propagation, Validation
 
 PARALLEL = 20
+"""Effects of one application under way at a time."""
 _DEFINITION_POLLS = 30
 _DEFINITION_INTERVAL = 0.1
 _RELEASE_TRIES = 5
@@ -100,7 +101,7 @@ class Executor:
             await self._await_definitions(batch)
 
     async def _guarded(self, effect: Effect) -> EffectResult:
-        async with self._gate:
+        async with self._gate, self._destination.requests:
             try:
                 if isinstance(effect, Apply):
                     return await self._apply(effect)
@@ -116,7 +117,8 @@ class Executor:
                 return EffectResult(False, error.message, gone=True)
             except StatusError as error:
                 # The server's own words, as kubectl prints them; Argo CD's results hold nothing else.
-                return EffectResult(False, error.message)
+                unread = isinstance(effect, Apply) and not effect.checked and is_schema_error(error)
+                return EffectResult(False, error.message, malformed=unread)
             except ClusterError as error:
                 return EffectResult(False, str(error))
 
@@ -139,6 +141,10 @@ class Executor:
             return EffectResult(True, self._message(effect, "unchanged"))
         if effect.dry_run:
             return await self._dry_run(resource, obj, effect)
+        if not effect.checked and self._is_rough(obj, live):
+            found = await self._dry_run(resource, obj, effect)
+            if not found.ok:
+                return found
         written = await self._write(resource, obj, live)
         # An Application that an application makes is news to this very engine.
         self._destination.overlay.wrote(written, quiet=task.ref.group_kind != (GROUP, KIND))
@@ -164,18 +170,33 @@ class Executor:
 
     async def _dry_run(self, resource: ApiResource, obj: Obj, effect: Apply) -> EffectResult:
         """Argo CD's dry run is kubectl's own, on the client: it fails only where the object can't be read, or where its
-        kind is not served."""
-        try:
-            await self._destination.api.apply(
-                resource, obj, field_manager=FIELD_MANAGER, dry_run=True, validation=self._options.validation
-            )
-        except StatusError as error:
-            if isinstance(error, NotFoundError) and not error.reason:
-                # The path itself is not there: an API server speaks for an object with a Status, and a reason.
-                raise
-            if is_schema_error(error):
-                return EffectResult(False, error.message)
+        kind is not served. The server is asked in its place, but for what it is known to be able to read."""
+        if obj not in self._destination.readable:
+            try:
+                await self._destination.api.apply(
+                    resource, obj, field_manager=FIELD_MANAGER, dry_run=True, validation=self._options.validation
+                )
+                self._note_readable(obj)
+            except StatusError as error:
+                if isinstance(error, NotFoundError) and not error.reason:
+                    # The path itself is not there: an API server speaks for an object with a Status, and a reason.
+                    raise
+                if is_schema_error(error):
+                    return EffectResult(False, error.message, malformed=True)
         return EffectResult(True, self._message(effect, "created" if effect.task.live is None else "configured"))
+
+    def _note_readable(self, obj: Obj) -> None:
+        if self._options.validation == "Strict":
+            self._destination.readable.add(obj)
+
+    def _is_rough(self, obj: Obj, live: Obj | None) -> bool:
+        """Whether writing the object may do more than a server-side apply that is refused: what it can't read must not
+        cost what is there."""
+        return (
+            self._options.replace
+            or self._options.force
+            or any(_has_option(obj, live, option) for option in ("Replace=true", "Force=true"))
+        )
 
     async def _write(self, resource: ApiResource, obj: Obj, live: Obj | None) -> Obj:
         api = self._destination.api
@@ -185,9 +206,11 @@ class Executor:
             await self._migrate(resource, live)
         force = self._options.force or _has_option(obj, live, "Force=true")
         try:
-            return await api.apply(
+            written = await api.apply(
                 resource, obj, field_manager=FIELD_MANAGER, force=True, validation=self._options.validation
             )
+            self._note_readable(obj)
+            return written
         except (InvalidError, ConflictError):
             if not force or live is None:
                 raise

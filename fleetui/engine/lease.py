@@ -34,8 +34,11 @@ _log = logging.getLogger(__name__)
 
 NAME = "fleetui-engine"
 NAMESPACE = "default"
-DURATION = 15.0
-RENEW = 5.0
+DURATION = 45.0
+"""Seconds without a renewal after which an engine counts as dead: for so long one on another machine waits."""
+RENEW = 15.0
+"""Seconds between two renewals, the only requests of an engine that has nothing to do; two may fail in a row. client-go
+renews every 2 s for a lease of 15; there a standby waits to take over."""
 MANAGER = "fleetui"
 
 

@@ -7,7 +7,7 @@ Application and in the cluster; what is kept in memory (delays between waves) ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,11 @@ _AT_ONCE = Again(0.0)
 
 
 class Operations:
-    """The operations of one hub's Applications; the arguments are those of `fleetui.engine.reconcile.Reconciler`."""
+    """The operations of one hub's Applications.
+
+    `settled`: the status of an Application whose operation has just succeeded, as a comparison that finds it in sync
+    makes it; None where there is more to say. The other arguments are those of `fleetui.engine.reconcile.Reconciler`.
+    """
 
     def __init__(
         self,
@@ -58,7 +62,9 @@ class Operations:
         clock: Clock,
         settings: Settings,
         jq: Jq | None,
+        settled: Callable[[Application], Awaitable[Obj | None]],
     ) -> None:
+        self._settled = settled
         self._sources = sources
         self._writer = writer
         self._overrides = overrides
@@ -201,7 +207,8 @@ class Operations:
         ignored = (*rules_of(app.obj)[0], *overrides.rules)
         ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
         executor = Executor(destination, ApplyOptions.of(options, force=force), ignoring=ignoring)
-        outcome = await executor.drive(sync_step(context))
+        async with destination.syncing:
+            outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")
         rows = ops.stored_results(outcome.results)
         state["syncResult"] = {**state["syncResult"], **({"resources": rows} if rows else {})}
@@ -240,6 +247,18 @@ class Operations:
             if not status["history"]:
                 del status["history"]
         waiting = ops.is_waiting_for_retry(ended)
+        if phase is OperationPhase.SUCCEEDED:
+            settled = await self._settled(_without_operation(app, status))
+            if settled is not None:
+                # In one write with the end: two would be a request more for every sync of every application.
+                await self._writer.write(app, settled, operation=None)
+                return Again()
         await self._writer.write(app, status, operation=app.operation if waiting else None)
         due = ops.retry_due(ended) if waiting else None
         return Again(max(0.0, due - now)) if due is not None else _AT_ONCE
+
+
+def _without_operation(app: Application, status: Obj) -> Application:
+    """The Application as it is when its operation is over."""
+    kept = {key: value for key, value in app.obj.items() if key != "operation"}
+    return Application({**kept, "status": status})

@@ -83,10 +83,13 @@ class SyncContext:
 
 @dataclass
 class Run:
-    """The mutable part of one step: the results so far, in the order in which they came."""
+    """The mutable part of one step: the results so far, in the order in which they came; whether a dry run went before
+    (`checked`), and whether what would have failed in it has come up since (`malformed`)."""
 
     context: SyncContext
     results: dict[tuple[ObjectRef, str], Recorded] = field(default_factory=dict)
+    checked: bool = True
+    malformed: bool = False
 
     def record(self, task: Task, status: ResultCode | None, phase: OperationPhase | None, message: str) -> None:
         """Notes what became of a task; an empty message leaves the last one (`setResourceResult`)."""

@@ -8,11 +8,9 @@ of what did not change makes no request.
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 from collections.abc import Mapping
 from typing import Any
-
-import msgspec
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import ignore
@@ -23,7 +21,9 @@ from fleetui.diff.structure import same
 from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mapping, text
 from fleetui.engine.applied import applied_exactly, migration_needed
 from fleetui.engine.desired import Target
+from fleetui.engine.fingerprint import fingerprint
 from fleetui.engine.ignoring import Ignoring
+from fleetui.engine.readable import Readable
 from fleetui.engine.tracking import as_tracked
 from fleetui.model.errors import ExpressionError, NotFoundError, StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
@@ -34,19 +34,20 @@ _CACHE_LIMIT = 200_000
 _TRIES = 3
 _ASKED = DryRun()
 
-_encoder = msgspec.json.Encoder(order="deterministic")
-
-
-def fingerprint(obj: Any) -> bytes:
-    """A digest of an object's content, independent of the order of its keys."""
-    return hashlib.blake2b(_encoder.encode(obj), digest_size=16).digest()
-
 
 class Predictor:
-    """Answers, for the objects of one cluster, whether a sync would change them."""
+    """Answers, for the objects of one cluster, whether a sync would change them.
 
-    def __init__(self, api: Cluster) -> None:
+    Args:
+        api: the cluster.
+        readable: what it is known to be able to read.
+        requests: held while it is asked.
+    """
+
+    def __init__(self, api: Cluster, readable: Readable, requests: asyncio.Semaphore) -> None:
         self._api = api
+        self._requests = requests
+        self._readable = readable
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
     async def modified(
@@ -84,7 +85,8 @@ class Predictor:
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
-        answer = await self._ask(target, live, discovery, ignoring, options, dry_run)
+        async with self._requests:
+            answer = await self._ask(target, live, discovery, ignoring, options, dry_run)
         self._remember(target.ref, key, answer)
         return answer
 
@@ -144,6 +146,7 @@ class Predictor:
             return merge(target.obj, live)
         try:
             answer = await self._api.apply(resource, target.obj, field_manager=FIELD_MANAGER, dry_run=True)
+            self._readable.add(target.obj)
             return answer if dry_run.mutations else without_mutations(answer, live, FIELD_MANAGER)
         except StatusError as error:
             if is_transient(error):

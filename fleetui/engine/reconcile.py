@@ -47,6 +47,7 @@ from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
 from fleetui.model.errors import ClusterError, FleetError, MissingError, RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
+from fleetui.model.status import SyncStatus
 from fleetui.model.times import format_time
 from fleetui.ports import Jq
 
@@ -93,7 +94,9 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._jq = jq
-        self._operations = Operations(sources, writer, overrides=overrides, clock=clock, settings=settings, jq=jq)
+        self._operations = Operations(
+            sources, writer, overrides=overrides, clock=clock, settings=settings, jq=jq, settled=self._settled
+        )
         self._rehearsal = rehearsal
         self._unreachable_since: dict[ObjectRef, float] = {}
 
@@ -226,6 +229,30 @@ class Reconciler:
                     return Again(min(left, self._settings.poll))
         judge = self._overrides().judge
         return await unreadable(app, destination, error, instance=instance, judge=judge, permits=permits, wanted=wanted)
+
+    async def _settled(self, app: Application) -> Obj | None:
+        """See `Operations`. Of what was just written there is nothing to ask the cluster."""
+        if app.deleting:
+            return None
+        try:
+            destination = self._destinations.find(app.destination)
+            permits = Permits(self._projects.of(app), destination.place)
+            comparison = await observe(
+                app,
+                destination,
+                self._sources,
+                instance=instance_name(app.namespace, app.name, self._settings.namespace),
+                overrides=self._overrides(),
+                permits=permits,
+                jq=self._jq,
+            )
+        except (FleetError, ProjectError):
+            return None
+        if comparison.error or comparison.status is not SyncStatus.SYNCED or permits.spec_problems(app):
+            return None
+        orphans = await self._orphans(app, destination, comparison, permits)
+        status = self._judged(app, comparison, permits, orphans)
+        return with_conditions(status, (SYNC_ERROR,), (), now=self._clock.now())
 
     def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
         if app.refresh == "hard":

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 class Settings:
     """`wave_delay`: seconds between two sync waves (`ARGOCD_SYNC_WAVE_DELAY`). `poll`: seconds after which a running
     operation is looked at again even if nothing woke it. `namespace`: where Applications need no namespace in their
-    tracking ids.
+    tracking ids. `syncs`: how many sync steps run on one cluster at a time; the others wait, and hold up no other
+    cluster's (Argo CD: 10 operation processors for all clusters together).
     """
 
     wave_delay: float = 2.0
     poll: float = 30.0
     namespace: str = "argocd"
+    syncs: int = 10

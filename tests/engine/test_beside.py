@@ -95,6 +95,17 @@ async def wrote(hub: Hub, name: str = "shop") -> None:
     await hub.api.patch(resource, name, "argocd", body, kind=PatchType.MERGE, field_manager=CONTROLLER)
 
 
+async def controller(hub: Hub) -> None:
+    """Argo CD's controller, as far as it honours refreshes."""
+    resource = await hub.resource("Application")
+    while True:
+        await asyncio.sleep(0)
+        app = await hub.api.get(resource, "shop", "argocd")
+        if "argocd.argoproj.io/refresh" in app["metadata"].get("annotations", {}):
+            body = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": None}}}
+            await hub.api.patch(resource, "shop", "argocd", body, kind=PatchType.MERGE, field_manager=CONTROLLER)
+
+
 async def test_a_controller_that_runs_anywhere_is_seen_by_its_answer(hub: Hub) -> None:
     await hub.create(application())
     assert await refusal(hub) == ""
@@ -104,16 +115,7 @@ async def test_a_controller_that_runs_anywhere_is_seen_by_its_answer(hub: Hub) -
     # What an engine of ours wrote says nothing.
     assert await refusal(hub, ours_until=CLOCK.now() + 60) == ""
 
-    async def controller() -> None:
-        resource = await hub.resource("Application")
-        while True:
-            await asyncio.sleep(0)
-            app = await hub.api.get(resource, "shop", "argocd")
-            if "argocd.argoproj.io/refresh" in app["metadata"].get("annotations", {}):
-                body = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": None}}}
-                await hub.api.patch(resource, "shop", "argocd", body, kind=PatchType.MERGE, field_manager=CONTROLLER)
-
-    alive = asyncio.create_task(controller())
+    alive = asyncio.create_task(controller(hub))
     assert "it answers to a refresh" in await refusal(hub)
     alive.cancel()
     await asyncio.gather(alive, return_exceptions=True)
@@ -121,23 +123,83 @@ async def test_a_controller_that_runs_anywhere_is_seen_by_its_answer(hub: Hub) -
 
 def shown(second: int, uid: str = "u1") -> Application:
     entry = {"manager": CONTROLLER, "time": f"2026-01-01T00:00:{second:02d}Z"}
-    return Application({"metadata": {"uid": uid, "managedFields": [entry]}})
+    where = {"namespace": "argocd", "name": "shop", "uid": uid, "resourceVersion": str(second)}
+    return Application({"metadata": {**where, "managedFields": [entry]}})
 
 
-async def test_the_writes_of_another_controller_end_an_engine(hub: Hub) -> None:
-    foreign = ForeignWrites(hub.api, CLOCK)
-    ending = asyncio.create_task(foreign.until_certain())
-    foreign.seen(shown(0))
+class Watching:
+    """An engine's eye on the writes of others, on a hub with one Application that was written just now."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.foreign = ForeignWrites(hub.api, CLOCK, namespace="argocd")
+        self.ending = asyncio.create_task(self.foreign.until_certain())
+
+    async def calm(self) -> bool:
+        """Whether nothing is suspected, after whoever waits has had his turn."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(0):
+                await self.foreign.calm()
+        except TimeoutError:
+            return False
+        return True
+
+    def shows(self, first: int) -> None:
+        for second in range(first, first + FOREIGN):
+            self.foreign.seen(shown(second))
+
+
+@pytest.fixture
+async def watching(hub: Hub) -> AsyncIterator[Watching]:
+    await hub.create(application())
+    await wrote(hub)
+    watching = Watching(hub)
+    watching.foreign.seen(shown(0))
+    yield watching
+    watching.ending.cancel()
+    await asyncio.gather(watching.ending, return_exceptions=True)
+
+
+async def test_our_own_writes_are_not_suspected(watching: Watching) -> None:
     for second in range(1, FOREIGN):
-        foreign.wrote(shown(0), shown(second))
-        foreign.seen(shown(second))
+        watching.foreign.wrote(shown(0), shown(second))
+        watching.foreign.seen(shown(second))
     for second in range(10, 10 + FOREIGN - 1):
-        foreign.seen(shown(second))
-    await asyncio.sleep(0)
-    assert not ending.done()
-    foreign.seen(shown(40))
+        watching.foreign.seen(shown(second))
+    assert await watching.calm()
+
+
+async def test_an_event_of_a_write_of_ours_that_comes_before_its_answer_is_not_another_ones(watching: Watching) -> None:
+    for second in range(1, 2 * FOREIGN):
+        with watching.foreign.reconciling("argocd", "shop"):
+            watching.foreign.seen(shown(second))
+            watching.foreign.wrote(shown(second - 1), shown(second))
+    assert await watching.calm()
+    with watching.foreign.reconciling("argocd", "shop"):
+        watching.shows(40)
+    assert not await watching.calm()
+
+
+async def test_an_engine_that_suspects_another_controller_holds_still_and_goes_on_where_none_answers(
+    watching: Watching,
+) -> None:
+    watching.shows(10)
+    assert not await watching.calm()
+    await watching.foreign.calm()
+    assert not watching.ending.done()
+    watching.shows(30)
+    assert not await watching.calm()
+
+
+async def test_an_engine_ends_where_another_controller_answers(watching: Watching) -> None:
+    alive = asyncio.create_task(controller(watching.hub))
+    watching.shows(10)
     with pytest.raises(RefusedError, match="writes the Applications"):
-        await ending
+        await watching.ending
+    alive.cancel()
+    await asyncio.gather(alive, return_exceptions=True)
 
 
 async def test_an_engine_is_not_frightened_by_its_own_writes(hub: Hub) -> None:

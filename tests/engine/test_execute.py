@@ -54,7 +54,7 @@ class Hands:
         self._executor = Executor(self.destination, ApplyOptions.of(options, force=force))
 
     async def do(self, effect: Effect) -> EffectResult:
-        await self.destination.rediscover()
+        await self.destination.know(())
         answers: list[EffectResult] = []
 
         def step() -> Step:
@@ -135,6 +135,32 @@ async def test_the_dry_run_minds_only_what_no_server_could_read() -> None:
     ]
     assert (await hands.do(Apply(task(CONFIG), CONFIG, dry_run=True))).ok
     assert not (await hands.do(Apply(task(CONFIG), CONFIG, dry_run=True))).ok
+
+
+async def test_what_the_server_has_taken_is_not_asked_again_unless_a_schema_may_have_changed() -> None:
+    hands = Hands()
+    assert (await hands.do(Apply(task(CONFIG), CONFIG))).ok
+    assert (await hands.do(Apply(task(CONFIG), CONFIG, dry_run=True))).ok
+    assert hands.verbs == ["apply"]
+    hands.destination.readable.clear()
+    assert (await hands.do(Apply(task(CONFIG), CONFIG, dry_run=True))).ok
+    assert hands.verbs == ["apply", "apply"]
+    lenient = Hands("Validate=false")
+    assert (await lenient.do(Apply(task(CONFIG), CONFIG))).ok
+    assert CONFIG not in lenient.destination.readable, "it was taken without being validated"
+
+
+async def test_what_was_not_checked_and_can_not_be_read_costs_nothing_that_is_there() -> None:
+    unknown = InvalidError('strict decoding error: unknown field "x"', code=400)
+    hands = Hands()
+    hands.server.refusals = [unknown]
+    answer = await hands.do(Apply(task(CONFIG), CONFIG, checked=False))
+    assert answer == EffectResult(False, unknown.message, malformed=True)
+    forceful = Hands(force=True)
+    forceful.server.refusals = [unknown]
+    live = there(CONFIG)
+    assert (await forceful.do(Apply(task(CONFIG, live), CONFIG, checked=False))).malformed
+    assert forceful.verbs == ["apply"], "nothing is deleted to make way for it"
 
 
 async def test_what_is_written_is_seen_at_once() -> None:

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from fleetui.engine.queue import WorkQueue
+from fleetui.engine.queue import Priority, WorkQueue
 from tests.engine.fake_clock import FakeClock
+
+ASKED, NEWS, ROUTINE = Priority.ASKED, Priority.NEWS, Priority.ROUTINE
 
 
 @pytest.fixture
@@ -120,3 +122,67 @@ async def test_failures_back_off_with_jitter_up_to_the_cap_until_one_goes_well(q
 async def test_an_outage_of_days_does_not_overflow_the_back_off(queue: WorkQueue[str]) -> None:
     delays = [queue.retry("a") for _ in range(3000)]
     assert max(delays[5:]) <= 8.0 * 1.2
+
+
+async def test_who_is_waited_for_goes_first_and_in_its_order(queue: WorkQueue[str]) -> None:
+    for key, priority in (("routine", ROUTINE), ("news", NEWS), ("asked", ASKED), ("asked too", ASKED)):
+        queue.add(key, priority)
+    assert [await queue.get() for _ in range(4)] == ["asked", "asked too", "news", "routine"]
+
+
+async def test_a_key_that_waits_is_brought_forward_and_never_back(queue: WorkQueue[str]) -> None:
+    queue.add("a", ROUTINE)
+    queue.add("b", NEWS)
+    queue.add("a", ASKED)
+    queue.add("a", ROUTINE)
+    assert [await queue.get(), await queue.get()] == ["a", "b"]
+    queue.add("c", NEWS)
+    queue.add("a", ROUTINE)
+    queue.add("a", ASKED)
+    queue.done("a")
+    assert [await queue.get(), await queue.get()] == ["a", "c"], "also while it is worked on"
+
+
+async def test_routine_is_late_where_there_is_always_something_urgent_but_it_comes(queue: WorkQueue[str]) -> None:
+    queue.add("routine", ROUTINE)
+    for number in range(50):
+        queue.add(f"asked {number}", ASKED)
+    assert "routine" in [await queue.get() for _ in range(10)]
+
+
+async def test_a_group_has_its_own_places_and_fills_nobody_elses(clock: FakeClock) -> None:
+    queue: WorkQueue[str] = WorkQueue(clock, group=lambda key: key[0], places=2)
+    for key in ("a1", "a2", "a3", "a4", "b1"):
+        queue.add(key)
+    assert [await queue.get() for _ in range(3)] == ["a1", "b1", "a2"]
+    take = asyncio.ensure_future(queue.get())
+    await asyncio.sleep(0)
+    assert not take.done(), "the rest is of a group that has no place"
+    queue.add("a4", ASKED)
+    queue.add("b2")
+    assert await take == "b2"
+    queue.done("a1")
+    assert await queue.get() == "a4"
+    queue.done("a2")
+    queue.done("a4")
+    assert await queue.get() == "a3"
+    for key in ("a3", "b1", "b2"):
+        queue.done(key)
+    assert queue.idle()
+
+
+async def test_a_key_that_changes_its_group_takes_the_place_of_the_new_one(clock: FakeClock) -> None:
+    groups = {"a": 1, "b": 2}
+    queue: WorkQueue[str] = WorkQueue(clock, group=groups.__getitem__, places=1)
+    queue.add("a")
+    await queue.get()
+    groups["a"] = 2
+    queue.add("a")
+    queue.add("b")
+    assert await queue.get() == "b"
+    queue.done("a")
+    take = asyncio.ensure_future(queue.get())
+    await asyncio.sleep(0)
+    assert not take.done()
+    queue.done("b")
+    assert await take == "a"

@@ -105,6 +105,15 @@ def test_a_dry_run_that_fails_ends_the_operation_before_anything_is_changed() ->
     assert results(outcome) == {"a": ("SyncFailed", "Failed", "no way")}
 
 
+def test_one_object_alone_is_its_own_dry_run() -> None:
+    unread = EffectResult(False, "no way", malformed=True)
+    outcome, driver = run((A, None), answers={"apply ConfigMap/a": unread})
+    assert driver.asked == [["apply ConfigMap/a"]]
+    assert (outcome.phase, outcome.message) == (FAILED, "one or more objects failed to apply (dry run)")
+    assert results(outcome) == {"a": ("SyncFailed", "Failed", "no way")}
+    assert run((A, None), dry_run=True)[1].asked[0] == ["dry ConfigMap/a"]
+
+
 def test_the_dry_run_is_made_once_in_an_operation() -> None:
     _, driver = run((A, None), (LATER, None), recorded=[row(A, phase=SUCCEEDED)])
     assert driver.asked == [["apply Deployment/web"]]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from backends.kustomize import KustomizeBinary
-from fleetui.render.kustomize import build
+from fleetui.model.errors import ManifestError
+from fleetui.render.kustomize import Unsupported, build
 from fleetui.render.yaml import documents
 from fleetui.renderports import KustomizeRequest
 from tests.unit.kustomize_overlays import built, find_kustomize, names, overlay, parsed
@@ -110,3 +114,102 @@ def test_what_is_given_back_is_the_callers_own() -> None:
     first = build(it.files, it.folder)[0].obj
     first["spec"]["numbers"].clear()
     assert same([manifest.obj for manifest in build(it.files, it.folder)], built()["scalars"])
+
+
+FIELDS: dict[str, list[Any]] = {
+    "namePrefix": ["p-", "1"],
+    "nameSuffix": ["-s"],
+    "namespace": ["shop", "default"],
+    "commonLabels": [{"app": "z"}, {"team": "yes"}],
+    "labels": [[{"pairs": {"app": "q"}}], [{"pairs": {"l": "1"}, "includeSelectors": True}]],
+    "commonAnnotations": [{"a": "b"}],
+    "images": [[{"name": "nginx", "newTag": "2"}], [{"name": "nginx", "newName": "r.io/n", "digest": "sha256:1"}]],
+    "replicas": [[{"name": "web", "count": 3}]],
+    "configMapGenerator": [
+        [{"name": "conf", "behavior": "merge", "literals": ["b=2"]}],
+        [{"name": "more", "literals": ["a=<x>"]}],
+    ],
+    "secretGenerator": [[{"name": "sec", "literals": ["k=v"], "options": {"disableNameSuffixHash": True}}]],
+    "patches": [
+        [{"patch": "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 9, paused: }}"}],
+        [{"patch": '[{"op": "add", "path": "/metadata/labels", "value": {"j": "p"}}]', "target": {"kind": ".*"}}],
+        [
+            {
+                "target": {"labelSelector": "app=web"},
+                "patch": "{apiVersion: v1, kind: X, metadata: {name: x, annotations: {by: target}}}",
+            }
+        ],
+    ],
+    "replacements": [
+        [
+            {
+                "source": {"kind": "Service", "name": "web"},
+                "targets": [{"select": {"kind": "Deployment"}, "fieldPaths": ["metadata.annotations.svc"],
+                             "options": {"create": True}}],
+            }
+        ]
+    ],
+    "sortOptions": [{"order": "fifo"}],
+}  # fmt: skip
+
+OBJECTS = b"""apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: 1
+  paused: false
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      serviceAccountName: sa
+      containers:
+      - {name: web, image: "nginx:1", envFrom: [{configMapRef: {name: conf}}, {secretRef: {name: sec}}]}
+---
+{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: sa}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: old}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: b}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: r}
+subjects: [{kind: ServiceAccount, name: sa, namespace: default}, {kind: ServiceAccount, name: default}]
+"""
+
+
+@st.composite
+def kustomizations(draw: st.DrawFn) -> dict[str, Any]:
+    chosen = draw(st.lists(st.sampled_from(sorted(FIELDS)), unique=True, max_size=5))
+    return {field: draw(st.sampled_from(FIELDS[field])) for field in chosen}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(base=kustomizations(), top=kustomizations())
+def test_any_two_layers_come_out_as_the_binary_has_them(
+    tmp_path_factory: pytest.TempPathFactory, base: dict[str, Any], top: dict[str, Any]
+) -> None:
+    binary = find_kustomize()
+    own = [{"name": "conf", "literals": ["a=1"]}, *base.pop("configMapGenerator", [])]
+    own = [own[0], *(entry for entry in own[1:] if entry["name"] != "conf")]
+    files = {
+        "base/kustomization.yaml": {"resources": ["all.yaml"], "configMapGenerator": own, **base},
+        "top/kustomization.yaml": {"resources": ["../base"], **top},
+    }
+    contents = {path: json.dumps(value).encode() for path, value in files.items()} | {"base/all.yaml": OBJECTS}
+    root = tmp_path_factory.mktemp("layers")
+    for path, content in contents.items():
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_bytes(content)
+    process = subprocess.run([binary, "build", root / "top"], capture_output=True, check=False)
+    try:
+        got = [manifest.obj for manifest in build(contents, "top")]
+    except Unsupported:
+        return
+    except ManifestError:
+        assert process.returncode != 0
+        return
+    assert process.returncode == 0, process.stderr.decode()
+    assert same(got, [document.value for document in documents(process.stdout)])

@@ -28,6 +28,8 @@ from fleetui.render.yaml import MAX_FILE
 
 _SEPARATOR = re.compile(r"\n---(.*)\n")
 _SCHEMA_COMMENT = re.compile(r"#\s*\{|\$openapi")
+_UNSTABLE_FOLD = re.compile(r"(?:^|\n)[ \t]|^\n")
+"""In such a text go-yaml adds a line each time that it writes it folded, and kustomize writes it now and then."""
 _TEXT_TAG = "tag:yaml.org,2002:str"
 
 
@@ -38,8 +40,7 @@ class Document(NamedTuple):
     line: int
 
 
-_MAX_REMEMBERED = 64 * 1024 * 1024
-_parsed: ByteCache[list[Document]] = ByteCache(_MAX_REMEMBERED)
+_parsed: ByteCache[list[Document]] = ByteCache(64 * 1024 * 1024)
 
 
 def resources(content: bytes, path: str) -> list[Document]:
@@ -55,12 +56,6 @@ def resources(content: bytes, path: str) -> list[Document]:
         known = _expanded([_checked(document, path) for document in documents(content, path)], path)
         _parsed.put(key, known, size=4 * len(content) + 200)
     return [Document(copied(document.value), document.line) for document in known]
-
-
-def forget() -> None:
-    """Lets go of everything remembered, for measurements."""
-    global _parsed
-    _parsed = ByteCache(_MAX_REMEMBERED)
 
 
 def documents(content: bytes, path: str) -> list[Document]:
@@ -167,6 +162,10 @@ def _parse(text: str, path: str, first: int) -> Document | None:
         raise Unsupported(problem.args[0], path=path, line=line + first) from problem
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if error.context == "while scanning a tag":
+            # go-yaml takes some that libyaml does not.
+            line = mark.line + first if mark else None
+            raise Unsupported("a YAML tag of this form", path=path, line=line) from error
         message = one_line(error.problem or error.context or "no valid YAML")
         raise ManifestError(
             f"not a valid manifest: {message}", path=path, line=mark.line + first if mark else None
@@ -236,6 +235,8 @@ class _Parser:
     def _scalar(self, event: Any) -> Any:
         if event.tag is not None and event.tag != _TEXT_TAG:
             raise UnsupportedProblem(f"the YAML tag {one_line(event.tag)}", event.start_mark.line)
+        if event.style == ">" and _UNSTABLE_FOLD.search(event.value):
+            raise UnsupportedProblem("a folded text with indented lines", event.start_mark.line)
         if event.tag is not None or not event.implicit[0]:
             # Of a plain text with an explicit tag the style is plain.
             return event.value if event.style is None else Quoted(event.value)

@@ -13,7 +13,6 @@ from typing import Any
 
 from fleetui.model.errors import ManifestError
 from fleetui.model.text import one_line
-from fleetui.render.kustomize.errors import Unsupported
 from fleetui.render.kustomize.images import split
 
 _KNOWN = frozenset(
@@ -59,12 +58,17 @@ def edited(
         has_component: whether a folder, named from the kustomization's own, holds a kustomization.
 
     Raises:
-        ManifestError: an option can't be carried out; the message says which.
-        Unsupported: an option is not known, or asks for a certain version of kustomize.
+        ManifestError: an option is not known, or can't be carried out; the message says which.
     """
+    if options.get("version"):
+        # Argo CD finds the binaries of other versions by kustomize.path.VERSION in argocd-cm (util/settings).
+        raise ManifestError(
+            f"kustomize version {one_line(str(options['version']))} is not registered; "
+            "fleetui builds as 5.8.2 does, so leave spec.source.kustomize.version out"
+        )
     for option in options:
         if option not in _KNOWN and options[option]:
-            raise Unsupported(f"the option spec.source.kustomize.{one_line(option)}")
+            raise ManifestError(f"the option spec.source.kustomize.{one_line(option)} is not known")
     value = dict(value)
     for option in ("namePrefix", "nameSuffix", "namespace"):
         if options.get(option):
@@ -111,8 +115,8 @@ def _images(wanted: Sequence[Any], present: Sequence[Any]) -> list[dict[str, str
 
 
 def _by_name(own: Mapping[str, dict[str, Any]], present: Sequence[Any]) -> list[dict[str, Any]]:
-    # Of several entries with one name the last is kept, as the command does.
-    merged = {each.get("name", ""): each for each in present} | dict(own)
+    # Of several entries with one name the first is kept, as the command does.
+    merged = {each.get("name", ""): each for each in reversed(present)} | dict(own)
     return [merged[name] for name in sorted(merged)]
 
 

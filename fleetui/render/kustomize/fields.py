@@ -52,7 +52,7 @@ def leads_somewhere(obj: dict[str, Any], parts: Sequence[str]) -> bool:
     value: Any = obj
     for part in parts:
         if not isinstance(value, dict):
-            return not is_null(value)
+            return True
         if part not in value:
             return False
         value = value[part]

@@ -15,7 +15,7 @@ from fleetui.render.kustomize.errors import Problem, UnsupportedProblem
 from fleetui.render.kustomize.kustomization import NAMES
 from fleetui.renderports import Files
 
-_REMOTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*::|[a-zA-Z][a-zA-Z0-9+.-]*://|[^/]*@[^/]*:|git@|github\.com[/:]|.*\?")
+_REMOTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*::|.*://|[^/]*@[^/]*:|git@|github\.com[/:]|.*\?")
 
 
 def is_remote(path: str) -> bool:

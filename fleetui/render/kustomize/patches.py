@@ -17,7 +17,7 @@ from fleetui.render.kustomize.kustomization import Patch
 from fleetui.render.kustomize.merge import merge
 from fleetui.render.kustomize.resource import ALLOW_KIND_CHANGE, ALLOW_NAME_CHANGE, Resource, Resources
 from fleetui.render.kustomize.values import finished, replaced, round_tripped
-from fleetui.render.yaml import documents
+from fleetui.render.yaml import documents, single_json
 
 
 class Loader(Protocol):
@@ -103,6 +103,9 @@ def _is_list(content: bytes, file: str) -> bool:
 
 
 def _operations(content: bytes, file: str) -> list[jsonpatch.Operation]:
+    if content.startswith(b"["):
+        # Only then kustomize takes it for JSON; anything else may be YAML.
+        return jsonpatch.operations(single_json(content, path=file).value)
     values = list(documents(content, path=file))
     if len(values) != 1:
         raise Unsupported("a JSON patch of several documents", path=file)

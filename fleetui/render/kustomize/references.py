@@ -185,7 +185,7 @@ class _Fix:
         return candidate.was_a(text_of(role["apiGroup"]), "", text_of(role["kind"]))
 
     def _is_near(self, candidate: _Candidate) -> bool:
-        own, other = self._referrer.resource.id, candidate.resource.id
+        own, other = self._referrer.id, candidate.id
         return (
             own.cluster_scoped
             or other.cluster_scoped

@@ -234,10 +234,11 @@ def _joined(old: str, value: str, options: FieldOptions) -> str:
 
 
 def _read(text: str) -> Any:
+    """What is written without a type."""
     value = plain(text)
     if value is EMPTY:
         raise UnsupportedProblem("an empty replacement")
-    return value
+    return Untyped(value) if isinstance(value, str) else value
 
 
 # --- paths ----------------------------------------------------------------------------------------------------

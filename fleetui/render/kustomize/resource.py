@@ -154,7 +154,9 @@ class Resource:
 
     def _metadata_text(self, field: str) -> str:
         metadata = self.obj.get("metadata")
-        value = metadata.get(field) if isinstance(metadata, dict) else None
+        value = metadata.get(field, "") if isinstance(metadata, dict) else ""
+        if isinstance(value, str):
+            return value
         return "" if is_null(value) else text_of(value)
 
     @property
@@ -172,10 +174,9 @@ class Resource:
         annotations = self._map("annotations")
         if PREVIOUS_NAMES not in annotations:
             return []
-        names, namespaces, kinds = (
-            text_of(annotations.get(field, "")).split(",")
-            for field in (PREVIOUS_NAMES, PREVIOUS_NAMESPACES, PREVIOUS_KINDS)
-        )
+        names = text_of(annotations[PREVIOUS_NAMES]).split(",")
+        namespaces = text_of(annotations.get(PREVIOUS_NAMESPACES, "")).split(",")
+        kinds = text_of(annotations.get(PREVIOUS_KINDS, "")).split(",")
         if not len(names) == len(namespaces) == len(kinds):
             raise Problem("kustomize's own annotations of former names are spoilt")
         group, version, _ = self.gvk

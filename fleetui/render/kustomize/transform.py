@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from fleetui.render.kustomize.errors import Problem
-from fleetui.render.kustomize.fields import Setter, applicable, visit
+from fleetui.render.kustomize.fields import Setter, applicable, leads_somewhere, parts_of, visit
 from fleetui.render.kustomize.images import with_image
 from fleetui.render.kustomize.kustomization import Image, Labels, Replica
 from fleetui.render.kustomize.resource import PREFIXES, SUFFIXES, Resource, Resources
@@ -30,6 +30,7 @@ from fleetui.render.kustomize.values import is_null, is_scalar, replaced, retype
 
 _TAG_AND_DIGEST = r"(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?"
 _CRD = "CustomResourceDefinition"
+_IMAGE_FIELDS = [(spec, parts_of(spec.path.replace("[]", ""))) for spec in IMAGES]
 _NAME = FieldSpec("metadata/name")
 _METADATA_LABELS = FieldSpec("metadata/labels", create=True)
 
@@ -194,10 +195,10 @@ def _set_replicas(replica: Replica, resources: Resources) -> None:
         container[key] = replica.count
 
     found = False
-    for spec in REPLICAS:
-        for resource in resources:
-            ids = resource.all_ids
-            if any(each.name == replica.name and each.gvk.selected_by("", "", spec.kind) for each in ids):
+    for resource in resources:
+        kinds = {each.gvk.kind for each in resource.all_ids if each.name == replica.name}
+        for spec in REPLICAS:
+            if spec.kind in kinds:
                 found = True
                 visit(resource, spec, put, int)
     if not found:
@@ -227,10 +228,9 @@ def _set_image(image: Image, resources: Resources) -> None:
     for resource in resources:
         if resource.kind != _CRD:
             _walk(resource.obj, put)
-    for resource in resources:
-        if resource.kind != _CRD:
-            for spec in IMAGES:
-                visit(resource, spec, put)
+            for spec, parts in _IMAGE_FIELDS:
+                if leads_somewhere(resource.obj, parts):
+                    visit(resource, spec, put)
 
 
 @lru_cache(maxsize=256)

@@ -44,8 +44,8 @@ class Untyped(str):
     __slots__ = ()
 
 
-class Rewritten(int):
-    """A number that came back from Go's JSON as a float, so that its text is ``1e+06`` or the like."""
+class Unspelt(int):
+    """A number whose text is another than its digits: ``0755``, or ``1e+06`` where it came back from Go's JSON."""
 
     __slots__ = ()
 
@@ -59,7 +59,7 @@ def plain(text: str) -> Any:
     """The value of a plain scalar under the rules of go-yaml v3 (resolve.go).
 
     Raises:
-        UnsupportedProblem: its text can't be told from its value (``0x1F``, ``1e3``, ``True``), or it is a timestamp.
+        UnsupportedProblem: its text can't be told from its value (``1e3``, ``True``), or it is a timestamp.
     """
     if text == "":
         return EMPTY
@@ -76,9 +76,13 @@ def plain(text: str) -> Any:
         return text
     if isinstance(value, bool) and text.lower() in _V1_WORDS:
         return text
-    if value is None or isinstance(value, bool) or text_of(value) != text or (value == 0 and text.startswith("-")):
+    if (
+        value is None
+        or isinstance(value, bool)
+        or (isinstance(value, float) and (repr(value) != text or text == "-0.0"))
+    ):
         raise UnsupportedProblem(f"the scalar {text}")
-    return value
+    return value if repr(value) == text or isinstance(value, float) else Unspelt(value)
 
 
 def is_null(value: Any) -> bool:
@@ -97,8 +101,8 @@ def text_of(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Rewritten):
-        raise UnsupportedProblem(f"the number {int(value)} as a text, behind a JSON patch,")
+    if isinstance(value, Unspelt):
+        raise UnsupportedProblem(f"the number {int(value)} as a text, though it is spelt otherwise,")
     return repr(value) if isinstance(value, int | float) else ""
 
 
@@ -188,7 +192,7 @@ def finished(value: Any) -> Any:
         return None
     if isinstance(value, float):
         return scalars.json_number(value)
-    return int(value) if isinstance(value, Rewritten) else value
+    return int(value) if isinstance(value, Unspelt) else value
 
 
 def round_tripped(value: Any) -> Any:
@@ -202,7 +206,7 @@ def round_tripped(value: Any) -> Any:
     if isinstance(value, int) and abs(value) > _MAX_EXACT:
         raise UnsupportedProblem(f"the number {value} in an object with a JSON patch")
     if isinstance(value, int) and abs(value) >= _EXPONENT:
-        return Rewritten(value)
+        return Unspelt(value)
     return finished(value)
 
 

@@ -53,6 +53,17 @@ def test_a_rate_for_the_background_alone() -> None:
     assert filled(plan, *"fghi").admit(1000.0) == ["f", "g"]
 
 
+def test_without_a_rate_the_places_alone_bound_the_background() -> None:
+    plan = filled(schedule(rate=0.0, burst=1), *"abcde")
+    assert plan.admit(0.0) == ["a", "b", "c"]
+    assert plan.look_again(0.0) is None
+    plan.release()
+    plan.pause(5.0)
+    assert plan.admit(0.0) == []
+    assert plan.look_again(0.0) == 5.0
+    assert plan.admit(5.0) == ["d"]
+
+
 def test_a_pause_is_for_the_background_and_the_longest_counts() -> None:
     plan = filled(schedule(), "a", urgent="X")
     plan.pause(5.0)
