@@ -237,6 +237,8 @@ class Reconciler:
         try:
             destination = self._destinations.find(app.destination)
             permits = Permits(self._projects.of(app), destination.place)
+            if spec_problems(app, permits.project, permits.place, ""):
+                return None
             comparison = await observe(
                 app,
                 destination,
@@ -248,7 +250,7 @@ class Reconciler:
             )
         except (FleetError, ProjectError):
             return None
-        if comparison.error or comparison.status is not SyncStatus.SYNCED or permits.spec_problems(app):
+        if comparison.error or comparison.status is not SyncStatus.SYNCED:
             return None
         orphans = await self._orphans(app, destination, comparison, permits)
         status = self._judged(app, comparison, permits, orphans)
