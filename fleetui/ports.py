@@ -139,7 +139,15 @@ class Cluster(Protocol):
         """
         ...
 
-    async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj: ...
+    async def create(
+        self,
+        resource: ApiResource,
+        obj: Obj,
+        *,
+        field_manager: str,
+        dry_run: bool = False,
+        validation: Validation = "Warn",
+    ) -> Obj: ...
 
     async def apply(
         self,

@@ -26,8 +26,11 @@ HOOK_DELETE_POLICY = PREFIX + "hook-delete-policy"
 HOOK_FINALIZER = PREFIX + "hook-finalizer"
 IGNORE_HEALTHCHECK = PREFIX + "ignore-healthcheck"
 DELETION_APPROVED = PREFIX + "deletion-approved"
+MIGRATION_MANAGER = PREFIX + "client-side-apply-migration-manager"
 SKIP_RECONCILE = PREFIX + "skip-reconcile"
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
+PRE_DELETE_FINALIZER = "pre-delete-finalizer.argocd.argoproj.io"
+POST_DELETE_FINALIZER = "post-delete-finalizer.argocd.argoproj.io"
 IN_CLUSTER = "https://kubernetes.default.svc"
 
 FIELD_MANAGER = "argocd-controller"
@@ -225,3 +228,9 @@ def annotation_value(obj: Mapping[str, Any] | None, key: str, option: str) -> st
 def option_value(options: Iterable[str], option: str) -> str | None:
     """The value of the first ``option=value`` (`types.go`, `SyncOptions.GetOptionValue`); None where there is none."""
     return next((item.removeprefix(f"{option}=") for item in options if item.startswith(f"{option}=")), None)
+
+
+def object_option(app: Application, obj: Mapping[str, Any] | None, option: str) -> str | None:
+    """The value of a sync option for one object: its own annotation comes before the Application's list."""
+    own = annotation_value(obj, SYNC_OPTIONS, option)
+    return option_value(app.sync_options, option) if own is None else own

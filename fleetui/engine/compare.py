@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from fleetui.engine.application import (
     COMPARE_OPTIONS,
     IGNORE_HEALTHCHECK,
-    SYNC_OPTIONS,
     Application,
     annotation,
     annotation_option,
-    annotation_value,
     mapping,
-    option_value,
+    object_option,
     text,
 )
 from fleetui.engine.desired import Target, Targets
-from fleetui.engine.hooks import wave
+from fleetui.engine.hooks import phases, wave
 from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.tracking import is_self_referenced, owner_of
 from fleetui.health import AppMember, Judge, aggregate
@@ -199,7 +197,7 @@ def _health(app: Application, members: Sequence[Member], judge: Judge) -> Health
 
 def _rows(app: Application, members: Sequence[Member], targets: Targets, *, known: bool) -> list[Obj]:
     """`status.resources` in Argo CD's order (`resourceStatusKey`)."""
-    hook_waves = {hook.ref: wave(hook.obj) for hook in targets.hooks}
+    hook_waves = {hook.ref: wave(hook.obj) for hook in targets.hooks if phases(hook.obj)}
     return _sorted([_row(app, member, hook_waves, known=known) for member in members])
 
 
@@ -245,12 +243,7 @@ def _needs_confirmation(app: Application, member: Member) -> bool:
     objects = [
         obj for obj in (member.target.obj if member.target is not None else None, member.live) if obj is not None
     ]
-    return any("confirm" in {_option(app, obj, "Delete"), _option(app, obj, "Prune")} for obj in objects)
-
-
-def _option(app: Application, obj: Obj, option: str) -> str | None:
-    own = annotation_value(obj, SYNC_OPTIONS, option)
-    return option_value(app.sync_options, option) if own is None else own
+    return any("confirm" in {object_option(app, obj, "Delete"), object_option(app, obj, "Prune")} for obj in objects)
 
 
 def _shared(app: Application, members: Sequence[Member], instance: str) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from fleetui.engine.orphans import STATEFUL_SET, is_looked_at
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
 from fleetui.engine.projects import Place
-from fleetui.engine.readable import Readable
 from fleetui.hubports import Directory, Site
 from fleetui.model.errors import ClusterError, MissingError, UnreachableError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
@@ -67,8 +66,7 @@ class Destination:
         self.overlay = Overlay(clock.now)
         self.requests = asyncio.Semaphore(REQUESTS)
         """Whoever asks something about an object holds it; nobody waits for it with many requests at a time."""
-        self.readable = Readable()
-        self.predictor = Predictor(live.api, self.readable, self.requests)
+        self.predictor = Predictor(live.api, self.requests)
         self.discovery = Discovery(())
         self._clock = clock
         self._woken = woken
@@ -117,7 +115,6 @@ class Destination:
             if not answer.done():
                 raise self._unreachable(away.result())
             self.discovery = answer.result()
-            self.readable.clear()
         finally:
             answer.cancel()
         self._discovered_at = self._clock.now()
@@ -238,8 +235,6 @@ class Destination:
         return found
 
     def _changed(self, obj: StoredObject, *, deleted: bool) -> None:
-        if obj.ref.kind == "CustomResourceDefinition":
-            self.readable.clear()
         if not self.overlay.seen(obj, deleted=deleted):
             self._woken(obj, deleted)
 

@@ -15,6 +15,7 @@ from fleetui.engine.application import Application, DryRun, mapping, text
 from fleetui.engine.compare import Comparison, Member, Provenance, compare, failed, members_of
 from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
+from fleetui.engine.handover import Handover
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import Permits
@@ -150,6 +151,7 @@ async def _with_predictions(
             raise UsageError(doubt)
     ignoring = Ignoring((*rules_of(app.obj)[0], *overrides.rules), jq)
     dry_run = DryRun.of(app.obj)
+    handover = Handover.of(app.obj, app.sync_options)
     gate = asyncio.Semaphore(PREDICTIONS_AT_ONCE)
 
     async def predicted(member: Member) -> Member:
@@ -163,6 +165,7 @@ async def _with_predictions(
                 ignoring=ignoring,
                 options=overrides.options,
                 dry_run=dry_run,
+                handover=handover,
             )
         return Member(member.ref, member.target, member.live, modified)
 

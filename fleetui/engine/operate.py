@@ -14,11 +14,12 @@ from typing import Any
 from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
 from fleetui.engine.application import Application, has_option, mapping, strings
+from fleetui.engine.apply import ApplyOptions
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison
 from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination
-from fleetui.engine.execute import ApplyOptions, Executor
+from fleetui.engine.execute import Executor
 from fleetui.engine.gate import gate_of, operation_of
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.observe import observe, unreadable
@@ -34,6 +35,8 @@ from fleetui.model.errors import RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
 from fleetui.ports import Jq
+
+TARGET_STATE = "Failed to load target state"
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,10 @@ class Operations:
             return await self._end(
                 app, state, OperationPhase.ERROR, "Invalid operation request: no operation specified"
             )
+        if sync.get("manifests"):
+            # To sync what is in Git instead would be silently wrong.
+            message = "operation.sync.manifests is not supported: commit the manifests and sync the commit"
+            return await self._end(app, state, OperationPhase.ERROR, message, terminating=True)
         wanted = SourceSet.of_operation(sync, app.spec)
         state["syncResult"] = {**mapping(state.get("syncResult")), **wanted.result_fields(sync)}
         gate = gate_of(app, permits.project, now, operation_of(state))
@@ -127,7 +134,9 @@ class Operations:
             return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
         comparison = await self._compared_for(app, destination, comparison, instance, wanted, state, permits)
         state["syncResult"].pop("revisions", None)
-        state["syncResult"].update(wanted.revision_fields(comparison.origin.each))
+        # Where the target state can't be read, Argo CD knows of no commit.
+        unread = comparison.error.startswith(TARGET_STATE)
+        state["syncResult"].update({"revision": ""} if unread else wanted.revision_fields(comparison.origin.each))
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
             return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
@@ -206,7 +215,9 @@ class Operations:
         options = strings(sync.get("syncOptions"))
         ignored = (*rules_of(app.obj)[0], *overrides.rules)
         ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
-        executor = Executor(destination, ApplyOptions.of(options, force=force), ignoring=ignoring)
+        executor = Executor(
+            destination, ApplyOptions.of(options, force=force, app=app.obj, since=context.started_at), ignoring=ignoring
+        )
         async with destination.syncing:
             outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")

@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fleetui.engine import operation as ops
 from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, mapping, text
 from fleetui.engine.autosync import Decision, decide
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison, Member
+from fleetui.engine.deletehooks import kept_finalizers
+from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination, Destinations
-from fleetui.engine.finalize import finalize
+from fleetui.engine.finalize import DeletionFailedError, finalize, needs_hooks, unreadable_hooks
 from fleetui.engine.gate import AUTOMATED, gate_of
 from fleetui.engine.hubprojects import HubProjects, ProjectError
 from fleetui.engine.observe import observe, unreadable
@@ -152,7 +154,7 @@ class Reconciler:
             if self._rehearsal is not None:
                 self._rehearsal.deleting(app)
                 return _WHEN_WOKEN
-            return await self._finalize(app, destination, instance, permits)
+            return await self._finalize(ref, app, destination, instance, permits)
         problems = spec_problems(app, project, permits.place if permits is not None else None, missing)
         if problems or destination is None or permits is None:
             return await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
@@ -164,6 +166,11 @@ class Reconciler:
             self._rehearsal.compared(app, comparison, None if held else self._decided(app, comparison).operation)
             return _WHEN_WOKEN
         status = self._judged(app, comparison, permits, await self._orphans(app, destination, comparison, permits))
+        if not app.deleting and not comparison.error:
+            # Before the status tells that it is in sync: to delete it then must already run its hooks.
+            finalizers = kept_finalizers(app.finalizers, comparison.targets.hooks)
+            if finalizers != app.finalizers:
+                app = await self._writer.write_finalizers(app, finalizers)
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
             return await self._operations.operate(ref, app, destination, comparison, instance, permits)
@@ -320,6 +327,8 @@ class Reconciler:
         said = ";".join(f"{kind}: {each}" for kind, each in found)
         return await self._operations.break_off(app, message or said)
 
+    # --- deletion ---------------------------------------------------------------------------------------------------
+
     async def _without_project(self, app: Application, error: ProjectError) -> Again:
         if app.deleting and app.operation is None and self._rehearsal is None:
             await self._not_deleted(app, str(error))
@@ -328,18 +337,41 @@ class Reconciler:
         return await self._refuse(app, [(error.condition, error.shown)], message=message)
 
     async def _finalize(
-        self, app: Application, destination: Destination | None, instance: str, permits: Permits | None
+        self,
+        ref: ObjectRef,
+        app: Application,
+        destination: Destination | None,
+        instance: str,
+        permits: Permits | None,
     ) -> Again:
+        """Takes the deletion one step further; what it fails at is told as a DeletionError, and tried again."""
+        hooks: Sequence[Target] = ()
         try:
-            left = await finalize(app, destination, instance, permits)
-        except ClusterError as error:
+            if destination is not None and permits is not None and needs_hooks(app):
+                comparison = await self._compared(ref, app, destination, instance, permits)
+                if isinstance(comparison, Again):
+                    return comparison
+                orphans = await self._orphans(app, destination, comparison, permits)
+                status = self._judged(app, comparison, permits, orphans)
+                app = await self._writer.write(app, status, refreshed=True)
+                if comparison.error:
+                    raise unreadable_hooks(app, comparison.error)
+                hooks = comparison.targets.hooks
+            judge = self._overrides().judge
+            left = await finalize(app, destination, instance, permits, hooks=hooks, judge=judge)
+        except DeletionFailedError as error:
             await self._not_deleted(app, str(error))
-            raise
+            if isinstance(error.__cause__, ClusterError):
+                raise error.__cause__ from error
+            return Again(self._settings.poll)
         if left is None:
             return Again(self._settings.poll)
-        if left != app.finalizers:
-            await self._writer.strip_finalizers(app, left)
-        return _WHEN_WOKEN
+        if left == app.finalizers:
+            return _WHEN_WOKEN
+        await self._writer.write_finalizers(app, left)
+        return Again(0.0)
+
+    # --- automated sync ---------------------------------------------------------------------------------------------
 
     async def _not_deleted(self, app: Application, why: str) -> None:
         now = self._clock.now()
@@ -366,8 +398,6 @@ class Reconciler:
             leaving={member.ref for member in comparison.members if _is_leaving(member)},
             now=self._clock.now(),
         )
-
-    # --- automated sync ---------------------------------------------------------------------------------------------
 
     async def _automate(
         self,

@@ -94,15 +94,28 @@ class ApplicationWriter:
                 return after
         raise ConflictError(f"application {app.namespace}/{app.name}: others keep writing it; tried {_TRIES} times")
 
-    async def strip_finalizers(self, app: Application, finalizers: tuple[str, ...]) -> None:
-        """Leaves only `finalizers` on the Application."""
+    async def write_finalizers(self, app: Application, finalizers: tuple[str, ...]) -> Application:
+        """Gives the Application these finalizers and no others; returns it as it is afterwards.
+
+        Raises:
+            ApplicationGoneError: it is gone, which taking its last finalizer off brings about.
+            ClusterError: the hub could not be written to.
+        """
         body = {"metadata": {"finalizers": list(finalizers) or None, "resourceVersion": app.resource_version}}
         try:
-            await self._hub.api.patch(
+            written = await self._hub.api.patch(
                 self._resource, app.name, app.namespace, body, kind=PatchType.MERGE, field_manager=STATUS_MANAGER
             )
-        except NotFoundError:
+        except NotFoundError as error:
             self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            raise ApplicationGoneError from error
+        if app.deleting and not finalizers:
+            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            raise ApplicationGoneError
+        self._hub.overlay.wrote(written)
+        after = Application(written)
+        self._listener.wrote(app, after)
+        return after
 
     async def _read_again(self, app: Application, operation: Any) -> Application:
         try:
