@@ -7,7 +7,8 @@ Application and in the cluster; what is kept in memory (delays between waves) ma
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison
 from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination
+from fleetui.engine.effects import Recorded
 from fleetui.engine.execute import Executor
 from fleetui.engine.gate import gate_of, operation_of
 from fleetui.engine.ignoring import Ignoring
@@ -30,6 +32,7 @@ from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.status import COMPARISON_ERROR
 from fleetui.engine.sync import sync_step
+from fleetui.engine.tasks import ResultCode
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.model.errors import RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
@@ -37,6 +40,8 @@ from fleetui.model.status import OperationPhase
 from fleetui.ports import Jq
 
 TARGET_STATE = "Failed to load target state"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -221,6 +226,7 @@ class Operations:
         async with destination.syncing:
             outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")
+        _tell_refused(app, comparison, outcome.results, known={recorded.key for recorded in context.recorded})
         rows = ops.stored_results(outcome.results)
         state["syncResult"] = {**state["syncResult"], **({"resources": rows} if rows else {})}
         if context.settings.namespace_metadata is not None:
@@ -273,3 +279,16 @@ def _without_operation(app: Application, status: Obj) -> Application:
     """The Application as it is when its operation is over."""
     kept = {key: value for key, value in app.obj.items() if key != "operation"}
     return Application({**kept, "status": status})
+
+
+def _tell_refused(
+    app: Application, comparison: Comparison, results: Iterable[Recorded], *, known: Container[tuple[ObjectRef, str]]
+) -> None:
+    """Logs what could not be applied with where Git has it: the result itself says what Argo CD's does."""
+    for result in results:
+        if result.status is not ResultCode.SYNC_FAILED or result.key in known:
+            continue
+        target = comparison.targets.by_ref.get(result.ref)
+        where = "" if target is None or not target.file else f"{target.file}:{target.line or 1}: "
+        about = {"namespace": app.namespace, "application": app.name}
+        _log.warning("%s/%s: %s%s: %s", *about.values(), where, result.ref, result.message, extra=about)
