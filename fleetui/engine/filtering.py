@@ -1,4 +1,5 @@
-"""Which kinds a hub leaves out of everything: ``resource.exclusions`` and ``resource.inclusions`` of ``argocd-cm``.
+"""What a hub leaves out, by its ``argocd-cm``: kinds (``resource.exclusions``, ``resource.inclusions``), and objects by
+their labels (``resource.selectors``).
 
 Owns: `KindFilter`, and how it is read. Called by `fleetui.engine.overrides`, used by `fleetui.engine.observe`. Pure.
 Rules: argo-cd v3.6.1 util/settings/resources_filter.go and filtered_resource.go.
@@ -14,16 +15,19 @@ import msgspec
 from fleetui.model.customizations import CONFIG_MAP, yaml_value
 from fleetui.model.errors import UsageError
 from fleetui.model.globs import glob_matches
+from fleetui.model.selectors import parse
 
-EXCLUSIONS, INCLUSIONS = "resource.exclusions", "resource.inclusions"
+EXCLUSIONS, INCLUSIONS, SELECTORS = "resource.exclusions", "resource.inclusions", "resource.selectors"
 
 
 class Kinds(msgspec.Struct, frozen=True, rename="camel"):
-    """An entry (`FilteredResource`): groups and clusters are globs, a kind is a name or ``*``; what is empty is any."""
+    """An entry (`FilteredResource`): groups and clusters are globs, a kind is a name or ``*``; what is empty is any.
+    `selector` is one of labels, and counts in ``resource.selectors`` alone."""
 
     api_groups: tuple[str, ...] | None = None
     kinds: tuple[str, ...] | None = None
     clusters: tuple[str, ...] | None = None
+    selector: str = ""
 
     def on(self, cluster: str) -> bool:
         """Whether it speaks of a cluster, by its URL."""
@@ -49,6 +53,7 @@ class KindFilter:
 
     excluded: tuple[Kinds, ...] = ()
     included: tuple[Kinds, ...] = ()
+    selected: tuple[Kinds, ...] = ()
 
     def leaves_out(self, group_kind: tuple[str, str], cluster: str) -> bool:
         """Whether a kind of a cluster (by its URL) is neither managed nor looked at (`IsExcludedResource`)."""
@@ -58,6 +63,13 @@ class KindFilter:
             return False
         return any(each.on(cluster) for each in self.included)
 
+    def passed_over_by(self, group_kind: tuple[str, str], cluster: str, labels: Mapping[str, str]) -> str:
+        """The selector of a kind (`GetLabelSelector`) that an object's labels do not match: it is managed, but taken
+        for absent. Empty where they match, or where there is none."""
+        told = (each.selector.strip() for each in self.selected if each.name(*group_kind, cluster))
+        selector = ",".join(filter(None, told))
+        return "" if not selector or parse(selector)(labels) else selector
+
 
 def filter_of(data: Mapping[str, str]) -> KindFilter:
     """The filter in the data of ``argocd-cm``.
@@ -65,7 +77,13 @@ def filter_of(data: Mapping[str, str]) -> KindFilter:
     Raises:
         UsageError: it can't be read; the message names the key.
     """
-    return KindFilter(_entries(data, EXCLUSIONS), _entries(data, INCLUSIONS))
+    selected = _entries(data, SELECTORS)
+    for each in selected:
+        try:
+            parse(each.selector)
+        except ValueError as error:
+            raise UsageError(f"{CONFIG_MAP}: {SELECTORS}: {each.selector!r} is no selector: {error}") from error
+    return KindFilter(_entries(data, EXCLUSIONS), _entries(data, INCLUSIONS), selected)
 
 
 def _entries(data: Mapping[str, str], key: str) -> tuple[Kinds, ...]:

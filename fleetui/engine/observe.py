@@ -7,8 +7,9 @@ predictions. A failure that belongs to the application is a `Comparison` with an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from fleetui.diff.ignore import rules_of
 from fleetui.engine.application import Application, DryRun, mapping, text
@@ -24,7 +25,7 @@ from fleetui.engine.sources import Sources
 from fleetui.engine.sourceset import SourceSet
 from fleetui.health import Judge
 from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError, UsageError
-from fleetui.model.objects import ObjectRef, ref_of
+from fleetui.model.objects import Obj, ObjectRef, ref_of
 from fleetui.ports import Jq
 from fleetui.render.directory import Manifest
 
@@ -152,15 +153,26 @@ def _blind(
 def _kept(
     manifests: Sequence[Manifest], destination: Destination, overrides: Overrides
 ) -> tuple[list[Manifest], list[str]]:
-    """The manifests without those of kinds that the hub leaves out, and a warning for each of these."""
+    """The manifests without those of kinds that the hub leaves out, and a warning for each of these and for each that
+    it does not look at."""
     kept, excluded, server = [], [], destination.place.server
     for manifest in manifests:
         ref = ref_of(manifest.obj)
+        told = f"Resource {ref.group}/{ref.kind} {ref.name}"
         if overrides.kinds.leaves_out(ref.group_kind, server):
-            excluded.append(f"Resource {ref.group}/{ref.kind} {ref.name} is excluded in the settings")
-        else:
-            kept.append(manifest)
+            excluded.append(f"{told} is excluded in the settings")
+            continue
+        kept.append(manifest)
+        if selector := overrides.kinds.passed_over_by(ref.group_kind, server, _labels(manifest.obj)):
+            excluded.append(
+                f'{told} does not match the resource selector "{selector}" in the settings and will not be watched; '
+                "it will appear as OutOfSync"
+            )
     return kept, excluded
+
+
+def _labels(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    return mapping(mapping(obj.get("metadata")).get("labels"))
 
 
 def _targets(app: Application, manifests: Sequence[Manifest], destination: Destination, instance: str) -> Targets:
@@ -178,13 +190,20 @@ def _members(
 ) -> list[Member]:
     """The members; what the project does not permit, and kinds that the hub leaves out, count as not there
     (`controller/state.go`)."""
-    server = destination.place.server
+    server, kinds = destination.place.server, overrides.kinds
 
     def there(ref: ObjectRef) -> bool:
-        return permits.live(ref) and not overrides.kinds.leaves_out(ref.group_kind, server)
+        return permits.live(ref) and not kinds.leaves_out(ref.group_kind, server)
 
-    tracked = [obj for obj in destination.tracked(instance) if there(ref_of(obj))]
-    return members_of(targets, lambda ref: destination.get(ref) if there(ref) else None, tracked, destination.tracking)
+    def watched(obj: Obj | None) -> bool:
+        return obj is not None and not kinds.passed_over_by(ref_of(obj).group_kind, server, _labels(obj))
+
+    def live(ref: ObjectRef) -> Obj | None:
+        found = destination.get(ref) if there(ref) else None
+        return found if watched(found) else None
+
+    tracked = [obj for obj in destination.tracked(instance) if there(ref_of(obj)) and watched(obj)]
+    return members_of(targets, live, tracked, destination.tracking)
 
 
 async def _with_predictions(

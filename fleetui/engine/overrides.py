@@ -18,7 +18,7 @@ import msgspec
 from fleetui.diff.ignore import IgnoreRule
 from fleetui.diff.normalize import DEFAULTS, CompareOptions
 from fleetui.engine.application import mapping, mappings
-from fleetui.engine.filtering import EXCLUSIONS, INCLUSIONS, KindFilter, filter_of
+from fleetui.engine.filtering import EXCLUSIONS, INCLUSIONS, SELECTORS, KindFilter, filter_of
 from fleetui.engine.projects import GlobalProject
 from fleetui.engine.tracking import ANNOTATION, INSTANCE_LABEL, Tracking
 from fleetui.health import Judge, assess, judge
@@ -47,7 +47,17 @@ _METHOD = "application.resourceTrackingMethod"
 _LABEL = "application.instanceLabelKey"
 _INSTALLATION = "installationID"
 _READ = frozenset(
-    {_COMPARE_OPTIONS, _GLOBAL_PROJECTS, _IMPERSONATION, _METHOD, _LABEL, _INSTALLATION, EXCLUSIONS, INCLUSIONS}
+    {
+        _COMPARE_OPTIONS,
+        _GLOBAL_PROJECTS,
+        _IMPERSONATION,
+        _METHOD,
+        _LABEL,
+        _INSTALLATION,
+        EXCLUSIONS,
+        INCLUSIONS,
+        SELECTORS,
+    }
 )
 _IGNORED_STATUS: dict[str, Literal["all", "crd", "none"]] = {
     "": "all",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetui.engine.filtering import EXCLUSIONS, INCLUSIONS, KindFilter, filter_of
+from fleetui.engine.filtering import EXCLUSIONS, INCLUSIONS, SELECTORS, KindFilter, filter_of
 from fleetui.model.errors import UsageError
 
 HERE = "https://kubernetes.default.svc"
@@ -46,3 +46,27 @@ def test_a_hub_that_says_nothing_leaves_out_nothing_of_its_own() -> None:
 def test_what_cannot_be_read_is_said_with_its_key(text: str) -> None:
     with pytest.raises(UsageError, match=r"argocd-cm: resource\.exclusions"):
         filter_of({EXCLUSIONS: text})
+
+
+ZZ = "- apiGroups: ['']\n  kinds: [ConfigMap]\n  selector: 'x=zz'\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "selector"),
+    [
+        (("", "ConfigMap"), {"x": "zz", "y": "1"}, ""),
+        (("", "ConfigMap"), {"x": "zz"}, "x=zz,y"),
+        (("", "ConfigMap"), {}, "x=zz,y"),
+        (("", "Secret"), {}, "y"),
+        (("apps", "Deployment"), {}, ""),
+    ],
+)
+def test_what_its_labels_pass_over(kind: tuple[str, str], labels: dict[str, str], selector: str) -> None:
+    """All the selectors of a kind count together (`GetLabelSelector`)."""
+    found = filter_of({SELECTORS: ZZ + "- apiGroups: ['']\n  selector: ' y '\n- kinds: [ConfigMap]\n"})
+    assert found.passed_over_by(kind, HERE, labels) == selector
+
+
+def test_a_selector_that_cannot_be_read_is_said() -> None:
+    with pytest.raises(UsageError, match=r"argocd-cm: resource\.selectors: '=' is no selector"):
+        filter_of({SELECTORS: "- selector: '='\n"})

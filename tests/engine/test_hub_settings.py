@@ -86,6 +86,25 @@ async def test_a_script_of_the_hub_decides_health_for_as_long_as_it_is_there(hub
         assert asked.seen in {1, 2}, "one watch, which lists first or is the list"
 
 
+async def test_an_object_that_no_selector_of_the_hub_takes_in_is_applied_but_not_seen(hub: Hub, repo: Repo) -> None:
+    repo.push(config())
+    await hub.create(settings(**{"resource.selectors": "- kinds: [ConfigMap]\n  selector: x=zz\n"}))
+    await hub.create(application(**MANUAL))
+    async with running(hub, repo):
+        app = await hub.until(lambda app: stands(app, "OutOfSync", "Missing"), "it counts as absent")
+        (condition,) = app["status"]["conditions"]
+        assert (condition["type"], condition["message"]) == (
+            "ExcludedResourceWarning",
+            'Resource /ConfigMap a does not match the resource selector "x=zz" in the settings and will not be '
+            "watched; it will appear as OutOfSync",
+        )
+        asked = {"operation": {"sync": {"syncOptions": ["CreateNamespace=true"]}}}
+        await hub.patch("Application", "shop", asked, namespace="argocd")
+        await hub.until(lambda app: phase(app) == "Succeeded", "it is applied")
+        assert await hub.get("ConfigMap", "a")
+        assert stands(await hub.app(), "OutOfSync", "Missing")
+
+
 async def test_waves_wait_by_the_scripts_of_the_hub(hub: Hub, repo: Repo) -> None:
     waits = "return {status = obj.data.value == 'ready' and 'Healthy' or 'Progressing'}"
     await hub.create(settings(**{HEALTH: waits}))
