@@ -363,12 +363,9 @@ class Reconciler:
         hooks: Sequence[Target] = ()
         try:
             if destination is not None and permits is not None and needs_hooks(app):
-                comparison = await self._compared(ref, app, destination, instance, permits)
+                comparison, app = await self._compared_while_deleted(ref, app, destination, instance, permits)
                 if isinstance(comparison, Again):
                     return comparison
-                orphans = await self._orphans(app, destination, comparison, permits)
-                status = self._judged(app, comparison, permits, orphans)
-                app = await self._writer.write(app, status, refreshed=True)
                 if comparison.error:
                     raise unreadable_hooks(app, comparison.error)
                 hooks = comparison.targets.hooks
@@ -380,11 +377,24 @@ class Reconciler:
                 raise error.__cause__ from error
             return Again(self._settings.poll)
         if left is None:
+            if destination is not None and permits is not None and not needs_hooks(app):
+                await self._compared_while_deleted(ref, app, destination, instance, permits)
             return Again(self._settings.poll)
         if left == app.finalizers:
             return _WHEN_WOKEN
         await self._writer.write_finalizers(app, left)
         return Again(0.0)
+
+    async def _compared_while_deleted(
+        self, ref: ObjectRef, app: Application, destination: Destination, instance: str, permits: Permits
+    ) -> tuple[Comparison | Again, Application]:
+        """The comparison, written into the status: what holds a deletion up is seen there."""
+        comparison = await self._compared(ref, app, destination, instance, permits)
+        if isinstance(comparison, Again):
+            return comparison, app
+        orphans = await self._orphans(app, destination, comparison, permits)
+        status = self._judged(app, comparison, permits, orphans)
+        return comparison, await self._writer.write(app, status, refreshed=True)
 
     # --- automated sync ---------------------------------------------------------------------------------------------
 

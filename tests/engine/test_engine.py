@@ -397,6 +397,20 @@ async def test_operations_by_hand(operation: Obj, ends: str, says: str, hub: Hub
         assert await _gone(hub, "ConfigMap", "a")
 
 
+async def test_what_holds_up_a_deletion_is_seen_in_the_status(hub: Hub, repo: Repo) -> None:
+    repo.push(config("a"), config("held", metadata={"finalizers": ["example.com/hold"]}))
+    await hub.create(application(metadata={"finalizers": [FINALIZER]}))
+    async with running(hub, repo):
+        await hub.until(synced, "the first sync")
+        await hub.delete("Application", "shop", "argocd")
+        app = await hub.until(lambda app: app["status"]["sync"]["status"] == "OutOfSync", "the deletion is told")
+        rows = {row["name"]: row["status"] for row in app["status"]["resources"]}
+        assert rows == {"a": "OutOfSync", "held": "Synced"}
+        await hub.until(lambda app: app["status"]["health"]["status"] == "Progressing", "the held one is waited for")
+        await hub.patch("ConfigMap", "held", {"metadata": {"finalizers": None}})
+        await hub.until(lambda app: not app, "then it goes")
+
+
 NO_PATH = "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
 
 
