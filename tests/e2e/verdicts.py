@@ -445,3 +445,52 @@ def only_some_kinds(teller: Teller) -> None:
     teller.settings(resource__inclusions="- apiGroups: ['']\n  kinds: [ConfigMap, Service]\n  clusters: ['*']\n")
     _usual(teller)
     teller.note("compared")
+
+
+@story
+def objects_passed_over(teller: Teller) -> None:
+    teller.settings(resource__selectors="- apiGroups: ['']\n  kinds: [ConfigMap]\n  selector: 'tier=web'\n")
+    _usual(teller)
+    teller.note("compared")
+    teller.story.sync()
+    teller.note("synced")
+
+
+@story
+def mended_again(teller: Teller) -> None:
+    teller.namespace()
+    teller.commit(settings=config_map("settings", a="1"), other=config_map("other", a="1"))
+    teller.apply()
+    teller.story.sync()
+    teller.apply(syncPolicy={"automated": {"prune": True, "selfHeal": True}})
+    teller.note("automated from now on")
+    teller.commit(settings="apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [x\n")
+    teller.story.refresh()
+    teller.story.until(lambda: teller.story.condition("ComparisonError"), "the broken manifest is told")
+    teller.commit(settings=config_map("settings", a="2"))
+    teller.story.refresh()
+    teller.note("healed like drift")
+
+
+@story
+def a_name_to_generate(teller: Teller) -> None:
+    teller.namespace()
+    made = config_map("", a="1")
+    made["metadata"] = {"generateName": "run-"}
+    teller.commit(run=made, settings=config_map("settings", a="1"))
+    teller.apply()
+    teller.note("compared")
+    teller.story.sync()
+    teller.note("refused")
+
+
+@story
+def nowhere_to_sync_to(teller: Teller) -> None:
+    teller.commit(settings=config_map("settings", a="1"))
+    teller.apply(destination={"name": "nowhere", "namespace": teller.story.namespace})
+    teller.story.sync()
+    teller.note("an unknown name")
+    there = {"server": "https://kubernetes.default.svc", "namespace": teller.story.namespace}
+    teller.apply(destination=there, source={"repoURL": teller.url, "targetRevision": "main"})
+    teller.story.sync()
+    teller.note("no path")

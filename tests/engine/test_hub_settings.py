@@ -17,7 +17,7 @@ from tests.engine.objects import obj
 from tests.unit.fakes import FakeClock, FakeCluster, manifest, stored
 
 HEALTH, IGNORE = "resource.customizations.health.ConfigMap", "resource.customizations.ignoreDifferences.ConfigMap"
-MANUAL = {"syncPolicy": {"syncOptions": ["CreateNamespace=true"]}}
+MANUAL: Obj = {"syncPolicy": {"syncOptions": ["CreateNamespace=true"]}}
 BROKEN = "return {status = 'Degraded', message = 'says ' .. obj.data.value}"
 WATCHES = Fault(
     kind=Kind.STATUS,
