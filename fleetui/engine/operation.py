@@ -73,7 +73,7 @@ def begin(operation: Mapping[str, Any], now: float) -> Obj:
     how it is retried always, and of the sync nothing that is empty."""
     begun: Obj = {"initiatedBy": {}, **operation, "retry": _said(mapping(operation.get("retry")))}
     if isinstance(backoff := begun["retry"].get("backoff"), Mapping):
-        begun["retry"]["backoff"] = {key: value for key, value in backoff.items() if value not in {None, ""}}
+        begun["retry"]["backoff"] = {key: value for key, value in backoff.items() if value not in (None, "")}
     if isinstance(sync := operation.get("sync"), Mapping):
         begun["sync"] = written = _said(sync)
         if "resources" in written:

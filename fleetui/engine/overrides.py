@@ -47,17 +47,8 @@ _METHOD = "application.resourceTrackingMethod"
 _LABEL = "application.instanceLabelKey"
 _INSTALLATION = "installationID"
 _READ = frozenset(
-    {
-        _COMPARE_OPTIONS,
-        _GLOBAL_PROJECTS,
-        _IMPERSONATION,
-        _METHOD,
-        _LABEL,
-        _INSTALLATION,
-        EXCLUSIONS,
-        INCLUSIONS,
-        SELECTORS,
-    }
+    {_COMPARE_OPTIONS, _GLOBAL_PROJECTS, _IMPERSONATION, _METHOD, _LABEL, _INSTALLATION}
+    | {EXCLUSIONS, INCLUSIONS, SELECTORS}
 )
 _IGNORED_STATUS: dict[str, Literal["all", "crd", "none"]] = {
     "": "all",

@@ -377,7 +377,8 @@ class Reconciler:
                 raise error.__cause__ from error
             return Again(self._settings.poll)
         if left is None:
-            if destination is not None and permits is not None and not needs_hooks(app):
+            spec = [] if permits is None else spec_problems(app, permits.project, permits.place, "")
+            if destination is not None and permits is not None and not needs_hooks(app) and not spec:
                 await self._compared_while_deleted(ref, app, destination, instance, permits)
             return Again(self._settings.poll)
         if left == app.finalizers:

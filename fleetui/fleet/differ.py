@@ -194,7 +194,8 @@ class _Comparison:
 
     async def _target(self, target: Target) -> ObjectDiff:
         async with self._turn:
-            live = await self._live(target)
+            # What a `generateName` names is never there yet.
+            live = await self._live(target) if target.ref.name else None
             if live is None:
                 return await self._diff(target, None, target.obj)
             live = self._overrides.tracking.normalized(live, target.obj)
@@ -264,7 +265,7 @@ class _Comparison:
     def _not_desired(self) -> set[ObjectRef]:
         """What the application manages, or says it belongs to it, and Git does not list: a sync with prune takes it."""
         subject = self._subject
-        known = {resource.ref for resource in subject.app.resources if not resource.hook}
+        known = {resource.ref for resource in subject.app.resources if not resource.hook and resource.ref.name}
         tracked = {obj.ref for obj in subject.place.tracked(subject.tracking) if not obj.meta.owner_references}
         hooks = {hook.ref for hook in self._desired.targets.hooks}
         return (known | tracked) - self._desired.targets.by_ref.keys() - hooks
