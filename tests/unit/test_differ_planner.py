@@ -212,6 +212,16 @@ async def test_what_may_not_be_read_is_left_out_and_said_and_the_others_are_comp
         await desk.differ.diff(desk.subject, TOKEN)
 
 
+async def test_what_a_generate_name_names_is_there_for_the_first_time() -> None:
+    desk = Desk(DRIFTED)
+    text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: run-}\n"
+    desk.repository.files_of[NEW] = {"run.yaml": text}
+    desk.stores[desk.prod.name].knows = lambda ref: bool(ref.name)  # type: ignore[method-assign]
+    desk.prod.objects[ObjectRef("", "ConfigMap", NS, "")] = live("ConfigMap", "all of them")
+    found = await desk.objects()
+    assert found[ObjectRef("", "ConfigMap", NS, "")].live is None
+
+
 async def test_no_value_of_a_secret_leaves() -> None:
     desk = Desk(DRIFTED, SECRET_LIVE)
     shown = str(await desk.objects()) + str(await desk.differ.manifest(desk.subject, TOKEN)) + str(await desk.plan())
