@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -140,11 +139,11 @@ class ChartRepositories:
     async def _downloaded(
         self, repo: str, chart: str, entry: Entry, access: RepositoryAccess, *, pass_credentials: bool
     ) -> bytes:
-        from backends.charts_http import failed, same_host
+        from backends.charts_http import failed, joined, same_host
 
         if entry.digest and (known := await asyncio.to_thread(self._store.read, entry.digest)) is not None:
             return known
-        url = urljoin(f"{repo.rstrip('/')}/", entry.urls[0])
+        url = joined(f"{repo.rstrip('/')}/", entry.urls[0])
         if url.startswith("oci://"):
             base, _, tag = url.rpartition(":")
             return (await self._pulled(base, "", tag, self._access(base), refresh=False))[0]
@@ -216,14 +215,14 @@ class ChartRepositories:
 
     async def _index(self, repo: str, access: RepositoryAccess, *, refresh: bool) -> tuple[bytes, float]:
         """The ``index.yaml`` of a repository and its age: asked for with its ETag once it is older than `KEPT`."""
-        from backends.charts_http import AwayError, failed
+        from backends.charts_http import AwayError, address, failed
 
         key = json.dumps(["index", repo])
         kept = await asyncio.to_thread(self._kept_index, key)
         if kept is not None and not refresh and kept[2] < KEPT:
             return kept[0], kept[2]
         headers = {"If-None-Match": kept[1]} if kept and kept[1] else {}
-        parts = urlsplit(repo)
+        parts = address(repo)
         url = parts._replace(path=f"{parts.path.rstrip('/')}/index.yaml").geturl()
         try:
             answer = await self._asked(url, access, limit=MOST_INDEX, headers=headers)

@@ -284,7 +284,7 @@ class _Work:
     async def _content(self, file: ValueFile) -> bytes:
         if file.url:
             if self._tools.charts is None:
-                raise ToolMissingError(f"the file of values {file.url} can't be fetched here")
+                raise ToolMissingError(f"the file of values {file.name} can't be fetched here")
             return await self._tools.charts.remote(file.url)
         return await asyncio.to_thread(self._trees[file.source].files("").__getitem__, file.path)
 
