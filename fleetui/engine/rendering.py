@@ -67,7 +67,7 @@ class Place:
     @classmethod
     def of(cls, app: Application, instance: str, discovery: Discovery, source_repos: tuple[str, ...] = ("*",)) -> Place:
         """Where an application is rendered for; `instance` is its name within tracking ids, `source_repos` what its
-        project lets a chart's dependencies come from."""
+        project lets a chart's dependencies and remote bases come from."""
         return cls(instance, app.destination_namespace, discovery, app.project, source_repos)
 
     @property
@@ -242,6 +242,8 @@ class _Work:
                 options=options,
                 kube_version=self._place.discovery.version,
                 api_versions=self._place.discovery.api_versions,
+                project=self._place.project,
+                source_repos=self._place.source_repos,
             )
             try:
                 stream = await self._tools.kustomize.build(request)
