@@ -67,7 +67,9 @@ async def observe(
         await destination.know(_known_kinds(app))
     except ClusterError as error:
         return _blind(app, (), Provenance.of(wanted, wanted.wishes(revisions)), judge, error)
-    place = Place.of(app, instance, destination.discovery, permits.project.source_repos)
+    place = Place.of(
+        app, instance, destination.discovery, permits.project.source_repos, build_options=overrides.kustomize_options
+    )
     try:
         loaded = await sources.load(wanted, place, revisions=revisions, fetch=fetch)
     except RepositoryUnreachableError:
