@@ -75,20 +75,24 @@ def location(
     """
     headers = {"User-Agent": "git/fleetui"} | ({"Authorization": authorization} if authorization else {})
     asked = remote.url.rstrip("/") + _ASKED
-    request = urllib.request.Request(asked, headers=headers)
     try:
+        request = urllib.request.Request(asked, headers=headers)
         opened = opener(access, remote.url, certificate=certificate, certificate_key=certificate_key)
         opened.open(request, timeout=TIMEOUT).close()
         return ""
     except urllib.error.HTTPError as error:
-        error.close()
-        if not 300 <= error.code < 400:
-            return ""
-        found = urljoin(asked, error.headers.get("Location", ""))
+        with error:
+            target = error.headers.get("Location", "") if 300 <= error.code < 400 else ""
     except (OSError, ValueError) as error:
         reason = one_line(str(getattr(error, "reason", error)))[:200]
         message = f"the repository {remote.shown} can't be reached: {reason}"
         raise RepositoryUnreachableError(message, "check the address and the network", url=remote.shown) from error
+    if not target:
+        return ""
+    try:
+        found = urljoin(asked, target)
+    except ValueError:
+        found = target
     if not found.endswith(_ASKED):
         # As git: whoever leads to a page to log in at names no repository (`update_url_from_redirect` in http.c).
         message = f"there is no Git repository at {remote.shown}: it redirects to {one_line(masked(found))[:200]}"
@@ -98,8 +102,11 @@ def location(
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
+    # The handler's own would read the new address first, and leave the connection open where it is none.
+    def http_error_302(self, *_: Any, **__: Any) -> Any:
         return None
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def _bypassed(host: str, no_proxy: str) -> bool:

@@ -222,9 +222,8 @@ class _Files:
         if self._folder is None:
             # The runtime folder lies in memory where there is one (XDG Base Directory Specification 0.8).
             runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-            self._folder = tempfile.TemporaryDirectory(
-                prefix="fleetui-", dir=runtime if runtime and Path(runtime).is_dir() else None
-            )
+            usable = bool(runtime) and os.access(runtime, os.W_OK | os.X_OK)
+            self._folder = tempfile.TemporaryDirectory(prefix="fleetui-", dir=runtime if usable else None)
         path = Path(self._folder.name) / name
         if not path.exists():
             path.touch(mode=0o600, exist_ok=False)
