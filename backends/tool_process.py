@@ -115,7 +115,7 @@ async def run(
     finally:
         saying.cancel()
         if not ended:
-            await _kill(process)
+            await _kill(process, saying)
     return Finished(code, printed, said)
 
 
@@ -175,12 +175,13 @@ async def _tail(stream: asyncio.StreamReader) -> str:
     return tail.decode(errors="replace")
 
 
-async def _kill(process: asyncio.subprocess.Process) -> None:
+async def _kill(process: asyncio.subprocess.Process, reading: asyncio.Task[str]) -> None:
     """Nothing of it is left, nor of what it started, which may go on when it has ended."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(TimeoutError):
         async with asyncio.timeout(_BURIAL):
+            await asyncio.wait({reading})  # two can't read one stream
             # What is left in the pipes has to be taken, or their end is never seen.
             for stream in (process.stdout, process.stderr):
                 while stream is not None and await stream.read(65_536):
