@@ -13,11 +13,12 @@ import hashlib
 import json
 import logging
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -70,7 +71,7 @@ class ChartRepositories:
         self._timeouts = timeouts
         self._now = now
         self._web: Web | None = None
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._listed: OrderedDict[tuple[str, str], tuple[Sequence[Entry], float]] = OrderedDict()
 
     async def close(self) -> None:
@@ -93,7 +94,7 @@ class ChartRepositories:
         self, repo: str, chart: str, version: str, *, pass_credentials: bool = False, refresh: bool = False
     ) -> Files:
         key = json.dumps(["archive", repo, chart, version])
-        async with self._locks[key]:
+        async with self._lock(key):
             kept = None if refresh else await asyncio.to_thread(self._kept, key)
             if kept is None:
                 kept = await self._fetched(repo, chart, version, pass_credentials=pass_credentials, refresh=refresh)
@@ -108,6 +109,10 @@ class ChartRepositories:
         if answer.status != 200:
             raise failed(answer, "file of values")
         return answer.body
+
+    def _lock(self, key: str) -> asyncio.Lock:
+        """One for all who want the same now; gone when nobody does any more."""
+        return self._locks.setdefault(key, asyncio.Lock())
 
     # --- archives -----------------------------------------------------------------------------------------------
 
@@ -184,7 +189,7 @@ class ChartRepositories:
     async def _versions(self, repo: str, chart: str, *, refresh: bool) -> Sequence[Entry]:
         """The versions that a repository has of a chart."""
         key = (repo, chart)
-        async with self._locks[f"index {repo}"]:
+        async with self._lock(f"index {repo}"):
             known = self._listed.get(key)
             if known is not None and not refresh and self._now() - known[1] < KEPT:
                 return known[0]

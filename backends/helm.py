@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from backends.tool_process import Finished, lay_out, run, workplace
+from fleetui.engine.projects import Project
 from fleetui.model.errors import ManifestError, RefusedError, ToolMissingError
 from fleetui.model.text import masked, quoted
 from fleetui.render.helm import CHART, Invocation, failure, invocation
@@ -30,7 +30,6 @@ MOST_OUTPUT = 64 * 1024 * 1024
 """Bytes."""
 SDK = "helm_python"
 _SCHEMES = ("https://", "http://", "oci://")
-_STARS = re.compile(r"(\*\*|\*|\?)")
 _KEPT = ("PATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
 
 
@@ -119,7 +118,7 @@ class HelmBinary:
         if not address.startswith(_SCHEMES):
             what = f"the dependency {quoted(dependency.name)} is at {quoted(masked(address))}"
             raise RefusedError(f"{what}, and neither at https:// nor oci:// nor file://")
-        if not _permitted(address.removeprefix("oci://"), request.source_repos):
+        if not _is_permitted(address, request):
             raise RefusedError(f"helm repos {masked(address)} are not permitted in project '{request.project}'")
         passed = bool(request.options.get("passCredentials"))
         version = await self._charts.resolve(address, dependency.name, dependency.version or "*")
@@ -140,25 +139,10 @@ def _beside(request: HelmRequest, dependency: Dependency) -> dict[str, bytes]:
     return found
 
 
-def _permitted(url: str, source_repos: Sequence[str]) -> bool:
-    """Whether a project's applications may have charts from a repository (`AppProject.IsSourcePermitted`)."""
-    asked, permitted = _plain(url), False
-    for pattern in source_repos:
-        denies = pattern.startswith("!")
-        fits = pattern == "*" or _fits(_plain(pattern.removeprefix("!")), asked)
-        if denies and fits:
-            return False
-        permitted = permitted or denies or fits
-    return permitted
-
-
-def _plain(url: str) -> str:
-    return url.strip().lower().removeprefix("oci://").removesuffix("/").removesuffix(".git")
-
-
-def _fits(pattern: str, url: str) -> bool:
-    parts = ({"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part)) for part in _STARS.split(pattern))
-    return re.fullmatch("".join(parts), url) is not None
+def _is_permitted(address: str, request: HelmRequest) -> bool:
+    """Whether the project lets its applications' charts depend on a repository, written with oci:// or without."""
+    patterns = tuple(pattern.replace("oci://", "", 1) for pattern in request.source_repos)
+    return Project(request.project, source_repos=patterns).permits_source(address.removeprefix("oci://"))
 
 
 def _environment(folder: Path) -> dict[str, str]:
