@@ -13,7 +13,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 from backends.tool_process import Finished, lay_out, run, workplace
@@ -39,7 +39,8 @@ class HelmBinary:
     Args:
         charts: where dependencies are fetched from.
         binary: the program; empty: ``helm`` on the PATH, looked for at each run, so that it may be installed meanwhile.
-        address_of: the URL of a repository by its name in the hub, for dependencies on ``@NAME``; empty for none.
+        address_of: the URL of a repository by its name in the hub and the project that asks, for dependencies on
+            ``@NAME``; empty for none.
         timeout: seconds for one run.
     """
 
@@ -48,7 +49,7 @@ class HelmBinary:
         charts: Charts,
         *,
         binary: str = "",
-        address_of: Callable[[str], str] = lambda name: "",
+        address_of: Callable[[str, str], Awaitable[str]] | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         self._charts = charts
@@ -111,18 +112,20 @@ class HelmBinary:
         if dependency.is_folder:
             return await asyncio.to_thread(_beside, request, dependency)
         address = dependency.repository
-        if dependency.alias and not (address := self._address_of(dependency.alias)):
-            raise ManifestError(
-                f"there is no repository of the name {quoted(dependency.alias)}", path=request.chart_name
-            )
+        if dependency.alias:
+            address = await self._address_of(dependency.alias, request.project) if self._address_of else ""
+            if not address:
+                text = f"there is no repository of the name {quoted(dependency.alias)}"
+                raise ManifestError(text, path=request.chart_name)
         if not address.startswith(_SCHEMES):
             what = f"the dependency {quoted(dependency.name)} is at {quoted(masked(address))}"
             raise RefusedError(f"{what}, and neither at https:// nor oci:// nor file://")
-        if not _is_permitted(address, request):
+        if not _permitted(request, address):
             raise RefusedError(f"helm repos {masked(address)} are not permitted in project '{request.project}'")
         passed = bool(request.options.get("passCredentials"))
-        version = await self._charts.resolve(address, dependency.name, dependency.version or "*")
-        return await self._charts.files(address, dependency.name, version, pass_credentials=passed)
+        project = request.project
+        version = await self._charts.resolve(address, dependency.name, dependency.version or "*", project=project)
+        return await self._charts.files(address, dependency.name, version, project=project, pass_credentials=passed)
 
 
 def _beside(request: HelmRequest, dependency: Dependency) -> dict[str, bytes]:
@@ -139,8 +142,9 @@ def _beside(request: HelmRequest, dependency: Dependency) -> dict[str, bytes]:
     return found
 
 
-def _is_permitted(address: str, request: HelmRequest) -> bool:
-    """Whether the project lets its applications' charts depend on a repository, written with oci:// or without."""
+def _permitted(request: HelmRequest, address: str) -> bool:
+    """Whether the project lets its applications have charts from there; registries are named with their scheme or
+    without."""
     patterns = tuple(pattern.replace("oci://", "", 1) for pattern in request.source_repos)
     return Project(request.project, source_repos=patterns).permits_source(address.removeprefix("oci://"))
 
