@@ -84,9 +84,17 @@ class InstallationTokens:
         issued = int(self._now()) - 30
         claims = {"iat": issued, "exp": issued + 120, "iss": str(access.app_id)}
         body = ".".join(_base64(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
-        command = ["openssl", "dgst", "-sha256", "-binary", "-sign", str(key)]
+        command = ["openssl", "dgst", "-sha256", "-binary", "-passin", "pass:", "-sign", str(key)]
         try:
-            done = subprocess.run(command, input=body.encode(), capture_output=True, timeout=TIMEOUT, check=False)
+            # Without a password and without a terminal, or openssl would ask for one where the console is.
+            done = subprocess.run(
+                command,
+                input=body.encode(),
+                capture_output=True,
+                timeout=TIMEOUT,
+                check=False,
+                start_new_session=True,
+            )
         except FileNotFoundError as error:
             message = f"the repository {shown} is logged in to as a GitHub App, which needs openssl"
             raise ToolMissingError(message, "install it, for example with: apt-get install openssl") from error
