@@ -182,17 +182,20 @@ class GitRepository:
             message = f"{one_line(branch)!r} is no branch of {shown}"
             raise RefusedError(message, "a tag or a commit can't be committed to: change spec.source.targetRevision")
         revision = await self._present(revision)
-        made = await self._poller.on_network(
-            lambda: put_back(
-                self._mirror,
-                tip=tip,
-                branch=branch,
-                path=path,
-                revision=revision,
-                message=message,
-                author=author_of(*author),
+        try:
+            made = await self._poller.on_network(
+                lambda: put_back(
+                    self._mirror,
+                    tip=tip,
+                    branch=branch,
+                    path=path,
+                    revision=revision,
+                    message=message,
+                    author=author_of(*author),
+                )
             )
-        )
+        except BrokenMirrorError as error:
+            raise self._unreadable(error) from error
         await self._poller.refresh()
         return made
 
@@ -278,8 +281,12 @@ class GitRepository:
         try:
             return await self._poller.on_disk(work)
         except BrokenMirrorError as error:
-            message = f"the repository {shown} can't be read: {one_line(str(error))[:200]}"
-            raise GitError(message, "check the repository with git fsck", url=shown) from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: BrokenMirrorError) -> GitError:
+        shown = self._mirror.remote.shown
+        message = f"the repository {shown} can't be read: {one_line(str(error))[:200]}"
+        return GitError(message, "check the repository with git fsck", url=shown)
 
 
 def _meant(revision: str, tag_prefix: str, commits: Mapping[str, str]) -> str:
