@@ -6,6 +6,7 @@ Owns: `Web`, `Answer`, `Timeouts`, `AwayError` and `failed`, and what addresses 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import tempfile
@@ -25,6 +26,8 @@ from fleetui.model.text import masked, one_line, quoted
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
 _ANONYMOUS = RepositoryAccess(url="")
+_MOST_CONTEXTS = 64
+"""Logins whose certificates are remembered: those that were replaced go."""
 _CHUNK = 256 * 1024
 
 
@@ -102,12 +105,13 @@ class Web:
             if (access.username or access.password) and "Authorization" not in headers:
                 sent["Authorization"] = basic(access)
         proxy = _proxy(url, access)
+        context = await self._context(access, identify=trusted)
         try:
             async with self._opened().get(
                 url,
                 headers=sent,
                 proxy=proxy or None,
-                ssl=self._context(access, identify=trusted),
+                ssl=context,
                 allow_redirects=False,
             ) as response:
                 body = await _body(response, limit, url)
@@ -130,12 +134,16 @@ class Web:
             )
         return self._session
 
-    def _context(self, access: RepositoryAccess, *, identify: bool) -> ssl.SSLContext:
+    async def _context(self, access: RepositoryAccess, *, identify: bool) -> ssl.SSLContext:
         certificate, key = (access.client_certificate, access.client_key) if identify else ("", "")
         wanted = (access.certificate_authority, certificate, key, access.insecure)
-        if wanted not in self._contexts:
-            self._contexts[wanted] = _tls(access, certificate, key)
-        return self._contexts[wanted]
+        known = self._contexts.get(wanted)
+        if known is None:
+            # Certificates are read from disk, and there are many.
+            known = self._contexts[wanted] = await asyncio.to_thread(_tls, access, certificate, key)
+            while len(self._contexts) > _MOST_CONTEXTS:
+                del self._contexts[next(iter(self._contexts))]
+        return known
 
 
 def failed(answer: Answer, what: str) -> ChartError:
