@@ -42,6 +42,24 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
         yield running_hub
 
 
+class Overtaken(Repo):
+    """A repository of two commits, of which the second is fetched while the first one is read."""
+
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
+        found = await super().resolve(revision)
+        if len(self.commits) < 2:
+            self.push(CONFIG)
+        return found
+
+
+async def test_a_revision_that_moves_while_it_is_read_is_not_kept() -> None:
+    repo = Overtaken()
+    first = repo.push(CONFIG)
+    found = Sources(repo, lambda _: None)
+    assert await found.resolve(SOURCE, "main") == first
+    assert await found.resolve(SOURCE, "main") == repo.head != first
+
+
 async def test_a_revision_is_known_for_a_minute_and_a_failure_for_seconds(repo: Remote) -> None:
     now = 0.0
     found = Sources(repo, lambda _: None, now=lambda: now)
