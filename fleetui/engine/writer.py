@@ -63,6 +63,7 @@ class ApplicationWriter:
         """
         wish = _changed(app.status, status)
         honoured = _refresh(app) if refreshed else {}
+        alone = True
         for _ in range(_TRIES):
             patch = _patch(app, {**app.status, **wish}, operation, honoured)
             if not patch:
@@ -85,10 +86,11 @@ class ApplicationWriter:
                 if operation is None and fresh.operation != app.operation:
                     # Ours is over; what somebody has asked for since is yet to begin.
                     operation = KEEP
-                app = fresh
+                app, alone = fresh, False
                 _keep_termination(app, wish)
             else:
-                self._hub.overlay.wrote(written)
+                # A watch that was cut off may show what others wrote in no other version than ours.
+                self._hub.overlay.wrote(written, quiet=alone)
                 after = Application(written)
                 self._listener.wrote(app, after)
                 return after
