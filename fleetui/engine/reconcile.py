@@ -411,7 +411,7 @@ class Reconciler:
         held = self._held(app, permits)
         if held is not None:
             await self._writer.write(app, status, refreshed=True)
-            return held
+            return Again(self._settings.poll) if comparison.error else held
         decision = self._decided(app, comparison)
         errors = [(SYNC_ERROR, decision.error)] if decision.error else []
         status = with_conditions(status, (SYNC_ERROR,), errors, now=now)
