@@ -7,11 +7,11 @@ one for each cluster that Applications name. Which cluster that is, says a `flee
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from fleetui.engine.application import IN_CLUSTER, text
+from fleetui.engine.application import IN_CLUSTER, TRACKING_ID, text
 from fleetui.engine.clock import Clock
 from fleetui.engine.lookup import IN_CLUSTER_NAME, no_such_name, no_such_server, server_of
 from fleetui.engine.orphans import STATEFUL_SET, is_looked_at
@@ -36,8 +36,8 @@ Applications themselves: a webhook that hangs must not keep the engine from writ
 
 _AWAY = frozenset({ClusterState.UNREACHABLE, ClusterState.STALE})
 
-Woken = Callable[[StoredObject, bool], None]
-"""Called with an object that changed, and whether it went."""
+Woken = Callable[[StoredObject, bool, Collection[str]], None]
+"""Called with an object that changed, whether it went, and the instance names that track it or did until now."""
 Asked = tuple[str, str]
 """What a destination names a cluster by: `server` and `name`."""
 
@@ -73,6 +73,7 @@ class Destination:
         self._discovered_at: float | None = None
         self._wanted: dict[tuple[ApiResource, str], Subscription] = {}
         self._looked_into: dict[tuple[ApiResource, str], Subscription] = {}
+        self._tracking: dict[ObjectRef, str] = {}
         self.syncing = asyncio.Semaphore(syncs)
         """Whoever runs a sync step holds it."""
         self._back = back
@@ -164,6 +165,9 @@ class Destination:
         for want in wanted:
             if want not in self._wanted:
                 self._wanted[want] = self.live.want(*want)
+                # Of what somebody else has watched already no event tells.
+                for obj in self.live.of_kind(*want[0].group_kind):
+                    self._trackers(obj)
         for want in wanted:
             await self.live.listed(*want)
 
@@ -235,8 +239,18 @@ class Destination:
         return found
 
     def _changed(self, obj: StoredObject, *, deleted: bool) -> None:
+        trackers = self._trackers(obj, deleted=deleted)
         if not self.overlay.seen(obj, deleted=deleted):
-            self._woken(obj, deleted)
+            self._woken(obj, deleted, trackers)
+
+    def _trackers(self, obj: StoredObject, *, deleted: bool = False) -> set[str]:
+        """The instance names that track an object, and that did until now: who lost it has to look too (Argo CD v3.6.1
+        controller/cache/cache.go, where both the old and the new object wake their applications)."""
+        before = self._tracking.pop(obj.ref, "")
+        now = (obj.meta.annotations or {}).get(TRACKING_ID, "").partition(":")[0]
+        if now and not deleted:
+            self._tracking[obj.ref] = now
+        return {before, now} - {""}
 
 
 class Destinations:
