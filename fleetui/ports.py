@@ -266,6 +266,10 @@ class LiveCluster(Protocol):
         """The watched objects whose `argocd.argoproj.io/tracking-id` begins with ``tracking_app:``."""
         ...
 
+    def labelled(self, label: str, value: str) -> Iterable[StoredObject]:
+        """The watched objects that have this label; which labels are asked for is remembered, so they are to be few."""
+        ...
+
     def owned(self, uid: str) -> Iterable[StoredObject]:
         """The watched objects with an owner reference to `uid`."""
         ...

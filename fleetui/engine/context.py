@@ -52,7 +52,7 @@ def context_of(
     """
     sync = mapping(mapping(state.get("operation")).get("sync"))
     chosen = chosen_resources(sync)
-    members = [member for member in comparison.members if not member.hook and member.self_referenced]
+    members = [member for member in comparison.members if not member.hook and not member.copied]
     members = [member for member in members if not chosen or is_chosen(member.ref, chosen)]
     namespace = app.destination_namespace
     started = parse_time(text(state.get("startedAt"))) or 0.0

@@ -108,6 +108,7 @@ class Engine:
             elsewhere=self._woken,
             back=self._answers_again,
             syncs=self._settings.syncs,
+            tracking=lambda: self._hub_settings.overrides.tracking,
         )
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
@@ -287,16 +288,16 @@ class Engine:
 
     # --- what wakes -------------------------------------------------------------------------------------------------
 
-    def _woken_on_hub(self, obj: StoredObject, deleted: bool, instances: Collection[str]) -> None:
+    def _woken_on_hub(self, obj: StoredObject, deleted: bool, owners: Collection[str]) -> None:
         if obj.ref.group_kind == (GROUP, KIND):
             if deleted:
                 self._application_went(obj)
             else:
                 self._application_changed(obj)
-        self._woken(obj, deleted, instances)
+        self._woken(obj, deleted, owners)
 
-    def _woken(self, obj: StoredObject, deleted: bool, instances: Collection[str]) -> None:
-        keys = [key for instance in instances if (key := self._instances.get(instance)) is not None]
+    def _woken(self, obj: StoredObject, deleted: bool, owners: Collection[str]) -> None:
+        keys = [key for owner in owners if (key := self._instances.get(owner)) is not None]
         for key in keys or self._monitors.woken_by(obj.ref, deleted=deleted):
             self._queue.add(key)
 

@@ -14,7 +14,6 @@ from fleetui.engine.application import FIELD_MANAGER, POST_DELETE_FINALIZER, PRE
 from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination
 from fleetui.engine.hooks import DeletePhase, delete_policies, is_delete_hook
-from fleetui.engine.tracking import owner_of
 from fleetui.health import Judge
 from fleetui.model.errors import AlreadyExistsError, ClusterError, NotFoundError
 from fleetui.model.objects import Obj, ObjectRef, ref_of
@@ -144,5 +143,5 @@ async def _create(destination: Destination, hook: Target) -> bool:
         await destination.api.create(resource, hook.obj, field_manager=FIELD_MANAGER)
     except AlreadyExistsError:
         found = await destination.api.get(resource, hook.ref.name, hook.ref.namespace)
-        return owner_of(found) == owner_of(hook.obj)
+        return destination.tracking.owner_of(found) == destination.tracking.owner_of(hook.obj)
     return True

@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from fleetui.engine.application import IN_CLUSTER, TRACKING_ID, text
+from fleetui.engine.application import IN_CLUSTER, text
 from fleetui.engine.clock import Clock
 from fleetui.engine.lookup import IN_CLUSTER_NAME, no_such_name, no_such_server, server_of
 from fleetui.engine.orphans import STATEFUL_SET, is_looked_at
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
 from fleetui.engine.projects import Place
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.hubports import Directory, Site
 from fleetui.model.errors import ClusterError, MissingError, UnreachableError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
@@ -37,7 +38,7 @@ Applications themselves: a webhook that hangs must not keep the engine from writ
 _AWAY = frozenset({ClusterState.UNREACHABLE, ClusterState.STALE})
 
 Woken = Callable[[StoredObject, bool, Collection[str]], None]
-"""Called with an object that changed, whether it went, and the instance names that track it or did until now."""
+"""Called with an object that changed, whether it went, and the applications that it names or did until now."""
 Asked = tuple[str, str]
 """What a destination names a cluster by: `server` and `name`."""
 
@@ -56,24 +57,33 @@ class Destination:
         woken: told of what changes there.
         back: told when it answers again.
         syncs: how many sync steps run there at a time.
+        tracking: how its objects say which application they belong to, at this moment.
     """
 
     def __init__(
-        self, site: Site, clock: Clock, woken: Woken, *, back: Callable[[Site], None] = lambda _: None, syncs: int = 10
+        self,
+        site: Site,
+        clock: Clock,
+        woken: Woken,
+        *,
+        back: Callable[[Site], None] = lambda _: None,
+        syncs: int = 10,
+        tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION,
     ) -> None:
         self.live = live = site.live
         self._site = site
         self.overlay = Overlay(clock.now)
         self.requests = asyncio.Semaphore(REQUESTS)
         """Whoever asks something about an object holds it; nobody waits for it with many requests at a time."""
-        self.predictor = Predictor(live.api, self.requests)
+        self.predictor = Predictor(live.api, self.requests, tracking)
         self.discovery = Discovery(())
         self._clock = clock
         self._woken = woken
+        self._tracking = tracking
         self._discovered_at: float | None = None
         self._wanted: dict[tuple[ApiResource, str], Subscription] = {}
         self._looked_into: dict[tuple[ApiResource, str], Subscription] = {}
-        self._tracking: dict[ObjectRef, str] = {}
+        self._owners: dict[ObjectRef, str] = {}
         self.syncing = asyncio.Semaphore(syncs)
         """Whoever runs a sync step holds it."""
         self._back = back
@@ -85,6 +95,11 @@ class Destination:
     @property
     def api(self) -> Cluster:
         return self.live.api
+
+    @property
+    def tracking(self) -> Tracking:
+        """How objects here say which application they belong to."""
+        return self._tracking()
 
     def close(self) -> None:
         if self._asking is not None:
@@ -167,7 +182,7 @@ class Destination:
                 self._wanted[want] = self.live.want(*want)
                 # Of what somebody else has watched already no event tells.
                 for obj in self.live.of_kind(*want[0].group_kind):
-                    self._trackers(obj)
+                    self._owners_of(obj)
         for want in wanted:
             await self.live.listed(*want)
 
@@ -231,25 +246,29 @@ class Destination:
 
     def tracked(self, instance: str) -> list[Obj]:
         """The objects that say they belong to an application and have no owner (`GetManagedLiveObjs`)."""
-        found = []
-        for stored in self.live.tracked(instance):
+        tracking, found = self.tracking, []
+        named = self.live.labelled(tracking.label, instance) if tracking.by_label else self.live.tracked(instance)
+        for stored in named:
+            meta = stored.meta
+            if tracking.owner(meta.labels or {}, meta.annotations or {}) != instance:
+                continue  # another installation's
             obj = None if stored.meta.owner_references else self.overlay.get(stored.ref, stored)
             if obj is not None:
                 found.append(obj)
         return found
 
     def _changed(self, obj: StoredObject, *, deleted: bool) -> None:
-        trackers = self._trackers(obj, deleted=deleted)
+        owners = self._owners_of(obj, deleted=deleted)
         if not self.overlay.seen(obj, deleted=deleted):
-            self._woken(obj, deleted, trackers)
+            self._woken(obj, deleted, owners)
 
-    def _trackers(self, obj: StoredObject, *, deleted: bool = False) -> set[str]:
-        """The instance names that track an object, and that did until now: who lost it has to look too (Argo CD v3.6.1
+    def _owners_of(self, obj: StoredObject, *, deleted: bool = False) -> set[str]:
+        """The applications that an object names, and that it did until now: who lost it has to look too (Argo CD v3.6.1
         controller/cache/cache.go, where both the old and the new object wake their applications)."""
-        before = self._tracking.pop(obj.ref, "")
-        now = (obj.meta.annotations or {}).get(TRACKING_ID, "").partition(":")[0]
+        before = self._owners.pop(obj.ref, "")
+        now = self.tracking.owner(obj.meta.labels or {}, obj.meta.annotations or {})
         if now and not deleted:
-            self._tracking[obj.ref] = now
+            self._owners[obj.ref] = now
         return {before, now} - {""}
 
 
@@ -264,6 +283,7 @@ class Destinations:
         elsewhere: told of what changes on the others; an Application there is none of this engine's.
         back: told by what Applications name the clusters that answer again.
         syncs: how many sync steps run on one cluster at a time.
+        tracking: how the hub's objects say which application they belong to, at this moment.
     """
 
     def __init__(
@@ -276,7 +296,9 @@ class Destinations:
         elsewhere: Woken,
         back: Callable[[Container[Asked]], None] = lambda _: None,
         syncs: int = 10,
+        tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION,
     ) -> None:
+        self._tracking = tracking
         self._directory = directory
         self._clock = clock
         self._elsewhere = elsewhere
@@ -312,7 +334,9 @@ class Destinations:
         return self._made[site]
 
     def _make(self, site: Site, woken: Woken) -> Destination:
-        return Destination(site, self._clock, woken, back=self._answers_again, syncs=self._syncs)
+        return Destination(
+            site, self._clock, woken, back=self._answers_again, syncs=self._syncs, tracking=self._tracking
+        )
 
     def _answers_again(self, site: Site) -> None:
         self._back({asked for asked, found in self._asked.items() if found == site})

@@ -33,7 +33,6 @@ from fleetui.engine.destination import Destination
 from fleetui.engine.hooks import DeletePhase, wave
 from fleetui.engine.plan import holds_hook_finalizer
 from fleetui.engine.projects import Permits
-from fleetui.engine.tracking import is_self_referenced
 from fleetui.health import Judge
 from fleetui.model.errors import ClusterError, NotFoundError, StatusError
 from fleetui.model.objects import Obj, ObjectRef, ref_of
@@ -141,7 +140,7 @@ async def _cascade(app: Application, destination: Destination, live: Sequence[Ob
     for obj in live:
         if _is_leaving(obj) and holds_hook_finalizer(obj):
             await _release(destination, obj)
-    left = [obj for obj in live if _deletable(app, obj)]
+    left = [obj for obj in live if destination.tracking.is_own(obj) and _deletable(app, obj)]
     if any(_is_leaving(obj) for obj in live) or _unapproved(app, left):
         return False
     last = max(map(wave, left), default=0)
@@ -167,7 +166,7 @@ def _deletable(app: Application, obj: Mapping[str, Any]) -> bool:
     if itself or obj.get("kind") == "CustomResourceDefinition":
         return False
     keeps = annotation_option(obj, "helm.sh/resource-policy", "keep")
-    return not keeps and object_option(app, obj, "Delete") != "false" and is_self_referenced(obj)
+    return not keeps and object_option(app, obj, "Delete") != "false"
 
 
 def _unapproved(app: Application, left: Sequence[Obj]) -> bool:

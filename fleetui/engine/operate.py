@@ -30,7 +30,7 @@ from fleetui.engine.projects import Permits
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.sourceset import SourceSet
-from fleetui.engine.status import COMPARISON_ERROR
+from fleetui.engine.status import COMPARISON_ERROR, INVALID_SPEC_ERROR
 from fleetui.engine.sync import sync_step
 from fleetui.engine.tasks import ResultCode
 from fleetui.engine.writer import ApplicationWriter
@@ -145,6 +145,10 @@ class Operations:
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
             return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
+        if comparison.misplaced:
+            # Once from the comparison before, once from this one (`controller/sync.go`, `SyncAppState`).
+            message = ";".join(f"{INVALID_SPEC_ERROR}: {each}" for each in sorted(comparison.misplaced * 2))
+            return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
         if comparison.error:
             message = f"{COMPARISON_ERROR}: {comparison.error}"
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
@@ -187,7 +191,7 @@ class Operations:
                 destination,
                 error,
                 instance=instance,
-                judge=overrides.judge,
+                overrides=overrides,
                 permits=permits,
                 wanted=wanted,
                 revisions=wishes,

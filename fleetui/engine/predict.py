@@ -9,7 +9,7 @@ of what did not change makes no request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleetui.diff.fields import managed_fields_of
@@ -24,7 +24,7 @@ from fleetui.engine.desired import Target
 from fleetui.engine.fingerprint import fingerprint
 from fleetui.engine.handover import DEFAULT, Handover, migrated, with_last_applied
 from fleetui.engine.ignoring import Ignoring
-from fleetui.engine.tracking import as_tracked
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.model.errors import ExpressionError, NotFoundError, StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.ports import Cluster
@@ -40,11 +40,15 @@ class Predictor:
     Args:
         api: the cluster.
         requests: held while it is asked.
+        tracking: how objects say which application they belong to, at this moment.
     """
 
-    def __init__(self, api: Cluster, requests: asyncio.Semaphore) -> None:
+    def __init__(
+        self, api: Cluster, requests: asyncio.Semaphore, tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION
+    ) -> None:
         self._api = api
         self._requests = requests
+        self._tracking = tracking
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
     async def modified(
@@ -74,7 +78,7 @@ class Predictor:
             ExpressionError: it is not known what one of them names. Argo CD goes on without it; an automated sync would
                 then overwrite what it was to leave alone.
         """
-        live = as_tracked(live, target.obj)
+        live = self._tracking().normalized(live, target.obj)
         if applied_exactly(with_last_applied(target.obj, live), live):
             return False
         options = options.about(target.obj)
@@ -109,6 +113,7 @@ class Predictor:
                 live = await self._fresh(target, discovery) or live
         except NotFoundError:
             return True
+        predicted = self._tracking().normalized(predicted, target.obj)
         before = normalize(predicted, options), normalize(live, options)
         if same(*before):
             return False
@@ -131,7 +136,7 @@ class Predictor:
         if resource is None:
             return None
         live = await self._api.get(resource, target.ref.name, target.ref.namespace)
-        return as_tracked(live, target.obj)
+        return self._tracking().normalized(live, target.obj)
 
     async def predict(
         self, target: Target, live: Obj, discovery: Discovery, dry_run: DryRun, handover: Handover = DEFAULT

@@ -31,15 +31,18 @@ from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.sourceset import SourceSet
+from fleetui.engine.specs import spec_patch
 from fleetui.engine.status import (
     COMPARISON_ERROR,
     DELETION_ERROR,
+    EXCLUDED_RESOURCE_WARNING,
     INVALID_SPEC_ERROR,
     ORPHANED_RESOURCE_WARNING,
     REPEATED_RESOURCE_WARNING,
     SHARED_RESOURCE_WARNING,
     SYNC_ERROR,
     UNKNOWN_ERROR,
+    as_argo_stores,
     compared_status,
     compared_to,
     invalid_status,
@@ -158,6 +161,10 @@ class Reconciler:
         problems = [problem] if problem or permits is None else permits.spec_problems(app)
         if problems or destination is None or permits is None:
             return await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
+        # What another Application manages would differ from Git at once; Argo CD puts up with that.
+        managed = destination.tracking.owner_of(app.obj)
+        if self._rehearsal is None and not managed and (patch := spec_patch(app.spec)):
+            app = await self._writer.write_spec(app, patch)
         comparison = await self._compared(ref, app, destination, instance, permits)
         if isinstance(comparison, Again):
             return comparison
@@ -234,8 +241,10 @@ class Reconciler:
             except RepositoryUnreachableError:
                 if app.operation is None:
                     return Again(min(left, self._settings.poll))
-        judge = self._overrides().judge
-        return await unreadable(app, destination, error, instance=instance, judge=judge, permits=permits, wanted=wanted)
+        overrides = self._overrides()
+        return await unreadable(
+            app, destination, error, instance=instance, overrides=overrides, permits=permits, wanted=wanted
+        )
 
     async def _settled(self, app: Application) -> Obj | None:
         """See `Operations`. Of what was just written there is nothing to ask the cluster."""
@@ -290,6 +299,8 @@ class Reconciler:
         now = self._clock.now()
         status = compared_status(app, comparison, now=now, controller_namespace=self._settings.namespace)
         found = [(COMPARISON_ERROR, comparison.error)] if comparison.error else []
+        found += [(INVALID_SPEC_ERROR, problem) for problem in comparison.misplaced]
+        found += [(EXCLUDED_RESOURCE_WARNING, warning) for warning in comparison.excluded]
         found += [(REPEATED_RESOURCE_WARNING, warning) for warning in comparison.targets.warnings]
         found += [(SHARED_RESOURCE_WARNING, warning) for warning in comparison.shared]
         if orphans:
@@ -300,6 +311,7 @@ class Reconciler:
             COMPARISON_ERROR,
             INVALID_SPEC_ERROR,
             UNKNOWN_ERROR,
+            EXCLUDED_RESOURCE_WARNING,
             ORPHANED_RESOURCE_WARNING,
             REPEATED_RESOURCE_WARNING,
             SHARED_RESOURCE_WARNING,
@@ -419,6 +431,7 @@ class Reconciler:
             await self._writer.write(app, status, refreshed=True)
             # What kept us from looking (a cluster, a login) may mend without anybody telling.
             return Again(self._settings.poll if comparison.error else decision.retry_in)
+        status = as_argo_stores(status)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
         return await self._operations.operate(ref, app, destination, comparison, instance, permits)

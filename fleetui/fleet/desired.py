@@ -79,7 +79,11 @@ class Desires:
                 raise error.__cause__ from None
             raise
         targets = targets_of(
-            loaded.manifests, discovery, app=subject.tracking, namespace=subject.app.destination.namespace
+            loaded.manifests,
+            discovery,
+            app=subject.tracking,
+            namespace=subject.app.destination.namespace,
+            tracking=(await subject.overrides()).tracking,
         )
         return Desired(_first(wanted, loaded.revisions, loaded.tools), targets, discovery)
 

@@ -22,7 +22,6 @@ from fleetui.engine.handover import Handover, with_last_applied
 from fleetui.engine.hooks import hook_types
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.predict import marked_by_client
-from fleetui.engine.tracking import as_tracked, is_self_referenced, owner_of
 from fleetui.fleet.desired import Desired, Desires
 from fleetui.fleet.history import Commits
 from fleetui.fleet.origins import with_commits
@@ -198,10 +197,11 @@ class _Comparison:
             live = await self._live(target)
             if live is None:
                 return await self._diff(target, None, target.obj)
-            live = as_tracked(live, target.obj)
+            live = self._overrides.tracking.normalized(live, target.obj)
             if applied_exactly(with_last_applied(target.obj, live), live):
                 return await self._diff(target, live, live)
-            return await self._diff(target, live, await self._predicted(target, live))
+            predicted = self._overrides.tracking.normalized(await self._predicted(target, live), target.obj)
+            return await self._diff(target, live, predicted)
 
     async def _live(self, target: Target) -> Obj | None:
         """The live object in the version that Git is written in; the watch may have it in another one."""
@@ -273,7 +273,8 @@ class _Comparison:
         async with self._turn:
             live = await live_of(self._subject.place, ref, self._desired.discovery)
         listed = any(each.ref == ref and each.requires_pruning for each in self._subject.app.resources)
-        mine = live is not None and owner_of(live) == self._subject.tracking and is_self_referenced(live)
+        tracking = self._overrides.tracking
+        mine = live is not None and tracking.owner_of(live) == self._subject.tracking and tracking.is_own(live)
         if live is None or hook_types(live) or not (listed or mine):
             return None
         return harmless_diff(object_diff(None, live)[0])
