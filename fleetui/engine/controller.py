@@ -15,6 +15,7 @@ from collections.abc import Collection, Container, Hashable
 from fleetui.engine.application import GROUP, KIND, Application, text
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
+from fleetui.engine.comparing import Comparer
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
 from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
@@ -165,15 +166,13 @@ class Engine:
         await self._destinations.ready()
         reconciler = Reconciler(
             self._destinations,
-            self._sources,
+            Comparer(self._sources, lambda: self._hub_settings.overrides, self._clock, self._jq),
             ApplicationWriter(self._destinations.hub, resource, self._listener),
-            overrides=lambda: self._hub_settings.overrides,
             projects=self._projects,
             monitors=self._monitors,
             is_known=self._instances.__contains__,
             clock=self._clock,
             settings=self._settings,
-            jq=self._jq,
             rehearsal=self._rehearsal,
         )
         self._hub_settings.start()

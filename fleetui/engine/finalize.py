@@ -31,6 +31,7 @@ from fleetui.engine.deletehooks import CLEANUP, HookFailedError, clean_up_hooks,
 from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination
 from fleetui.engine.hooks import DeletePhase, wave
+from fleetui.engine.observe import TARGET_STATE
 from fleetui.engine.plan import holds_hook_finalizer
 from fleetui.engine.projects import Permits
 from fleetui.health import Judge
@@ -65,7 +66,7 @@ def stage_of(app: Application) -> str:
 
 def unreadable_hooks(app: Application, error: str) -> DeletionFailedError:
     """The failure of a stage whose hooks can't be read, for the comparison's reason."""
-    return DeletionFailedError(dict(_STAGES)[stage_of(app)] + error.removeprefix("Failed to load target state: "))
+    return DeletionFailedError(dict(_STAGES)[stage_of(app)] + error.removeprefix(TARGET_STATE))
 
 
 def needs_hooks(app: Application) -> bool:

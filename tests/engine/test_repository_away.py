@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetui.engine import reconcile, sources
+from fleetui.engine import comparing, sources
 from fleetui.engine.sources import AWAY, KEPT, Sources
 from fleetui.model.errors import RepositoryUnreachableError
 from fleetui.model.objects import Obj
@@ -121,7 +121,7 @@ async def test_the_grace_ends(hub: Hub, repo: Remote, monkeypatch: pytest.Monkey
     repo.push(CONFIG)
     await hub.create(application())
     monkeypatch.setattr(sources, "KEPT", 0.0)
-    monkeypatch.setattr(reconcile, "REPOSITORY_GRACE", 0.0)
+    monkeypatch.setattr(comparing, "REPOSITORY_GRACE", 0.0)
     async with running(hub, repo):
         await hub.until(synced, "the first sync")
         repo.down = RepositoryUnreachableError("no route to git.example", url=repo.url)
