@@ -22,6 +22,7 @@ from fleetui.engine.application import (
     PRE_DELETE_FINALIZER,
     Application,
     annotation_option,
+    is_leaving,
     mapping,
     object_option,
     strings,
@@ -139,10 +140,10 @@ async def _advance(
 async def _cascade(app: Application, destination: Destination, live: Sequence[Obj]) -> bool:
     """Deletes the objects of the highest wave; returns whether nothing is left to delete."""
     for obj in live:
-        if _is_leaving(obj) and holds_hook_finalizer(obj):
+        if is_leaving(obj) and holds_hook_finalizer(obj):
             await _release(destination, obj)
     left = [obj for obj in live if destination.tracking.is_own(obj) and _deletable(app, obj)]
-    if any(_is_leaving(obj) for obj in live) or _unapproved(app, left):
+    if any(is_leaving(obj) for obj in live) or _unapproved(app, left):
         return False
     last = max(map(wave, left), default=0)
     first = next(name for name in app.finalizers if name in _CASCADING)
@@ -177,10 +178,6 @@ def _unapproved(app: Application, left: Sequence[Obj]) -> bool:
     if approved is not None and approved >= asked:
         return False
     return any("confirm" in {object_option(app, obj, "Delete"), object_option(app, obj, "Prune")} for obj in left)
-
-
-def _is_leaving(obj: Mapping[str, Any]) -> bool:
-    return bool(mapping(obj.get("metadata")).get("deletionTimestamp"))
 
 
 async def _release(destination: Destination, hook: Obj) -> None:

@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable, Sequence
 
 from fleetui.engine import operation as ops
-from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, mapping, text
+from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, is_leaving, mapping, text
 from fleetui.engine.autosync import Decision, decide
 from fleetui.engine.clock import Clock
-from fleetui.engine.compare import Comparison, Member
+from fleetui.engine.compare import Comparison
 from fleetui.engine.comparing import Comparer, Subject
 from fleetui.engine.deletehooks import kept_finalizers
 from fleetui.engine.desired import Target
@@ -314,7 +314,7 @@ class Reconciler:
             status=comparison.status,
             revisions=comparison.origin.each,
             resources=comparison.resources,
-            leaving={member.ref for member in comparison.members if _is_leaving(member)},
+            leaving={member.ref for member in comparison.members if is_leaving(member.live)},
             now=self._clock.now(),
         )
 
@@ -342,7 +342,3 @@ class Reconciler:
         if self._rehearsal is not None:
             self._rehearsal.gone(ref.namespace, ref.name)
         self._comparer.forget(ref)
-
-
-def _is_leaving(member: Member) -> bool:
-    return bool(mapping(mapping(member.live).get("metadata")).get("deletionTimestamp"))

@@ -9,14 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleetui.engine.application import (
-    PREFIX,
-    REFRESH,
-    STATUS_MANAGER,
-    Application,
-    mapping,
-    text,
-)
+from fleetui.engine.application import PREFIX, REFRESH, STATUS_MANAGER, Application, mapping
 from fleetui.engine.destination import Destination
 from fleetui.engine.operation import phase_of
 from fleetui.engine.status import merge_patch
@@ -100,7 +93,7 @@ class ApplicationWriter:
         body = {"metadata": {"finalizers": list(finalizers) or None, "resourceVersion": app.resource_version}}
         written = await self._send(app, body)
         if app.deleting and not finalizers:
-            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            self._hub.overlay.deleted(self._ref(app), app.uid)
             raise ApplicationGoneError
         return self._noted(app, written)
 
@@ -110,7 +103,7 @@ class ApplicationWriter:
                 self._resource, app.name, app.namespace, body, kind=PatchType.MERGE, field_manager=STATUS_MANAGER
             )
         except NotFoundError as error:
-            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            self._hub.overlay.deleted(self._ref(app), app.uid)
             raise ApplicationGoneError from error
 
     def _noted(self, before: Application, written: Obj, *, alone: bool = True) -> Application:
@@ -125,9 +118,9 @@ class ApplicationWriter:
         try:
             fresh = Application(await self._hub.api.get(self._resource, app.name, app.namespace))
         except NotFoundError as error:
-            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            self._hub.overlay.deleted(self._ref(app), app.uid)
             raise ApplicationGoneError from error
-        if fresh.metadata.get("uid") != app.metadata.get("uid"):
+        if fresh.uid != app.uid:
             # Another Application of the same name: what we found out is not about it.
             raise ApplicationGoneError
         starting = operation is not KEEP and operation is not None
