@@ -1,8 +1,8 @@
 """One bare mirror of a repository on disk.
 
 Owns: `Mirror`: made, fetched, and made anew where it is broken, under a lock between processes; and `Refs`, what it
-holds. Blocking: called by `backends.git` on executor threads, one writer at a time. A mirror appears by a rename, so a
-half-made one is never seen; what a killed process leaves behind is swept by the next.
+holds. Blocking: called by `backends.git_repository` on executor threads, one writer at a time. A mirror appears by a
+rename, so a half-made one is never seen; what a killed process leaves behind is swept by the next.
 """
 
 from __future__ import annotations
