@@ -196,14 +196,11 @@ class Application:
         return whole(self.spec.get("revisionHistoryLimit"), DEFAULT_HISTORY_LIMIT)
 
     def problem(self) -> str:
-        """What is wrong with the spec beside its sources, in Argo CD's words where it minds too; empty where nothing is
-        (`util/argo/argo.go`, `ValidatePermissions`, `GetDestinationServer`)."""
-        server, name = text(self.destination.get("server")), text(self.destination.get("name"))
+        """What its spec asks for that this engine can't do, in a sentence; empty where there is nothing. What is wrong
+        with it besides, `fleetui.engine.projects.spec_problems` says."""
         if self.spec.get("sourceHydrator") is not None:
             return "spec.sourceHydrator is not supported by this engine; give spec.source the branch that it writes"
-        if server and name:
-            return f"application destination can't have both name and server defined: {name} {server}"
-        return "" if server or name else "Destination server missing from app spec"
+        return ""
 
 
 def has_option(options: tuple[str, ...], option: str) -> bool:

@@ -303,7 +303,7 @@ class Applier:
         elif work.updates_in_place:
             written = await self._put(work, obj, live)
             said = f"{ref.kind}/{ref.name} updated"
-        elif work.forces and not self._is_new(live):
+        elif work.forces and not self._is_new(obj, live):
             await self._delete_for_good(work.resource, live)
             written = await self._destination.api.create(work.resource, obj, field_manager=FIELD_MANAGER)
             said = f"{deleted(ref)}\n{named(ref)} replaced"
@@ -313,10 +313,12 @@ class Applier:
         self._wrote(work, written)
         return EffectResult(True, said)
 
-    def _is_new(self, live: Obj) -> bool:
-        """Whether the operation itself has made an object: a step that died may have made it anew already."""
+    def _is_new(self, obj: Obj, live: Obj) -> bool:
+        """Whether the operation itself has made an object: a step that died may have made it anew already. Servers know
+        when only to the second: of one that was made in the operation's first, what it holds decides."""
         made = parse_time(text(mapping(live.get("metadata")).get("creationTimestamp")))
-        return made is not None and self._options.since > 0 and made >= int(self._options.since)
+        began = int(self._options.since)
+        return made is not None and began > 0 and (made > began or (made == began and _holds(live, obj)))
 
     async def _put(self, work: _Work, obj: Obj, live: Obj, *, dry_run: bool = False) -> Obj:
         ref = ref_of(live)
@@ -379,6 +381,15 @@ def _known(wanted: Any, read: Any) -> Any:
 def _fields(obj: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     entries = mapping(obj.get("metadata")).get("managedFields")
     return entries if isinstance(entries, list) else []
+
+
+def _holds(live: Any, wanted: Any) -> bool:
+    """Whether a live value has all that is wanted of it; the server may have added to it."""
+    if isinstance(wanted, Mapping):
+        return isinstance(live, Mapping) and all(_holds(live.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(live, list) and len(live) == len(wanted) and all(map(_holds, live, wanted))
+    return bool(live == wanted)
 
 
 def _has_option(obj: Obj, live: Obj | None, option: str) -> bool:

@@ -14,6 +14,7 @@ from fleetui.engine.application import FIELD_MANAGER, POST_DELETE_FINALIZER, PRE
 from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination
 from fleetui.engine.hooks import DeletePhase, delete_policies, is_delete_hook
+from fleetui.engine.projects import Permits
 from fleetui.health import Judge
 from fleetui.model.errors import AlreadyExistsError, ClusterError, NotFoundError
 from fleetui.model.objects import Obj, ObjectRef, ref_of
@@ -33,7 +34,8 @@ _FROM_BEST = (
 
 
 class HookFailedError(Exception):
-    """A hook of the deletion failed; the message is Argo CD's. It has been deleted, so that it is run again."""
+    """A hook of the deletion failed, and has been deleted, so that it is run again; or it may not be run at all. The
+    message is Argo CD's."""
 
 
 def kept_finalizers(finalizers: tuple[str, ...], hooks: Sequence[Target]) -> tuple[str, ...]:
@@ -53,6 +55,7 @@ async def run_hooks(
     hooks: Sequence[Target],
     live: Sequence[Obj],
     *,
+    permits: Permits | None,
     run: str,
     judge: Judge,
 ) -> bool:
@@ -63,18 +66,22 @@ async def run_hooks(
         destination: the cluster.
         hooks: all hooks in Git.
         live: the Application's objects, hooks among them.
+        permits: what the project permits; hooks are created with the engine's rights, not with those of their author.
         run: what is appended to a `generateName`, the same at every step of one deletion (Argo CD would create such a
             hook again at each).
         judge: the health of a live object.
 
     Raises:
-        HookFailedError: some have failed.
+        HookFailedError: some have failed, or are not permitted; then none was created.
         ClusterError: one can't be created or deleted.
     """
     running = {ref_of(obj): obj for obj in live if is_delete_hook(obj, phase)}
     wanted = [_named(hook, f"{run}-{phase}".lower()) for hook in hooks if is_delete_hook(hook.obj, phase)]
+    missing = [hook for ref, hook in wanted if ref not in running]
+    if permits is not None:
+        _check(phase, missing, permits, destination)
     # Another look follows in any case: what was created is not healthy yet.
-    if [hook for ref, hook in wanted if ref not in running and await _create(destination, hook)]:
+    if [hook for hook in missing if await _create(destination, hook)]:
         return False
     found = [(obj, health.status) for obj in running.values() if (health := judge(obj)) is not None]
     failed = [obj for obj, status in found if status is HealthStatus.DEGRADED]
@@ -128,6 +135,16 @@ def _named(hook: Target, suffix: str) -> tuple[ObjectRef, Target]:
     name = text(metadata.get("generateName")) + suffix
     ref = ObjectRef(hook.ref.group, hook.ref.kind, hook.ref.namespace, name)
     return ref, Target(ref, {**hook.obj, "metadata": {**metadata, "name": name}}, namespaced=hook.namespaced)
+
+
+def _check(phase: DeletePhase, hooks: Sequence[Target], permits: Permits, destination: Destination) -> None:
+    if hooks and permits.project.unserved:
+        raise HookFailedError(permits.project.unserved)
+    for hook in hooks:
+        is_served = destination.discovery.of(hook.obj) is not None
+        if is_served and (objection := permits.objection(hook.obj, destination.discovery)):
+            key = f"{hook.ref.group}/{hook.ref.kind}/{hook.ref.namespace}/{hook.ref.name}"
+            raise HookFailedError(f"{phase} hook {key} is not permitted: {objection}")
 
 
 async def _create(destination: Destination, hook: Target) -> bool:

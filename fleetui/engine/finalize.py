@@ -110,7 +110,7 @@ async def finalize(
         await destination.know(kinds)
         await destination.watch(kinds)
         live = [obj for obj in destination.tracked(instance) if permits is None or permits.live(ref_of(obj))]
-        done = await _advance(app, stage, destination, live, hooks, judge)
+        done = await _advance(app, stage, destination, live, hooks, permits, judge)
     except (ClusterError, HookFailedError) as error:
         # Argo CD tells an API server's own words.
         message = error.message if isinstance(error, StatusError) else str(error)
@@ -127,11 +127,12 @@ async def _advance(
     destination: Destination,
     live: Sequence[Obj],
     hooks: Sequence[Target],
+    permits: Permits | None,
     judge: Judge,
 ) -> bool:
     if stage in _HOOKS:
         asked = int(parse_time(text(app.metadata.get("deletionTimestamp"))) or 0)
-        return await run_hooks(_HOOKS[stage], destination, hooks, live, run=str(asked), judge=judge)
+        return await run_hooks(_HOOKS[stage], destination, hooks, live, permits=permits, run=str(asked), judge=judge)
     if stage == FINALIZER:
         return await _cascade(app, destination, live)
     return await clean_up_hooks(_HOOKS[stage.removesuffix(CLEANUP)], destination, live, judge=judge)

@@ -24,10 +24,9 @@ from fleetui.engine.gate import AUTOMATED, gate_of
 from fleetui.engine.hubprojects import HubProjects, ProjectError
 from fleetui.engine.operate import Again, Operations
 from fleetui.engine.orphans import Monitors, orphans_among
-from fleetui.engine.projects import Permits
+from fleetui.engine.projects import Permits, spec_problems
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
-from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.specs import spec_patch
 from fleetui.engine.status import (
     COMPARISON_ERROR,
@@ -127,19 +126,19 @@ class Reconciler:
             project = self._projects.of(app)
         except ProjectError as error:
             return await self._without_project(app, error)
-        problem = app.problem() or SourceSet.of(app.spec).problem()
         destination: Destination | None = None
+        missing = ""
         try:
             destination = self._destinations.find(app.destination)
         except MissingError as error:
-            problem = problem or str(error)
+            missing = str(error)
         permits = Permits(project, destination.place) if destination is not None else None
         if app.deleting and app.operation is None:
             if self._rehearsal is not None:
                 self._rehearsal.deleting(app)
                 return _WHEN_WOKEN
             return await self._finalize(app, destination, permits)
-        problems = [problem] if problem or permits is None else permits.spec_problems(app)
+        problems = spec_problems(app, project, permits.place if permits is not None else None, missing)
         if problems or destination is None or permits is None:
             return await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
         # What another Application manages would differ from Git at once; Argo CD puts up with that.
@@ -184,11 +183,13 @@ class Reconciler:
         try:
             destination = self._destinations.find(app.destination)
             permits = Permits(self._projects.of(app), destination.place)
+            if spec_problems(app, permits.project, permits.place, ""):
+                return None
             subject = self._subject(app, destination, permits)
             comparison = await self._comparer.compare(subject)
         except (FleetError, ProjectError):
             return None
-        if comparison.error or comparison.status is not SyncStatus.SYNCED or permits.spec_problems(app):
+        if comparison.error or comparison.status is not SyncStatus.SYNCED:
             return None
         status = await self._judged(subject, comparison)
         return with_conditions(status, (SYNC_ERROR,), (), now=self._clock.now())

@@ -86,7 +86,9 @@ class Sources:
         """The manifests of an application (see `Loader.load`); with `fetch` the remotes are asked for what is new
         first."""
         remotes = Remotes(
-            partial(self.resolve, project=place.project, fetch=fetch), partial(self._repository, project=place.project)
+            partial(self.resolve, project=place.project, fetch=fetch),
+            partial(self._repository, project=place.project),
+            place.project,
         )
         return await self._loader.load(wanted, place, remotes, revisions=revisions)
 
@@ -106,7 +108,7 @@ class Sources:
             self._revisions.pop(key, None)
             moves = self._moves
             if chart or is_oci(source):
-                known = await charts_of(self._charts).resolve(url, chart, wish, refresh=fetch)
+                known = await charts_of(self._charts).resolve(url, chart, wish, project=project, refresh=fetch)
             else:
                 known = await self._ask(url, project, wish or "HEAD", text(source.get("tagPrefix")), fetch=fetch)
             # What moved while it was asked would be passed over until the revision is asked for again.

@@ -103,9 +103,10 @@ class SourceSet:
     def problem(self) -> str:
         """Why they can't be worked with, in Argo CD's words; empty where they can
         (`util/argo/argo.go`, `validateSourcePermissions`)."""
-        return next(filter(None, map(self._problem_of, self.sources)), "")
+        return next(filter(None, map(self.problem_of, self.sources)), "")
 
-    def _problem_of(self, source: Mapping[str, Any]) -> str:
+    def problem_of(self, source: Mapping[str, Any]) -> str:
+        """The same of one of them."""
         what = ("path", "chart", "ref") if self.multiple else ("path", "chart")
         if not text(source.get("repoURL")) or not any(source.get(key) for key in what):
             if self.multiple:

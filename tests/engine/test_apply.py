@@ -12,8 +12,9 @@ from fleetui.engine.apply import ApplyOptions
 from fleetui.engine.effects import Apply, EffectResult
 from fleetui.model.errors import ConflictError, InvalidError, NotFoundError, UnreachableError
 from fleetui.model.objects import Discovery, Obj
+from fleetui.model.times import format_time
 from tests.engine.hands import Hands, ours, task, there
-from tests.engine.objects import obj
+from tests.engine.objects import STARTED, obj
 from tests.unit.fakes import resource
 
 CONFIG = obj("ConfigMap", "a")
@@ -171,6 +172,19 @@ async def test_replace_by_force_makes_anew() -> None:
     answer = await apply(hands, target, there(target))
     assert answer.message == 'deployment.apps "api" deleted from shop namespace\ndeployment.apps/api replaced'
     assert hands.verbs == ["delete", "get", "create"]
+
+
+@pytest.mark.parametrize(
+    ("created", "holds", "anew"),
+    [(-1.0, True, True), (0.0, True, False), (0.0, False, True), (1.0, True, False), (1.0, False, False)],
+)
+async def test_what_the_operation_itself_has_made_is_not_made_anew(created: float, holds: bool, anew: bool) -> None:
+    hands = Hands("Replace=true", force=True, since=STARTED + 0.7)
+    target = obj("ConfigMap", "a", data={"list": ["x", {"a": "1"}]})
+    live = there({**target, "data": {"list": ["x", {"a": "1" if holds else "2", "added": "by the server"}]}})
+    live["metadata"] |= {"creationTimestamp": format_time(STARTED + created)}
+    await apply(hands, target, live)
+    assert ("delete" in hands.verbs) is anew
 
 
 @pytest.mark.parametrize("kind", ["Namespace", "CustomResourceDefinition"])

@@ -14,6 +14,7 @@ from fleetui.engine.deletehooks import CLEANUP, kept_finalizers
 from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination
 from fleetui.engine.finalize import DeletionFailedError, finalize, needs_hooks
+from fleetui.engine.projects import Permits, project_of
 from fleetui.fleet.store import LiveStore
 from fleetui.hubports import Site
 from fleetui.model.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError
@@ -45,9 +46,9 @@ class Deletion:
         for kind in ("ConfigMap", "Job"):
             self.cluster.watch_of(kind).lists(*(stored(each) for each in objects if each["kind"] == kind))
 
-    async def goes_on(self, app: Application, *hooks: Obj) -> tuple[str, ...] | None:
+    async def goes_on(self, app: Application, *hooks: Obj, permits: Permits | None = None) -> tuple[str, ...] | None:
         wanted = [Target(ref_of(hook), hook) for hook in hooks]
-        return await finalize(app, self.destination, "shop", hooks=wanted, judge=judge)
+        return await finalize(app, self.destination, "shop", permits, hooks=wanted, judge=judge)
 
     @property
     def written(self) -> list[str]:
@@ -223,6 +224,41 @@ def test_an_application_has_finalizers_for_the_hooks_that_it_has(
     before: tuple[str, ...], hooks: list[Obj], after: tuple[str, ...]
 ) -> None:
     assert kept_finalizers(before, [Target(ref_of(hook), hook) for hook in hooks]) == after
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            {"namespaceResourceBlacklist": [{"group": "batch", "kind": "Job"}]},
+            "resource batch:Job is not permitted in project team",
+        ),
+        (
+            {"destinations": [{"server": "*", "namespace": "shop"}]},
+            "namespace kube-system is not permitted in project 'team'",
+        ),
+        ({"signatureKeys": [{"keyID": "ABC"}]}, "demands signed commits"),
+    ],
+)
+@pytest.mark.parametrize("finalizer", [PRE, POST])
+async def test_hooks_that_the_project_does_not_permit_are_not_created(
+    finalizer: str, spec: Any, message: str, deletion: Deletion
+) -> None:
+    phase = "PreDelete" if finalizer == PRE else "PostDelete"
+    far = obj("Job", "far", namespace="kube-system", hook=phase)
+    everywhere = {"destinations": [{"server": "*", "namespace": "*"}], "sourceRepos": ["*"]}
+    project = project_of({"metadata": {"name": "team"}, "spec": {**everywhere, **spec}})
+    permits = Permits(project, deletion.destination.place)
+    deletion.holds()
+    with pytest.raises(DeletionFailedError) as told:
+        await deletion.goes_on(leaving(finalizer), BEFORE, AFTER, far, permits=permits)
+    assert message in str(told.value)
+    if "signatureKeys" not in spec:
+        assert f"{phase} hook batch/Job/" in str(told.value)
+    assert deletion.written == [], "not those that are permitted either"
+    open_to_all = Permits(project_of({"metadata": {"name": "team"}, "spec": everywhere}), permits.place)
+    assert await deletion.goes_on(leaving(finalizer), BEFORE, AFTER, far, permits=open_to_all) is None
+    assert "create far" in deletion.written
 
 
 @pytest.mark.parametrize(("finalizer", "hook"), [(PRE, BEFORE), (PRE, HELMS), (POST, AFTER)])
