@@ -35,7 +35,7 @@ from fleetui.engine.webhook import Push
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
-from fleetui.model.objects import ObjectRef, StoredObject
+from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.model.text import masked
 from fleetui.ports import Jq, LiveCluster, ProjectRepositories, Repositories
 from fleetui.renderports import Tools
@@ -196,6 +196,9 @@ class Engine:
             async with asyncio.TaskGroup() as group:
                 self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
                 self._rest(group.create_task(self._serve(reconciler, group), name=f"engine {self._hub.api.name}"))
+        except BaseExceptionGroup as ended:
+            # Reconciles raise nothing: it is what looks on that ends the engine, or a failure of its own.
+            raise ended.exceptions[0] from None
         finally:
             for subscription in going:
                 subscription.close()
@@ -287,17 +290,17 @@ class Engine:
 
     # --- what wakes -------------------------------------------------------------------------------------------------
 
-    def _woken_on_hub(self, obj: StoredObject, deleted: bool, owners: Collection[str]) -> None:
+    def _woken_on_hub(self, hub: ClusterName, obj: StoredObject, deleted: bool, owners: Collection[str]) -> None:
         if obj.ref.group_kind == (GROUP, KIND):
             if deleted:
                 self._application_went(obj)
             else:
                 self._application_changed(obj)
-        self._woken(obj, deleted, owners)
+        self._woken(hub, obj, deleted, owners)
 
-    def _woken(self, obj: StoredObject, deleted: bool, owners: Collection[str]) -> None:
+    def _woken(self, cluster: ClusterName, obj: StoredObject, deleted: bool, owners: Collection[str]) -> None:
         keys = [key for owner in owners if (key := self._instances.get(owner)) is not None]
-        for key in keys or self._monitors.woken_by(obj.ref, deleted=deleted):
+        for key in keys or self._monitors.woken_by(cluster, obj.ref, deleted=deleted):
             self._queue.add(key)
 
     def _application_changed(self, obj: StoredObject) -> None:

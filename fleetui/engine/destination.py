@@ -37,8 +37,9 @@ Applications themselves: a webhook that hangs must not keep the engine from writ
 
 _AWAY = frozenset({ClusterState.UNREACHABLE, ClusterState.STALE})
 
-Woken = Callable[[StoredObject, bool, Collection[str]], None]
-"""Called with an object that changed, whether it went, and the applications that it names or did until now."""
+Woken = Callable[[ClusterName, StoredObject, bool, Collection[str]], None]
+"""Called with a cluster, an object of it that changed, whether it went, and the applications that it names or did until
+now."""
 Asked = tuple[str, str]
 """What a destination names a cluster by: `server` and `name`."""
 
@@ -260,7 +261,7 @@ class Destination:
     def _changed(self, obj: StoredObject, *, deleted: bool) -> None:
         owners = self._owners_of(obj, deleted=deleted)
         if not self.overlay.seen(obj, deleted=deleted):
-            self._woken(obj, deleted, owners)
+            self._woken(self.api.name, obj, deleted, owners)
 
     def _owners_of(self, obj: StoredObject, *, deleted: bool = False) -> set[str]:
         """The applications that an object names, and that it did until now: who lost it has to look too (Argo CD v3.6.1

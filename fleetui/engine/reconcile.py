@@ -206,7 +206,7 @@ class Reconciler:
         except ClusterError as error:
             _log.warning("%s/%s: orphaned resources are not looked for: %s", app.namespace, app.name, error)
             return 0
-        self._monitors.looked(key, namespace, frozenset(each.ref for each in objects))
+        self._monitors.looked(key, subject.destination.api.name, namespace, frozenset(each.ref for each in objects))
         managed = {member.ref for member in comparison.members}
         return orphans_among(objects, managed, permits, is_known=self._is_known)
 
