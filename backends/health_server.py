@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from fleetui.model.errors import FleetError
+from backends.http_listening import listening
 
 
 class HealthServer:
@@ -35,18 +35,8 @@ class HealthServer:
         """
         app = web.Application()
         app.add_routes([web.get("/healthz", self._healthz), web.get("/metrics", self._show_metrics)])
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self.close()
-            reason = error.strerror or str(error)
-            raise FleetError(
-                f"can't listen on {self._host}:{self._port}: {reason}", "choose another address"
-            ) from error
-        return int(self._runner.addresses[0][1])
+        self._runner, found = await listening(app, self._host, self._port)
+        return found
 
     async def close(self) -> None:
         """Stops to listen."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from backends.http_listening import listening
 from fleetui.engine.webhook import LARGEST, TOO_LARGE, Answer
-from fleetui.model.errors import FleetError
 
 PATH = "/api/webhook"
 PATIENCE = 30.0
@@ -52,15 +52,8 @@ class WebhookServer:
         """
         app = web.Application(client_max_size=LARGEST)
         app.add_routes([web.route("*", PATH, self._handle)])
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
-        except OSError as error:
-            await self.close()
-            message = f"can't listen on {self._host}:{self._port} for webhooks: {error.strerror or error}"
-            raise FleetError(message, "choose another address") from error
-        return int(self._runner.addresses[0][1])
+        self._runner, found = await listening(app, self._host, self._port, purpose="for webhooks")
+        return found
 
     async def close(self) -> None:
         """Stops to listen."""

@@ -12,23 +12,19 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, S
 from dataclasses import dataclass
 from typing import Any
 
-from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
 from fleetui.engine.application import Application, has_option, mapping, strings
 from fleetui.engine.apply import ApplyOptions
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison
+from fleetui.engine.comparing import Comparer, Subject
 from fleetui.engine.context import chosen_resources, context_of
-from fleetui.engine.destination import Destination
 from fleetui.engine.effects import Recorded
 from fleetui.engine.execute import Executor
 from fleetui.engine.gate import gate_of, operation_of
-from fleetui.engine.ignoring import Ignoring
-from fleetui.engine.observe import observe, unreadable
-from fleetui.engine.overrides import Overrides
-from fleetui.engine.projects import Permits
+from fleetui.engine.observe import TARGET_STATE
 from fleetui.engine.settings import Settings
-from fleetui.engine.sources import COMMIT, Sources
+from fleetui.engine.sources import COMMIT
 from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.status import COMPARISON_ERROR, INVALID_SPEC_ERROR
 from fleetui.engine.sync import sync_step
@@ -37,10 +33,8 @@ from fleetui.engine.writer import ApplicationWriter
 from fleetui.model.errors import RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
-from fleetui.ports import Jq
 
 NO_OPERATION = "Invalid operation request: no operation specified"
-TARGET_STATE = "Failed to load target state"
 
 _log = logging.getLogger(__name__)
 
@@ -64,22 +58,18 @@ class Operations:
 
     def __init__(
         self,
-        sources: Sources,
+        comparer: Comparer,
         writer: ApplicationWriter,
-        *,
-        overrides: Callable[[], Overrides],
         clock: Clock,
         settings: Settings,
-        jq: Jq | None,
+        *,
         settled: Callable[[Application], Awaitable[Obj | None]],
     ) -> None:
-        self._settled = settled
-        self._sources = sources
+        self._comparer = comparer
         self._writer = writer
-        self._overrides = overrides
         self._clock = clock
         self._settings = settings
-        self._jq = jq
+        self._settled = settled
         self._not_before: dict[ObjectRef, float] = {}
 
     def forget(self, ref: ObjectRef) -> None:
@@ -90,11 +80,10 @@ class Operations:
         """Ends an operation with an error for good: to try again, as its retry may ask for, would only say the same."""
         return await self._end(app, self._running_state(app), OperationPhase.ERROR, message, terminating=True)
 
-    async def refuse(self, app: Application, message: str, place: tuple[Destination, str, Permits] | None) -> Again:
+    async def refuse(self, app: Application, message: str, subject: Subject | None) -> Again:
         """Ends an operation of an Application whose spec does not do; its retry is kept.
 
-        As in Argo CD its revisions are looked up first, where its destination (`place`, with the name within tracking
-        ids and the project) is known.
+        As in Argo CD its revisions are looked up first, where its destination is known (`subject`).
         """
         state = self._running_state(app)
         terminating = ops.phase_of(state) is OperationPhase.TERMINATING
@@ -108,9 +97,8 @@ class Operations:
         wanted, sync = SourceSet.of_operation(operation["sync"], app.spec), mapping(operation["sync"])
         asked = _asked(wanted, state)
         revisions = wanted.revision_fields(asked)
-        if place is not None:
-            destination, instance, permits = place
-            comparison = await self._compared_for(app, destination, None, instance, wanted, state, permits)
+        if subject is not None:
+            comparison = await self._compared_for(subject, None, wanted, state)
             revisions = _revision_fields(wanted, comparison, asked)
         state["syncResult"] = {**wanted.result_fields(sync), **revisions}
         return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
@@ -121,17 +109,9 @@ class Operations:
             return dict(state)
         return ops.begin(app.operation or {}, self._clock.now())
 
-    async def operate(
-        self,
-        ref: ObjectRef,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison,
-        instance: str,
-        permits: Permits,
-    ) -> Again:
+    async def operate(self, subject: Subject, comparison: Comparison) -> Again:
         """Takes the operation one step further, unless a sync window keeps it waiting."""
-        now = self._clock.now()
+        app, ref, project, now = subject.app, subject.ref, subject.permits.project, self._clock.now()
         if not ops.in_progress(app.operation_state):
             state = ops.begin(app.operation or {}, now)
             app = await self._writer.write(app, {**app.status, "operationState": state})
@@ -153,15 +133,16 @@ class Operations:
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=True)
         wanted = SourceSet.of_operation(sync, app.spec)
         state["syncResult"] = {**mapping(state.get("syncResult")), **wanted.result_fields(sync)}
-        gate = gate_of(app, permits.project, now, operation_of(state))
+        gate = gate_of(app, project, now, operation_of(state))
         if gate is not None and not terminating:
             state["syncResult"] = {**wanted.revision_fields(wanted.revisions_of(sync)), **state["syncResult"]}
             message = f"Sync operation blocked by sync window{gate.problem and f': {gate.problem}'}"
             await self._writer.write(app, {**app.status, "operationState": {**state, "message": message}})
             return Again(gate.wait)
-        if permits.project.unserved:
-            return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
-        comparison = await self._compared_for(app, destination, comparison, instance, wanted, state, permits)
+        if project.unserved:
+            return await self._end(app, state, OperationPhase.ERROR, project.unserved, terminating=True)
+        subject = subject.written(app)
+        comparison = await self._compared_for(subject, comparison, wanted, state)
         revisions = _revision_fields(wanted, comparison, _asked(wanted, state))
         state["syncResult"].pop("revisions", None)
         state["syncResult"].update(revisions)
@@ -175,78 +156,40 @@ class Operations:
         if comparison.error:
             message = f"{COMPARISON_ERROR}: {comparison.error}"
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
-        return await self._step(ref, app, destination, comparison, state, sync, permits, terminating=terminating)
+        return await self._step(subject, comparison, state, sync, terminating=terminating)
 
     async def _compared_for(
-        self,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison | None,
-        instance: str,
-        wanted: SourceSet,
-        state: Mapping[str, Any],
-        permits: Permits,
+        self, subject: Subject, comparison: Comparison | None, wanted: SourceSet, state: Mapping[str, Any]
     ) -> Comparison:
         """The comparison at the operation's own revisions and sources; the one at hand where they are the same."""
         resolved = wanted.revisions_of(mapping(state.get("syncResult")))
         wishes = _asked(wanted, state)
-        if comparison is not None and wanted == SourceSet.of(app.spec) and wishes == comparison.origin.each:
+        if comparison is not None and wanted == SourceSet.of(subject.app.spec) and wishes == comparison.origin.each:
             return comparison
         # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
         fetch = not resolved and not (wishes and all(map(COMMIT.fullmatch, wishes)))
-        overrides = self._overrides()
         try:
-            return await observe(
-                app,
-                destination,
-                self._sources,
-                instance=instance,
-                overrides=overrides,
-                permits=permits,
-                wanted=wanted,
-                revisions=wishes,
-                fetch=fetch,
-                jq=self._jq,
-            )
+            return await self._comparer.compare(subject, wanted=wanted, revisions=wishes, fetch=fetch)
         except RepositoryUnreachableError as error:
-            return await unreadable(
-                app,
-                destination,
-                error,
-                instance=instance,
-                overrides=overrides,
-                permits=permits,
-                wanted=wanted,
-                revisions=wishes,
-            )
+            return await self._comparer.unreadable(subject, error, wanted, wishes)
 
     async def _step(
-        self,
-        ref: ObjectRef,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison,
-        state: Obj,
-        sync: Mapping[str, Any],
-        permits: Permits,
-        *,
-        terminating: bool,
+        self, subject: Subject, comparison: Comparison, state: Obj, sync: Mapping[str, Any], *, terminating: bool
     ) -> Again:
-        overrides = self._overrides()
+        app, destination = subject.app, subject.destination
         context = context_of(
             app,
             destination,
             comparison,
             state,
-            permits=permits,
-            judge=overrides.judge,
+            permits=subject.permits,
+            judge=self._comparer.judge,
             terminating=terminating,
         )
         strategy = mapping(sync.get("syncStrategy"))
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
         options = strings(sync.get("syncOptions"))
-        ignored = (*rules_of(app.obj)[0], *overrides.rules)
-        ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
+        ignoring = self._comparer.ignoring(app) if has_option(options, "RespectIgnoreDifferences=true") else None
         executor = Executor(
             destination, ApplyOptions.of(options, force=force, app=app.obj, since=context.started_at), ignoring=ignoring
         )
@@ -268,7 +211,7 @@ class Operations:
             running["phase"] = OperationPhase.TERMINATING.value
         await self._writer.write(app, {**app.status, "operationState": running})
         if outcome.waved:
-            self._not_before[ref] = self._clock.now() + self._settings.wave_delay
+            self._not_before[subject.ref] = self._clock.now() + self._settings.wave_delay
             return Again(self._settings.wave_delay)
         return _AT_ONCE if rows != (before or []) else Again(self._settings.poll)
 

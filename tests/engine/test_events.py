@@ -8,6 +8,9 @@ import pytest
 
 from fleetui.engine.application import Application
 from fleetui.engine.events import Told, event_of, told_by
+from fleetui.engine.recorder import MOST, EventRecorder
+from tests.engine.fake_clock import FakeClock
+from tests.unit.fakes import FakeCluster
 
 SHA = "b" * 40
 
@@ -96,3 +99,14 @@ def test_an_event_is_about_its_application() -> None:
         *("Normal", "ResourceUpdated", "hello"),
         1,
     )
+
+
+async def test_no_more_events_wait_than_may() -> None:
+    """Each of these writes tells three, and nothing is sent."""
+    hub = FakeCluster()
+    recorder = EventRecorder(hub, FakeClock())
+    for number in range(MOST // 2):
+        health, sync = ({"status": f"{number}"} for _ in range(2))
+        recorder.wrote(app(), app(health=health, sync=sync, operationState=ended("Succeeded")))
+    await recorder.drain(60)
+    assert len(hub.writes) == MOST
