@@ -1,15 +1,24 @@
 """The page that tells monitoring how an engine is.
 
-Owns: `HealthServer`: ``/healthz`` and ``/metrics`` over plain HTTP, for the composition root.
+Owns: `HealthServer`: ``/healthz`` and ``/metrics`` over plain HTTP, for the composition root; and `cant_listen`, which
+`backends.webhook_server` says too.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from aiohttp import web
 
 from fleetui.model.errors import FleetError
+
+
+def cant_listen(host: str, port: int, error: OSError, what: str = "") -> FleetError:
+    """The sentence for an address that can't be listened on; `what` is listened for there."""
+    # asyncio's own words name the address again; a name that is not known has an error number that is no system's.
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+    return FleetError(f"can't listen on {host}:{port}{what}: {reason}", "choose another address")
 
 
 class HealthServer:
@@ -42,10 +51,7 @@ class HealthServer:
             await site.start()
         except OSError as error:
             await self.close()
-            reason = error.strerror or str(error)
-            raise FleetError(
-                f"can't listen on {self._host}:{self._port}: {reason}", "choose another address"
-            ) from error
+            raise cant_listen(self._host, self._port, error) from error
         return int(self._runner.addresses[0][1])
 
     async def close(self) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from backends.health_server import cant_listen
 from fleetui.engine.webhook import LARGEST, TOO_LARGE, Answer
-from fleetui.model.errors import FleetError
 
 PATH = "/api/webhook"
 PATIENCE = 30.0
@@ -58,8 +58,7 @@ class WebhookServer:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as error:
             await self.close()
-            message = f"can't listen on {self._host}:{self._port} for webhooks: {error.strerror or error}"
-            raise FleetError(message, "choose another address") from error
+            raise cant_listen(self._host, self._port, error, " for webhooks") from error
         return int(self._runner.addresses[0][1])
 
     async def close(self) -> None:

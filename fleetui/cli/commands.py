@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fleetui import __version__
-from fleetui.cli.options import Scope, address, chosen, duration, output_option, scope_options
+from fleetui.cli.options import Scope, address, chosen, cluster_options, duration, output_option, scope_options
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -379,7 +379,7 @@ def engine() -> None:
 
 
 @engine.command("run")
-@scope_options
+@cluster_options
 @click.option("--git-interval", default="60s", show_default=True, callback=duration, help="How often to ask remotes.")
 @click.option("--dialect", type=click.Choice(["argo"]), default="argo", show_default=True, help="Whose objects.")
 @click.option(
@@ -414,7 +414,7 @@ def engine_run(scope: Scope, dialect: str, **options: Any) -> int:
 
 
 @cli.command()
-@scope_options
+@cluster_options
 @click.option("--print", "only_print", is_flag=True, help="Print the manifests instead of applying them.")
 def bootstrap(scope: Scope, only_print: bool) -> None:
     """Put the definitions that the engine needs into a hub."""

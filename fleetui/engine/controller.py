@@ -35,7 +35,7 @@ from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ObjectRef, StoredObject
-from fleetui.model.text import masked
+from fleetui.model.text import masked, one_line
 from fleetui.ports import Jq, LiveCluster, ProjectRepositories, Repositories
 from fleetui.renderports import Tools
 
@@ -44,6 +44,8 @@ _log = logging.getLogger(__name__)
 Key = tuple[str, str]
 """Namespace and name of an Application."""
 
+MOST_FAILURES = 5
+"""How many errors of one Application are remembered."""
 MOST_PUSHES = 1000
 """Webhooks' questions to repositories that may be under way at once."""
 PLACES = 20
@@ -130,6 +132,8 @@ class Engine:
         self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
+        self.failures: dict[Key, list[Exception]] = {}
+        """The Applications whose last reconcile failed, with the errors since one succeeded, the latest last."""
 
     @property
     def renders(self) -> int:
@@ -152,6 +156,7 @@ class Engine:
         Raises:
             MissingError: the hub does not know Applications; `fleetui bootstrap` puts the definition there.
             RefusedError: Argo CD's own controller has come to life beside us.
+            ForbiddenError: the Applications may not be listed.
             ClusterError: the hub can't be reached at the start.
         """
         discovery = await self._hub.api.discover()
@@ -187,6 +192,8 @@ class Engine:
         for obj in self._hub.of_kind(GROUP, KIND):
             self._application_changed(obj)
         try:
+            # Who may not list them would wait for ever for one.
+            await self._hub.listed(resource)
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
             await self._projects.known()
@@ -215,6 +222,9 @@ class Engine:
                 obj = self._hub.get(ObjectRef(GROUP, KIND, *key))
                 if obj is not None and url in concerned_urls(push, obj.decode()):
                     concerned.setdefault(url, set()).add(key)
+        if not concerned:
+            said = one_line(masked(push.urls[0])) if push.urls else "a repository"
+            _log.info("%s was pushed to, says %s: no application follows it", said, push.provider)
         for url, keys in concerned.items():
             _log.info("%s was pushed to, says %s: %d applications", masked(url), push.provider, len(keys))
             task = asyncio.get_running_loop().create_task(self._heed(url, keys), name=f"push {masked(url)}")
@@ -263,14 +273,20 @@ class Engine:
             with self._listener.reconciling(*key):
                 again = await reconciler.reconcile(*key)
         except FleetError as error:
-            delay = self._queue.retry(key)
+            delay = self._failed(key, error)
             _log.warning("%s/%s: %s; next try in %.0f s", *key, error, delay, extra=_about(key))
-        except Exception:
-            delay = self._queue.retry(key)
+        except Exception as error:
+            delay = self._failed(key, error)
             _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay, extra=_about(key))
         else:
             self._queue.forget(key)
+            self.failures.pop(key, None)
             self._come_again(key, again)
+
+    def _failed(self, key: Key, error: Exception) -> float:
+        """Notes a failure; returns the seconds until the next try."""
+        self.failures[key] = [*self.failures.get(key, ())[-MOST_FAILURES + 1 :], error]
+        return self._queue.retry(key)
 
     def _come_again(self, key: Key, again: Again) -> None:
         if again.after is not None:
