@@ -250,10 +250,17 @@ def test_automated_sync_is_suspended_and_resumed(settled: Run) -> None:
     assert "no operation is in progress" in refused.stderr
 
 
-def test_a_rollback_that_contradicts_itself_is_refused(settled: Run) -> None:
-    done = settled("rollback", "payments-service", "0", "--context", "prod-eu-1", "--revert", "--dry-run")
+@pytest.mark.parametrize("options", [("--revert", "--dry-run"), ("--restore-auto-sync", "--dry-run")])
+def test_a_rollback_that_contradicts_itself_is_refused(settled: Run, options: tuple[str, ...]) -> None:
+    done = settled("rollback", "payments-service", "0", "--context", "prod-eu-1", *options)
     assert done.returncode == 2
-    assert "don't go with it" in done.stderr
+    assert "go with it" in done.stderr
+
+
+def test_a_dry_run_says_what_would_be_done(settled: Run) -> None:
+    done = settled("sync", "storefront", "--context", "prod-eu-1", "--dry-run", "--timeout", "40s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "configmap/storefront-settings configured (dry run)" in done.stdout
 
 
 @pytest.mark.parametrize(
