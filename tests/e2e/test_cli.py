@@ -204,7 +204,9 @@ def test_why_names_what_an_application_waits_for(settled: Run) -> None:
     assert "can't pull the image registry.example.com/shop/recommendations:1.0.0-does-not-exist" in stuck["words"]
     assert {"status", "event"} <= {one["kind"] for one in stuck["evidence"]}
     assert why("search")["cause"] == "ComparisonError"
-    assert why("orders")["cause"] == "ManualSync"
+    blocked = why("orders")
+    assert blocked["cause"] == "SyncWindow"
+    assert "a load test is running" in blocked["words"]
 
 
 def test_a_name_that_fits_several_or_none_says_so(settled: Run) -> None:
