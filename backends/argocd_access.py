@@ -75,6 +75,9 @@ class HubAccess:
     def find(self, url: str, project: str = "") -> RepositoryAccess | None:
         return self._book.find(url, project)
 
+    def address(self, name: str, project: str = "") -> str:
+        return self._book.address(name, project)
+
     def of_project(self, project: str) -> tuple[str, ...]:
         """See `Book.of_project`."""
         return self._book.of_project(project)

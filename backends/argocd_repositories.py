@@ -118,6 +118,11 @@ class Book:
             return RepositoryAccess(url=url, certificate_authority=authority) if authority else None
         return msgspec.structs.replace(found, url=url, certificate_authority=authority, known_hosts=self._known_hosts)
 
+    def address(self, name: str, project: str = "") -> str:
+        """See `backends.repository_access.AccessBook` (reposerver/repository/repository.go, `getHelmRepos`)."""
+        named = [each for each in self._own.values() if each.kind == "helm" and each.name == name]
+        return next((each.url for owner in (project, "") for each in named if each.project == owner), "")
+
     def of_project(self, project: str) -> tuple[str, ...]:
         """The repositories that have a Secret of this project: beside its `sourceRepos` they are allowed to it
         (util/argo/argo.go, `GetAppProjectByName`)."""

@@ -72,32 +72,41 @@ class ChartRepositories:
         self._now = now
         self._web: Web | None = None
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._listed: OrderedDict[tuple[str, str], tuple[Sequence[Entry], float]] = OrderedDict()
+        self._listed: OrderedDict[str, tuple[Sequence[Entry], float]] = OrderedDict()
 
     async def close(self) -> None:
         if self._web is not None:
             await self._web.close()
 
-    async def resolve(self, repo: str, chart: str, version: str, *, refresh: bool = False) -> str:
+    async def resolve(self, repo: str, chart: str, version: str, *, project: str = "", refresh: bool = False) -> str:
         if not chart:
-            return await self._artifact_digest(repo, version, refresh=refresh)
+            return await self._artifact_digest(repo, version, project, refresh=refresh)
         # As Argo CD: that the repository has it is seen when it is fetched.
         if is_version(version):
             return version
-        listed = await self._versions(repo, chart, refresh=refresh)
+        listed = await self._versions(repo, chart, self._access(repo, project), refresh=refresh)
         try:
             return newest(version, [entry.version for entry in listed])
         except VersionError as error:
             raise ChartError(f"{_named(repo, chart)}: {quoted(version)}: {error}", url=masked(repo)) from error
 
     async def files(
-        self, repo: str, chart: str, version: str, *, pass_credentials: bool = False, refresh: bool = False
+        self,
+        repo: str,
+        chart: str,
+        version: str,
+        *,
+        project: str = "",
+        pass_credentials: bool = False,
+        refresh: bool = False,
     ) -> Files:
-        key = json.dumps(["archive", repo, chart, version])
+        key = _key("archive", self._login(repo, project), repo, chart, version)
         async with self._locks[key]:
             kept = None if refresh else await asyncio.to_thread(self._kept, key)
             if kept is None:
-                kept = await self._fetched(repo, chart, version, pass_credentials=pass_credentials, refresh=refresh)
+                kept = await self._fetched(
+                    repo, chart, version, project, pass_credentials=pass_credentials, refresh=refresh
+                )
                 await asyncio.to_thread(self._keep, key, kept)
         archive, is_chart = kept
         return await asyncio.to_thread(unpack, archive, chart=is_chart, what=f"{_named(repo, chart)} {version}")
@@ -124,22 +133,20 @@ class ChartRepositories:
         self._store.write_note(key, f"{digest} {'chart' if is_chart else 'artifact'}".encode())
 
     async def _fetched(
-        self, repo: str, chart: str, version: str, *, pass_credentials: bool, refresh: bool
+        self, repo: str, chart: str, version: str, project: str, *, pass_credentials: bool, refresh: bool
     ) -> tuple[bytes, bool]:
         """The archive of a version, and whether it is that of a chart."""
-        access = self._access(repo)
+        access = self._access(repo, project)
         if _is_oci(repo, access):
             return await self._pulled(repo, chart, version, access, refresh=refresh)
-        listed = await self._versions(repo, chart, refresh=refresh)
+        listed = await self._versions(repo, chart, access, refresh=refresh)
         taken = _taken(version, [entry.version for entry in listed], repo, chart)
         entry = next(each for each in listed if each.version == taken)
         if not entry.urls:
             raise ChartError(f"{_named(repo, chart)} {taken} has no address in the index", url=masked(repo))
-        return await self._downloaded(repo, chart, entry, access, pass_credentials=pass_credentials), True
+        return await self._downloaded(repo, chart, entry, project, pass_credentials=pass_credentials), True
 
-    async def _downloaded(
-        self, repo: str, chart: str, entry: Entry, access: RepositoryAccess, *, pass_credentials: bool
-    ) -> bytes:
+    async def _downloaded(self, repo: str, chart: str, entry: Entry, project: str, *, pass_credentials: bool) -> bytes:
         from backends.charts_http import failed, same_host
 
         if entry.digest and (known := await asyncio.to_thread(self._store.read, entry.digest)) is not None:
@@ -147,7 +154,8 @@ class ChartRepositories:
         url = urljoin(f"{repo.rstrip('/')}/", entry.urls[0])
         if url.startswith("oci://"):
             base, _, tag = url.rpartition(":")
-            return (await self._pulled(base, "", tag, self._access(base), refresh=False))[0]
+            return (await self._pulled(base, "", tag, self._access(base, project), refresh=False))[0]
+        access = self._access(repo, project)
         own = pass_credentials or same_host(repo, url)
         login = access if own else _without_login(access)
         answer = await self._asked(url, login, limit=MOST_ARCHIVE, everywhere=pass_credentials)
@@ -163,7 +171,7 @@ class ChartRepositories:
         registry = self._registry(repo, chart, access)
         reference = version
         if chart:
-            reference = await self._tag(repo, chart, version, refresh=refresh)
+            reference = await self._tag(repo, chart, version, access, refresh=refresh)
         _, manifest = await registry.manifest(reference)
         layer = registry.layer(manifest)
         if chart and not layer.is_chart:
@@ -171,27 +179,26 @@ class ChartRepositories:
         known = await asyncio.to_thread(self._store.read, layer.digest.removeprefix("sha256:"))
         return known or await registry.blob(layer.digest, limit=MOST_ARCHIVE), layer.is_chart
 
-    async def _tag(self, repo: str, chart: str, version: str, *, refresh: bool) -> str:
+    async def _tag(self, repo: str, chart: str, version: str, access: RepositoryAccess, *, refresh: bool) -> str:
         """The tag that Helm pulls for a version: a tag has no ``+``."""
         try:
             Version.strict(version)
         except VersionError:
-            listed = await self._versions(repo, chart, refresh=refresh)
+            listed = await self._versions(repo, chart, access, refresh=refresh)
             version = _taken(version, [entry.version for entry in listed], repo, chart)
         return version.replace("+", "_")
 
     # --- versions -----------------------------------------------------------------------------------------------
 
-    async def _versions(self, repo: str, chart: str, *, refresh: bool) -> Sequence[Entry]:
+    async def _versions(self, repo: str, chart: str, access: RepositoryAccess, *, refresh: bool) -> Sequence[Entry]:
         """The versions that a repository has of a chart."""
-        key = (repo, chart)
-        async with self._locks[f"index {repo}"]:
+        key = _key("versions", access, repo, chart)
+        async with self._locks[_key("index", access, repo)]:
             known = self._listed.get(key)
             if known is not None and not refresh and self._now() - known[1] < KEPT:
                 return known[0]
-            access = self._access(repo)
             if _is_oci(repo, access):
-                tags = await self._tags(self._registry(repo, chart, access))
+                tags = await self._tags(repo, chart, access)
                 listed: Sequence[Entry] = [Entry(tag.replace("_", "+"), ()) for tag in tags]
                 age = 0.0
             else:
@@ -218,7 +225,7 @@ class ChartRepositories:
         """The ``index.yaml`` of a repository and its age: asked for with its ETag once it is older than `KEPT`."""
         from backends.charts_http import AwayError, failed
 
-        key = json.dumps(["index", repo])
+        key = _key("index", access, repo)
         kept = await asyncio.to_thread(self._kept_index, key)
         if kept is not None and not refresh and kept[2] < KEPT:
             return kept[0], kept[2]
@@ -251,10 +258,11 @@ class ChartRepositories:
     def _keep_index(self, key: str, content: bytes, etag: str) -> None:
         self._store.write_note(key, f"{self._store.keep(content)} {etag}".encode(errors="replace"))
 
-    async def _tags(self, registry: Registry) -> Sequence[str]:
+    async def _tags(self, repo: str, chart: str, access: RepositoryAccess) -> Sequence[str]:
         from backends.charts_http import AwayError
 
-        key = json.dumps(["tags", registry.name])
+        registry = self._registry(repo, chart, access)
+        key = _key("tags", access, registry.name)
         try:
             tags = await registry.tags()
         except AwayError as error:
@@ -266,16 +274,17 @@ class ChartRepositories:
         await asyncio.to_thread(self._store.write_note, key, msgspec.json.encode(tags))
         return tags
 
-    async def _artifact_digest(self, repo: str, revision: str, *, refresh: bool) -> str:
+    async def _artifact_digest(self, repo: str, revision: str, project: str, *, refresh: bool) -> str:
         """The digest that a tag, a constraint on tags or a digest means."""
         from backends.charts_http import AwayError
 
         if revision.startswith("sha256:"):
             return revision
-        registry = self._registry(repo, "", self._access(repo))
-        key = json.dumps(["digest", repo, revision])
+        access = self._access(repo, project)
+        key = _key("digest", access, repo, revision)
+        versions = partial(self._versions, repo, "", access, refresh=refresh)
         try:
-            digest = await self._digest(registry, revision, partial(self._versions, repo, "", refresh=refresh))
+            digest = await self._digest(self._registry(repo, "", access), revision, versions)
         except AwayError as error:
             note = await asyncio.to_thread(self._store.note, key)
             if note is None:
@@ -318,15 +327,24 @@ class ChartRepositories:
             self._web = Web(self._timeouts or Timeouts())
         return self._web
 
-    def _access(self, repo: str) -> RepositoryAccess:
-        # A registry's Secret may name it with its scheme or without.
-        other = repo.removeprefix("oci://") if repo.startswith("oci://") else f"oci://{repo}"
-        names = (repo, other) if _is_registry(repo) else (repo,)
-        known = [found for name in names if self._book and (found := self._book.find(name))]
-        found = next(filter(_has_login, known), known[0] if known else RepositoryAccess(url=repo))
+    def _access(self, repo: str, project: str) -> RepositoryAccess:
+        """The login, where it can be used."""
+        found = self._login(repo, project)
         if found.problem:
             raise ChartError(f"the login of {masked(repo)} can't be used: {found.problem}", url=masked(repo))
         return found
+
+    def _login(self, repo: str, project: str) -> RepositoryAccess:
+        # A registry's Secret may name it with its scheme or without.
+        other = repo.removeprefix("oci://") if repo.startswith("oci://") else f"oci://{repo}"
+        names = (repo, other) if _is_registry(repo) else (repo,)
+        known = [found for name in names if self._book and (found := self._book.find(name, project))]
+        return next(filter(_has_login, known), known[0] if known else RepositoryAccess(url=repo))
+
+
+def _key(what: str, access: RepositoryAccess, *names: str) -> str:
+    """Under which something is kept: what came with a project's own login is that project's."""
+    return json.dumps([what, *names, *filter(None, [access.project])])
 
 
 def _is_oci(repo: str, access: RepositoryAccess) -> bool:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import re
 import shutil
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 from backends.tool_process import Finished, lay_out, run, workplace
+from fleetui.engine.projects import Project
 from fleetui.model.errors import ManifestError, RefusedError, ToolMissingError
 from fleetui.model.text import masked, quoted
 from fleetui.render.helm import CHART, Invocation, failure, invocation
@@ -30,7 +30,6 @@ MOST_OUTPUT = 64 * 1024 * 1024
 """Bytes."""
 SDK = "helm_python"
 _SCHEMES = ("https://", "http://", "oci://")
-_STARS = re.compile(r"(\*\*|\*|\?)")
 _KEPT = ("PATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
 
 
@@ -40,7 +39,8 @@ class HelmBinary:
     Args:
         charts: where dependencies are fetched from.
         binary: the program; empty: ``helm`` on the PATH, looked for at each run, so that it may be installed meanwhile.
-        address_of: the URL of a repository by its name in the hub, for dependencies on ``@NAME``; empty for none.
+        address_of: the URL of a repository by its name in the hub and the project that asks, for dependencies on
+            ``@NAME``; empty for none.
         timeout: seconds for one run.
     """
 
@@ -49,7 +49,7 @@ class HelmBinary:
         charts: Charts,
         *,
         binary: str = "",
-        address_of: Callable[[str], str] = lambda name: "",
+        address_of: Callable[[str, str], Awaitable[str]] | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         self._charts = charts
@@ -111,18 +111,20 @@ class HelmBinary:
         if dependency.is_folder:
             return await asyncio.to_thread(_beside, request, dependency)
         address = dependency.repository
-        if dependency.alias and not (address := self._address_of(dependency.alias)):
-            raise ManifestError(
-                f"there is no repository of the name {quoted(dependency.alias)}", path=request.chart_name
-            )
+        if dependency.alias:
+            address = await self._address_of(dependency.alias, request.project) if self._address_of else ""
+            if not address:
+                text = f"there is no repository of the name {quoted(dependency.alias)}"
+                raise ManifestError(text, path=request.chart_name)
         if not address.startswith(_SCHEMES):
             what = f"the dependency {quoted(dependency.name)} is at {quoted(masked(address))}"
             raise RefusedError(f"{what}, and neither at https:// nor oci:// nor file://")
-        if not _permitted(address.removeprefix("oci://"), request.source_repos):
+        if not _permitted(request, address):
             raise RefusedError(f"helm repos {masked(address)} are not permitted in project '{request.project}'")
         passed = bool(request.options.get("passCredentials"))
-        version = await self._charts.resolve(address, dependency.name, dependency.version or "*")
-        return await self._charts.files(address, dependency.name, version, pass_credentials=passed)
+        project = request.project
+        version = await self._charts.resolve(address, dependency.name, dependency.version or "*", project=project)
+        return await self._charts.files(address, dependency.name, version, project=project, pass_credentials=passed)
 
 
 def _beside(request: HelmRequest, dependency: Dependency) -> dict[str, bytes]:
@@ -139,25 +141,11 @@ def _beside(request: HelmRequest, dependency: Dependency) -> dict[str, bytes]:
     return found
 
 
-def _permitted(url: str, source_repos: Sequence[str]) -> bool:
-    """Whether a project's applications may have charts from a repository (`AppProject.IsSourcePermitted`)."""
-    asked, permitted = _plain(url), False
-    for pattern in source_repos:
-        denies = pattern.startswith("!")
-        fits = pattern == "*" or _fits(_plain(pattern.removeprefix("!")), asked)
-        if denies and fits:
-            return False
-        permitted = permitted or denies or fits
-    return permitted
-
-
-def _plain(url: str) -> str:
-    return url.strip().lower().removeprefix("oci://").removesuffix("/").removesuffix(".git")
-
-
-def _fits(pattern: str, url: str) -> bool:
-    parts = ({"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part)) for part in _STARS.split(pattern))
-    return re.fullmatch("".join(parts), url) is not None
+def _permitted(request: HelmRequest, address: str) -> bool:
+    """Whether the project lets its applications have charts from there; registries are named with their scheme or
+    without."""
+    patterns = tuple(pattern.replace("oci://", "", 1) for pattern in request.source_repos)
+    return Project(request.project, source_repos=patterns).permits_source(address.removeprefix("oci://"))
 
 
 def _environment(folder: Path) -> dict[str, str]:

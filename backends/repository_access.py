@@ -64,6 +64,11 @@ class AccessBook(Protocol):
         neither. A Secret of a project is found for that project alone, and before one that is everybody's."""
         ...
 
+    def address(self, name: str, project: str = "") -> str:
+        """The URL of the repository of charts that a Secret calls so, with the same right of way; empty where none
+        does."""
+        ...
+
 
 class WatchedAccess(AccessBook, Protocol):
     """The logins of one hub, as they are now."""

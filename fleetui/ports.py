@@ -139,7 +139,15 @@ class Cluster(Protocol):
         """
         ...
 
-    async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj: ...
+    async def create(
+        self,
+        resource: ApiResource,
+        obj: Obj,
+        *,
+        field_manager: str,
+        dry_run: bool = False,
+        validation: Validation = "Warn",
+    ) -> Obj: ...
 
     async def apply(
         self,
@@ -256,6 +264,10 @@ class LiveCluster(Protocol):
 
     def tracked(self, tracking_app: str) -> Iterable[StoredObject]:
         """The watched objects whose `argocd.argoproj.io/tracking-id` begins with ``tracking_app:``."""
+        ...
+
+    def labelled(self, label: str, value: str) -> Iterable[StoredObject]:
+        """The watched objects that have this label; which labels are asked for is remembered, so they are to be few."""
         ...
 
     def owned(self, uid: str) -> Iterable[StoredObject]:

@@ -85,10 +85,11 @@ class Charts(Protocol):
     """Charts that lie in repositories of charts: HTTP ones with an index, and OCI registries.
 
     An ``oci://`` repository with an empty `chart` is an artifact of manifests or of a chart (Argo CD 3.1); its versions
-    resolve to a digest.
+    resolve to a digest. `project` is the AppProject whose application asks: it may have a login of its own, and nothing
+    that was had with that is given to another.
     """
 
-    async def resolve(self, repo: str, chart: str, version: str, *, refresh: bool = False) -> str:
+    async def resolve(self, repo: str, chart: str, version: str, *, project: str = "", refresh: bool = False) -> str:
         """The newest version that `version`, a semantic version or a range of them, allows.
 
         Raises:
@@ -97,7 +98,14 @@ class Charts(Protocol):
         ...
 
     async def files(
-        self, repo: str, chart: str, version: str, *, pass_credentials: bool = False, refresh: bool = False
+        self,
+        repo: str,
+        chart: str,
+        version: str,
+        *,
+        project: str = "",
+        pass_credentials: bool = False,
+        refresh: bool = False,
     ) -> Files:
         """The files of one version of a chart, by their path from the chart's own folder. Remembered on disk until
         `refresh`, which is for a hard one.

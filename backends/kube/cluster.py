@@ -205,9 +205,19 @@ class KubeCluster:
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
-    async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj:
+    async def create(
+        self,
+        resource: ApiResource,
+        obj: Obj,
+        *,
+        field_manager: str,
+        dry_run: bool = False,
+        validation: Validation = "Warn",
+    ) -> Obj:
         path = self._paths.collection(resource, written(obj, "namespace"))
         query = _write_query(field_manager, dry_run=dry_run)
+        if validation != "Warn":  # what a server does unasked
+            query |= {"fieldValidation": validation}
         return self._obj(await self._call("POST", path, query=query, body=obj))
 
     async def apply(

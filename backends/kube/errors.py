@@ -37,8 +37,8 @@ from fleetui.model.text import one_line
 if TYPE_CHECKING:
     import aiohttp
 
-_LONGEST = 500
-"""Characters of a server's message that are kept."""
+_LONGEST = 4_000
+"""Characters of a server's message that are kept: enough for what it says of a Pod template that may not change."""
 _PLAIN_LONGEST = 200
 """Characters up to which a text/plain body counts as a message (apiserver's own, not a proxy's page)."""
 _BAD_PATCH = "failed to create typed patch object"

@@ -5,7 +5,7 @@ Owns: `Renderers`. Part of the composition root; called by `fleetui.cli.connect`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,8 @@ class Renderers:
 
     def __init__(self, logins: Callable[[], WatchedAccess | None] = lambda: None) -> None:
         self._charts = _ChartsLater(logins)
-        self.tools = Tools(helm=_HelmLater(self._charts), charts=self._charts, kustomize=_KustomizeLater())
+        helm = _HelmLater(self._charts, self._charts.address)
+        self.tools = Tools(helm=helm, charts=self._charts, kustomize=_KustomizeLater())
 
     async def close(self) -> None:
         """Ends connections to repositories of charts."""
@@ -52,14 +53,30 @@ class _ChartsLater:
             await self._logins.ready()
         return self._made
 
-    async def resolve(self, repo: str, chart: str, version: str, *, refresh: bool = False) -> str:
-        return await (await self._ready()).resolve(repo, chart, version, refresh=refresh)
+    async def address(self, name: str, project: str) -> str:
+        """See `HelmBinary`."""
+        if self._logins is None:
+            return ""
+        await self._logins.ready()
+        return self._logins.address(name, project)
+
+    async def resolve(self, repo: str, chart: str, version: str, *, project: str = "", refresh: bool = False) -> str:
+        return await (await self._ready()).resolve(repo, chart, version, project=project, refresh=refresh)
 
     async def files(
-        self, repo: str, chart: str, version: str, *, pass_credentials: bool = False, refresh: bool = False
+        self,
+        repo: str,
+        chart: str,
+        version: str,
+        *,
+        project: str = "",
+        pass_credentials: bool = False,
+        refresh: bool = False,
     ) -> Mapping[str, bytes]:
         charts = await self._ready()
-        return await charts.files(repo, chart, version, pass_credentials=pass_credentials, refresh=refresh)
+        return await charts.files(
+            repo, chart, version, project=project, pass_credentials=pass_credentials, refresh=refresh
+        )
 
     async def remote(self, url: str) -> bytes:
         return await (await self._ready()).remote(url)
@@ -70,14 +87,15 @@ class _ChartsLater:
 
 
 class _HelmLater:
-    def __init__(self, charts: Charts) -> None:
+    def __init__(self, charts: Charts, address_of: Callable[[str, str], Awaitable[str]]) -> None:
         self._charts = charts
+        self._address_of = address_of
 
     @cached_property
     def _made(self) -> HelmBinary:
         from backends.helm import HelmBinary
 
-        return HelmBinary(self._charts)
+        return HelmBinary(self._charts, address_of=self._address_of)
 
     async def template(self, request: HelmRequest) -> bytes:
         return await self._made.template(request)

@@ -26,8 +26,11 @@ HOOK_DELETE_POLICY = PREFIX + "hook-delete-policy"
 HOOK_FINALIZER = PREFIX + "hook-finalizer"
 IGNORE_HEALTHCHECK = PREFIX + "ignore-healthcheck"
 DELETION_APPROVED = PREFIX + "deletion-approved"
+MIGRATION_MANAGER = PREFIX + "client-side-apply-migration-manager"
 SKIP_RECONCILE = PREFIX + "skip-reconcile"
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
+PRE_DELETE_FINALIZER = "pre-delete-finalizer.argocd.argoproj.io"
+POST_DELETE_FINALIZER = "post-delete-finalizer.argocd.argoproj.io"
 IN_CLUSTER = "https://kubernetes.default.svc"
 
 FIELD_MANAGER = "argocd-controller"
@@ -174,14 +177,11 @@ class Application:
         return whole(self.spec.get("revisionHistoryLimit"), DEFAULT_HISTORY_LIMIT)
 
     def problem(self) -> str:
-        """What is wrong with the spec beside its sources, in Argo CD's words where it minds too; empty where nothing is
-        (`util/argo/argo.go`, `ValidatePermissions`, `GetDestinationServer`)."""
-        server, name = text(self.destination.get("server")), text(self.destination.get("name"))
+        """What its spec asks for that this engine can't do, in a sentence; empty where there is nothing. What is wrong
+        with it besides, `fleetui.engine.projects.spec_problems` says."""
         if self.spec.get("sourceHydrator") is not None:
             return "spec.sourceHydrator is not supported by this engine; give spec.source the branch that it writes"
-        if server and name:
-            return f"application destination can't have both name and server defined: {name} {server}"
-        return "" if server or name else "Destination server missing from app spec"
+        return ""
 
 
 def has_option(options: tuple[str, ...], option: str) -> bool:
@@ -228,3 +228,9 @@ def annotation_value(obj: Mapping[str, Any] | None, key: str, option: str) -> st
 def option_value(options: Iterable[str], option: str) -> str | None:
     """The value of the first ``option=value`` (`types.go`, `SyncOptions.GetOptionValue`); None where there is none."""
     return next((item.removeprefix(f"{option}=") for item in options if item.startswith(f"{option}=")), None)
+
+
+def object_option(app: Application, obj: Mapping[str, Any] | None, option: str) -> str | None:
+    """The value of a sync option for one object: its own annotation comes before the Application's list."""
+    own = annotation_value(obj, SYNC_OPTIONS, option)
+    return option_value(app.sync_options, option) if own is None else own

@@ -41,14 +41,6 @@ def applied_exactly(target: Mapping[str, Any], live: Mapping[str, Any], *, manag
     return _same(fields, desired, live)
 
 
-def migration_needed(live: Mapping[str, Any], managers: frozenset[str]) -> bool:
-    """Whether one of `managers` owns fields by ``Update``, as client-side apply leaves them."""
-    return any(
-        entry.get("manager") in managers and entry.get("operation") == "Update" and not entry.get("subresource")
-        for entry in _entries(live)
-    )
-
-
 def _entries(live: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     entries = mapping(live.get("metadata")).get("managedFields")
     return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []

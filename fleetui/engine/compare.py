@@ -7,24 +7,23 @@ differs from Git has been found out before (`fleetui.engine.predict`) and is pas
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fleetui.engine.application import (
     COMPARE_OPTIONS,
     IGNORE_HEALTHCHECK,
-    SYNC_OPTIONS,
     Application,
     annotation,
     annotation_option,
-    annotation_value,
     mapping,
-    option_value,
+    object_option,
     text,
 )
 from fleetui.engine.desired import Target, Targets
-from fleetui.engine.hooks import wave
+from fleetui.engine.hooks import phases, wave
 from fleetui.engine.sourceset import SourceSet
-from fleetui.engine.tracking import is_self_referenced, owner_of
+from fleetui.engine.summary import summary
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.health import AppMember, Judge, aggregate
 from fleetui.health.hooks import is_hook, is_skipped
 from fleetui.model.objects import Obj, ObjectRef, ref_of, split_api_version
@@ -33,12 +32,14 @@ from fleetui.model.status import Health, SyncStatus
 
 @dataclass(frozen=True)
 class Member:
-    """One object of the application: desired, live or both."""
+    """One object of the application: desired, live or both. `copied`: its tracking id was copied from another object,
+    so that it is nobody's."""
 
     ref: ObjectRef
     target: Target | None
     live: Obj | None
     modified: bool = False
+    copied: bool = False
 
     @property
     def obj(self) -> Obj:
@@ -49,17 +50,13 @@ class Member:
         return is_hook(self.obj)
 
     @property
-    def self_referenced(self) -> bool:
-        return self.target is not None or self.live is None or is_self_referenced(self.live)
-
-    @property
     def requires_pruning(self) -> bool:
-        return self.target is None and self.live is not None and self.self_referenced
+        return self.target is None and self.live is not None and not self.copied
 
     @property
     def judged(self) -> bool:
         """Whether the object has a sync status of its own."""
-        return not self.hook and not is_skipped(self.obj) and self.self_referenced
+        return not self.hook and not is_skipped(self.obj) and not self.copied
 
     @property
     def differs(self) -> bool:
@@ -90,7 +87,8 @@ class Provenance:
 @dataclass(frozen=True)
 class Comparison:
     """What a comparison found, and of what (`origin`). `error` is the ComparisonError that kept it from looking, or
-    empty; `shared` are SharedResourceWarnings."""
+    empty; `shared` are SharedResourceWarnings, `excluded` ExcludedResourceWarnings, `misplaced` InvalidSpecErrors;
+    `summary` is the status' own."""
 
     status: SyncStatus
     health: Health
@@ -98,9 +96,11 @@ class Comparison:
     members: tuple[Member, ...]
     resources: list[Obj]
     targets: Targets
-    images: tuple[str, ...] = ()
+    summary: Obj = field(default_factory=dict)
     error: str = ""
     shared: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    misplaced: tuple[str, ...] = ()
 
     @property
     def revision(self) -> str:
@@ -108,18 +108,31 @@ class Comparison:
         return self.origin.revision
 
 
-def members_of(targets: Targets, live: Callable[[ObjectRef], Obj | None], tracked: Iterable[Obj]) -> list[Member]:
+def members_of(
+    targets: Targets,
+    live: Callable[[ObjectRef], Obj | None],
+    tracked: Iterable[Obj],
+    tracking: Tracking = BY_ANNOTATION,
+) -> list[Member]:
     """Every object of the application: the desired ones in order, then what is tracked but no longer desired."""
     found = [Member(target.ref, target, live(target.ref)) for target in targets.objects]
     for obj in tracked:
         ref = ref_of(obj)
         if ref not in targets.by_ref:
-            found.append(Member(ref, None, obj))
+            found.append(Member(ref, None, obj, copied=not tracking.is_own(obj)))
     return found
 
 
 def compare(
-    app: Application, members: Sequence[Member], targets: Targets, *, instance: str, origin: Provenance, judge: Judge
+    app: Application,
+    members: Sequence[Member],
+    targets: Targets,
+    *,
+    instance: str,
+    origin: Provenance,
+    judge: Judge,
+    tracking: Tracking = BY_ANNOTATION,
+    excluded: Sequence[str] = (),
 ) -> Comparison:
     """The comparison of an application whose desired and live state are known.
 
@@ -130,6 +143,8 @@ def compare(
         instance: the application's name within tracking ids.
         origin: what it is compared with.
         judge: the health of a live object.
+        tracking: how objects say whose they are.
+        excluded: a warning for each desired object of a kind that the hub leaves out.
     """
     out_of_sync = _namespace_metadata_changed(app) or any(
         member.judged
@@ -144,8 +159,10 @@ def compare(
         members=tuple(members),
         resources=_rows(app, members, targets, known=True),
         targets=targets,
-        images=_images(members),
-        shared=_shared(app, members, instance),
+        summary=_summary(app, members),
+        shared=_shared(app, members, instance, tracking),
+        excluded=tuple(excluded),
+        misplaced=_misplaced(members),
     )
 
 
@@ -168,7 +185,7 @@ def failed(
         members=tuple(members),
         resources=rows,
         targets=Targets(),
-        images=_images(members),
+        summary=_summary(app, members),
         error=error,
     )
 
@@ -184,7 +201,7 @@ def _namespace_metadata_changed(app: Application) -> bool:
 
 def _health(app: Application, members: Sequence[Member], judge: Judge) -> Health:
     uid = text(app.metadata.get("uid"))
-    return aggregate(
+    members_judged = (
         AppMember(
             ref=member.ref,
             health=judge(member.live) if member.live is not None else None,
@@ -195,11 +212,12 @@ def _health(app: Application, members: Sequence[Member], judge: Judge) -> Health
         )
         for member in members
     )
+    return aggregate(members_judged, explain=True)
 
 
 def _rows(app: Application, members: Sequence[Member], targets: Targets, *, known: bool) -> list[Obj]:
     """`status.resources` in Argo CD's order (`resourceStatusKey`)."""
-    hook_waves = {hook.ref: wave(hook.obj) for hook in targets.hooks}
+    hook_waves = {hook.ref: wave(hook.obj) for hook in targets.hooks if phases(hook.obj)}
     return _sorted([_row(app, member, hook_waves, known=known) for member in members])
 
 
@@ -245,36 +263,28 @@ def _needs_confirmation(app: Application, member: Member) -> bool:
     objects = [
         obj for obj in (member.target.obj if member.target is not None else None, member.live) if obj is not None
     ]
-    return any("confirm" in {_option(app, obj, "Delete"), _option(app, obj, "Prune")} for obj in objects)
+    return any("confirm" in {object_option(app, obj, "Delete"), object_option(app, obj, "Prune")} for obj in objects)
 
 
-def _option(app: Application, obj: Obj, option: str) -> str | None:
-    own = annotation_value(obj, SYNC_OPTIONS, option)
-    return option_value(app.sync_options, option) if own is None else own
-
-
-def _shared(app: Application, members: Sequence[Member], instance: str) -> tuple[str, ...]:
+def _shared(app: Application, members: Sequence[Member], instance: str, tracking: Tracking) -> tuple[str, ...]:
     """A warning for each live object that says it belongs to another application."""
     return tuple(
         f"{member.ref.kind}/{member.ref.name} is part of applications {app.namespace}/{app.name} and "
         + owner.replace("_", "/")
         for member in members
-        if member.live is not None and (owner := owner_of(member.live)) not in {"", instance}
+        if member.live is not None and (owner := tracking.owner_of(member.live)) not in {"", instance}
     )
 
 
-def _images(members: Sequence[Member]) -> tuple[str, ...]:
-    """The images that the application's workloads run, init containers too.
+def _misplaced(members: Sequence[Member]) -> tuple[str, ...]:
+    """A sentence for each object that needs a namespace and has none, in Git or by the destination."""
+    return tuple(
+        f"Namespace for {member.ref.name} {ref.group}/{version}, Kind={ref.kind} is missing."
+        for member in members
+        if member.target is not None and member.target.namespaced and not (ref := member.ref).namespace
+        for version in (split_api_version(text(member.obj.get("apiVersion")))[1],)
+    )
 
-    Argo CD reads them off the Pods; these are not watched here, and a workload says the same of its Pods.
-    """
-    return tuple(sorted({image for member in members if member.live is not None for image in _pod_images(member.live)}))
 
-
-def _pod_images(obj: Obj) -> set[str]:
-    spec = mapping(obj.get("spec"))
-    template = mapping(mapping(spec.get("template")).get("spec"))
-    job = mapping(mapping(mapping(mapping(spec.get("jobTemplate")).get("spec")).get("template")).get("spec"))
-    lists = [pod.get(key) for pod in (spec, template, job) for key in ("initContainers", "containers")]
-    containers = [each for found in lists if isinstance(found, list) for each in found]
-    return {image for each in containers if (image := text(mapping(each).get("image")))}
+def _summary(app: Application, members: Sequence[Member]) -> Obj:
+    return summary(app.obj, ((each.target.obj if each.target else None, each.live) for each in members))

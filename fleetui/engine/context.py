@@ -52,7 +52,7 @@ def context_of(
     """
     sync = mapping(mapping(state.get("operation")).get("sync"))
     chosen = chosen_resources(sync)
-    members = [member for member in comparison.members if not member.hook and member.self_referenced]
+    members = [member for member in comparison.members if not member.hook and not member.copied]
     members = [member for member in members if not chosen or is_chosen(member.ref, chosen)]
     namespace = app.destination_namespace
     started = parse_time(text(state.get("startedAt"))) or 0.0
@@ -99,16 +99,11 @@ def chosen_resources(sync: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def is_chosen(ref: ObjectRef, chosen: list[Mapping[str, Any]]) -> bool:
-    """Whether a partial sync names an object; ``*`` stands for anything (`util/argo`, `ContainsSyncResource`)."""
-
-    def fits(wish: str, value: str) -> bool:
-        return wish in {"*", value}
-
+    """Whether a partial sync names an object (`types.go`, `SyncOperationResource.HasIdentity`)."""
+    identity = ref.group, ref.kind, ref.name
     return any(
-        fits(text(entry.get("kind")), ref.kind)
-        and fits(text(entry.get("group")), ref.group)
-        and fits(text(entry.get("name")), ref.name)
-        and (not entry.get("namespace") or fits(text(entry.get("namespace")), ref.namespace))
+        tuple(text(entry.get(key)) for key in ("group", "kind", "name")) == identity
+        and text(entry.get("namespace")) in {"", ref.namespace}
         for entry in chosen
     )
 

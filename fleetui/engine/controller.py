@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Collection, Container, Hashable
 
-from fleetui.engine.application import GROUP, KIND, TRACKING_ID, Application, text
+from fleetui.engine.application import GROUP, KIND, Application, text
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
@@ -110,6 +110,7 @@ class Engine:
             elsewhere=self._woken,
             back=self._answers_again,
             syncs=self._settings.syncs,
+            tracking=lambda: self._hub_settings.overrides.tracking,
         )
         self._hub_settings = HubSettings(
             hub.api, namespace=self._settings.namespace, clock=clock, changed=self._overrides_changed
@@ -309,12 +310,12 @@ class Engine:
         self._woken(obj, deleted)
 
     def _woken(self, obj: StoredObject, deleted: bool) -> None:
-        tracked = (obj.meta.annotations or {}).get(TRACKING_ID)
-        if tracked:
-            key = self._instances.get(tracked.partition(":")[0])
-            if key is not None:
-                self._queue.add(key)
-                return
+        meta = obj.meta
+        owner = self._hub_settings.overrides.tracking.owner(meta.labels or {}, meta.annotations or {})
+        key = self._instances.get(owner) if owner else None
+        if key is not None:
+            self._queue.add(key)
+            return
         for key in self._monitors.woken_by(obj.ref, deleted=deleted):
             self._queue.add(key)
 

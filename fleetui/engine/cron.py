@@ -3,9 +3,10 @@
 Owns: `Schedule`: five fields in the grammar of github.com/robfig/cron/v3 3.0.1 (parser.go, spec.go), with its own ways
 where crons differ: which days match, what a clock change does. Called by `fleetui.engine.windows`. Pure.
 
-Written here because no library that is kept up reads schedules so: croniter and cronsim refuse ``?``, take ``*/2`` in a
-day field for a star or ``7`` for Sunday, and jump otherwise over the hour that a clock change takes out. A window that
-opens an hour off is a sync at the wrong time.
+Written here because the libraries that are kept up schedule otherwise (tried beside robfig/cron): croniter 7.0 and
+cronsim 2.8 take ``7`` for Sunday, which Argo CD refuses, and run at once what a clock put forward takes out, where Argo
+CD leaves that day out; croniter also takes ``22-2``, and cronsim refuses ``?``, joins ``*/2`` in a day field with "and"
+and leaves out the second of two hours. A window that opens otherwise is a sync at the wrong time.
 """
 
 from __future__ import annotations

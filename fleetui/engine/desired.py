@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleetui.engine.application import TRACKING_ID, mapping
-from fleetui.engine.tracking import tracking_id
+from fleetui.engine.application import mapping
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.health.hooks import is_hook
 from fleetui.model.objects import Discovery, Obj, ObjectRef, ref_of
 from fleetui.render.directory import Manifest
@@ -39,7 +39,14 @@ class Targets:
     by_ref: Mapping[ObjectRef, Target] = field(default_factory=dict)
 
 
-def targets_of(manifests: Sequence[Manifest], discovery: Discovery, *, app: str, namespace: str) -> Targets:
+def targets_of(
+    manifests: Sequence[Manifest],
+    discovery: Discovery,
+    *,
+    app: str,
+    namespace: str,
+    tracking: Tracking = BY_ANNOTATION,
+) -> Targets:
     """The desired objects of an application.
 
     Args:
@@ -47,12 +54,13 @@ def targets_of(manifests: Sequence[Manifest], discovery: Discovery, *, app: str,
         discovery: what the destination cluster serves; a kind it does not know counts as namespaced.
         app: the application's name within tracking ids (`tracking.instance_name`).
         namespace: the application's destination namespace.
+        tracking: how the objects are to say that they belong to it.
     """
     seen: dict[ObjectRef, Target] = {}
     nameless: list[Target] = []
     count: dict[ObjectRef, int] = {}
     for manifest in manifests:
-        target = _target(manifest, discovery, app, namespace)
+        target = _target(manifest, discovery, app, namespace, tracking)
         if not target.ref.name:
             nameless.append(target)
             continue
@@ -70,7 +78,7 @@ def targets_of(manifests: Sequence[Manifest], discovery: Discovery, *, app: str,
     return Targets(kept, hooks, warnings, {target.ref: target for target in kept})
 
 
-def _target(manifest: Manifest, discovery: Discovery, app: str, namespace: str) -> Target:
+def _target(manifest: Manifest, discovery: Discovery, app: str, namespace: str, tracking: Tracking) -> Target:
     ref = ref_of(manifest.obj)
     resource = discovery.of(manifest.obj) or discovery.by_kind(ref.group, ref.kind)
     namespaced = resource.namespaced if resource is not None else ref.kind != "Namespace"
@@ -82,9 +90,6 @@ def _target(manifest: Manifest, discovery: Discovery, app: str, namespace: str) 
         metadata.pop("namespace", None)
     # A definition is shared by everything that uses it: Argo CD never tracks one (`util/kube`, `IsCRD`).
     if ref.kind != "CustomResourceDefinition":
-        metadata["annotations"] = {
-            **mapping(metadata.get("annotations")),
-            TRACKING_ID: tracking_id(app, ref, namespace),
-        }
+        metadata = tracking.mark(metadata, ref, app, namespace)
     obj = {**manifest.obj, "metadata": metadata}
     return Target(ref, obj, manifest.file, manifest.line, namespaced)

@@ -19,7 +19,7 @@ from fleetui.engine.orphans import STATEFUL_SET, is_looked_at
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
 from fleetui.engine.projects import Place
-from fleetui.engine.readable import Readable
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.hubports import Directory, Site
 from fleetui.model.errors import ClusterError, MissingError, UnreachableError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
@@ -60,21 +60,29 @@ class Destination:
         woken: told of what changes there.
         back: told when it answers again.
         syncs: how many sync steps run there at a time.
+        tracking: how its objects say which application they belong to, at this moment.
     """
 
     def __init__(
-        self, site: Site, clock: Clock, woken: Woken, *, back: Callable[[Site], None] = lambda _: None, syncs: int = 10
+        self,
+        site: Site,
+        clock: Clock,
+        woken: Woken,
+        *,
+        back: Callable[[Site], None] = lambda _: None,
+        syncs: int = 10,
+        tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION,
     ) -> None:
         self.live = live = site.live
         self._site = site
         self.overlay = Overlay(clock.now)
         self.requests = asyncio.Semaphore(REQUESTS)
         """Whoever asks something about an object holds it; nobody waits for it with many requests at a time."""
-        self.readable = Readable()
-        self.predictor = Predictor(live.api, self.readable, self.requests)
+        self.predictor = Predictor(live.api, self.requests, tracking)
         self.discovery = Discovery(())
         self._clock = clock
         self._woken = woken
+        self._tracking = tracking
         self._discovered_at: float | None = None
         self._wanted: dict[tuple[ApiResource, str], Subscription] = {}
         self._looked_into: dict[tuple[ApiResource, str], Subscription] = {}
@@ -90,6 +98,11 @@ class Destination:
     @property
     def api(self) -> Cluster:
         return self.live.api
+
+    @property
+    def tracking(self) -> Tracking:
+        """How objects here say which application they belong to."""
+        return self._tracking()
 
     def close(self) -> None:
         if self._asking is not None:
@@ -121,7 +134,6 @@ class Destination:
             if not answer.done():
                 raise self._unreachable(away.result())
             self.discovery = answer.result()
-            self.readable.clear()
         finally:
             answer.cancel()
         self._discovered_at = self._clock.now()
@@ -241,16 +253,18 @@ class Destination:
 
     def tracked(self, instance: str) -> list[Obj]:
         """The objects that say they belong to an application and have no owner (`GetManagedLiveObjs`)."""
-        found = []
-        for stored in self.live.tracked(instance):
+        tracking, found = self.tracking, []
+        named = self.live.labelled(tracking.label, instance) if tracking.by_label else self.live.tracked(instance)
+        for stored in named:
+            meta = stored.meta
+            if tracking.owner(meta.labels or {}, meta.annotations or {}) != instance:
+                continue  # another installation's
             obj = None if stored.meta.owner_references else self.overlay.get(stored.ref, stored)
             if obj is not None:
                 found.append(obj)
         return found
 
     def _changed(self, obj: StoredObject, *, deleted: bool) -> None:
-        if obj.ref.kind == "CustomResourceDefinition":
-            self.readable.clear()
         if not self.overlay.seen(obj, deleted=deleted):
             self._woken(obj, deleted)
 
@@ -266,6 +280,7 @@ class Destinations:
         elsewhere: told of what changes on the others; an Application there is none of this engine's.
         back: told by what Applications name the clusters that answer again.
         syncs: how many sync steps run on one cluster at a time.
+        tracking: how the hub's objects say which application they belong to, at this moment.
     """
 
     def __init__(
@@ -278,7 +293,9 @@ class Destinations:
         elsewhere: Woken,
         back: Callable[[Container[Asked]], None] = lambda _: None,
         syncs: int = 10,
+        tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION,
     ) -> None:
+        self._tracking = tracking
         self._directory = directory
         self._clock = clock
         self._elsewhere = elsewhere
@@ -314,7 +331,9 @@ class Destinations:
         return self._made[site]
 
     def _make(self, site: Site, woken: Woken) -> Destination:
-        return Destination(site, self._clock, woken, back=self._answers_again, syncs=self._syncs)
+        return Destination(
+            site, self._clock, woken, back=self._answers_again, syncs=self._syncs, tracking=self._tracking
+        )
 
     def _answers_again(self, site: Site) -> None:
         self._back({asked for asked, found in self._asked.items() if found == site})

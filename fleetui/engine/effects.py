@@ -16,16 +16,11 @@ from fleetui.model.status import OperationPhase
 
 @dataclass(frozen=True)
 class Apply:
-    """Create or update `obj`; with `dry_run` only ask whether it would be accepted.
-
-    `checked`: whether a dry run has been made of it. One that was not is the first to tell that the server can't read
-    the object, and is then answered as `malformed`.
-    """
+    """Create or update `obj`; with `dry_run` only ask whether it would be accepted."""
 
     task: Task
     obj: Obj
     dry_run: bool = False
-    checked: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,13 +49,11 @@ Effect = Apply | Delete | ReleaseHook | Look
 
 @dataclass(frozen=True)
 class EffectResult:
-    """What became of an effect: a message as kubectl words it, `gone` where the object was not there any more,
-    `malformed` where a dry run would have failed too."""
+    """What became of an effect: a message as kubectl words it, `gone` where the object was not there any more."""
 
     ok: bool
     message: str = ""
     gone: bool = False
-    malformed: bool = False
 
     @property
     def failed(self) -> bool:

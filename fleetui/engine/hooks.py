@@ -1,6 +1,7 @@
 """Sync phases, waves, hooks and their delete policies, read from an object's annotations.
 
-Owns: `phases`, `wave`, `hook_types`, `delete_policies` (gitops-engine `pkg/sync/hook`, `syncwaves`, `resource`). Pure.
+Owns: `Phase`, `DeletePhase`, `hook_types`, `phases`, `is_delete_hook`, `wave`, `delete_policies` (gitops-engine
+`pkg/sync/hook`, `syncwaves`, `resource`; argo-cd `controller/hook.go`; v3.6.1). Pure.
 """
 
 from __future__ import annotations
@@ -28,14 +29,21 @@ class Phase(StrEnum):
 
 
 PHASE_ORDER = {Phase.PRE_SYNC: -1, Phase.SYNC: 0, Phase.POST_SYNC: 1, Phase.SYNC_FAIL: 2}
-_OTHER_HOOKS = {"Skip", "PreDelete", "PostDelete"}
+
+
+class DeletePhase(StrEnum):
+    """When, while an Application is deleted, a hook runs: before or after its objects go. No phase of a sync."""
+
+    PRE_DELETE = "PreDelete"
+    POST_DELETE = "PostDelete"
+
+
+_HELM_DELETE_HOOKS = {DeletePhase.PRE_DELETE: "pre-delete", DeletePhase.POST_DELETE: "post-delete"}
 _HELM_HOOKS = {
-    "pre-install": "PreSync",
-    "pre-upgrade": "PreSync",
-    "post-install": "PostSync",
-    "post-upgrade": "PostSync",
-    "pre-delete": "PreDelete",
-    "post-delete": "PostDelete",
+    "pre-install": Phase.PRE_SYNC,
+    "pre-upgrade": Phase.PRE_SYNC,
+    "post-install": Phase.POST_SYNC,
+    "post-upgrade": Phase.POST_SYNC,
 }
 _HELM_POLICIES = {
     "before-hook-creation": "BeforeHookCreation",
@@ -53,22 +61,30 @@ def _values(obj: Mapping[str, Any], key: str) -> list[str]:
 
 
 def hook_types(obj: Mapping[str, Any]) -> list[str]:
-    """The hook types of an object, in the order written, each once; Helm's are mapped where Argo CD's are absent."""
-    known = set(Phase) | _OTHER_HOOKS
+    """All that an object says of when it runs, in the order written, each once."""
+    known = {*Phase, *DeletePhase, "Skip"}
     own = [value for value in _values(obj, HOOK) if value in known]
     if own:
         return list(dict.fromkeys(own))
-    mapped = [_HELM_HOOKS[value] for value in _values(obj, HELM_HOOK) if value in _HELM_HOOKS]
-    return list(dict.fromkeys(mapped))
+    helms = {**_HELM_HOOKS, **{helm: phase for phase, helm in _HELM_DELETE_HOOKS.items()}}
+    return list(dict.fromkeys(helms[value].value for value in _values(obj, HELM_HOOK) if value in helms))
 
 
 def phases(obj: Mapping[str, Any]) -> list[Phase]:
-    """The phases in which an object is applied."""
+    """The phases in which an object is applied, in the order written; Helm's hooks count where Argo CD's are absent."""
     if is_skipped(obj):
         return []
-    if is_hook(obj):
-        return [Phase(value) for value in hook_types(obj) if value not in _OTHER_HOOKS]
-    return [Phase.SYNC]
+    if not is_hook(obj):
+        return [Phase.SYNC]
+    own = [value for value in _values(obj, HOOK) if value == "Skip" or value in set(Phase)]
+    if own:
+        return list(dict.fromkeys(Phase(value) for value in own if value != "Skip"))
+    return list(dict.fromkeys(_HELM_HOOKS[value] for value in _values(obj, HELM_HOOK) if value in _HELM_HOOKS))
+
+
+def is_delete_hook(obj: Mapping[str, Any], phase: DeletePhase) -> bool:
+    """Whether an object is a hook of that moment of a deletion, besides whatever else it is (`isHookOfType`)."""
+    return phase in _values(obj, HOOK) or _HELM_DELETE_HOOKS[phase] in _values(obj, HELM_HOOK)
 
 
 def wave(obj: Mapping[str, Any] | None) -> int:

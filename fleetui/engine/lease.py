@@ -39,6 +39,7 @@ DURATION = 45.0
 RENEW = 15.0
 """Seconds between two renewals, the only requests of an engine that has nothing to do; two may fail in a row. client-go
 renews every 2 s for a lease of 15; there a standby waits to take over."""
+_LOOK = 1.0
 MANAGER = "fleetui"
 
 
@@ -107,17 +108,29 @@ class EngineLease:
                     continue
             wait = self._held_for(lease)
             if wait > 0:
-                _log.info("cluster %s: another engine holds the lease; waiting %.0f s", self._api.name, wait)
-                renewed = mapping(lease.get("spec")).get("renewTime")
-                await asyncio.sleep(wait)
-                again = await self._api.get(resource, NAME, NAMESPACE)
-                if mapping(again.get("spec")).get("renewTime") != renewed and self._held_for(again) > 0:
-                    raise self._held(again)
-                lease = again
+                lease = await self._await_end(resource, lease, wait)
             try:
                 return await self._api.replace(resource, self._mine(lease), field_manager=MANAGER)
             except ConflictError:
                 continue
+
+    async def _await_end(self, resource: ApiResource, lease: Obj, wait: float) -> Obj:
+        """Looks for `wait` seconds whether the holder still renews the Lease; returns it as it is then.
+
+        Raises:
+            RefusedError: the holder lives.
+        """
+        spec = mapping(lease.get("spec"))
+        if _pid_here(text(spec.get("holderIdentity"))):
+            raise self._held(lease)
+        _log.info("cluster %s: another engine holds the lease; waiting %.0f s", self._api.name, wait)
+        until = self._clock.now() + wait
+        while self._clock.now() < until:
+            await asyncio.sleep(min(_LOOK, wait))
+            lease = await self._api.get(resource, NAME, NAMESPACE)
+            if mapping(lease.get("spec")).get("renewTime") != spec.get("renewTime") and self._held_for(lease) > 0:
+                raise self._held(lease)
+        return lease
 
     def _held(self, lease: Obj) -> RefusedError:
         holder = text(mapping(lease.get("spec")).get("holderIdentity"))
@@ -189,10 +202,12 @@ class EngineLease:
 
 def _is_dead(holder: str) -> bool:
     """Whether the holder was a process of this machine that has ended."""
-    host, _, rest = holder.rpartition("_")[0].rpartition("_")
-    return (
-        host == socket.gethostname()
-        and rest.isdigit()
-        and not Path(f"/proc/{rest}").exists()
-        and Path("/proc").exists()
-    )
+    return _pid_here(holder) is False
+
+
+def _pid_here(holder: str) -> bool | None:
+    """Whether the holder's process is running on this machine; None where it was another one's, or can't be told."""
+    host, _, pid = holder.rpartition("_")[0].rpartition("_")
+    if host != socket.gethostname() or not pid.isdigit() or not Path("/proc").exists():
+        return None
+    return Path(f"/proc/{pid}").exists()

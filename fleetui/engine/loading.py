@@ -31,10 +31,12 @@ Resolve = Callable[[Mapping[str, Any], str], Awaitable[str]]
 
 
 class Remotes(NamedTuple):
-    """Where an application's sources are read: what revisions mean, and how a Git repository is opened by its URL."""
+    """Where an application's sources are read: what revisions mean, how a Git repository is opened by its URL, and the
+    project whose logins to repositories of charts are used."""
 
     resolve: Resolve
     opened: Callable[[str], Repository]
+    project: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Loader:
     def __init__(self, tools: Tools | None = None) -> None:
         self._charts = tools.charts if tools is not None else None
         self.renderer = Renderer(tools)
-        self._renewed: set[tuple[str, str, str]] | None = None
+        self._renewed: set[tuple[str, ...]] | None = None
 
     def forget(self) -> None:
         """Forgets what was rendered, and fetches charts anew (hard refresh)."""
@@ -110,13 +112,15 @@ class Loader:
         if not chart and not is_oci(source):
             return Checkout(revision, wish, await remotes.opened(url).tree(revision))
         passing = mapping(source.get("helm")).get("passCredentials") is True
-        fetch = partial(self._chart, url, chart, revision, passing=passing)
+        fetch = partial(self._chart, url, chart, revision, project=remotes.project, passing=passing)
         return Checkout(revision, wish, ChartTree(f"{url} {chart} {revision}", fetch))
 
-    async def _chart(self, url: str, chart: str, revision: str, *, passing: bool) -> Files:
-        key = (url, chart, revision)
+    async def _chart(self, url: str, chart: str, revision: str, *, project: str, passing: bool) -> Files:
+        key = (url, chart, revision, project)
         anew = self._renewed is not None and key not in self._renewed
-        files = await charts_of(self._charts).files(url, chart, revision, pass_credentials=passing, refresh=anew)
+        files = await charts_of(self._charts).files(
+            url, chart, revision, project=project, pass_credentials=passing, refresh=anew
+        )
         if self._renewed is not None:
             self._renewed.add(key)
         return files

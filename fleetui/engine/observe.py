@@ -15,6 +15,7 @@ from fleetui.engine.application import Application, DryRun, mapping, text
 from fleetui.engine.compare import Comparison, Member, Provenance, compare, failed, members_of
 from fleetui.engine.desired import Targets, targets_of
 from fleetui.engine.destination import Destination
+from fleetui.engine.handover import Handover
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import Permits
@@ -23,8 +24,9 @@ from fleetui.engine.sources import Sources
 from fleetui.engine.sourceset import SourceSet
 from fleetui.health import Judge
 from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError, UsageError
-from fleetui.model.objects import ref_of
+from fleetui.model.objects import ObjectRef, ref_of
 from fleetui.ports import Jq
+from fleetui.render.directory import Manifest
 
 PREDICTIONS_AT_ONCE = 10
 
@@ -76,21 +78,22 @@ async def observe(
             destination,
             error,
             instance=instance,
-            judge=judge,
+            overrides=overrides,
             permits=permits,
             wanted=wanted,
             revisions=revisions,
         )
     origin = Provenance.of(wanted, loaded.revisions, loaded.tools)
-    kinds = {ref_of(manifest.obj).group_kind for manifest in loaded.manifests} | _known_kinds(app)
+    kept, excluded = _kept(loaded.manifests, destination, overrides)
+    kinds = {ref_of(manifest.obj).group_kind for manifest in kept} | _known_kinds(app)
     try:
         await destination.know(kinds, anew=fetch)
         await destination.watch(kinds)
     except ClusterError as error:
-        targets = targets_of(loaded.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
+        targets = _targets(app, kept, destination, instance)
         return _blind(app, members_of(targets, lambda _: None, ()), origin, judge, error)
-    targets = targets_of(loaded.manifests, destination.discovery, app=instance, namespace=app.destination_namespace)
-    members = _members(targets, destination, permits, instance)
+    targets = _targets(app, kept, destination, instance)
+    members = _members(targets, destination, permits, overrides, instance)
     objection = destination.objection(target.ref for target in (*targets.objects, *targets.hooks))
     if objection:
         return _blind(app, members, origin, judge, ClusterError(objection))
@@ -99,7 +102,16 @@ async def observe(
     except FleetError as error:
         message = f"Failed to compare desired state to live state: {error}"
         return failed(app, members, origin=origin, judge=judge, error=message)
-    found = compare(app, members, targets, instance=instance, origin=origin, judge=judge)
+    found = compare(
+        app,
+        members,
+        targets,
+        instance=instance,
+        origin=origin,
+        judge=judge,
+        tracking=destination.tracking,
+        excluded=excluded,
+    )
     return replace(found, resources=permits.shown(found.resources))
 
 
@@ -109,7 +121,7 @@ async def unreadable(
     error: FleetError,
     *,
     instance: str,
-    judge: Judge,
+    overrides: Overrides,
     permits: Permits,
     wanted: SourceSet,
     revisions: Sequence[str] = (),
@@ -118,6 +130,7 @@ async def unreadable(
 
     As in Argo CD it names the revision that was asked for, since no commit was found for it; of several sources none.
     """
+    judge = overrides.judge
     message = f"Failed to load target state: {error}"
     origin = Provenance.of(wanted, () if wanted.multiple else wanted.wishes(revisions))
     try:
@@ -125,7 +138,7 @@ async def unreadable(
         await destination.watch(_known_kinds(app))
     except ClusterError:
         return failed(app, (), origin=origin, judge=judge, error=message, blind=True)
-    members = _members(Targets(), destination, permits, instance)
+    members = _members(Targets(), destination, permits, overrides, instance)
     return failed(app, members, origin=origin, judge=judge, error=message)
 
 
@@ -136,10 +149,42 @@ def _blind(
     return failed(app, members, origin=origin, judge=judge, error=message, blind=True)
 
 
-def _members(targets: Targets, destination: Destination, permits: Permits, instance: str) -> list[Member]:
-    """The members; what the project does not permit counts as not there (`controller/state.go`)."""
-    tracked = [obj for obj in destination.tracked(instance) if permits.live(ref_of(obj))]
-    return members_of(targets, lambda ref: destination.get(ref) if permits.live(ref) else None, tracked)
+def _kept(
+    manifests: Sequence[Manifest], destination: Destination, overrides: Overrides
+) -> tuple[list[Manifest], list[str]]:
+    """The manifests without those of kinds that the hub leaves out, and a warning for each of these."""
+    kept, excluded, server = [], [], destination.place.server
+    for manifest in manifests:
+        ref = ref_of(manifest.obj)
+        if overrides.kinds.leaves_out(ref.group_kind, server):
+            excluded.append(f"Resource {ref.group}/{ref.kind} {ref.name} is excluded in the settings")
+        else:
+            kept.append(manifest)
+    return kept, excluded
+
+
+def _targets(app: Application, manifests: Sequence[Manifest], destination: Destination, instance: str) -> Targets:
+    return targets_of(
+        manifests,
+        destination.discovery,
+        app=instance,
+        namespace=app.destination_namespace,
+        tracking=destination.tracking,
+    )
+
+
+def _members(
+    targets: Targets, destination: Destination, permits: Permits, overrides: Overrides, instance: str
+) -> list[Member]:
+    """The members; what the project does not permit, and kinds that the hub leaves out, count as not there
+    (`controller/state.go`)."""
+    server = destination.place.server
+
+    def there(ref: ObjectRef) -> bool:
+        return permits.live(ref) and not overrides.kinds.leaves_out(ref.group_kind, server)
+
+    tracked = [obj for obj in destination.tracked(instance) if there(ref_of(obj))]
+    return members_of(targets, lambda ref: destination.get(ref) if there(ref) else None, tracked, destination.tracking)
 
 
 async def _with_predictions(
@@ -150,6 +195,7 @@ async def _with_predictions(
             raise UsageError(doubt)
     ignoring = Ignoring((*rules_of(app.obj)[0], *overrides.rules), jq)
     dry_run = DryRun.of(app.obj)
+    handover = Handover.of(app.obj, app.sync_options)
     gate = asyncio.Semaphore(PREDICTIONS_AT_ONCE)
 
     async def predicted(member: Member) -> Member:
@@ -163,8 +209,9 @@ async def _with_predictions(
                 ignoring=ignoring,
                 options=overrides.options,
                 dry_run=dry_run,
+                handover=handover,
             )
-        return Member(member.ref, member.target, member.live, modified)
+        return replace(member, modified=modified)
 
     return list(await asyncio.gather(*map(predicted, members)))
 

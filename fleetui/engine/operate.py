@@ -7,18 +7,21 @@ Application and in the cluster; what is kept in memory (delays between waves) ma
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
 from fleetui.engine.application import Application, has_option, mapping, strings
+from fleetui.engine.apply import ApplyOptions
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison
 from fleetui.engine.context import chosen_resources, context_of
 from fleetui.engine.destination import Destination
-from fleetui.engine.execute import ApplyOptions, Executor
+from fleetui.engine.effects import Recorded
+from fleetui.engine.execute import Executor
 from fleetui.engine.gate import gate_of, operation_of
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.observe import observe, unreadable
@@ -27,13 +30,18 @@ from fleetui.engine.projects import Permits
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.sourceset import SourceSet
-from fleetui.engine.status import COMPARISON_ERROR
+from fleetui.engine.status import COMPARISON_ERROR, INVALID_SPEC_ERROR
 from fleetui.engine.sync import sync_step
+from fleetui.engine.tasks import ResultCode
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.model.errors import RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
 from fleetui.ports import Jq
+
+TARGET_STATE = "Failed to load target state"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,10 @@ class Operations:
             return await self._end(
                 app, state, OperationPhase.ERROR, "Invalid operation request: no operation specified"
             )
+        if sync.get("manifests"):
+            # To sync what is in Git instead would be silently wrong.
+            message = "operation.sync.manifests is not supported: commit the manifests and sync the commit"
+            return await self._end(app, state, OperationPhase.ERROR, message, terminating=True)
         wanted = SourceSet.of_operation(sync, app.spec)
         state["syncResult"] = {**mapping(state.get("syncResult")), **wanted.result_fields(sync)}
         gate = gate_of(app, permits.project, now, operation_of(state))
@@ -127,10 +139,16 @@ class Operations:
             return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
         comparison = await self._compared_for(app, destination, comparison, instance, wanted, state, permits)
         state["syncResult"].pop("revisions", None)
-        state["syncResult"].update(wanted.revision_fields(comparison.origin.each))
+        # Where the target state can't be read, Argo CD knows of no commit.
+        unread = comparison.error.startswith(TARGET_STATE)
+        state["syncResult"].update({"revision": ""} if unread else wanted.revision_fields(comparison.origin.each))
         if comparison.shared and has_option(strings(sync.get("syncOptions")), "FailOnSharedResource=true"):
             message = f"Shared resource found: {comparison.shared[0]}"
             return await self._end(app, state, OperationPhase.FAILED, message, terminating=terminating)
+        if comparison.misplaced:
+            # Once from the comparison before, once from this one (`controller/sync.go`, `SyncAppState`).
+            message = ";".join(f"{INVALID_SPEC_ERROR}: {each}" for each in sorted(comparison.misplaced * 2))
+            return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
         if comparison.error:
             message = f"{COMPARISON_ERROR}: {comparison.error}"
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
@@ -173,7 +191,7 @@ class Operations:
                 destination,
                 error,
                 instance=instance,
-                judge=overrides.judge,
+                overrides=overrides,
                 permits=permits,
                 wanted=wanted,
                 revisions=wishes,
@@ -206,10 +224,13 @@ class Operations:
         options = strings(sync.get("syncOptions"))
         ignored = (*rules_of(app.obj)[0], *overrides.rules)
         ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
-        executor = Executor(destination, ApplyOptions.of(options, force=force), ignoring=ignoring)
+        executor = Executor(
+            destination, ApplyOptions.of(options, force=force, app=app.obj, since=context.started_at), ignoring=ignoring
+        )
         async with destination.syncing:
             outcome = await executor.drive(sync_step(context))
         before = mapping(state.get("syncResult")).get("resources")
+        _tell_refused(app, comparison, outcome.results, known={recorded.key for recorded in context.recorded})
         rows = ops.stored_results(outcome.results)
         state["syncResult"] = {**state["syncResult"], **({"resources": rows} if rows else {})}
         if context.settings.namespace_metadata is not None:
@@ -262,3 +283,16 @@ def _without_operation(app: Application, status: Obj) -> Application:
     """The Application as it is when its operation is over."""
     kept = {key: value for key, value in app.obj.items() if key != "operation"}
     return Application({**kept, "status": status})
+
+
+def _tell_refused(
+    app: Application, comparison: Comparison, results: Iterable[Recorded], *, known: Container[tuple[ObjectRef, str]]
+) -> None:
+    """Logs what could not be applied with where Git has it: the result itself says what Argo CD's does."""
+    for result in results:
+        if result.status is not ResultCode.SYNC_FAILED or result.key in known:
+            continue
+        target = comparison.targets.by_ref.get(result.ref)
+        where = "" if target is None or not target.file else f"{target.file}:{target.line or 1}: "
+        about = {"namespace": app.namespace, "application": app.name}
+        _log.warning("%s/%s: %s%s: %s", *about.values(), where, result.ref, result.message, extra=about)

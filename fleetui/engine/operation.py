@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fleetui.engine.application import Application, Retry, mapping, retry_of, strings, text, whole
+from fleetui.engine.application import Application, Retry, mapping, mappings, retry_of, strings, text, whole
 from fleetui.engine.effects import Recorded
 from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.tasks import ResultCode
@@ -24,6 +24,7 @@ SHORTEST_DELAY = 1.0
 _LONGEST = 366 * 86400.0
 """A bound even where none is asked for, so that the time of the next attempt can be written down."""
 
+_EMPTY: tuple[Any, ...] = (None, False, 0, "", [])
 _REVISIONS = frozenset({"revision", "revisions"})
 
 
@@ -60,12 +61,17 @@ def in_progress(state: Mapping[str, Any] | None) -> bool:
 
 
 def begin(operation: Mapping[str, Any], now: float) -> Obj:
-    """The state of an operation that starts; Argo CD always writes who began it and how it is retried."""
-    return {
-        "phase": OperationPhase.RUNNING.value,
-        "operation": {"initiatedBy": {}, "retry": {}, **operation},
-        "startedAt": format_time(now),
-    }
+    """The state of an operation that starts. It holds the operation as Argo CD's Go types write it: who began it and
+    how it is retried always, and of the sync nothing that is empty."""
+    begun: Obj = {"initiatedBy": {}, "retry": {}, **operation}
+    if isinstance(sync := operation.get("sync"), Mapping):
+        begun["sync"] = written = {key: value for key, value in sync.items() if value not in _EMPTY}
+        if "resources" in written:
+            written["resources"] = [
+                {key: value for key, value in each.items() if value or key in {"kind", "name"}}
+                for each in mappings(written["resources"])
+            ]
+    return {"phase": OperationPhase.RUNNING.value, "operation": begun, "startedAt": format_time(now)}
 
 
 def retry_due(state: Mapping[str, Any]) -> float | None:

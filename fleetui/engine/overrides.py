@@ -18,7 +18,9 @@ import msgspec
 from fleetui.diff.ignore import IgnoreRule
 from fleetui.diff.normalize import DEFAULTS, CompareOptions
 from fleetui.engine.application import mapping, mappings
+from fleetui.engine.filtering import EXCLUSIONS, INCLUSIONS, KindFilter, filter_of
 from fleetui.engine.projects import GlobalProject
+from fleetui.engine.tracking import ANNOTATION, INSTANCE_LABEL, Tracking
 from fleetui.health import Judge, assess, judge
 from fleetui.health.lua.library import Library, library_of
 from fleetui.model.customizations import (
@@ -41,7 +43,12 @@ PART_OF = ("app.kubernetes.io/part-of", "argocd")
 _COMPARE_OPTIONS = "resource.compareoptions"
 _GLOBAL_PROJECTS = "globalProjects"
 _IMPERSONATION = "application.sync.impersonation.enabled"
-_READ = frozenset({_COMPARE_OPTIONS, _GLOBAL_PROJECTS, _IMPERSONATION})
+_METHOD = "application.resourceTrackingMethod"
+_LABEL = "application.instanceLabelKey"
+_INSTALLATION = "installationID"
+_READ = frozenset(
+    {_COMPARE_OPTIONS, _GLOBAL_PROJECTS, _IMPERSONATION, _METHOD, _LABEL, _INSTALLATION, EXCLUSIONS, INCLUSIONS}
+)
 _IGNORED_STATUS: dict[str, Literal["all", "crd", "none"]] = {
     "": "all",
     "all": "all",
@@ -65,13 +72,16 @@ class Doubt(msgspec.Struct, frozen=True):
 class Overrides:
     """A hub's settings for objects; as they are made here, those of a hub that has none.
 
-    `rules` come after an Application's own. `impersonates`: syncs are to be made as the service accounts that projects
-    name. `problems` are the sentences for whoever runs the hub: what was left out.
+    `rules` come after an Application's own. `kinds`: which are looked at. `tracking`: how objects say whose they are.
+    `impersonates`: syncs are to be made as the service accounts that projects name. `problems` are the sentences for
+    whoever runs the hub: what was left out.
     """
 
     judge: Judge = judge
     rules: tuple[IgnoreRule, ...] = ()
     options: CompareOptions = DEFAULTS
+    kinds: KindFilter = field(default_factory=KindFilter)
+    tracking: Tracking = field(default_factory=Tracking)
     problems: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     global_projects: tuple[GlobalProject, ...] = ()
@@ -119,11 +129,18 @@ def overrides_of(written: Written | None) -> Overrides:
     rules = [_rule(each, left_out) for each in customizations if each.what == IGNORE_DIFFERENCES]
     options = _options(written.data.get(_COMPARE_OPTIONS, ""), left_out)
     global_projects = _global_projects(written.data.get(_GLOBAL_PROJECTS, ""), left_out)
+    try:
+        kinds = filter_of(written.data)
+    except UsageError as error:
+        left_out.doubt(EVERYTHING, str(error))
+        kinds = KindFilter()
     scripted = any(each.what == HEALTH and each.value for each in customizations)
     return Overrides(
         judge=_by_scripts(library) if scripted else judge,
         rules=tuple(rules),
         options=options,
+        kinds=kinds,
+        tracking=_tracking(written.data),
         problems=tuple(dict.fromkeys(map(one_line, left_out.problems))),
         doubts=tuple(left_out.doubts),
         global_projects=global_projects,
@@ -141,6 +158,14 @@ def _global_projects(text: str, left_out: _LeftOut) -> tuple[GlobalProject, ...]
     return tuple(
         GlobalProject(str(each.get("projectName") or ""), mapping(each.get("labelSelector")))
         for each in mappings(found)
+    )
+
+
+def _tracking(data: Mapping[str, str]) -> Tracking:
+    return Tracking(
+        method=data.get(_METHOD) or ANNOTATION,
+        label=data.get(_LABEL) or INSTANCE_LABEL,
+        installation=data.get(_INSTALLATION, ""),
     )
 
 

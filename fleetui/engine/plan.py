@@ -20,7 +20,7 @@ from fleetui.engine.application import (
 )
 from fleetui.engine.effects import Recorded, StepOutcome
 from fleetui.engine.hooks import Phase, phases
-from fleetui.engine.tasks import ResultCode, Task, defined_by, order_tasks
+from fleetui.engine.tasks import ResultCode, Task, defined_by, order_tasks, step_of
 from fleetui.engine.tracking import owner_of
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import Health, OperationPhase
@@ -83,13 +83,10 @@ class SyncContext:
 
 @dataclass
 class Run:
-    """The mutable part of one step: the results so far, in the order in which they came; whether a dry run went before
-    (`checked`), and whether what would have failed in it has come up since (`malformed`)."""
+    """The mutable part of one step: the results so far, in the order in which they came."""
 
     context: SyncContext
     results: dict[tuple[ObjectRef, str], Recorded] = field(default_factory=dict)
-    checked: bool = True
-    malformed: bool = False
 
     def record(self, task: Task, status: ResultCode | None, phase: OperationPhase | None, message: str) -> None:
         """Notes what became of a task; an empty message leaves the last one (`setResourceResult`)."""
@@ -137,15 +134,23 @@ def tasks_of(run: Run) -> tuple[list[Task], list[str]]:
         tasks += _namespace_task(run, tasks)
     refusals = {reason for task in tasks if (reason := _refusal(run, task, tasks))}
     ordered = order_tasks(tasks, prune_last=context.settings.prune_last)
-    seen = {ref for ref, _ in run.results}
+    reached = [task for task in ordered if task.result_key in run.results]
     for task in ordered:
         recorded = run.results.get(task.result_key)
         if recorded is not None:
             task.status, task.phase_state, task.message = recorded.status, recorded.hook_phase, recorded.message
-        elif task.is_hook and task.recorded_ref not in seen and _made_before(context, task.live):
+        elif task.is_hook and _made_before(context, task.live) and not _held_for(task, reached):
             run.record(task, ResultCode.SYNCED, OperationPhase.RUNNING, created(task.ref))
-            seen.add(task.recorded_ref)
+            reached.append(task)
     return ordered, sorted(refusals)
+
+
+def _held_for(task: Task, reached: Sequence[Task]) -> bool:
+    """Whether the live hook of a task may be that of an earlier phase, which was not let go of yet: what comes after
+    that phase begins only when it was."""
+    others = [other for other in reached if other.recorded_ref == task.recorded_ref]
+    steps = [step_of(other) for other in reached if other.recorded_ref != task.recorded_ref]
+    return any(other.running or max(steps, default=step_of(other)) <= step_of(other) for other in others)
 
 
 def created(ref: ObjectRef) -> str:

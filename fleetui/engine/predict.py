@@ -9,7 +9,7 @@ of what did not change makes no request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleetui.diff.fields import managed_fields_of
@@ -19,17 +19,16 @@ from fleetui.diff.normalize import DEFAULTS, LAST_APPLIED, CompareOptions, norma
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
 from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mapping, text
-from fleetui.engine.applied import applied_exactly, migration_needed
+from fleetui.engine.applied import applied_exactly
 from fleetui.engine.desired import Target
 from fleetui.engine.fingerprint import fingerprint
+from fleetui.engine.handover import DEFAULT, Handover, migrated, with_last_applied
 from fleetui.engine.ignoring import Ignoring
-from fleetui.engine.readable import Readable
-from fleetui.engine.tracking import as_tracked
+from fleetui.engine.tracking import BY_ANNOTATION, Tracking
 from fleetui.model.errors import ExpressionError, NotFoundError, StatusError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.ports import Cluster
 
-CLIENT_SIDE_MANAGERS = frozenset({"kubectl-client-side-apply", FIELD_MANAGER})
 _CACHE_LIMIT = 200_000
 _TRIES = 3
 _ASKED = DryRun()
@@ -40,14 +39,16 @@ class Predictor:
 
     Args:
         api: the cluster.
-        readable: what it is known to be able to read.
         requests: held while it is asked.
+        tracking: how objects say which application they belong to, at this moment.
     """
 
-    def __init__(self, api: Cluster, readable: Readable, requests: asyncio.Semaphore) -> None:
+    def __init__(
+        self, api: Cluster, requests: asyncio.Semaphore, tracking: Callable[[], Tracking] = lambda: BY_ANNOTATION
+    ) -> None:
         self._api = api
         self._requests = requests
-        self._readable = readable
+        self._tracking = tracking
         self._known: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
 
     async def modified(
@@ -59,6 +60,7 @@ class Predictor:
         ignoring: Ignoring,
         options: CompareOptions = DEFAULTS,
         dry_run: DryRun = _ASKED,
+        handover: Handover = DEFAULT,
     ) -> bool:
         """Whether `live` differs from what applying `target` would make of it.
 
@@ -69,24 +71,25 @@ class Predictor:
             ignoring: the `ignoreDifferences` of the application and of the hub; what they name does not count.
             options: the hub's.
             dry_run: whether and how the API server is asked.
+            handover: what of other managers a sync would take over.
 
         Raises:
             ClusterError: the API server could not be asked.
             ExpressionError: it is not known what one of them names. Argo CD goes on without it; an automated sync would
                 then overwrite what it was to leave alone.
         """
-        live = as_tracked(live, target.obj)
-        if applied_exactly(target.obj, live):
+        live = self._tracking().normalized(live, target.obj)
+        if applied_exactly(with_last_applied(target.obj, live), live):
             return False
         options = options.about(target.obj)
         current = normalize(live, options)
         ignoring = ignoring.about(live, target.obj)
-        key = (fingerprint((target.obj, ignoring.rules, options, dry_run)), fingerprint(current))
+        key = (fingerprint((target.obj, ignoring.rules, options, dry_run, handover)), fingerprint(current))
         known = self._known.get(target.ref)
         if known is not None and known[:2] == key:
             return known[2]
         async with self._requests:
-            answer = await self._ask(target, live, discovery, ignoring, options, dry_run)
+            answer = await self._ask(target, live, discovery, ignoring, options, dry_run, handover)
         self._remember(target.ref, key, answer)
         return answer
 
@@ -98,17 +101,19 @@ class Predictor:
         ignoring: Ignoring,
         options: CompareOptions,
         dry_run: DryRun,
+        handover: Handover,
     ) -> bool:
         try:
             live = await self._in_version(target, live, discovery)
             for _ in range(_TRIES):
-                predicted = await self.predict(target, live, discovery, dry_run)
+                predicted = await self.predict(target, live, discovery, dry_run, handover)
                 if _version(predicted) == _version(live):
                     break
                 # The watch is behind: compared with an older state, what controllers wrote since would be a drift.
                 live = await self._fresh(target, discovery) or live
         except NotFoundError:
             return True
+        predicted = self._tracking().normalized(predicted, target.obj)
         before = normalize(predicted, options), normalize(live, options)
         if same(*before):
             return False
@@ -131,9 +136,11 @@ class Predictor:
         if resource is None:
             return None
         live = await self._api.get(resource, target.ref.name, target.ref.namespace)
-        return as_tracked(live, target.obj)
+        return self._tracking().normalized(live, target.obj)
 
-    async def predict(self, target: Target, live: Obj, discovery: Discovery, dry_run: DryRun) -> Obj:
+    async def predict(
+        self, target: Target, live: Obj, discovery: Discovery, dry_run: DryRun, handover: Handover = DEFAULT
+    ) -> Obj:
         """The object as a sync would leave it.
 
         Where the server is not to be asked or does not accept the target, and where client-side apply has left its
@@ -141,12 +148,11 @@ class Predictor:
         set.
         """
         resource = discovery.of(target.obj)
-        offline = annotation(live, LAST_APPLIED) or migration_needed(live, CLIENT_SIDE_MANAGERS)
-        if resource is None or not dry_run.asked or (offline and not _applied_before(live)):
-            return merge(target.obj, live)
+        offline = marked_by_client(live, target.obj, handover)
+        if resource is None or not dry_run.asked or offline is not None:
+            return merge(target.obj, live if offline is None else offline)
         try:
             answer = await self._api.apply(resource, target.obj, field_manager=FIELD_MANAGER, dry_run=True)
-            self._readable.add(target.obj)
             return answer if dry_run.mutations else without_mutations(answer, live, FIELD_MANAGER)
         except StatusError as error:
             if is_transient(error):
@@ -184,6 +190,12 @@ def _version(obj: Mapping[str, Any]) -> str:
     return text(mapping(obj.get("metadata")).get("resourceVersion"))
 
 
-def _applied_before(live: Mapping[str, Any]) -> bool:
+def marked_by_client(live: Obj, target: Obj, handover: Handover = DEFAULT) -> Obj | None:
+    """The live object as our own merge is to see it, where client-side apply has left marks on it that a sync would
+    take over; None where the API server can be asked."""
+    managers = handover.managers(target, live)
     entries = live.get("metadata", {}).get("managedFields") or []
-    return any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in entries)
+    if any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in entries):
+        return migrated(live, managers) if managers else None
+    gives_up = handover.applies_server_side(target) and not handover.migrates
+    return live if managers or (annotation(live, LAST_APPLIED) and not gives_up) else None

@@ -203,23 +203,6 @@ class Permits:
             return False
         return not ref.namespace or self.project.permits_destination(self.place, ref.namespace)
 
-    def spec_problems(self, app: Application) -> list[str]:
-        """What of an Application's spec is not permitted, in Argo CD's words (`ValidatePermissions`)."""
-        sources = SourceSet.of(app.spec).sources
-        project, place, namespace = self.project, self.place, app.destination_namespace
-        found = [
-            f"application repo {url} is not permitted in project '{project.name}'"
-            for source in sources
-            if not project.permits_source(url := text(source.get("repoURL")))
-        ]
-        if not project.permits_destination(place, namespace):
-            server = place.name if app.destination.get("name") else place.server
-            found.append(
-                f"application destination server '{server}' and namespace '{namespace}' do not match any of the "
-                f"allowed destinations in project '{project.name}'"
-            )
-        return found
-
     def objection(self, obj: Obj, discovery: Discovery) -> str:
         """Why an object whose kind is served may not be synced, in Argo CD's words (controller/sync.go,
         `validateSyncPermissions`); empty where it may."""
@@ -238,6 +221,31 @@ class Permits:
     def _may_hold(self, row: Obj) -> bool:
         ref = ObjectRef(*(text(row.get(key)) for key in ("group", "kind", "namespace", "name")))
         return self.project.permits_kind(ref, namespaced=bool(ref.namespace))
+
+
+def spec_problems(app: Application, project: Project, place: Place | None, missing: str) -> list[str]:
+    """What is wrong with an Application's spec or not permitted, each in Argo CD's words (`ValidatePermissions`). A
+    source that can't be read ends the list, and so does a cluster that is not there: `place` is None then, and
+    `missing` says why."""
+    if problem := app.problem():
+        return [problem]
+    found: list[str] = []
+    wanted = SourceSet.of(app.spec)
+    for source in wanted.sources:
+        if problem := wanted.problem_of(source):
+            return [*found, problem]
+        if not project.permits_source(url := text(source.get("repoURL"))):
+            found.append(f"application repo {url} is not permitted in project '{project.name}'")
+    if place is None:
+        return [*found, missing]
+    namespace = app.destination_namespace
+    if not project.permits_destination(place, namespace):
+        server = place.name if app.destination.get("name") else place.server
+        found.append(
+            f"application destination server '{server}' and namespace '{namespace}' do not match any of the "
+            f"allowed destinations in project '{project.name}'"
+        )
+    return found
 
 
 def project_of(obj: Mapping[str, Any]) -> Project:

@@ -9,35 +9,40 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fleetui.engine import operation as ops
 from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, mapping, text
 from fleetui.engine.autosync import Decision, decide
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison, Member
+from fleetui.engine.deletehooks import kept_finalizers
+from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination, Destinations
-from fleetui.engine.finalize import finalize
+from fleetui.engine.finalize import DeletionFailedError, finalize, needs_hooks, unreadable_hooks
 from fleetui.engine.gate import AUTOMATED, gate_of
 from fleetui.engine.hubprojects import HubProjects, ProjectError
 from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.operate import Again, Operations
 from fleetui.engine.orphans import Monitors, orphans_among
 from fleetui.engine.overrides import Overrides
-from fleetui.engine.projects import Permits
+from fleetui.engine.projects import Permits, spec_problems
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.sources import COMMIT, Sources
 from fleetui.engine.sourceset import SourceSet
+from fleetui.engine.specs import spec_patch
 from fleetui.engine.status import (
     COMPARISON_ERROR,
     DELETION_ERROR,
+    EXCLUDED_RESOURCE_WARNING,
     INVALID_SPEC_ERROR,
     ORPHANED_RESOURCE_WARNING,
     REPEATED_RESOURCE_WARNING,
     SHARED_RESOURCE_WARNING,
     SYNC_ERROR,
     UNKNOWN_ERROR,
+    as_argo_stores,
     compared_status,
     compared_to,
     invalid_status,
@@ -141,21 +146,25 @@ class Reconciler:
             project = self._projects.of(app)
         except ProjectError as error:
             return await self._without_project(app, error)
-        problem = app.problem() or SourceSet.of(app.spec).problem()
         destination: Destination | None = None
+        missing = ""
         try:
             destination = self._destinations.find(app.destination)
         except MissingError as error:
-            problem = problem or str(error)
+            missing = str(error)
         permits = Permits(project, destination.place) if destination is not None else None
         if app.deleting and app.operation is None:
             if self._rehearsal is not None:
                 self._rehearsal.deleting(app)
                 return _WHEN_WOKEN
-            return await self._finalize(app, destination, instance, permits)
-        problems = [problem] if problem or permits is None else permits.spec_problems(app)
+            return await self._finalize(ref, app, destination, instance, permits)
+        problems = spec_problems(app, project, permits.place if permits is not None else None, missing)
         if problems or destination is None or permits is None:
             return await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
+        # What another Application manages would differ from Git at once; Argo CD puts up with that.
+        managed = destination.tracking.owner_of(app.obj)
+        if self._rehearsal is None and not managed and (patch := spec_patch(app.spec)):
+            app = await self._writer.write_spec(app, patch)
         comparison = await self._compared(ref, app, destination, instance, permits)
         if isinstance(comparison, Again):
             return comparison
@@ -164,6 +173,11 @@ class Reconciler:
             self._rehearsal.compared(app, comparison, None if held else self._decided(app, comparison).operation)
             return _WHEN_WOKEN
         status = self._judged(app, comparison, permits, await self._orphans(app, destination, comparison, permits))
+        if not app.deleting and not comparison.error:
+            # Before the status tells that it is in sync: to delete it then must already run its hooks.
+            finalizers = kept_finalizers(app.finalizers, comparison.targets.hooks)
+            if finalizers != app.finalizers:
+                app = await self._writer.write_finalizers(app, finalizers)
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
             return await self._operations.operate(ref, app, destination, comparison, instance, permits)
@@ -227,8 +241,10 @@ class Reconciler:
             except RepositoryUnreachableError:
                 if app.operation is None:
                     return Again(min(left, self._settings.poll))
-        judge = self._overrides().judge
-        return await unreadable(app, destination, error, instance=instance, judge=judge, permits=permits, wanted=wanted)
+        overrides = self._overrides()
+        return await unreadable(
+            app, destination, error, instance=instance, overrides=overrides, permits=permits, wanted=wanted
+        )
 
     async def _settled(self, app: Application) -> Obj | None:
         """See `Operations`. Of what was just written there is nothing to ask the cluster."""
@@ -237,6 +253,8 @@ class Reconciler:
         try:
             destination = self._destinations.find(app.destination)
             permits = Permits(self._projects.of(app), destination.place)
+            if spec_problems(app, permits.project, permits.place, ""):
+                return None
             comparison = await observe(
                 app,
                 destination,
@@ -248,7 +266,7 @@ class Reconciler:
             )
         except (FleetError, ProjectError):
             return None
-        if comparison.error or comparison.status is not SyncStatus.SYNCED or permits.spec_problems(app):
+        if comparison.error or comparison.status is not SyncStatus.SYNCED:
             return None
         orphans = await self._orphans(app, destination, comparison, permits)
         status = self._judged(app, comparison, permits, orphans)
@@ -283,6 +301,8 @@ class Reconciler:
         now = self._clock.now()
         status = compared_status(app, comparison, now=now, controller_namespace=self._settings.namespace)
         found = [(COMPARISON_ERROR, comparison.error)] if comparison.error else []
+        found += [(INVALID_SPEC_ERROR, problem) for problem in comparison.misplaced]
+        found += [(EXCLUDED_RESOURCE_WARNING, warning) for warning in comparison.excluded]
         found += [(REPEATED_RESOURCE_WARNING, warning) for warning in comparison.targets.warnings]
         found += [(SHARED_RESOURCE_WARNING, warning) for warning in comparison.shared]
         if orphans:
@@ -293,6 +313,7 @@ class Reconciler:
             COMPARISON_ERROR,
             INVALID_SPEC_ERROR,
             UNKNOWN_ERROR,
+            EXCLUDED_RESOURCE_WARNING,
             ORPHANED_RESOURCE_WARNING,
             REPEATED_RESOURCE_WARNING,
             SHARED_RESOURCE_WARNING,
@@ -318,6 +339,8 @@ class Reconciler:
         said = ";".join(f"{kind}: {each}" for kind, each in found)
         return await self._operations.break_off(app, message or said)
 
+    # --- deletion ---------------------------------------------------------------------------------------------------
+
     async def _without_project(self, app: Application, error: ProjectError) -> Again:
         if app.deleting and app.operation is None and self._rehearsal is None:
             await self._not_deleted(app, str(error))
@@ -326,18 +349,41 @@ class Reconciler:
         return await self._refuse(app, [(error.condition, error.shown)], message=message)
 
     async def _finalize(
-        self, app: Application, destination: Destination | None, instance: str, permits: Permits | None
+        self,
+        ref: ObjectRef,
+        app: Application,
+        destination: Destination | None,
+        instance: str,
+        permits: Permits | None,
     ) -> Again:
+        """Takes the deletion one step further; what it fails at is told as a DeletionError, and tried again."""
+        hooks: Sequence[Target] = ()
         try:
-            left = await finalize(app, destination, instance, permits)
-        except ClusterError as error:
+            if destination is not None and permits is not None and needs_hooks(app):
+                comparison = await self._compared(ref, app, destination, instance, permits)
+                if isinstance(comparison, Again):
+                    return comparison
+                orphans = await self._orphans(app, destination, comparison, permits)
+                status = self._judged(app, comparison, permits, orphans)
+                app = await self._writer.write(app, status, refreshed=True)
+                if comparison.error:
+                    raise unreadable_hooks(app, comparison.error)
+                hooks = comparison.targets.hooks
+            judge = self._overrides().judge
+            left = await finalize(app, destination, instance, permits, hooks=hooks, judge=judge)
+        except DeletionFailedError as error:
             await self._not_deleted(app, str(error))
-            raise
+            if isinstance(error.__cause__, ClusterError):
+                raise error.__cause__ from error
+            return Again(self._settings.poll)
         if left is None:
             return Again(self._settings.poll)
-        if left != app.finalizers:
-            await self._writer.strip_finalizers(app, left)
-        return _WHEN_WOKEN
+        if left == app.finalizers:
+            return _WHEN_WOKEN
+        await self._writer.write_finalizers(app, left)
+        return Again(0.0)
+
+    # --- automated sync ---------------------------------------------------------------------------------------------
 
     async def _not_deleted(self, app: Application, why: str) -> None:
         now = self._clock.now()
@@ -365,8 +411,6 @@ class Reconciler:
             now=self._clock.now(),
         )
 
-    # --- automated sync ---------------------------------------------------------------------------------------------
-
     async def _automate(
         self,
         ref: ObjectRef,
@@ -389,6 +433,7 @@ class Reconciler:
             await self._writer.write(app, status, refreshed=True)
             # What kept us from looking (a cluster, a login) may mend without anybody telling.
             return Again(self._settings.poll if comparison.error else decision.retry_in)
+        status = as_argo_stores(status)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
         return await self._operations.operate(ref, app, destination, comparison, instance, permits)

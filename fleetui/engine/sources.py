@@ -84,7 +84,9 @@ class Sources:
         """The manifests of an application (see `Loader.load`); with `fetch` the remotes are asked for what is new
         first."""
         remotes = Remotes(
-            partial(self.resolve, project=place.project, fetch=fetch), partial(self._repository, project=place.project)
+            partial(self.resolve, project=place.project, fetch=fetch),
+            partial(self._repository, project=place.project),
+            place.project,
         )
         return await self._loader.load(wanted, place, remotes, revisions=revisions)
 
@@ -103,7 +105,7 @@ class Sources:
         if fetch or not known or self._now() >= until:
             self._revisions.pop(key, None)
             if chart or is_oci(source):
-                known = await charts_of(self._charts).resolve(url, chart, wish, refresh=fetch)
+                known = await charts_of(self._charts).resolve(url, chart, wish, project=project, refresh=fetch)
             else:
                 known = await self._ask(url, project, wish or "HEAD", text(source.get("tagPrefix")), fetch=fetch)
             self._revisions[key] = known, self._now() + KEPT

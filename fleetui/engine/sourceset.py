@@ -19,6 +19,8 @@ _REF = re.compile(r"[a-zA-Z0-9_-]+")
 _NO_SOURCE: Mapping[str, str] = {"repoURL": ""}
 """How Go writes a source that is not there."""
 _TOOLS = ("helm", "kustomize", "directory", "plugin")
+_ALWAYS_WRITTEN = frozenset({"repoURL", "count"})
+_RAW = "valuesObject"
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,10 @@ class SourceSet:
 
     @classmethod
     def of(cls, holder: Mapping[str, Any]) -> SourceSet:
-        """The sources that a spec, a sync operation, its result or a history entry names; the list wins."""
-        several = tuple(mappings(holder.get("sources")))
-        return cls(several, True) if several else cls((mapping(holder.get("source")),))
+        """The sources that a spec, a sync operation, its result or a history entry names, as Go writes them; the list
+        wins."""
+        several = tuple(map(as_go_writes, mappings(holder.get("sources"))))
+        return cls(several, True) if several else cls((as_go_writes(mapping(holder.get("source"))),))
 
     @classmethod
     def of_operation(cls, sync: Mapping[str, Any], spec: Mapping[str, Any]) -> SourceSet:
@@ -100,9 +103,10 @@ class SourceSet:
     def problem(self) -> str:
         """Why they can't be worked with, in Argo CD's words; empty where they can
         (`util/argo/argo.go`, `validateSourcePermissions`)."""
-        return next(filter(None, map(self._problem_of, self.sources)), "")
+        return next(filter(None, map(self.problem_of, self.sources)), "")
 
-    def _problem_of(self, source: Mapping[str, Any]) -> str:
+    def problem_of(self, source: Mapping[str, Any]) -> str:
+        """The same of one of them."""
         what = ("path", "chart", "ref") if self.multiple else ("path", "chart")
         if not text(source.get("repoURL")) or not any(source.get(key) for key in what):
             if self.multiple:
@@ -114,6 +118,21 @@ class SourceSet:
         if source.get("chart") and not source.get("targetRevision"):
             return "spec.source.targetRevision is required if the manifest source is a helm chart"
         return ""
+
+
+def as_go_writes(source: Mapping[str, Any]) -> Obj:
+    """A source without what Argo CD's types leave out when they are written (``omitempty``): what is false, zero or
+    empty, but for a tool that is there with nothing said of it."""
+    written = {key: value if key == _RAW else _written(value) for key, value in source.items()}
+    tools = {key: written[key] for key in _TOOLS if isinstance(source.get(key), Mapping)}
+    return {key: value for key, value in written.items() if value or key in _ALWAYS_WRITTEN or key in tools}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        inner = {key: each if key == _RAW else _written(each) for key, each in value.items()}
+        return {key: each for key, each in inner.items() if each or key in _ALWAYS_WRITTEN}
+    return [_written(each) for each in value] if isinstance(value, list) else value
 
 
 def is_ref_only(source: Mapping[str, Any]) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fleetui.engine.application import Application, mapping, text
+from fleetui.engine.application import Application, mapping, mappings, text
 from fleetui.engine.compare import Comparison
 from fleetui.engine.sourceset import SourceSet
 from fleetui.model.objects import Obj
-from fleetui.model.status import HealthStatus, SyncStatus
+from fleetui.model.status import Health, HealthStatus, SyncStatus
 from fleetui.model.times import format_time
 
 COMPARISON_ERROR = "ComparisonError"
@@ -22,6 +22,7 @@ INVALID_SPEC_ERROR = "InvalidSpecError"
 SYNC_ERROR = "SyncError"
 UNKNOWN_ERROR = "UnknownError"
 ORPHANED_RESOURCE_WARNING = "OrphanedResourceWarning"
+EXCLUDED_RESOURCE_WARNING = "ExcludedResourceWarning"
 REPEATED_RESOURCE_WARNING = "RepeatedResourceWarning"
 SHARED_RESOURCE_WARNING = "SharedResourceWarning"
 
@@ -38,7 +39,7 @@ def compared_status(app: Application, comparison: Comparison, *, now: float, con
     if comparison.origin.revisions:
         sync["revisions"] = list(comparison.origin.revisions)
     status["sync"] = sync
-    status["health"] = health_status(app, comparison.health.status, now=now)
+    status["health"] = health_status(app, comparison.health, now=now)
     status["resources"] = comparison.resources
     if not comparison.resources:
         status.pop("resources")
@@ -52,8 +53,8 @@ def compared_status(app: Application, comparison: Comparison, *, now: float, con
         status["sourceType"] = tools[0]
     status["controllerNamespace"] = controller_namespace
     status["resourceHealthSource"] = "appTree"
-    if comparison.images or "summary" in status:
-        status["summary"] = {"images": list(comparison.images)} if comparison.images else {}
+    if comparison.summary or "summary" in status:
+        status["summary"] = comparison.summary
     return status
 
 
@@ -61,24 +62,46 @@ def invalid_status(app: Application, *, now: float) -> Obj:
     """`status` of an application whose spec can't be worked with: nothing was compared, so little is said."""
     status = dict(app.status)
     status["sync"] = {**mapping(status.get("sync")), "status": SyncStatus.UNKNOWN.value}
-    status["health"] = health_status(app, HealthStatus.UNKNOWN, now=now)
+    status["health"] = health_status(app, Health(HealthStatus.UNKNOWN), now=now)
     return status
 
 
 def compared_to(app: Application) -> Obj:
-    """`status.sync.comparedTo`: what of the spec the comparison looked at."""
-    looked_at: Obj = {**SourceSet.of(app.spec).fields(), "destination": dict(app.destination)}
-    ignored = app.spec.get("ignoreDifferences")
+    """`status.sync.comparedTo`: what of the spec the comparison looked at.
+
+    Beside several sources Argo CD's merge patches never write the empty one, and never take it away either.
+    """
+    wanted = SourceSet.of(app.spec)
+    looked_at: Obj = {**wanted.fields(), "destination": {key: value for key, value in app.destination.items() if value}}
+    if wanted.multiple and "source" not in mapping(mapping(app.status.get("sync")).get("comparedTo")):
+        del looked_at["source"]
+    ignored = [
+        {key: value for key, value in each.items() if value or key == "kind"}
+        for each in mappings(app.spec.get("ignoreDifferences"))
+    ]
     if ignored:
         looked_at["ignoreDifferences"] = ignored
     return looked_at
 
 
-def health_status(app: Application, status: HealthStatus, *, now: float) -> Obj:
-    """`status.health`; the time of the transition moves only when the status does."""
+def health_status(app: Application, health: Health, *, now: float) -> Obj:
+    """`status.health`; time and message are those of the transition, and move only when the status does."""
     before = mapping(app.status.get("health"))
-    since = text(before.get("lastTransitionTime")) if before.get("status") == status.value else ""
-    return {"status": status.value, "lastTransitionTime": since or format_time(now)}
+    same = before.get("status") == health.status.value
+    since = text(before.get("lastTransitionTime")) if same else ""
+    message = text(before.get("message")) if same else health.message
+    found = {"status": health.status.value, "lastTransitionTime": since or format_time(now)}
+    return {**found, "message": message} if message else found
+
+
+def as_argo_stores(status: Obj) -> Obj:
+    """The status as Argo CD writes it when it starts an operation by itself: the whole object, whose empty structs its
+    types write out (`util/argo/argo.go`, `SetAppOperation`)."""
+    stored: Obj = {"sourceHydrator": {}, "summary": {}, **status}
+    sync, looked_at = mapping(stored.get("sync")), mapping(mapping(stored.get("sync")).get("comparedTo"))
+    if "sources" in looked_at:
+        stored["sync"] = {**sync, "comparedTo": {**looked_at, **SourceSet.of(looked_at).fields()}}
+    return stored
 
 
 def with_conditions(status: Obj, evaluated: Sequence[str], found: Sequence[tuple[str, str]], *, now: float) -> Obj:

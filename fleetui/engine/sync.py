@@ -79,8 +79,6 @@ def _advance(run: Run, tasks: list[Task]) -> Step:
     current = [task for task in pending if step_of(task) == step]
     state = yield from _run_tasks(run, current, dry_run=False)
     if state is _State.FAILED:
-        if run.malformed:
-            return run.outcome(OperationPhase.FAILED, f"{NOT_APPLIED} (dry run)")
         return (yield from _failed_to_apply(run, current, fail_hooks, ended_hooks))
     waved = step != step_of(pending[-1])
     if state is _State.PENDING:
@@ -141,19 +139,10 @@ def _prepare(run: Run, tasks: list[Task]) -> Generator[list[Effect], list[Effect
     namespace = next((task for task in tasks if _makes_namespace(run, task)), None)
     if namespace is not None and (yield from _run_tasks(run, [namespace], dry_run=False)) is _State.FAILED:
         return (yield from _fail(run, [], [namespace], "the namespace failed to apply"))
-    if _is_its_own_dry_run(run, tasks):
-        run.checked = False
-        return None
     rest = _out_of_sync(run, [task for task in tasks if task is not namespace])
     if (yield from _run_tasks(run, rest, dry_run=True)) is _State.FAILED:
         return run.outcome(OperationPhase.FAILED, f"{NOT_APPLIED} (dry run)")
     return None
-
-
-def _is_its_own_dry_run(run: Run, tasks: Sequence[Task]) -> bool:
-    """Whether there is but one object to apply: what a dry run would refuse, the apply refuses, and nothing was done
-    before it. That saves most of the applications of a large fleet a request each."""
-    return len(tasks) == 1 and not tasks[0].is_hook and not tasks[0].is_prune and not run.context.settings.dry_run
 
 
 def _makes_namespace(run: Run, task: Task) -> bool:
@@ -183,9 +172,8 @@ def _run_tasks(run: Run, tasks: list[Task], *, dry_run: bool) -> _Answers:
     state = _State.SUCCESSFUL
     for _, group in groupby(creations, key=lambda task: task.ref.kind):
         members = [task for task in group if not (dry_run and task.skip_dry_run)]
-        answers = (yield [Apply(task, task.target or {}, dry, run.checked) for task in members]) if members else []
+        answers = (yield [Apply(task, task.target or {}, dry) for task in members]) if members else []
         for task, answer in zip(members, answers, strict=True):
-            run.malformed = run.malformed or answer.malformed
             _keep(run, task, ResultCode.SYNCED if answer.ok else ResultCode.SYNC_FAILED, answer.message, dry_run)
             state = state if answer.ok else _State.FAILED
     return state
@@ -250,7 +238,8 @@ def _delete_before_creation(run: Run, stale: list[Task]) -> _Answers:
 
 def _release(run: Run, hooks: Sequence[Task]) -> Generator[list[Effect], list[EffectResult], list[Task]]:
     """Takes our finalizer off hooks that have it; returns those where it could not be done, recorded as errors."""
-    held = [task for task in hooks if holds_hook_finalizer(task.live)]
+    # Argo CD lets a dry run, too, release and delete the hooks of an earlier sync.
+    held = [task for task in hooks if holds_hook_finalizer(task.live) and not run.context.settings.dry_run]
     answers = (yield [ReleaseHook(task) for task in held]) if held else []
     failed = [(task, answer.message) for task, answer in zip(held, answers, strict=True) if answer.failed]
     for task, message in failed:
@@ -259,7 +248,7 @@ def _release(run: Run, hooks: Sequence[Task]) -> Generator[list[Effect], list[Ef
 
 
 def _delete_hooks(run: Run, hooks: Sequence[Task], policy: str) -> Generator[list[Effect], list[EffectResult], None]:
-    chosen = [task for task in hooks if task.has_delete_policy(policy)]
+    chosen = [task for task in hooks if task.has_delete_policy(policy) and not run.context.settings.dry_run]
     answers = (yield [Delete(task) for task in chosen]) if chosen else []
     for task, answer in zip(chosen, answers, strict=True):
         if answer.failed:

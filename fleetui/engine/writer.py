@@ -69,17 +69,7 @@ class ApplicationWriter:
                 return app
             patch.setdefault("metadata", {})["resourceVersion"] = app.resource_version
             try:
-                written = await self._hub.api.patch(
-                    self._resource,
-                    app.name,
-                    app.namespace,
-                    patch,
-                    kind=PatchType.MERGE,
-                    field_manager=STATUS_MANAGER,
-                )
-            except NotFoundError as error:
-                self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
-                raise ApplicationGoneError from error
+                return self._noted(app, await self._send(app, patch))
             except ConflictError:
                 fresh = await self._read_again(app, operation)
                 if operation is None and fresh.operation != app.operation:
@@ -87,22 +77,47 @@ class ApplicationWriter:
                     operation = KEEP
                 app = fresh
                 _keep_termination(app, wish)
-            else:
-                self._hub.overlay.wrote(written)
-                after = Application(written)
-                self._listener.wrote(app, after)
-                return after
         raise ConflictError(f"application {app.namespace}/{app.name}: others keep writing it; tried {_TRIES} times")
 
-    async def strip_finalizers(self, app: Application, finalizers: tuple[str, ...]) -> None:
-        """Leaves only `finalizers` on the Application."""
+    async def write_spec(self, app: Application, patch: Obj) -> Application:
+        """Merges `patch` into the spec; returns the Application as it is afterwards.
+
+        Raises:
+            ApplicationGoneError: it was deleted meanwhile.
+            ClusterError: the hub could not be written to, or somebody else has written since.
+        """
+        written = await self._send(app, {"metadata": {"resourceVersion": app.resource_version}, "spec": patch})
+        return self._noted(app, written)
+
+    async def write_finalizers(self, app: Application, finalizers: tuple[str, ...]) -> Application:
+        """Gives the Application these finalizers and no others; returns it as it is afterwards.
+
+        Raises:
+            ApplicationGoneError: it is gone, which taking its last finalizer off brings about.
+            ClusterError: the hub could not be written to.
+        """
         body = {"metadata": {"finalizers": list(finalizers) or None, "resourceVersion": app.resource_version}}
+        written = await self._send(app, body)
+        if app.deleting and not finalizers:
+            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            raise ApplicationGoneError
+        return self._noted(app, written)
+
+    async def _send(self, app: Application, body: Obj) -> Obj:
         try:
-            await self._hub.api.patch(
+            return await self._hub.api.patch(
                 self._resource, app.name, app.namespace, body, kind=PatchType.MERGE, field_manager=STATUS_MANAGER
             )
-        except NotFoundError:
+        except NotFoundError as error:
             self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            raise ApplicationGoneError from error
+
+    def _noted(self, before: Application, written: Obj) -> Application:
+        # An Application of Applications is told of what became of its children.
+        self._hub.overlay.wrote(written, quiet=not self._hub.tracking.owner_of(written))
+        after = Application(written)
+        self._listener.wrote(before, after)
+        return after
 
     async def _read_again(self, app: Application, operation: Any) -> Application:
         try:

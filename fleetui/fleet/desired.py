@@ -69,8 +69,9 @@ class Desires:
             revisions = known if history_id is not None or revision in known else ()
         discovery = await subject.place.api.discover()
         place = Place.of(Application(subject.stored.decode()), subject.tracking, discovery)
-        opened = partial(self._repositories.open, hub=subject.app.key.hub, project=subject.app.project)
-        remotes = Remotes(partial(self._resolve, opened, fetch=fetch), opened)
+        project = subject.app.project
+        opened = partial(self._repositories.open, hub=subject.app.key.hub, project=project)
+        remotes = Remotes(partial(self._resolve, opened, project=project, fetch=fetch), opened, project)
         try:
             loaded = await self._loader.load(wanted, place, remotes, revisions=revisions)
         except FleetError as error:
@@ -79,16 +80,20 @@ class Desires:
                 raise error.__cause__ from None
             raise
         targets = targets_of(
-            loaded.manifests, discovery, app=subject.tracking, namespace=subject.app.destination.namespace
+            loaded.manifests,
+            discovery,
+            app=subject.tracking,
+            namespace=subject.app.destination.namespace,
+            tracking=(await subject.overrides()).tracking,
         )
         return Desired(_first(wanted, loaded.revisions, loaded.tools), targets, discovery)
 
     async def _resolve(
-        self, opened: Callable[[str], Repository], source: Mapping[str, Any], wish: str, *, fetch: bool
+        self, opened: Callable[[str], Repository], source: Mapping[str, Any], wish: str, *, project: str, fetch: bool
     ) -> str:
         url, chart = text(source.get("repoURL")), text(source.get("chart"))
         if chart or is_oci(source):
-            return await charts_of(self._charts).resolve(url, chart, wish, refresh=fetch)
+            return await charts_of(self._charts).resolve(url, chart, wish, project=project, refresh=fetch)
         repository, prefix = opened(url), text(source.get("tagPrefix"))
         try:
             return await repository.resolve(wish or "HEAD", fetch=fetch, tag_prefix=prefix)

@@ -10,20 +10,18 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import rules_of
 from fleetui.diff.mask import mask
 from fleetui.diff.mutations import without_mutations
-from fleetui.diff.normalize import LAST_APPLIED
 from fleetui.diff.objects import object_diff
 from fleetui.diff.predicted import merge
-from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mapping
-from fleetui.engine.applied import applied_exactly, migration_needed
+from fleetui.engine.application import FIELD_MANAGER, Application, DryRun, mapping
+from fleetui.engine.applied import applied_exactly
 from fleetui.engine.desired import Target
+from fleetui.engine.handover import Handover, with_last_applied
 from fleetui.engine.hooks import hook_types
 from fleetui.engine.ignoring import Ignoring
-from fleetui.engine.predict import CLIENT_SIDE_MANAGERS
-from fleetui.engine.tracking import as_tracked, is_self_referenced, owner_of
+from fleetui.engine.predict import marked_by_client
 from fleetui.fleet.desired import Desired, Desires
 from fleetui.fleet.history import Commits
 from fleetui.fleet.origins import with_commits
@@ -102,7 +100,7 @@ class Differ:
         rules, problems = rules_of(application)
         overrides = await subject.overrides()
         ignoring = Ignoring((*rules, *overrides.rules), self._jq)
-        comparison = _Comparison(subject, desired, ignoring, overrides, dry_run=DryRun.of(application))
+        comparison = _Comparison(subject, desired, ignoring, overrides, application)
         if only is not None:
             objects = [await comparison.one(only)]
         else:
@@ -142,13 +140,14 @@ class _Comparison:
     """One application at one commit against what is live."""
 
     def __init__(
-        self, subject: Subject, desired: Desired, ignoring: Ignoring, overrides: Overrides, *, dry_run: DryRun
+        self, subject: Subject, desired: Desired, ignoring: Ignoring, overrides: Overrides, application: Obj
     ) -> None:
         self._subject = subject
         self._desired = desired
         self._ignoring = ignoring
         self._overrides = overrides
-        self._dry_run = dry_run
+        self._dry_run = DryRun.of(application)
+        self._handover = Handover.of(application, Application(application).sync_options)
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._notes: list[str] = []
         self._unread: dict[ObjectRef, ClusterError] = {}
@@ -198,10 +197,11 @@ class _Comparison:
             live = await self._live(target)
             if live is None:
                 return await self._diff(target, None, target.obj)
-            live = as_tracked(live, target.obj)
-            if applied_exactly(target.obj, live):
+            live = self._overrides.tracking.normalized(live, target.obj)
+            if applied_exactly(with_last_applied(target.obj, live), live):
                 return await self._diff(target, live, live)
-            return await self._diff(target, live, await self._predicted(target, live))
+            predicted = self._overrides.tracking.normalized(await self._predicted(target, live), target.obj)
+            return await self._diff(target, live, predicted)
 
     async def _live(self, target: Target) -> Obj | None:
         """The live object in the version that Git is written in; the watch may have it in another one."""
@@ -226,9 +226,9 @@ class _Comparison:
         not take away what that apply had set.
         """
         resource = self._desired.discovery.of(target.obj)
-        marked = annotation(live, LAST_APPLIED) or migration_needed(live, CLIENT_SIDE_MANAGERS)
-        if resource is None or not self._dry_run.asked or (marked and not _is_applied_by_engine(live)):
-            return merge(target.obj, live)
+        offline = marked_by_client(live, target.obj, self._handover)
+        if resource is None or not self._dry_run.asked or offline is not None:
+            return merge(target.obj, live if offline is None else offline)
         try:
             answer = await self._subject.place.api.urgent.apply(
                 resource, target.obj, field_manager=FIELD_MANAGER, force=True, dry_run=True
@@ -273,7 +273,8 @@ class _Comparison:
         async with self._turn:
             live = await live_of(self._subject.place, ref, self._desired.discovery)
         listed = any(each.ref == ref and each.requires_pruning for each in self._subject.app.resources)
-        mine = live is not None and owner_of(live) == self._subject.tracking and is_self_referenced(live)
+        tracking = self._overrides.tracking
+        mine = live is not None and tracking.owner_of(live) == self._subject.tracking and tracking.is_own(live)
         if live is None or hook_types(live) or not (listed or mine):
             return None
         return harmless_diff(object_diff(None, live)[0])
@@ -314,11 +315,3 @@ def _harmless_change(change: Change) -> Change:
         blame = Blame(sanitize(blame.manager), sanitize(blame.operation), blame.time)
     path = tuple(sanitize_all(part) for part in change.path)
     return Change(path, change.kind, sanitize_all(change.before), sanitize_all(change.after), blame)
-
-
-def _is_applied_by_engine(live: Obj) -> bool:
-    entries = managed_fields_of(live)
-    return any(
-        isinstance(entry, Mapping) and (entry.get("manager"), entry.get("operation")) == (FIELD_MANAGER, "Apply")
-        for entry in entries
-    )

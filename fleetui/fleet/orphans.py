@@ -13,7 +13,7 @@ from typing import Any
 
 from fleetui.engine.application import mapping, text
 from fleetui.engine.orphans import claim_templates, is_child, is_exempt, is_looked_at
-from fleetui.engine.tracking import is_self_referenced, owner_of
+from fleetui.engine.tracking import BY_ANNOTATION
 from fleetui.fleet.edges import STATEFUL_SET, applied_by
 from fleetui.fleet.projects import project_of_app
 from fleetui.fleet.subject import Subject
@@ -43,7 +43,7 @@ def is_orphaned(
         return False
     if is_exempt(ref, ignored):
         return False
-    if owner_of(obj) and is_self_referenced(obj):
+    if BY_ANNOTATION.owner_of(obj) and BY_ANNOTATION.is_own(obj):
         return False
     if applied_by(mapping(metadata.get("labels"))):
         return False

@@ -39,6 +39,7 @@ class LiveStore:
         self._feeds_of: dict[tuple[str, str], list[Feed]] = {}
         self._kinds: dict[tuple[str, str], dict[ObjectRef, StoredObject]] = {}
         self._tracked: Index[str, ObjectRef] = Index()
+        self._labelled: dict[str, Index[str, ObjectRef]] = {}
         self._owned: Index[str, ObjectRef] = Index()
         self._named: Index[ObjectRef, ObjectRef] = Index()
         self._listeners: list[LiveListener] = []
@@ -106,6 +107,15 @@ class LiveStore:
 
     def tracked(self, tracking_app: str) -> Iterable[StoredObject]:
         return self._resolve(self._tracked.get(tracking_app))
+
+    def labelled(self, label: str, value: str) -> Iterable[StoredObject]:
+        index = self._labelled.get(label)
+        if index is None:
+            index = self._labelled[label] = Index()
+            for known in (obj for kind in self._kinds.values() for obj in kind.values()):
+                if found := (known.meta.labels or {}).get(label):
+                    index.add(found, known.ref)
+        return self._resolve(index.get(value))
 
     def owned(self, uid: str) -> Iterable[StoredObject]:
         return self._resolve(self._owned.get(uid))
@@ -251,6 +261,9 @@ class LiveStore:
 
     def _words(self, obj: StoredObject) -> list[tuple[Index[str, ObjectRef], str]]:
         words = [(self._owned, owner.uid) for owner in obj.meta.owner_references or () if owner.uid]
+        if self._labelled and obj.meta.labels:
+            labels = obj.meta.labels
+            words += [(index, labels[label]) for label, index in self._labelled.items() if labels.get(label)]
         tracking = (obj.meta.annotations or {}).get(TRACKING_ID, "")
         app, colon, _ = tracking.partition(":")
         return [*words, (self._tracked, app)] if colon else words

@@ -6,6 +6,7 @@ Owns: the fixtures `stage` and `story`. A module with fixtures of its own under 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +43,14 @@ def embedded_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedde
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A control plane with what `fleetui bootstrap` puts into it, and `fleetui engine run`."""
     plane: Plane = request.getfixturevalue(request.param)
+    with on_stage(plane, tmp_path_factory.mktemp("engine")) as ready:
+        yield ready
+
+
+@contextmanager
+def on_stage(plane: Plane, home: Path) -> Iterator[Stage]:
+    """An engine before a control plane; for modules that are told before one of them alone, too."""
     assert "customresourcedefinition/applications.argoproj.io serverside-applied" in bootstrap(plane.kubeconfig())
-    home = tmp_path_factory.mktemp("engine")
     with Recorder(plane.kubeconfig(), home) as recorder:
         engine = EngineProcess(recorder.kubeconfig(), home)
         engine.start()

@@ -48,6 +48,11 @@ class Call:
     def lease(self) -> bool:
         return "/leases/" in self.path or self.path.endswith("/leases")
 
+    @property
+    def event(self) -> bool:
+        """Whether it tells of something: sent behind the work, at no certain point of it."""
+        return self.path.endswith("/events")
+
     def about(self, plural: str, name: str = "") -> bool:
         """Whether it is about an object of that kind, or about that very object."""
         parts = self.path.strip("/").split("/")
@@ -101,8 +106,8 @@ class Recorder:
         return path
 
     def since(self, mark: int) -> list[Call]:
-        """What was asked after there were `mark` calls, lease renewals left out."""
-        return [call for call in self.calls[mark:] if not call.lease]
+        """What was asked after there were `mark` calls, lease renewals and Events left out."""
+        return [call for call in self.calls[mark:] if not call.lease and not call.event]
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return self._runtime.submit(work).result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from tests.controlplane.server import ControlPlane
 from tests.e2e.manifests import FOLDER
 from tests.e2e.manifests import article as files
-from tests.e2e.story import EngineProcess, Repository, Story, settings
+from tests.e2e.story import EngineProcess, Repository, Story, bootstrap, settings
 from tests.terminal import Terminal
 
 
@@ -33,9 +32,8 @@ def console(plane: Served, home: Path, **size: int) -> Terminal:
 
 
 @pytest.fixture
-def plane(isolated_control_plane: ControlPlane, tmp_path: Path) -> ControlPlane:
-    command = [sys.executable, "-m", "fleetui", "bootstrap", "--kubeconfig", str(isolated_control_plane.kubeconfig())]
-    subprocess.run(command, check=True, capture_output=True, env=environment(tmp_path))
+def plane(isolated_control_plane: ControlPlane) -> ControlPlane:
+    bootstrap(isolated_control_plane.kubeconfig())
     return isolated_control_plane
 
 

@@ -236,7 +236,7 @@ def test_hooks_and_waves_run_in_order_and_hooks_go_as_their_policy_says(story: S
 
 
 def _is_apply(body: Json | None) -> bool:
-    return isinstance(body, dict) and body.get("kind") not in {None, "Application", "DeleteOptions"}
+    return isinstance(body, dict) and body.get("kind") not in {None, "Application", "DeleteOptions", "Event"}
 
 
 def test_a_presync_hook_that_fails_stops_everything_and_runs_the_syncfail_hook(story: Story) -> None:

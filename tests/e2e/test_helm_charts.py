@@ -59,9 +59,11 @@ def helm(charts: ChartRepositories, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = find_helm()
     (tmp_path / "work").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "work"))
-    return HelmBinary(
-        charts, binary=found, address_of=lambda name: "https://charts.example.com" if name == "known" else ""
-    )
+
+    async def address_of(name: str, project: str) -> str:
+        return "https://charts.example.com" if name == "known" else ""
+
+    return HelmBinary(charts, binary=found, address_of=address_of)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from fleetui.engine.applied import applied_exactly, migration_needed
+from fleetui.engine.applied import applied_exactly
+from fleetui.engine.handover import DEFAULT
 from fleetui.model.objects import Obj
 
 PORTS: list[Obj] = [{"containerPort": 80}, {"containerPort": 443, "name": "tls"}]
@@ -237,12 +238,4 @@ def test_odd_managed_fields_prove_nothing(items: Any) -> None:
 def test_odd_metadata_proves_nothing(entries: Any, target: Obj, live: Obj) -> None:
     live["metadata"]["managedFields"] = entries
     assert not applied_exactly(target, live)
-    assert not migration_needed(live, frozenset({"kubectl-client-side-apply"}))
-
-
-def test_client_side_apply_leaves_fields_to_be_taken_over() -> None:
-    managers = frozenset({"kubectl-client-side-apply"})
-    client = entry("{}", "v1", manager="kubectl-client-side-apply", operation="Update")
-    assert migration_needed(served(CONFIG, client), managers)
-    assert not migration_needed(served(CONFIG, client | {"subresource": "status"}), managers)
-    assert not migration_needed(served(CONFIG, client | {"operation": "Apply"}), managers)
+    assert not DEFAULT.managers(target, live)

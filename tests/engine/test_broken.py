@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleetui.model.objects import Obj
-from tests.engine.bench import Hub, Repo, application, embedded_hub, running, synced
+from tests.engine.bench import Hub, Repo, application, embedded_hub, phase, running, synced
 from tests.unit.data.broken import BROKEN
 
 
@@ -55,3 +55,21 @@ async def test_two_hundred_broken_commits_prune_nothing(hub: Hub) -> None:
         repo.push(config("other"))
         await hub.until(lambda app: synced(app) and not conditions(app), "mended")
         assert await hub.get("ConfigMap", "kept") is None
+
+
+async def test_what_the_server_refuses_is_logged_with_its_file_and_line(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    repo = Repo()
+    wrong: Obj = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+    repo.push(config("fine"), {**wrong, "spec": {"type": "Nonsense", "ports": [{"port": 1}]}})
+    async with running(hub, repo):
+        await hub.create(
+            application(syncPolicy={"automated": {}, "retry": {"limit": 0}, "syncOptions": ["CreateNamespace=true"]})
+        )
+        app = await hub.until(lambda app: phase(app) == "Failed", "refused")
+    row = next(row for row in app["status"]["operationState"]["syncResult"]["resources"] if row["kind"] == "Service")
+    assert "shop/all.yaml" not in row["message"], "what Argo CD would say is left as it is"
+    told = [record.getMessage() for record in caplog.records if "shop/all.yaml:7: Service" in record.getMessage()]
+    assert told
+    assert row["message"] in told[0]

@@ -10,6 +10,7 @@ import pytest
 from fleetui.engine.application import COMPARE_OPTIONS, TRACKING_ID, Application
 from fleetui.engine.compare import Comparison, Member, Provenance, compare, failed, members_of
 from fleetui.engine.desired import Target, Targets
+from fleetui.engine.tracking import BY_ANNOTATION
 from fleetui.model.objects import Obj, ref_of
 from fleetui.model.status import HealthStatus, SyncStatus
 from tests.engine.objects import application, judge, live, obj
@@ -32,7 +33,8 @@ def compared(
         want, have = member[0], member[1]
         modified = len(member) == 3 and member[2]
         ref = ref_of(want or have or {})
-        found.append(Member(ref, target(want) if want is not None else None, have, modified))
+        copied = want is None and have is not None and not BY_ANNOTATION.is_own(have)
+        found.append(Member(ref, target(want) if want is not None else None, have, modified, copied))
     targets = Targets(hooks=tuple(map(target, hooks)))
     return compare(app or application(), found, targets, instance="shop", origin=Provenance("abc"), judge=judge)
 
@@ -183,21 +185,30 @@ def test_an_object_of_two_applications_is_told() -> None:
     assert compared((A, live(A)), (None, live(OLD))).shared == ()
 
 
-def test_the_images_that_run() -> None:
-    spec = {
-        "template": {
-            "spec": {"containers": [{"image": "b:1"}, {"image": "a:1"}, {}, 3], "initContainers": [{"image": "i:1"}]}
-        }
-    }
-    jobs = {"jobTemplate": {"spec": {"template": {"spec": {"containers": [{"image": "a:1"}]}}}}}
-    wanted = obj("Deployment", "not-there", spec={"template": {"spec": {"containers": [{"image": "z:1"}]}}})
-    comparison = compared(
-        (None, live(obj("Deployment", "d", spec=spec))),
-        (None, live(obj("CronJob", "c", spec=jobs))),
-        (None, live(obj("ConfigMap", "odd", spec="x"))),
-        (wanted, None),
+@pytest.mark.parametrize(
+    ("ill", "message"),
+    [
+        (1, "Caused by batch/Job:shop/j0"),
+        (4, "Caused by batch/Job:shop/j0, batch/Job:shop/j1, batch/Job:shop/j2 and 1 more"),
+    ],
+)
+def test_the_health_says_what_caused_it(ill: int, message: str) -> None:
+    jobs = [obj("Job", f"j{number}") for number in range(ill)]
+    found = compared((A, live(A)), *[(job, live(job, DEGRADED)) for job in jobs])
+    assert (found.health.status, found.health.message) == (DEGRADED, message)
+
+
+def test_an_object_that_needs_a_namespace_and_has_none_is_told_in_argo_cds_words() -> None:
+    homeless = obj("ConfigMap", "none", namespace="")
+    found = compared((homeless, None), (obj("Deployment", "d", namespace=""), None), (A, live(A)))
+    assert found.misplaced == (
+        "Namespace for none /v1, Kind=ConfigMap is missing.",
+        "Namespace for d apps/v1, Kind=Deployment is missing.",
     )
-    assert comparison.images == ("a:1", "b:1", "i:1")
+    cluster_wide = obj("ClusterRole", "r")
+    member = Member(ref_of(cluster_wide), Target(ref_of(cluster_wide), cluster_wide, namespaced=False), None)
+    everything = compare(application(), [member], Targets(), instance="shop", origin=Provenance("abc"), judge=judge)
+    assert everything.misplaced == ()
 
 
 def test_other_metadata_for_the_namespace_is_a_difference() -> None:

@@ -374,6 +374,7 @@ async def test_a_refresh_is_honoured_and_taken_off(hub: Hub, repo: Repo) -> None
     [
         ({}, "Error", "Invalid operation request: no operation specified"),
         ({"sync": {"revision": "nowhere"}}, "Error", "ComparisonError: Failed to load target state"),
+        ({"sync": {"manifests": ["{}"]}}, "Error", "operation.sync.manifests is not supported: "),
         ({"sync": {"dryRun": True}}, "Succeeded", "successfully synced (no more tasks)"),
         (
             {"sync": {"resources": [{"kind": "ConfigMap", "name": "b"}]}},

@@ -76,6 +76,10 @@ def test_an_operation_begins_with_what_argo_cd_always_writes() -> None:
     }
     own = {"sync": {}, "initiatedBy": {"username": "alice"}, "retry": {"limit": 1}}
     assert begin(own, NOW)["operation"] == own
+    chosen = {"group": "", "kind": "ConfigMap", "name": "a", "namespace": ""}
+    written = {"sync": {"resources": [chosen], "prune": False, "revision": "", "dryRun": True, "syncOptions": []}}
+    kept = {"resources": [{"kind": "ConfigMap", "name": "a"}], "dryRun": True}
+    assert begin(written, NOW)["operation"]["sync"] == kept
 
 
 def test_the_end_of_an_operation_without_retries() -> None:

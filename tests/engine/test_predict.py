@@ -11,7 +11,6 @@ from fleetui.engine.application import COMPARE_OPTIONS, TRACKING_ID, DryRun
 from fleetui.engine.desired import Target
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.predict import Predictor
-from fleetui.engine.readable import Readable
 from fleetui.model.objects import Obj, ref_of
 from tests.unit.fakes import FakeCluster, manifest
 
@@ -27,7 +26,7 @@ def settings(owned: Any = OWNED, **data: str) -> Obj:
 async def modified(target: Obj, live: Obj, answer: Obj, **options: Any) -> bool:
     cluster = FakeCluster()
     cluster.answer = lambda verb, name, body: answer
-    found = await Predictor(cluster, Readable(), asyncio.Semaphore(1)).modified(
+    found = await Predictor(cluster, asyncio.Semaphore(1)).modified(
         Target(ref_of(target), target), live, cluster.served, ignoring=Ignoring(), **options
     )
     asked = ["configmaps dry-run"] if options.get("dry_run", DryRun()).asked else []

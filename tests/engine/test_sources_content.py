@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -336,13 +337,23 @@ class Catalogue:
 
     def __init__(self) -> None:
         self.fetched: list[tuple[str, bool]] = []
+        self.projects: list[str] = []
 
-    async def resolve(self, repo: str, chart: str, version: str, *, refresh: bool = False) -> str:
+    async def resolve(self, repo: str, chart: str, version: str, *, project: str = "", refresh: bool = False) -> str:
+        self.projects.append(project)
         return version.replace("*", "4")
 
     async def files(
-        self, repo: str, chart: str, version: str, *, pass_credentials: bool = False, refresh: bool = False
+        self,
+        repo: str,
+        chart: str,
+        version: str,
+        *,
+        project: str = "",
+        pass_credentials: bool = False,
+        refresh: bool = False,
     ) -> Mapping[str, bytes]:
+        self.projects.append(project)
         self.fetched.append((version, refresh))
         return {"Chart.yaml": b"name: chart", "values.yaml": version.encode()}
 
@@ -351,20 +362,22 @@ class Catalogue:
 
 
 async def test_a_chart_of_a_repository_with_values_from_git() -> None:
+    place = replace(PLACE, project="shop")
     tool, charts = Binaries(), Catalogue()
     bench = Bench(Tools(helm=tool, charts=charts))
     sha = commit(bench.repo, {"v.yaml": b"git"})
     files = ["values.yaml", "$git/v.yaml", "https://values.example/x.yaml"]
     chart = {"repoURL": "https://charts.example", "chart": "redis", "targetRevision": "1.*"}
     wanted = several({**chart, "helm": {"valueFiles": files}}, {"repoURL": "main", "ref": "git"})
-    loaded = await bench.sources.load(wanted, PLACE)
+    loaded = await bench.sources.load(wanted, place)
+    assert set(charts.projects) == {"shop"}
     assert loaded.revisions == ("1.4", sha)
     assert [content for _, content in tool.helm[0].values] == [b"1.4", b"git", b"remote"]
-    await bench.sources.load(wanted, PLACE)
+    await bench.sources.load(wanted, place)
     assert bench.sources.renders == 1
     bench.sources.forget()
-    await bench.sources.load(wanted, PLACE)
-    await bench.sources.load(wanted, PLACE)
+    await bench.sources.load(wanted, place)
+    await bench.sources.load(wanted, place)
     assert charts.fetched == [("1.4", False), ("1.4", True)], "only what is rendered is fetched"
 
 

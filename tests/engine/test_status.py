@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from fleetui.engine.compare import Comparison, Provenance
 from fleetui.engine.desired import Targets
-from fleetui.engine.status import compared_status, compared_to, invalid_status, merge_patch, with_conditions
+from fleetui.engine.status import (
+    as_argo_stores,
+    compared_status,
+    compared_to,
+    invalid_status,
+    merge_patch,
+    with_conditions,
+)
 from fleetui.model.objects import Obj
 from fleetui.model.status import Health, HealthStatus, SyncStatus
 from tests.engine.objects import application
@@ -128,7 +135,7 @@ def comparison(**changes: Any) -> Comparison:
         "members": (),
         "resources": [{"kind": "ConfigMap", "name": "a"}],
         "targets": Targets(),
-        "images": ("api:1",),
+        "summary": {"images": ["api:1"]},
     }
     return Comparison(**(fields | changes))
 
@@ -158,7 +165,7 @@ def test_what_the_comparison_does_not_say_stays() -> None:
     app = application(
         status={"history": [{"id": 1}], "operationState": {"phase": "Running"}, "summary": {"images": []}}
     )
-    status = compared_status(app, comparison(images=(), resources=[]), now=NOW, controller_namespace="argocd")
+    status = compared_status(app, comparison(summary={}, resources=[]), now=NOW, controller_namespace="argocd")
     assert status["history"] == [{"id": 1}]
     assert status["operationState"] == {"phase": "Running"}
     assert status["summary"] == {}
@@ -166,7 +173,7 @@ def test_what_the_comparison_does_not_say_stays() -> None:
 
 
 def test_a_new_application_without_images_has_no_summary() -> None:
-    assert "summary" not in compared_status(application(), comparison(images=()), now=NOW, controller_namespace="x")
+    assert "summary" not in compared_status(application(), comparison(summary={}), now=NOW, controller_namespace="x")
 
 
 def test_a_failed_comparison_knows_no_source_type() -> None:
@@ -183,6 +190,41 @@ def test_health_keeps_the_time_of_its_last_change() -> None:
     assert status["health"]["lastTransitionTime"] == BEFORE
     sick = comparison(health=Health(HealthStatus.DEGRADED))
     assert compared_status(app, sick, now=NOW, controller_namespace="argocd")["health"]["lastTransitionTime"] == AT
+
+
+def test_a_health_that_stays_keeps_the_message_of_its_transition() -> None:
+    sick = comparison(health=Health(HealthStatus.DEGRADED, "Caused by batch/Job:shop/a"))
+    first = compared_status(application(), sick, now=NOW, controller_namespace="argocd")
+    assert first["health"]["message"] == "Caused by batch/Job:shop/a"
+    other = comparison(health=Health(HealthStatus.DEGRADED, "Caused by batch/Job:shop/b"))
+    again = compared_status(application(status=first), other, now=NOW, controller_namespace="argocd")
+    assert again["health"] == first["health"]
+    well = compared_status(application(status=first), comparison(), now=NOW, controller_namespace="argocd")
+    assert "message" not in well["health"]
+
+
+def test_what_is_compared_is_said_without_what_is_empty() -> None:
+    ignored = [{"group": "", "kind": "ConfigMap", "jsonPointers": ["/data/a"], "jqPathExpressions": []}]
+    app = application(spec={"ignoreDifferences": ignored, "destination": {"server": "https://a", "name": ""}})
+    found = compared_to(app)
+    assert found["ignoreDifferences"] == [{"kind": "ConfigMap", "jsonPointers": ["/data/a"]}]
+    assert found["destination"] == {"server": "https://a"}
+
+
+def test_the_empty_source_beside_several_is_written_with_an_automated_sync_alone_and_stays() -> None:
+    sources = [{"repoURL": "https://git.example.com/a.git", "path": path} for path in "ab"]
+    app = application(spec={"source": None, "sources": sources})
+    first = compared_status(app, comparison(), now=NOW, controller_namespace="argocd")
+    assert first["sync"]["comparedTo"].keys() == {"sources", "destination"}
+    stored = as_argo_stores(first)
+    assert stored["sync"]["comparedTo"]["source"] == {"repoURL": ""}
+    again = application(spec={"source": None, "sources": sources}, status=stored)
+    assert compared_to(again) == stored["sync"]["comparedTo"]
+
+
+def test_what_argo_cd_writes_beside_an_operation_that_it_starts_itself() -> None:
+    assert as_argo_stores({"health": {}}) == {"health": {}, "sourceHydrator": {}, "summary": {}}
+    assert as_argo_stores({"summary": {"images": ["a"]}})["summary"] == {"images": ["a"]}
 
 
 def test_an_invalid_spec_says_only_that_nothing_is_known() -> None:

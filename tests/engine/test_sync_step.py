@@ -105,15 +105,6 @@ def test_a_dry_run_that_fails_ends_the_operation_before_anything_is_changed() ->
     assert results(outcome) == {"a": ("SyncFailed", "Failed", "no way")}
 
 
-def test_one_object_alone_is_its_own_dry_run() -> None:
-    unread = EffectResult(False, "no way", malformed=True)
-    outcome, driver = run((A, None), answers={"apply ConfigMap/a": unread})
-    assert driver.asked == [["apply ConfigMap/a"]]
-    assert (outcome.phase, outcome.message) == (FAILED, "one or more objects failed to apply (dry run)")
-    assert results(outcome) == {"a": ("SyncFailed", "Failed", "no way")}
-    assert run((A, None), dry_run=True)[1].asked[0] == ["dry ConfigMap/a"]
-
-
 def test_the_dry_run_is_made_once_in_an_operation() -> None:
     _, driver = run((A, None), (LATER, None), recorded=[row(A, phase=SUCCEEDED)])
     assert driver.asked == [["apply Deployment/web"]]
@@ -125,8 +116,8 @@ def test_a_dry_run_operation_changes_nothing_and_succeeds() -> None:
         (A, None),
         (LATER, None),
         (None, old),
-        hooks=[MIGRATE],
-        cluster=[live(MIGRATE, HEALTHY)],
+        hooks=[MIGRATE, NOTIFY],
+        cluster=[live(MIGRATE, HEALTHY, held=True), live(NOTIFY, HEALTHY)],
         dry_run=True,
         prune=True,
     )
@@ -134,6 +125,7 @@ def test_a_dry_run_operation_changes_nothing_and_succeeds() -> None:
     assert driver.changes == []
     assert {key: value[:2] for key, value in results(outcome).items()} == {
         "migrate": ("Synced", "Succeeded"),
+        "notify": ("Synced", "Succeeded"),
         "old": ("Pruned", "Succeeded"),
         "a": ("Synced", "Succeeded"),
         "web": ("Synced", "Succeeded"),

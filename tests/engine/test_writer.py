@@ -10,7 +10,7 @@ import pytest
 
 from fleetui.engine.application import Application
 from fleetui.engine.destination import Destination
-from fleetui.engine.telling import Nobody
+from fleetui.engine.telling import Listener, Nobody
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
 from fleetui.fleet.store import LiveStore
 from fleetui.hubports import Site
@@ -78,9 +78,19 @@ def merged(patch: Any, to: Any) -> Any:
     return result
 
 
-def writer_to(server: Server) -> ApplicationWriter:
+def writer_to(server: Server, listener: Listener | None = None) -> ApplicationWriter:
     hub = Destination(Site(LiveStore(server)), FakeClock(), lambda obj, deleted: None)
-    return ApplicationWriter(hub, APPLICATION, Nobody())
+    return ApplicationWriter(hub, APPLICATION, listener or Nobody())
+
+
+class Heard(Nobody):
+    """A listener that remembers the finalizers of what was written."""
+
+    def __init__(self) -> None:
+        self.finalizers: list[tuple[str, ...]] = []
+
+    def wrote(self, before: Application, after: Application) -> None:
+        self.finalizers.append(after.finalizers)
 
 
 def change(*way: str, to: Any) -> Change:
@@ -213,11 +223,14 @@ async def test_who_is_never_let_in_gives_up() -> None:
     assert len(server.patches) == 6
 
 
-async def test_finalizers_are_stripped_and_a_gone_application_is_fine() -> None:
+async def test_finalizers_are_written_and_the_last_one_lets_the_application_go() -> None:
     app = application(metadata={"finalizers": ["a", "b"]})
     server = Server(app)
-    await writer_to(server).strip_finalizers(app, ("b",))
+    heard = Heard()
+    await writer_to(server, heard).write_finalizers(app, ("b",))
+    assert heard.finalizers == [("b",)], "else it would be taken for another controller's write"
     assert server.app is not None
     assert server.app["metadata"]["finalizers"] == ["b"]
     server.app = None
-    await writer_to(server).strip_finalizers(app, ())
+    with pytest.raises(ApplicationGoneError):
+        await writer_to(server).write_finalizers(app, ())

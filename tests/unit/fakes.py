@@ -11,7 +11,7 @@ from fleetui.model.errors import NotFoundError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Meta, Obj, ObjectRef, StoredObject, ref_of
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.podports import PodStreams
-from fleetui.ports import PatchType, Subscription, WatchSink
+from fleetui.ports import PatchType, Subscription, Validation, WatchSink
 
 
 def resource(kind: str, *, group: str = "", version: str = "v1", namespaced: bool = True) -> ApiResource:
@@ -150,7 +150,15 @@ class FakeCluster:
     ) -> list[Obj]:
         return [obj for ref, obj in self.objects.items() if ref.group_kind == resource.group_kind]
 
-    async def create(self, resource: ApiResource, obj: Obj, *, field_manager: str, dry_run: bool = False) -> Obj:
+    async def create(
+        self,
+        resource: ApiResource,
+        obj: Obj,
+        *,
+        field_manager: str,
+        dry_run: bool = False,
+        validation: Validation = "Warn",
+    ) -> Obj:
         return self._write("create", resource.full_name, obj)
 
     async def apply(

@@ -10,6 +10,7 @@ from backends.argocd_access import HubAccess
 from backends.argocd_repositories import Book, read
 from backends.git_url import host_of, identity, resolved
 from fleetui.model.errors import ForbiddenError
+from fleetui.model.objects import StoredObject
 from tests.unit.fakes import FakeCluster, FakeWatch
 from tests.unit.repository_secrets import host_map, secret, template
 
@@ -143,6 +144,21 @@ def test_a_projects_secret_is_for_that_project_alone() -> None:
         "all",
         "web",
     ]
+
+
+def test_a_repository_of_charts_is_known_by_its_name_and_a_projects_own_first() -> None:
+    def named(name: str, host: str, **fields: str) -> StoredObject:
+        return secret(name, url=f"https://{host}", name="stable", type="helm", **fields)
+
+    book = Book([named("all", "all.example"), named("web", "web.example", project="web")])
+    assert [book.address("stable", project) for project in ("", "shop", "web")] == [
+        "https://all.example",
+        "https://all.example",
+        "https://web.example",
+    ]
+    assert book.address("other") == ""
+    git = Book([secret("git", url=URL, name="stable")])
+    assert git.address("stable") == "", "a repository of Git holds no charts"
 
 
 def test_certificates_and_known_hosts_go_by_the_host() -> None:

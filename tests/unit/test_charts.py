@@ -27,9 +27,13 @@ BASIC = f"Basic {base64.b64encode(b'me:secret').decode()}"
 class Book:
     def __init__(self) -> None:
         self.known: dict[str, RepositoryAccess] = {}
+        self.of_projects: dict[tuple[str, str], RepositoryAccess] = {}
 
     def find(self, url: str, project: str = "") -> RepositoryAccess | None:
-        return self.known.get(url)
+        return self.of_projects.get((url, project)) or self.known.get(url)
+
+    def address(self, name: str, project: str = "") -> str:
+        return ""
 
 
 class Clock:
@@ -249,6 +253,39 @@ async def test_a_login_goes_to_its_repository_alone(charts: ChartRepositories, s
         await charts.files(server.url, "web", "1.0.0")
         assert server.headers[0]["Authorization"] == BASIC
         assert "Authorization" not in other.headers[0]
+
+
+async def test_what_a_projects_login_opens_is_for_that_project_alone(
+    charts: ChartRepositories, server: ChartServer, book: Book, tmp_path: Path
+) -> None:
+    server.authorization = BASIC
+    server.put("web", "1.0.0")
+    book.of_projects[server.url, "shop"] = RepositoryAccess(
+        url=server.url, kind="helm", username="me", password="secret", project="shop"
+    )
+    assert await charts.resolve(server.url, "web", "*", project="shop") == "1.0.0"
+    assert "Chart.yaml" in await charts.files(server.url, "web", "1.0.0", project="shop")
+    later = ChartRepositories(book, cache=tmp_path / "charts")
+    for repositories in (charts, later):
+        for project in ("", "web"):
+            with pytest.raises(ChartError, match="401"):
+                await repositories.resolve(server.url, "web", "*", project=project)
+            with pytest.raises(ChartError, match="401"):
+                await repositories.files(server.url, "web", "1.0.0", project=project)
+    await later.close()
+    asked = len(server.asked)
+    assert "Chart.yaml" in await charts.files(server.url, "web", "1.0.0", project="shop")
+    assert len(server.asked) == asked, "what it has, it does not ask for again"
+
+
+async def test_projects_without_a_login_of_their_own_share_what_is_kept(
+    charts: ChartRepositories, server: ChartServer
+) -> None:
+    server.put("web", "1.0.0")
+    for project in ("", "shop", "web"):
+        await charts.resolve(server.url, "web", "*", project=project)
+        await charts.files(server.url, "web", "1.0.0", project=project)
+    assert len(server.asked) == 2
 
 
 async def test_a_login_goes_everywhere_where_it_is_told_to(

@@ -24,12 +24,14 @@ from tests.unit.git_source import Source, files_of
 
 KEY = AppKey(ClusterName("hub"), "argo", "argocd", "payments")
 SETTINGS = """\
+apiVersion: v1
 kind: ConfigMap
 metadata: {name: settings}
 data:
   color: blue
   size: "1"
 ---
+apiVersion: v1
 kind: ConfigMap
 metadata: {name: fresh}
 """
@@ -72,7 +74,7 @@ class Case:
 
 
 def config(name: str, **data: str) -> Obj:
-    return {"kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
 @pytest.mark.parametrize("path", ["apps/payments", "./apps/payments/", "linked"])
@@ -100,7 +102,7 @@ async def test_each_change_has_the_commit_that_wrote_it(
 
 async def test_of_a_value_of_many_lines_the_latest_commit_counts(tmp_path: Path, repositories: GitRepositories) -> None:
     source = Source(tmp_path / "source")
-    text = "kind: ConfigMap\nmetadata: {name: a}\ndata:\n  script: |\n    one\n    two\n"
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  script: |\n    one\n    two\n"
     source.write(a_yaml=text)
     source.commit(GIT_AUTHOR_DATE="1700000000 +0000")
     source.write(a_yaml=text.replace("two", "2"))
@@ -115,8 +117,8 @@ async def test_of_a_value_of_many_lines_the_latest_commit_counts(tmp_path: Path,
 
 async def test_where_it_can_not_be_told_nothing_is_said(tmp_path: Path, repositories: GitRepositories) -> None:
     source = Source(tmp_path / "source")
-    source.put("a.yaml", "kind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n".encode("utf-16"))
-    source.put("b.yaml", b"kind: ConfigMap\rmetadata: {name: b}\rdata: {x: '1'}\r")
+    source.put("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n".encode("utf-16"))
+    source.put("b.yaml", b"apiVersion: v1\rkind: ConfigMap\rmetadata: {name: b}\rdata: {x: '1'}\r")
     sha = source.commit()
     case = Case(source, repositories, ".")
     diff = await case.diff(sha, {"a": config("a", x="2"), "b": config("b", x="2")})
@@ -132,7 +134,7 @@ async def test_where_it_can_not_be_told_nothing_is_said(tmp_path: Path, reposito
 
 async def test_that_git_can_not_be_asked_is_a_note(tmp_path: Path, repositories: GitRepositories) -> None:
     source = Source(tmp_path / "source")
-    source.write(a_yaml="kind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n")
+    source.write(a_yaml="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n")
     case = Case(source, repositories, ".")
     diff = await case.diff(source.commit(), {"a": config("a", x="2")})
 
@@ -148,7 +150,7 @@ async def test_that_git_can_not_be_asked_is_a_note(tmp_path: Path, repositories:
 async def test_of_several_sources_the_one_counts_that_has_the_file(
     tmp_path: Path, repositories: GitRepositories
 ) -> None:
-    manifest = "kind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n"
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n"
     ours, theirs = Source(tmp_path / "ours"), Source(tmp_path / "theirs")
     ours.write(app__a_yaml=manifest)
     sha = ours.commit("ours")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleetui.engine.projects import DEFAULT_PROJECT, Permits, Place, project_of
+from fleetui.engine.projects import DEFAULT_PROJECT, Place, project_of, spec_problems
 from fleetui.model.objects import ObjectRef
 from tests.engine.objects import application
 
@@ -122,12 +122,36 @@ def test_applications_in_other_namespaces(namespaces: list[str], namespace: str,
 
 def test_what_an_application_is_told() -> None:
     app = application(spec={"destination": {"name": "edge-1", "namespace": "shop"}})
-    assert Permits(project(), EDGE).spec_problems(app) == [
+    assert spec_problems(app, project(), EDGE, "") == [
         "application repo https://git.example/shop.git is not permitted in project 'team'",
         "application destination server 'edge-1' and namespace 'shop' do not match any of the allowed destinations in "
         "project 'team'",
     ]
-    assert not Permits(DEFAULT_PROJECT, EDGE).spec_problems(app)
+    assert not spec_problems(app, DEFAULT_PROJECT, EDGE, "")
+
+
+NO_PATH = "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
+NO_CLUSTER = "there are no clusters with this name: edge-9"
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        ({}, ["shop.git", NO_CLUSTER]),
+        ({"source": {"repoURL": "https://git.example/shop.git"}}, [NO_PATH]),
+        ({"sources": [{"repoURL": "a", "path": "x"}, {"repoURL": "b", "chart": "c"}]}, ["repo a ", "targetRevision"]),
+        (
+            {"sources": [{"repoURL": "a", "path": "x"}, {"repoURL": "b", "ref": "b"}]},
+            ["repo a ", "repo b ", NO_CLUSTER],
+        ),
+        ({"sourceHydrator": {}}, ["spec.sourceHydrator is not supported"]),
+    ],
+)
+def test_all_that_is_wrong_is_told_up_to_what_makes_the_rest_unknowable(spec: Any, found: list[str]) -> None:
+    app = application(spec={"destination": {"name": "edge-9", "namespace": "shop"}, **spec})
+    told = spec_problems(app, project(), None, NO_CLUSTER)
+    assert len(told) == len(found)
+    assert all(words in sentence for words, sentence in zip(found, told, strict=True))
 
 
 def test_what_the_engine_can_not_verify_is_refused_by_name() -> None:

@@ -57,10 +57,12 @@ def test_finds_the_line_of_a_field(path: tuple[str | int, ...], line: int | None
 
 
 def test_finds_a_field_in_an_item_of_a_list() -> None:
-    text = "kind: List\nitems:\n  - kind: A\n    spec: {x: 1}\n  - kind: B\n    spec:\n      x: 2\n"
+    one = "  - apiVersion: v1\n    kind: A\n    metadata: {name: a}\n    spec: {x: 1}\n"
+    two = "  - apiVersion: v1\n    kind: B\n    metadata: {name: b}\n    spec:\n      x: 2\n"
+    text = f"kind: List\nitems:\n{one}{two}"
     first, second = manifests({"l.yaml": text.encode()})
-    assert lines_of(text, first.line, ("spec", "x")) == (4,)
-    assert lines_of(text, second.line, ("spec", "x")) == (7,)
+    assert lines_of(text, first.line, ("spec", "x")) == (6,)
+    assert lines_of(text, second.line, ("spec", "x")) == (11,)
 
 
 def test_finds_a_field_in_json() -> None:
