@@ -40,8 +40,7 @@ def allow(demo: DemoFleet, group: str, resource: str) -> None:
     binding["roleRef"] = {"apiGroup": RBAC, "kind": "ClusterRole", "name": resource}
     binding["subjects"] = [{"apiGroup": RBAC, "kind": "Group", "name": "viewers"}]
     store = next(iter(demo.host.clusters.values())).store
-    for obj in (role, binding):
-        demo.host.run(lambda obj=obj: store.create(obj, manager="test"))
+    demo.host.run(lambda: [store.create(obj, manager="test") for obj in (role, binding)])
 
 
 def forbid_applications(demo: DemoFleet) -> None:
