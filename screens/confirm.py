@@ -20,6 +20,7 @@ from screens.asking import Asking
 from screens.cells import Line, Span, width_of
 from screens.deliberate import DeliberateScreen
 from screens.plan_lines import command_lines, plan_lines, title_spans, verb_of
+from screens.prompt import RESTORING
 from screens.widgets.lines import Bar, BarLine, Pager, Text
 from screens.widgets.rows import VirtualRows
 
@@ -304,7 +305,11 @@ def _each(screen: Screen[None], wanted: Sequence[Action], done: int = 0) -> None
 
 def execute(app: App[None], action: Action) -> None:
     """Has the fleet carry an action out, once. It goes on when the screen is left; how it ended is told."""
-    app.run_worker(_execute(cast("Host", app), action), name=f"{action.kind} {action.app}", exit_on_error=False)
+    work = _execute(cast("Host", app), action)
+    if action.restore:
+        app.run_worker(work, name=action.app.name, group=RESTORING, exit_on_error=False)
+    else:
+        app.run_worker(work, name=f"{action.kind} {action.app}", exit_on_error=False)
 
 
 async def _execute(host: Host, action: Action) -> None:

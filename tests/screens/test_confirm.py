@@ -303,6 +303,22 @@ async def test_what_has_no_switches_speaks_of_none(fleet: FakeFleet) -> None:
         assert "to the switches" not in found.text
 
 
+async def test_leaving_says_which_automated_sync_it_would_leave_off(fleet: FakeFleet) -> None:
+    kind = ActionKind.ROLLBACK
+    fleet.plans[kind] = Plan(Action(kind=kind, app=PAYMENTS, history_id=6), notes=("about rollback",))
+    async with console(fleet) as found:
+        await found.press("h")
+        await found.shows("initial settings")
+        await found.press("B")
+        await found.shows("about rollback")
+        await found.press("a")
+        await found.until(lambda: cast(ConfirmScreen, found.screen).offered, "the plan with the switch")
+        await found.press("enter")
+        await found.until(lambda: len(fleet.executed) == 1, "the rollback")
+        await found.press("escape", "q")
+        await found.shows("Automated sync stays off then: payments-service")
+
+
 async def test_a_rollback_can_be_a_commit_or_put_automated_sync_back(fleet: FakeFleet) -> None:
     for kind in (ActionKind.ROLLBACK, ActionKind.REVERT):
         fleet.plans[kind] = Plan(Action(kind=kind, app=PAYMENTS, history_id=6), notes=(f"about {kind}",))
