@@ -262,7 +262,7 @@ def test_a_rollback_that_contradicts_itself_is_refused(settled: Run, options: tu
 def test_a_dry_run_says_what_would_be_done(settled: Run) -> None:
     done = settled("sync", "storefront", "--context", "prod-eu-1", "--dry-run", "--timeout", "40s")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "configmap/storefront-settings configured (dry run)" in done.stdout
+    assert "deployment.apps/storefront unchanged (dry run)" in done.stdout
 
 
 @pytest.mark.parametrize(
