@@ -64,6 +64,7 @@ _INHERITED = (
     "app_base_url proxy no_proxy"
 ).split()
 _TAKEN_OVER = ("enable_oci", "oci_force_http", "force_basic_auth")
+_AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?([^/]*)")
 _KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 
 
@@ -109,7 +110,7 @@ class Book:
         """
         own = self._own.get((_key(url), project)) or self._own.get((_key(url), ""))
         whole = normalized(url)
-        template = next((each for prefix, each in self._templates if whole.startswith(prefix)), None)
+        template = next((each for prefix, each in self._templates if _is_below(whole, prefix)), None)
         found = own
         if template is not None and (own is None or not has_login(own)):
             found = _inherit(own or RepositoryAccess(url=url), template)
@@ -127,6 +128,21 @@ class Book:
         """The repositories that have a Secret of this project: beside its `sourceRepos` they are allowed to it
         (util/argo/argo.go, `GetAppProjectByName`)."""
         return tuple(access.url for (_, owner), access in self._own.items() if owner == project)
+
+
+def _is_below(url: str, prefix: str) -> bool:
+    """Whether a template with this prefix is meant for an address.
+
+    Unlike in `getRepositoryCredentialIndex`, hosts have to be the same: ``https://host`` is also a prefix of
+    ``https://host.evil.example`` and of ``https://host@evil.example``.
+    """
+    return url.startswith(prefix) and _host(url) == _host(prefix)
+
+
+def _host(url: str) -> str:
+    """The host of a normalized address, which may have no scheme."""
+    authority = _AUTHORITY.match(url)
+    return authority[1].rpartition("@")[2].partition(":")[0] if authority else ""
 
 
 def _key(url: str) -> str:

@@ -13,12 +13,12 @@ import hashlib
 import json
 import logging
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -71,7 +71,7 @@ class ChartRepositories:
         self._timeouts = timeouts
         self._now = now
         self._web: Web | None = None
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._listed: OrderedDict[str, tuple[Sequence[Entry], float]] = OrderedDict()
 
     async def close(self) -> None:
@@ -101,7 +101,7 @@ class ChartRepositories:
         refresh: bool = False,
     ) -> Files:
         key = _key("archive", self._login(repo, project), repo, chart, version)
-        async with self._locks[key]:
+        async with self._lock(key):
             kept = None if refresh else await asyncio.to_thread(self._kept, key)
             if kept is None:
                 kept = await self._fetched(
@@ -118,6 +118,10 @@ class ChartRepositories:
         if answer.status != 200:
             raise failed(answer, "file of values")
         return answer.body
+
+    def _lock(self, key: str) -> asyncio.Lock:
+        """One for all who want the same now; gone when nobody does any more."""
+        return self._locks.setdefault(key, asyncio.Lock())
 
     # --- archives -----------------------------------------------------------------------------------------------
 
@@ -147,11 +151,11 @@ class ChartRepositories:
         return await self._downloaded(repo, chart, entry, project, pass_credentials=pass_credentials), True
 
     async def _downloaded(self, repo: str, chart: str, entry: Entry, project: str, *, pass_credentials: bool) -> bytes:
-        from backends.charts_http import failed, same_host
+        from backends.charts_http import failed, joined, same_host
 
         if entry.digest and (known := await asyncio.to_thread(self._store.read, entry.digest)) is not None:
             return known
-        url = urljoin(f"{repo.rstrip('/')}/", entry.urls[0])
+        url = joined(f"{repo.rstrip('/')}/", entry.urls[0])
         if url.startswith("oci://"):
             base, _, tag = url.rpartition(":")
             return (await self._pulled(base, "", tag, self._access(base, project), refresh=False))[0]
@@ -193,7 +197,7 @@ class ChartRepositories:
     async def _versions(self, repo: str, chart: str, access: RepositoryAccess, *, refresh: bool) -> Sequence[Entry]:
         """The versions that a repository has of a chart."""
         key = _key("versions", access, repo, chart)
-        async with self._locks[_key("index", access, repo)]:
+        async with self._lock(_key("index", access, repo)):
             known = self._listed.get(key)
             if known is not None and not refresh and self._now() - known[1] < KEPT:
                 return known[0]
@@ -223,14 +227,14 @@ class ChartRepositories:
 
     async def _index(self, repo: str, access: RepositoryAccess, *, refresh: bool) -> tuple[bytes, float]:
         """The ``index.yaml`` of a repository and its age: asked for with its ETag once it is older than `KEPT`."""
-        from backends.charts_http import AwayError, failed
+        from backends.charts_http import AwayError, address, failed
 
         key = _key("index", access, repo)
         kept = await asyncio.to_thread(self._kept_index, key)
         if kept is not None and not refresh and kept[2] < KEPT:
             return kept[0], kept[2]
         headers = {"If-None-Match": kept[1]} if kept and kept[1] else {}
-        parts = urlsplit(repo)
+        parts = address(repo)
         url = parts._replace(path=f"{parts.path.rstrip('/')}/index.yaml").geturl()
         try:
             answer = await self._asked(url, access, limit=MOST_INDEX, headers=headers)

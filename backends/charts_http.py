@@ -1,17 +1,18 @@
 """How a repository of charts is asked over HTTP: its login, certificates and proxy, redirects, limits and errors.
 
-Owns: `Web`, `Answer`, `Timeouts`, `AwayError` and `failed`. Called by `backends.charts` and `backends.charts_oci`. With
-it comes aiohttp, so it is imported at the first request.
+Owns: `Web`, `Answer`, `Timeouts`, `AwayError` and `failed`, and what addresses and logins have to be. Called by
+`backends.charts` and `backends.charts_oci`. With it comes aiohttp, so it is imported at the first request.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
 import msgspec
@@ -25,6 +26,8 @@ from fleetui.model.text import masked, one_line, quoted
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
 _ANONYMOUS = RepositoryAccess(url="")
+_MOST_CONTEXTS = 64
+"""Logins whose certificates are remembered: those that were replaced go."""
 _CHUNK = 256 * 1024
 
 
@@ -86,7 +89,7 @@ class Web:
             answer = await self._once(at, limit, access, headers or {}, trusted or everywhere)
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 return answer
-            following = urljoin(at, answer.headers["location"])
+            following = joined(at, answer.headers["location"])
             # Once away, it stays without a login: who redirected could lead it back with a path of its choice.
             trusted = trusted and same_host(at, following)
             at = following
@@ -95,20 +98,20 @@ class Web:
     async def _once(
         self, url: str, limit: int, access: RepositoryAccess, headers: Mapping[str, str], trusted: bool
     ) -> Answer:
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise ChartError(f"{masked(url)} is no http or https address", url=masked(url))
+        address(url)
         sent = {"User-Agent": f"fleetui/{__version__}"}
         if trusted:
             sent |= headers
             if (access.username or access.password) and "Authorization" not in headers:
-                sent["Authorization"] = aiohttp.encode_basic_auth(access.username, access.password)
+                sent["Authorization"] = basic(access)
         proxy = _proxy(url, access)
+        context = await self._context(access, identify=trusted)
         try:
             async with self._opened().get(
                 url,
                 headers=sent,
                 proxy=proxy or None,
-                ssl=self._context(access, identify=trusted),
+                ssl=context,
                 allow_redirects=False,
             ) as response:
                 body = await _body(response, limit, url)
@@ -131,12 +134,16 @@ class Web:
             )
         return self._session
 
-    def _context(self, access: RepositoryAccess, *, identify: bool) -> ssl.SSLContext:
+    async def _context(self, access: RepositoryAccess, *, identify: bool) -> ssl.SSLContext:
         certificate, key = (access.client_certificate, access.client_key) if identify else ("", "")
         wanted = (access.certificate_authority, certificate, key, access.insecure)
-        if wanted not in self._contexts:
-            self._contexts[wanted] = _tls(access, certificate, key)
-        return self._contexts[wanted]
+        known = self._contexts.get(wanted)
+        if known is None:
+            # Certificates are read from disk, and there are many.
+            known = self._contexts[wanted] = await asyncio.to_thread(_tls, access, certificate, key)
+            while len(self._contexts) > _MOST_CONTEXTS:
+                del self._contexts[next(iter(self._contexts))]
+        return known
 
 
 def failed(answer: Answer, what: str) -> ChartError:
@@ -162,8 +169,49 @@ async def _body(response: aiohttp.ClientResponse, limit: int, url: str) -> bytes
     return b"".join(chunks)
 
 
+def address(url: str) -> SplitResult:
+    """The parts of an http or https address.
+
+    Raises:
+        ChartError: `url` is none.
+    """
+    try:
+        found = urlsplit(url)
+        fine = found.scheme in ("http", "https") and bool(found.hostname) and found.port != 0
+    except ValueError:  # a port, or the brackets of IPv6
+        fine = False
+    if not fine:
+        raise ChartError(f"{quoted(masked(url))} is no http or https address", url=masked(url))
+    return found
+
+
+def joined(base: str, url: str) -> str:
+    """`url`, as it is meant where it stands in what `base` answered.
+
+    Raises:
+        ChartError: it is no address.
+    """
+    try:
+        return urljoin(base, url)
+    except ValueError as error:
+        raise ChartError(f"{masked(base)} leads to {quoted(masked(url))}, which is no address") from error
+
+
+def basic(access: RepositoryAccess) -> str:
+    """The Authorization of user and password.
+
+    Raises:
+        ChartError: they can't be sent.
+    """
+    try:
+        return aiohttp.encode_basic_auth(access.username, access.password)
+    except ValueError as error:
+        raise ChartError(f"the login of {masked(access.url)} can't be used: {one_line(str(error))}") from error
+
+
 def same_host(one: str, other: str) -> bool:
-    a, b = urlsplit(one), urlsplit(other)
+    """Whether a login for one address may go to the other."""
+    a, b = address(one), address(other)
     return (a.scheme, a.hostname, a.port) == (b.scheme, b.hostname, b.port)
 
 

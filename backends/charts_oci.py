@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -77,6 +77,8 @@ class Registry:
         Raises:
             ChartError: they can't be read.
         """
+        from backends.charts_http import joined
+
         found: list[str] = []
         url = f"{self._base}tags/list"
         for _ in range(_MOST_PAGES):
@@ -86,7 +88,7 @@ class Registry:
             following = re.match(r'<([^>]+)>;\s*rel="?next"?', answer.headers.get("link", ""))
             if following is None:
                 return found
-            url = urljoin(url, following[1])
+            url = joined(url, following[1])
             if not url.startswith(self._base):
                 raise ChartError(f"{self.name} leads to another repository for its tags", url=self.name)
         raise ChartError(f"{self.name} has more than {_MOST_PAGES} pages of tags", url=self.name)
@@ -168,20 +170,18 @@ class Registry:
 
     async def _authorized(self, challenge: str) -> str:
         """The `Authorization` that a ``WWW-Authenticate`` asks for."""
-        from aiohttp import encode_basic_auth
-
-        from backends.charts_http import failed
+        from backends.charts_http import address, basic, failed
 
         access = self._access
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic" and (access.username or access.password):
-            return encode_basic_auth(access.username, access.password)
+            return basic(access)
         if scheme.lower() != "bearer":
             return ""
         if access.bearer_token:
             return f"Bearer {access.bearer_token}"
         asked = dict(_CHALLENGE.findall(rest))
-        realm = urlsplit(asked.get("realm", ""))
+        realm = address(asked.get("realm", ""))
         if realm.scheme != "https" and not (realm.scheme == "http" and access.oci_force_http):
             raise ChartError(f"{self.name} sends its logins to {quoted(masked(realm.geturl()))}, which is not https")
         query = {"scope": asked.get("scope") or f"repository:{self._path}:pull"}

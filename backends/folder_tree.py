@@ -26,7 +26,7 @@ class FolderTree:
     def oid(self, path: str) -> str:
         found = self._root / path
         if found.is_file():
-            return hashlib.sha256(found.read_bytes()).hexdigest()
+            return hashlib.sha256(_read(found)).hexdigest()
         return "folder" if found.is_dir() else ""
 
     def files(self, folder: str) -> Files:
@@ -47,10 +47,7 @@ class _FolderFiles(Mapping[str, bytes]):
             raise KeyError(path)
         if not file.resolve().is_relative_to(self._root):
             raise RefusedError(f"illegal filepath in symlink at {file.relative_to(self._root)}")
-        try:
-            return file.read_bytes()
-        except OSError as error:
-            raise UsageError(f"{file} can't be read: {error.strerror}") from error
+        return _read(file)
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, str) and (self._folder / path).is_file()
@@ -65,3 +62,10 @@ class _FolderFiles(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} can't be read: {error.strerror}") from error

@@ -1,8 +1,12 @@
 """What git is told so that it logs in as a hub's Secret says.
 
 Owns: `prepared`: from a `RepositoryAccess` to settings and environment of one git process, with keys and certificates
-in files of this user alone that live as long as that process. Called by `backends.git_mirror` on executor threads. No
-secret stands in a command line, in a mirror's own settings or in an error. (Argo CD v3.6: util/git/creds.go.)
+in files of this user alone that live as long as that process; and `led_to`: where a host redirects to. Called by
+`backends.git_mirror` on executor threads. No secret stands in a command line, in a mirror's own settings or in an
+error. (Argo CD v3.6: util/git/creds.go.)
+
+Git follows no redirect with a login: only the first request of a process is curl's to follow, and all that come after
+go to the new host with the headers of the old one. So the redirect is followed here, and git is given its end.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from backends.git_http import location
 from backends.git_process import SSH_OPTIONS
 from backends.git_remote import Remote
 from backends.github_app import InstallationTokens
@@ -27,6 +32,7 @@ from fleetui.model.errors import GitError
 TOKEN_USER = "x-access-token"
 """The user name where a Secret has a password alone (`githubAccessTokenUsername`)."""
 
+_MOST_REDIRECTS = 5
 _PROXY_HOST = re.compile(r"[A-Za-z0-9.-]+")
 
 
@@ -38,41 +44,92 @@ class Login:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True)
+class Led:
+    """Where a redirect ends. `trusted`: no other host was on the way, so that the login may go there."""
+
+    remote: Remote
+    trusted: bool = True
+
+
 @contextmanager
-def prepared(remote: Remote, access: RepositoryAccess | None, tokens: InstallationTokens) -> Iterator[Login]:
+def prepared(
+    remote: Remote, access: RepositoryAccess | None, tokens: InstallationTokens, led: Led | None = None
+) -> Iterator[Login]:
     """The login for a remote while the block runs. Where the hub names none, it is the user's own: the address's, that
     of ``~/.netrc``, the ssh-agent's.
+
+    Args:
+        led: where `led_to` found the remote to be; git is told to go there where it is given the address of `remote`.
 
     Raises:
         GitError: the login can't be used, or a GitHub App gets no token.
     """
-    own = (remote.authorization,) if remote.authorization else ()
-    if access is None or remote.folder is not None:
-        yield Login(own)
-        return
-    if access.problem:
+    if access is not None and access.problem and remote.folder is None:
         raise GitError(f"the repository {remote.shown} can't be read: {access.problem}", url=remote.shown)
     with _Files() as files:
         if remote.base:
-            yield _over_http(remote, access, files, tokens, own)
-        elif access.ssh_key:
+            yield _over_http(remote, led or Led(remote), access, files, tokens)
+        elif access is not None and access.ssh_key and remote.folder is None:
             yield Login(environment={"GIT_SSH_COMMAND": shlex.join(_ssh(remote, access, files))})
         else:
             yield Login()
 
 
+def led_to(remote: Remote, access: RepositoryAccess | None, tokens: InstallationTokens) -> Led:
+    """Where the host of an HTTP remote sends those who ask for it; blocks.
+
+    Raises:
+        GitError: nowhere that is an HTTP address, or on and on; or no host answers.
+    """
+    led = Led(remote)
+    with _Files() as files:
+        for _ in range(_MOST_REDIRECTS):
+            login = _at(led, access, remote)
+            identified = led.trusted and login.client_certificate
+            url = location(
+                led.remote,
+                login,
+                _authorization(remote, login, files, tokens) if led.trusted else "",
+                certificate=files.client_certificate(login) if identified else None,
+                certificate_key=files.client_key(login) if identified else None,
+            )
+            if not url:
+                return led
+            following = Remote.parse(url)
+            if not following.base:
+                break
+            # Once away, it stays without a login: who redirected could lead it back to a path of its choice.
+            led = Led(following, led.trusted and _is_same_host(led.remote, following))
+    raise GitError(f"the repository {remote.shown} redirects, and to no address that can be followed", url=remote.shown)
+
+
+def _is_same_host(one: Remote, other: Remote) -> bool:
+    """Whether a login for one address may go to the other: the very host, or its https instead of http."""
+    here, there = one.base.lower(), other.base.lower()
+    return there in (here, f"https://{here.removeprefix('http://')}")
+
+
+def _at(led: Led, access: RepositoryAccess | None, remote: Remote) -> RepositoryAccess:
+    """The login as it counts where a redirect has led: of a stranger no more than the way through the network."""
+    known = access or RepositoryAccess(url=remote.url)
+    return known if led.trusted else RepositoryAccess(url=led.remote.url, proxy=known.proxy, no_proxy=known.no_proxy)
+
+
 def _over_http(
-    remote: Remote,
-    access: RepositoryAccess,
-    files: _Files,
-    tokens: InstallationTokens,
-    own: tuple[tuple[str, str], ...],
+    remote: Remote, led: Led, known: RepositoryAccess | None, files: _Files, tokens: InstallationTokens
 ) -> Login:
-    # Scoped to the host, so that nothing follows a redirect to another one.
-    scope = f"http.{remote.base}."
-    header = _authorization(remote, access, files, tokens)
-    config = [(f"{scope}extraHeader", f"Authorization: {header}")] if header else [*own]
+    access = _at(led, known, remote)
+    scope = f"http.{led.remote.base}."
+    header = _authorization(remote, access, files, tokens) if led.trusted else ""
+    config: list[tuple[str, str]] = []
     environment: dict[str, str] = {}
+    if header:
+        config.append((f"{scope}extraHeader", f"Authorization: {header}"))
+    if header or access.client_certificate:
+        config.append(("http.followRedirects", "false"))
+    if led.remote is not remote:
+        config.append((f"url.{led.remote.url}.insteadOf", remote.url))
     if access.insecure:
         config.append((f"{scope}sslVerify", "false"))
     if access.client_certificate:
@@ -88,7 +145,8 @@ def _over_http(
 
 
 def _authorization(remote: Remote, access: RepositoryAccess, files: _Files, tokens: InstallationTokens) -> str:
-    """The header's value; empty where the hub names no login (`HTTPSCreds.Environ`, `Repository.GetGitCreds`)."""
+    """The header's value: by the hub (`HTTPSCreds.Environ`, `Repository.GetGitCreds`), else by the address itself;
+    empty where neither names a login."""
     if access.password and (access.force_basic_auth or not access.bearer_token):
         return _basic(access.username or TOKEN_USER, access.password)
     if access.bearer_token:
@@ -102,7 +160,7 @@ def _authorization(remote: Remote, access: RepositoryAccess, files: _Files, toke
             certificate_key=files.client_key(access) if access.client_key else None,
         )
         return _basic(TOKEN_USER, token)
-    return ""
+    return remote.authorization
 
 
 def _basic(user: str, password: str) -> str:
@@ -164,9 +222,8 @@ class _Files:
         if self._folder is None:
             # The runtime folder lies in memory where there is one (XDG Base Directory Specification 0.8).
             runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-            self._folder = tempfile.TemporaryDirectory(
-                prefix="fleetui-", dir=runtime if runtime and Path(runtime).is_dir() else None
-            )
+            usable = bool(runtime) and os.access(runtime, os.W_OK | os.X_OK)
+            self._folder = tempfile.TemporaryDirectory(prefix="fleetui-", dir=runtime if usable else None)
         path = Path(self._folder.name) / name
         if not path.exists():
             path.touch(mode=0o600, exist_ok=False)

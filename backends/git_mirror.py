@@ -1,8 +1,8 @@
 """One bare mirror of a repository on disk.
 
 Owns: `Mirror`: made, fetched, and made anew where it is broken, under a lock between processes; and `Refs`, what it
-holds. Blocking: called by `backends.git` on executor threads, one writer at a time. A mirror appears by a rename, so a
-half-made one is never seen; what a killed process leaves behind is swept by the next.
+holds. Blocking: called by `backends.git_repository` on executor threads, one writer at a time. A mirror appears by a
+rename, so a half-made one is never seen; what a killed process leaves behind is swept by the next.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backends.git_login import Login, prepared
+from backends.git_login import Led, Login, led_to, prepared
 from backends.git_process import GitTimeoutError, Processes, Result, make_folder
-from backends.git_remote import Remote, explain
+from backends.git_remote import RedirectedError, Remote, explain
 from backends.github_app import InstallationTokens
 from backends.repository_access import RepositoryAccess
 from fleetui.model.errors import (
@@ -86,6 +86,7 @@ class Mirror:
         self.path = path
         self.remote = remote
         self._spellings = [remote]
+        self._led: dict[str, Led] = {}
         self._processes = processes
         self._timeouts = timeouts
         self._access = access
@@ -183,9 +184,17 @@ class Mirror:
 
     def _ask_at(self, remote: Remote, wanted: Sequence[str]) -> bytes:
         self.remote = remote
-        return self._run_with_login(
-            ["ls-remote", "--", remote.url, "HEAD", *_FETCHED, *wanted], timeout=self._timeouts.ask
-        )
+        command = ["ls-remote", "--", remote.url, "HEAD", *_FETCHED, *wanted]
+        try:
+            return self._run_with_login(command, timeout=self._timeouts.ask)
+        except GitError as error:
+            # Where it once led may be gone; where nothing is known, only a redirect is worth a second look.
+            if self._led.pop(remote.url, None) is None and not isinstance(error, RedirectedError):
+                raise
+        led = led_to(remote, self._access(), self._tokens)
+        if led.remote is not remote:
+            self._led[remote.url] = led
+        return self._run_with_login(command, timeout=self._timeouts.ask)
 
     def _fetch(self, mirror: Path, refspecs: Sequence[str], *, lock: int, prune: bool = False) -> None:
         options = ["--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
@@ -199,7 +208,7 @@ class Mirror:
 
     def _run_with_login(self, arguments: Sequence[str | Path], *, held: Sequence[int] = (), timeout: float) -> bytes:
         access = self._access()
-        with prepared(self.remote, access, self._tokens) as login:
+        with prepared(self.remote, access, self._tokens, self._led.get(self.remote.url)) as login:
             return self._run(arguments, login=login, by_hub=access is not None, held=held, timeout=timeout)
 
     def _run(
@@ -317,7 +326,7 @@ class Mirror:
             GitError: the remote does not take it: no permission, a protected branch, or a commit that came before.
         """
         command = [f"--git-dir={self.path}", "push", "--quiet", "--", self.remote.url, f"{commit}:refs/heads/{branch}"]
-        with prepared(self.remote, None, self._tokens) as login:
+        with prepared(self.remote, None, self._tokens, self._led.get(self.remote.url)) as login:
             self._run(command, login=login, timeout=self._timeouts.fetch)
 
     def commit_id(self, revision: str) -> str | None:

@@ -1,8 +1,8 @@
 """Trees and files of a commit, read from a mirror without a checkout.
 
-Owns: `CommitTree` (every path of a commit), `read_tree` and `read_blobs`. Blocking: called by `backends.git` on
-executor threads. One `ls-tree` and one `cat-file` read 2,000 small files in some 15 ms; `git archive` would be slower
-and obeys export attributes, which may hide or change manifests.
+Owns: `CommitTree` (every path of a commit), `read_tree` and `read_blobs`. Blocking: called by `backends.git_repository`
+on executor threads. One `ls-tree` and one `cat-file` read 2,000 small files in some 15 ms; `git archive` would be
+slower and obeys export attributes, which may hide or change manifests.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Who asks a remote when, who shares an answer, and who is told.
 
-Owns: `Poller`, the asynchronous side of one mirror. Called by `backends.git`. What blocks runs on the two pools of
-threads that it is given, one for what may wait for a network, one for the disk, so that a dead host never delays a
-read.
+Owns: `Poller`, the asynchronous side of one mirror. Called by `backends.git_repository`. What blocks runs on the two
+pools of threads that it is given, one for what may wait for a network, one for the disk, so that a dead host never
+delays a read.
 """
 
 from __future__ import annotations

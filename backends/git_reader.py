@@ -1,7 +1,7 @@
 """What is read from a mirror, and remembered.
 
-Owns: `Reader`: trees, files, commits and blames by full SHA. Blocking: called by `backends.git` on executor threads,
-several at a time. What it remembers is named by its content, so it never goes stale.
+Owns: `Reader`: trees, files, commits and blames by full SHA. Blocking: called by `backends.git_repository` on executor
+threads, several at a time. What it remembers is named by its content, so it never goes stale.
 """
 
 from __future__ import annotations

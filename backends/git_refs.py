@@ -1,7 +1,7 @@
 """A cheap look at the references of a repository on this machine.
 
-Owns: `fingerprint`. Called by `backends.git` every quarter of a second on an executor thread, in place of a git
-process: a commit, a new tag, a switch of branches each change a file's status.
+Owns: `fingerprint`. Called by `backends.git_repository` every quarter of a second on an executor thread, in place of a
+git process: a commit, a new tag, a switch of branches each change a file's status.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The address of a Git repository, and what Git's own words about it mean.
 
-Owns: `Remote` (a repository's URL taken apart: credentials, a folder on this machine, how it is shown) and `explain`
-(standard error of git to one of fleetui's errors). Called by `backends.git` and `backends.git_mirror`. Pure, but for
-looking whether a local folder exists.
+Owns: `Remote` (a repository's URL taken apart: credentials, a folder on this machine, how it is shown), `explain`
+(standard error of git to one of fleetui's errors) and `RedirectedError`. Called by `backends.git` and its neighbours.
+Pure, but for looking whether a local folder exists.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ _REJECTED = (
     "[remote rejected]",
     "non-fast-forward",
 )
+_REDIRECTED = re.compile(r"returned error: 30[12378]\b")
 _UNREACHABLE = (
     "could not resolve",
     "failed to connect",
@@ -74,6 +75,10 @@ _UNREACHABLE = (
 )
 
 
+class RedirectedError(GitError):
+    """The host sends elsewhere whoever asks; git was told not to follow, since it would take the login along."""
+
+
 @dataclass(frozen=True)
 class Remote:
     """One repository's address; `shown` is free of credentials, and `url` is what git is given, free of them too."""
@@ -81,8 +86,8 @@ class Remote:
     url: str
     shown: str
     folder: Path | None = None
-    authorization: tuple[str, str] | None = field(default=None, repr=False)
-    """The configuration key and value that carry the credentials of an HTTP address."""
+    authorization: str = field(default="", repr=False)
+    """The value of the Authorization header for the credentials of an HTTP address; empty where it has none."""
     base: str = ""
     """Scheme and host of an HTTP address, as ``https://host/``; empty for others."""
 
@@ -126,9 +131,7 @@ class Remote:
             return cls(url=url, shown=url, base=base)
         user, _, password = userinfo.partition(":")
         token = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-        # Scoped to the host, so that a redirect elsewhere does not take the credentials along.
-        authorization = (f"http.{base}.extraHeader", f"Authorization: Basic {token}")
-        return cls(url=url, shown=masked(text), authorization=authorization, base=base)
+        return cls(url=url, shown=masked(text), authorization=f"Basic {token}", base=base)
 
 
 _FORMS = "write it like https://host/team/repository.git, git@host:team/repository.git or file:///folder"
@@ -156,6 +159,9 @@ def explain(stderr: str, remote: Remote, *, by_hub: bool = False) -> GitError:
     if remote.folder is not None and not remote.folder.exists():
         hint = "check the path"
         return RepositoryUnreachableError(f"the repository {url} can't be reached: no such folder", hint, url=url)
+    if _REDIRECTED.search(said):
+        hint = "name the address that it leads to in spec.source.repoURL"
+        return RedirectedError(f"the repository {url} is elsewhere: {reason}", hint, url=url)
     if any(words in said for words in _REJECTED):
         hint = "somebody pushed before, or the branch is protected: ask again, or make a pull request"
         return GitError(f"the repository {url} does not take the push: {reason}", hint, url=url)

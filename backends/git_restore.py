@@ -1,7 +1,7 @@
 """Putting a folder back to what it was, as a commit on a branch.
 
-Owns: `put_back` and `author_of`. Blocking: called by `backends.git` on executor threads. Made of trees alone: there is
-no checkout and no index, and what other folders hold is not touched.
+Owns: `put_back` and `author_of`. Blocking: called by `backends.git_repository` on executor threads. Made of trees
+alone: there is no checkout and no index, and what other folders hold is not touched.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class SharedRepository:
         return await (await self._now()).tree(sha)
 
     async def whole(self, sha: str, depth: int = 0) -> Whole:
-        """See `backends.git.GitRepository.whole`."""
+        """See `backends.git_repository.GitRepository.whole`."""
         return await (await self._now()).whole(sha, depth)
 
     async def commit(self, sha: str) -> Commit:

@@ -1,8 +1,9 @@
 """The submodules of a commit, joined to its tree.
 
-Owns: `Whole` and `joined`. Called by `backends.git`. As Argo CD checks a commit out (v3.6, util/git/client.go,
-`Submodule`: ``git submodule update --init --recursive``): what the commit pins is part of its files, and a submodule
-that can't be had is an error. Each has a mirror of its own; nothing is checked out, and nothing of it is run.
+Owns: `Whole` and `joined`. Called by `backends.git_repository`. As Argo CD checks a commit out (v3.6,
+util/git/client.go, `Submodule`: ``git submodule update --init --recursive``): what the commit pins is part of its
+files, and a submodule that can't be had is an error. Each has a mirror of its own; nothing is checked out, and nothing
+of it is run.
 """
 
 from __future__ import annotations

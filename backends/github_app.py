@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 import subprocess
 import threading
 import time
@@ -20,14 +19,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from backends.git_http import TIMEOUT, opener
 from backends.git_url import host_of
 from backends.repository_access import RepositoryAccess
 from fleetui.model.errors import GitAuthenticationError, GitError, RepositoryUnreachableError, ToolMissingError
 from fleetui.model.text import one_line
 
 API = "https://api.github.com"
-TIMEOUT = 15.0
-"""Seconds for one request."""
 EARLY = 60.0
 """Seconds before its end at which a token is renewed."""
 _PAGES = 50
@@ -86,9 +84,17 @@ class InstallationTokens:
         issued = int(self._now()) - 30
         claims = {"iat": issued, "exp": issued + 120, "iss": str(access.app_id)}
         body = ".".join(_base64(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
-        command = ["openssl", "dgst", "-sha256", "-binary", "-sign", str(key)]
+        command = ["openssl", "dgst", "-sha256", "-binary", "-passin", "pass:", "-sign", str(key)]
         try:
-            done = subprocess.run(command, input=body.encode(), capture_output=True, timeout=TIMEOUT, check=False)
+            # Without a password and without a terminal, or openssl would ask for one where the console is.
+            done = subprocess.run(
+                command,
+                input=body.encode(),
+                capture_output=True,
+                timeout=TIMEOUT,
+                check=False,
+                start_new_session=True,
+            )
         except FileNotFoundError as error:
             message = f"the repository {shown} is logged in to as a GitHub App, which needs openssl"
             raise ToolMissingError(message, "install it, for example with: apt-get install openssl") from error
@@ -123,21 +129,7 @@ class _Api:
             "Accept": "application/vnd.github+json",
             "User-Agent": "fleetui",
         }
-        context = ssl.create_default_context()
-        if access.certificate_authority and host_of(self._base) == host_of(access.url):
-            context.load_verify_locations(cadata=access.certificate_authority)
-        if access.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if certificate is not None and certificate_key is not None:
-            context.load_cert_chain(certificate, certificate_key)
-        handlers: list[urllib.request.BaseHandler] = [_NoRedirect(), urllib.request.HTTPSHandler(context=context)]
-        if access.proxy:
-            proxies = (
-                {} if _bypassed(host_of(self._base), access.no_proxy) else {"http": access.proxy, "https": access.proxy}
-            )
-            handlers.append(urllib.request.ProxyHandler(proxies))
-        self._opener = urllib.request.build_opener(*handlers)
+        self._opener = opener(access, self._base, certificate=certificate, certificate_key=certificate_key)
 
     def token(self, owner: str) -> tuple[str, float]:
         """A new token, and when it ends, in seconds since the epoch."""
@@ -152,11 +144,11 @@ class _Api:
         """The installation at the account that owns the repository (`DiscoverGitHubAppInstallationID`)."""
         for page in range(1, _PAGES + 1):
             found = self._ask(f"/app/installations?per_page=100&page={page}")
-            for each in found if isinstance(found, list) else ():
-                if str(each.get("account", {}).get("login", "")).lower() == owner.lower():
-                    return int(each["id"])
-            if not found:
+            if not isinstance(found, list) or not found:
                 break
+            for each in filter(_is_installation, found):
+                if str(each["account"].get("login")).lower() == owner.lower():
+                    return int(each["id"])
         raise self._failed(f"it is not installed for {one_line(owner) or 'the owner'}")
 
     def _ask(self, path: str, method: str = "GET") -> Any:
@@ -181,17 +173,8 @@ class _Api:
         return GitAuthenticationError(message, "check the app's id, installation and key", url=self._shown)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The assertion goes to the host that the Secret names, and to no other."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _bypassed(host: str, no_proxy: str) -> bool:
-    """Whether a host is named in a list such as ``localhost,.example.org``, as curl reads it."""
-    names = [name.strip().lstrip(".").lower() for name in no_proxy.split(",") if name.strip()]
-    return any(name == "*" or host == name or host.endswith(f".{name}") for name in names)
+def _is_installation(each: Any) -> bool:
+    return isinstance(each, dict) and isinstance(each.get("account"), dict) and isinstance(each.get("id"), int)
 
 
 def _owner(url: str) -> str:

@@ -1,24 +1,15 @@
 """The page that tells monitoring how an engine is.
 
-Owns: `HealthServer`: ``/healthz`` and ``/metrics`` over plain HTTP, for the composition root; and `cant_listen`, which
-`backends.webhook_server` says too.
+Owns: `HealthServer`: ``/healthz`` and ``/metrics`` over plain HTTP, for the composition root.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from aiohttp import web
 
-from fleetui.model.errors import FleetError
-
-
-def cant_listen(host: str, port: int, error: OSError, what: str = "") -> FleetError:
-    """The sentence for an address that can't be listened on; `what` is listened for there."""
-    # asyncio's own words name the address again; a name that is not known has an error number that is no system's.
-    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-    return FleetError(f"can't listen on {host}:{port}{what}: {reason}", "choose another address")
+from backends.http_listening import listening
 
 
 class HealthServer:
@@ -44,15 +35,8 @@ class HealthServer:
         """
         app = web.Application()
         app.add_routes([web.get("/healthz", self._healthz), web.get("/metrics", self._show_metrics)])
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self.close()
-            raise cant_listen(self._host, self._port, error) from error
-        return int(self._runner.addresses[0][1])
+        self._runner, found = await listening(app, self._host, self._port)
+        return found
 
     async def close(self) -> None:
         """Stops to listen."""

@@ -69,10 +69,10 @@ class HelmBinary:
             bare = not (folder / CHART / "charts").exists()
             if bare:
                 await self._build(request, None, folder)
-            ended = await self._run(command, planned, folder)
+            ended = await self._run(command, planned, folder, name)
             if ended.code and not bare and (names := missing(ended.stderr)):
                 await self._build(request, names, folder)
-                ended = await self._run(command, planned, folder)
+                ended = await self._run(command, planned, folder, name)
         if ended.code:
             said = ended.stderr.replace(f"{folder}/{CHART}/", "").replace(f"{folder}/", "")
             raise failure(said, planned, chart=request.chart_name)
@@ -87,7 +87,7 @@ class HelmBinary:
             raise ToolMissingError("Helm charts need helm, and it is not installed", hint)
         return [sys.executable, "-P", "-m", "backends.helm_sdk"]
 
-    async def _run(self, command: Sequence[str], planned: Invocation, folder: Path) -> Finished:
+    async def _run(self, command: Sequence[str], planned: Invocation, folder: Path, name: str) -> Finished:
         async with self._turns:
             return await run(
                 [*command, *planned.arguments],
@@ -95,6 +95,7 @@ class HelmBinary:
                 environment=_environment(folder),
                 timeout=self._timeout,
                 most=MOST_OUTPUT,
+                path=name,
             )
 
     # --- dependencies ---------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 Owns: `KustomizeBinary`, which implements `fleetui.renderports.Kustomize` with ``kustomize build`` or, without it,
 ``kubectl kustomize``. Wired in `fleetui.cli`. The binary sees the exported files in a folder of its own, nothing of our
-environment but PATH, and no network unless remote bases are allowed.
+environment but PATH, and no network unless it needs a base that the project permits. How a process is run is in
+`backends.tool_process`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import json
 import os
 import re
 import shutil
-import signal
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 
-from fleetui.model.errors import ManifestError, RefusedError, ToolMissingError
+from backends.tool_process import lay_out, run, workplace
+from fleetui.engine.projects import Project
+from fleetui.model.errors import ManifestError, ToolMissingError
 from fleetui.model.text import one_line
 from fleetui.render.kustomize.export import exported
 from fleetui.renderports import KustomizeRequest
@@ -30,71 +32,49 @@ MAX_OUTPUT = 100 * 1024 * 1024
 """Bytes of manifests that are taken."""
 
 _MAX_MESSAGE = 2000
+_NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
+"""What of our environment remote bases need; a proxy's name also in lower case."""
 
 
 class KustomizeBinary:
     """Builds with whichever binary is there, asked anew at each build.
 
     Args:
-        remote: whether kustomizations may name bases in other repositories.
         timeout: seconds for one build.
     """
 
-    def __init__(self, *, remote: bool = False, timeout: float = TIMEOUT) -> None:
-        self._remote = remote
+    def __init__(self, *, timeout: float = TIMEOUT) -> None:
         self._timeout = timeout
 
     async def build(self, request: KustomizeRequest) -> bytes:
-        """See `fleetui.renderports.Kustomize.build`.
-
-        Raises:
-            RefusedError: a remote base that is not allowed.
-        """
+        """See `fleetui.renderports.Kustomize.build`."""
         command = _command()
         if command is None:
             raise ToolMissingError("neither kustomize nor kubectl is installed", "install kustomize or kubectl")
-        home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="fleetui-kustomize-"))
-        try:
-            root = await asyncio.to_thread(self._export, request, home)
-            return await self._run([*command, str(root / request.folder.strip("/"))], home, request)
-        finally:
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, home, ignore_errors=True))
-
-    def _export(self, request: KustomizeRequest, home: Path) -> Path:
-        files = exported(request.files, request.folder, request.options, remote=self._remote)
-        root = home / "repository"
-        for folder in (root, home / "home", home / "tmp"):
-            folder.mkdir(mode=0o700)
-        for path, content in files.items():
-            _write(root, path, content)
-        return root
-
-    async def _run(self, command: list[str], home: Path, request: KustomizeRequest) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=home / "repository",
-            env=_environment(home, remote=self._remote),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
+        permits = Project(request.project, source_repos=tuple(request.source_repos)).permits_source
+        export = await asyncio.to_thread(
+            partial(exported, request.files, request.folder, request.options, permits=permits)
         )
-        try:
-            async with asyncio.timeout(self._timeout):
-                output, errors = await _read(process, request.folder)
-        except TimeoutError as error:
-            message = f"kustomize did not end within {self._timeout:g} seconds"
-            raise ManifestError(message, path=request.folder) from error
-        finally:
-            _kill(process)
-            await process.wait()
-        if process.returncode != 0:
-            words = _meaningful(errors.decode(errors="replace").replace(f"{home / 'repository'}{os.sep}", ""))
-            raise ManifestError(f"kustomize: {words or f'ended with {process.returncode}'}", path=request.folder)
-        return output
+        async with workplace("kustomize") as folder:
+            root = folder / "repository"
+            for made in (root, folder / "home", folder / "tmp"):
+                made.mkdir()
+            await lay_out(root, export.files, what=f"the kustomization in {request.folder or '.'}")
+            ended = await run(
+                [*command, str(root / request.folder.strip("/"))],
+                folder=root,
+                environment=_environment(folder, remote=export.remote),
+                timeout=self._timeout,
+                most=MAX_OUTPUT,
+                path=request.folder,
+            )
+        if ended.code:
+            words = _meaningful(ended.stderr.replace(f"{root}{os.sep}", ""))
+            raise ManifestError(f"kustomize: {words or f'ended with {ended.code}'}", path=request.folder)
+        return ended.stdout
 
 
-def _command() -> list[str] | None:
+def _command() -> Sequence[str] | None:
     if binary := shutil.which("kustomize"):
         return [binary, "build"]
     if binary := shutil.which("kubectl"):
@@ -112,54 +92,14 @@ def _environment(home: Path, *, remote: bool) -> Mapping[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
     }
-    if not remote:
-        # Remote bases were refused before; whatever else asks for the network gets none.
-        environment |= {"GIT_ALLOW_PROTOCOL": "none"}
-        environment |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1")
-    return environment
-
-
-def _write(root: Path, path: str, content: bytes) -> None:
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts:
-        raise RefusedError(f"the path {one_line(path)} leads out of the repository", "rename the file")
-    target = root.joinpath(*parts)
-    for folder in reversed(target.relative_to(root).parents):
-        (root / folder).mkdir(mode=0o700, exist_ok=True)
-    # Nothing is there before, so no link can be followed.
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-
-
-async def _read(process: asyncio.subprocess.Process, folder: str) -> tuple[bytes, bytes]:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    output, errors = await asyncio.gather(_capped(process, process.stdout), _capped(process, process.stderr))
-    if output is None or errors is None:
-        limit = MAX_OUTPUT // 1024**2
-        raise ManifestError(f"kustomize writes more than {limit} MiB", path=folder)
-    await process.wait()
-    return output, errors
-
-
-async def _capped(process: asyncio.subprocess.Process, stream: asyncio.StreamReader) -> bytes | None:
-    """All that is written to a stream; None, and the process is ended, where that is too much."""
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := await stream.read(1024 * 1024):
-        size += len(chunk)
-        if size > MAX_OUTPUT:
-            _kill(process)
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """Ends the binary and whatever it started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if remote:
+        # Neither this machine's folders nor what its user's keys open: a stranger's base may name more of them.
+        names = (*_NETWORK, *map(str.lower, _NETWORK))
+        known = {name: value for name in names if (value := os.environ.get(name))}
+        return environment | known | {"GIT_ALLOW_PROTOCOL": "https:http"}
+    # Remote bases were refused before; whatever else asks for the network gets none.
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1")
+    return environment | nowhere | {"GIT_ALLOW_PROTOCOL": "none"}
 
 
 _KUBECTLS = re.compile(r'E\d{4} [\d:.]+ +\d+ \S+\] "command failed" err=(".*")')

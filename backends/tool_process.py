@@ -1,7 +1,7 @@
 """Programs that turn files into manifests: a private folder for them, how they are run, and how they end.
 
-Owns: `workplace`, `lay_out` and `run`. Called by `backends.helm` on the event loop; fit for any tool that reads files
-and prints YAML. Git has `backends.git_process`, which runs on threads.
+Owns: `workplace`, `lay_out` and `run`. Called by `backends.helm` and `backends.kustomize` on the event loop. Git has
+`backends.git_process`, which runs on threads.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ async def lay_out(folder: Path, files: Mapping[str, bytes], *, what: str) -> Non
 
 
 async def run(
-    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout: float, most: int
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout: float, most: int, path: str
 ) -> Finished:
     """Runs a program in `folder` to its end. It and all that it started are killed when the time (seconds) is over,
-    when it prints more than `most` bytes, and when the caller is cancelled.
+    when it prints more than `most` bytes, and when the caller is cancelled. `path`: what messages say that it works on.
 
     Raises:
         ToolMissingError: it can't be started.
@@ -107,13 +107,15 @@ async def run(
             code = await process.wait()
         ended = True
     except TimeoutError as error:
-        raise ManifestError(f"{name} did not end within {timeout:g} s") from error
+        raise ManifestError(f"{name} did not end within {timeout:g} s", path=path) from error
     except _TooMuchError as error:
-        raise ManifestError(f"{name} printed more than {most // 2**20} MiB, which are no manifests") from error
+        raise ManifestError(
+            f"{name} printed more than {most // 2**20} MiB, which are no manifests", path=path
+        ) from error
     finally:
         saying.cancel()
         if not ended:
-            await _kill(process)
+            await _kill(process, saying)
     return Finished(code, printed, said)
 
 
@@ -173,12 +175,13 @@ async def _tail(stream: asyncio.StreamReader) -> str:
     return tail.decode(errors="replace")
 
 
-async def _kill(process: asyncio.subprocess.Process) -> None:
+async def _kill(process: asyncio.subprocess.Process, reading: asyncio.Task[str]) -> None:
     """Nothing of it is left, nor of what it started, which may go on when it has ended."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(TimeoutError):
         async with asyncio.timeout(_BURIAL):
+            await asyncio.wait({reading})  # two can't read one stream
             # What is left in the pipes has to be taken, or their end is never seen.
             for stream in (process.stdout, process.stderr):
                 while stream is not None and await stream.read(65_536):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from backends.health_server import cant_listen
+from backends.http_listening import listening
 from fleetui.engine.webhook import LARGEST, TOO_LARGE, Answer
 
 PATH = "/api/webhook"
@@ -52,14 +52,8 @@ class WebhookServer:
         """
         app = web.Application(client_max_size=LARGEST)
         app.add_routes([web.route("*", PATH, self._handle)])
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
-        except OSError as error:
-            await self.close()
-            raise cant_listen(self._host, self._port, error, " for webhooks") from error
-        return int(self._runner.addresses[0][1])
+        self._runner, found = await listening(app, self._host, self._port, purpose="for webhooks")
+        return found
 
     async def close(self) -> None:
         """Stops to listen."""

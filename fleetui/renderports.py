@@ -132,6 +132,9 @@ class KustomizeRequest(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any] = {}
     kube_version: str = ""
     api_versions: Sequence[str] = ()
+    project: str = ""
+    source_repos: Sequence[str] = ("*",)
+    """What the project's `spec.sourceRepos` lets bases in other repositories come from."""
 
 
 class Kustomize(Protocol):
@@ -143,6 +146,7 @@ class Kustomize(Protocol):
         Raises:
             ToolMissingError: there is neither `kustomize` nor `kubectl`.
             ManifestError: it does not build; with the binary's own words.
+            RefusedError: it leads out of the repository, and the project does not allow that.
         """
         ...
 

@@ -1,6 +1,6 @@
 """The commands, their options and their help; what they do is in the modules that they import when run.
 
-Owns: `cli`. Kept free of anything that is slow to import.
+Owns: `cli`. Kept free of anything that is slow to import. The engine's commands are in `fleetui.cli.engine_commands`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from fleetui import __version__
-from fleetui.cli.options import Scope, address, chosen, cluster_options, duration, output_option, scope_options
+from fleetui.cli.engine_commands import bootstrap, engine
+from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options, yes_option
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -227,7 +228,7 @@ def port_forward(scope: Scope, pod: str, ports: tuple[str, ...], address: str) -
 @click.option(
     "--resource", "resources", multiple=True, metavar="GROUP/KIND/NAMESPACE/NAME", help="Only this object; repeatable."
 )
-@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
+@yes_option
 @click.option("--wait", is_flag=True, help="Wait for the end, and for Synced and Healthy.")
 @click.option("--timeout", callback=duration, help="How long to wait, e.g. 5m.")
 def sync(
@@ -281,7 +282,7 @@ def refresh(scope: Scope, app: str, hard: bool) -> int:
     is_flag=True,
     help="Stay, and switch automated sync on again when Git has moved on.",
 )
-@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
+@yes_option
 @click.option("--wait", is_flag=True, help="Wait for the end.")
 @click.option("--timeout", callback=duration, help="How long to wait, e.g. 5m.")
 def rollback(scope: Scope, app: str, history_id: int | None, **options: Any) -> int:
@@ -294,7 +295,7 @@ def rollback(scope: Scope, app: str, history_id: int | None, **options: Any) -> 
 @cli.command(short_help="Switch an application's automated sync off.")
 @scope_options
 @click.argument("app")
-@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
+@yes_option
 def suspend(scope: Scope, app: str, yes: str) -> int:
     """Switch automated sync off; it is still compared with Git."""
     from fleetui.cli.act import run_plain
@@ -305,7 +306,7 @@ def suspend(scope: Scope, app: str, yes: str) -> int:
 @cli.command(short_help="Switch an application's automated sync on again.")
 @scope_options
 @click.argument("app")
-@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
+@yes_option
 def resume(scope: Scope, app: str, yes: str) -> int:
     """Switch automated sync on again; what differs is synced at once."""
     from fleetui.cli.act import run_plain
@@ -316,7 +317,7 @@ def resume(scope: Scope, app: str, yes: str) -> int:
 @cli.command(short_help="End an application's running operation.")
 @scope_options
 @click.argument("app")
-@click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
+@yes_option
 def terminate(scope: Scope, app: str, yes: str) -> int:
     """End the operation that is in progress; what has been applied stays."""
     from fleetui.cli.act import run_plain
@@ -373,51 +374,5 @@ def render(path: Path | None, files: tuple[Path, ...], revision: str, output: st
     return show_manifests(path, files, revision, output)
 
 
-@cli.group()
-def engine() -> None:
-    """The reconcile engine, without a console."""
-
-
-@engine.command("run")
-@cluster_options
-@click.option("--git-interval", default="60s", show_default=True, callback=duration, help="How often to ask remotes.")
-@click.option("--dialect", type=click.Choice(["argo"]), default="argo", show_default=True, help="Whose objects.")
-@click.option(
-    "--qps",
-    type=click.FloatRange(min=0.0),
-    default=0.0,
-    show_default=True,
-    help="Requests a second to each API server that may go on for ever; 0: as many as it answers.",
-)
-@click.option("--once", is_flag=True, help="End as soon as nothing is left to do.")
-@click.option(
-    "--dry-run", is_flag=True, help="Write nothing; tell what would be done. With --once: exit 4 if anything."
-)
-@click.option("--listen", metavar="HOST:PORT", callback=address, help="Serve /healthz and /metrics there.")
-@click.option("--webhook-listen", metavar="HOST:PORT", callback=address, help="Take Git hosts' webhooks there.")
-@click.option("--traces", is_flag=True, help="Send OpenTelemetry traces (OTEL_EXPORTER_OTLP_ENDPOINT says where).")
-@click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the log."
-)
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="From which level on.",
-)
-def engine_run(scope: Scope, dialect: str, **options: Any) -> int:
-    """Reconcile the Applications of the chosen hubs until stopped."""
-    from fleetui.cli.engine import RunOptions, run_engine
-
-    return run_engine(scope, RunOptions(**options))
-
-
-@cli.command()
-@cluster_options
-@click.option("--print", "only_print", is_flag=True, help="Print the manifests instead of applying them.")
-def bootstrap(scope: Scope, only_print: bool) -> None:
-    """Put the definitions that the engine needs into a hub."""
-    from fleetui.cli.bootstrap import run_bootstrap
-
-    run_bootstrap(scope, only_print=only_print)
+cli.add_command(engine)
+cli.add_command(bootstrap)

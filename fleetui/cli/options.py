@@ -95,6 +95,10 @@ def output_option(*formats: str) -> Callable[[F], F]:
     return click.option("-o", "--output", type=choice, default=formats[0], show_default=True, help="Output format.")
 
 
+yes_option = click.option("--yes", default="", metavar="CLUSTER", help="Confirms a change on this protected cluster.")
+"""Adds ``--yes``, of commands that change something."""
+
+
 def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
     """A click callback: a Go duration or a number of seconds, as seconds."""
     from fleetui.model.times import parse_duration

@@ -77,6 +77,21 @@ def whole(value: Any, default: int = 0) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
+def uid_of(obj: Mapping[str, Any] | None) -> str:
+    """Its uid; empty where it has none."""
+    return text(mapping(mapping(obj).get("metadata")).get("uid"))
+
+
+def version_of(obj: Mapping[str, Any] | None) -> str:
+    """Its resourceVersion; empty where it has none."""
+    return text(mapping(mapping(obj).get("metadata")).get("resourceVersion"))
+
+
+def is_leaving(obj: Mapping[str, Any] | None) -> bool:
+    """Whether it is being deleted."""
+    return bool(mapping(mapping(obj).get("metadata")).get("deletionTimestamp"))
+
+
 def retry_of(value: Any) -> Retry:
     """A `RetryStrategy` as written in a spec or an operation."""
     retry = mapping(value)
@@ -108,12 +123,16 @@ class Application:
         return text(self.metadata.get("namespace"))
 
     @property
+    def uid(self) -> str:
+        return uid_of(self.obj)
+
+    @property
     def resource_version(self) -> str:
-        return text(self.metadata.get("resourceVersion"))
+        return version_of(self.obj)
 
     @property
     def deleting(self) -> bool:
-        return bool(self.metadata.get("deletionTimestamp"))
+        return is_leaving(self.obj)
 
     @property
     def finalizers(self) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ from fleetui.engine.application import (
     has_option,
     mapping,
     text,
+    uid_of,
+    version_of,
 )
 from fleetui.engine.applied import applied_exactly
 from fleetui.engine.destination import Destination
@@ -167,7 +169,7 @@ class Applier:
             return EffectResult(True, self._message(work, "unchanged"))
         written = await self._write(work, obj, live)
         verb = "created" if live is None else "configured"
-        if live is not None and _version(written) == _version(live):
+        if live is not None and version_of(written) == version_of(live):
             verb = "unchanged"
         self._wrote(work, written)
         return EffectResult(True, self._message(work, verb))
@@ -258,7 +260,7 @@ class Applier:
         ref = ref_of(live)
         for _ in range(_TRIES):
             patch = [
-                {"op": "test", "path": "/metadata/resourceVersion", "value": _version(live)},
+                {"op": "test", "path": "/metadata/resourceVersion", "value": version_of(live)},
                 {"op": "replace", "path": "/metadata/managedFields", "value": _fields(migrated(live, managers))},
             ]
             try:
@@ -280,11 +282,11 @@ class Applier:
         """Deletes an object and waits, 10 s at most, until its name is free (``kubectl apply --force``)."""
         ref, api = ref_of(live), self._destination.api
         with contextlib.suppress(NotFoundError):
-            await api.delete(resource, ref.name, ref.namespace, propagation="Background", uid=_uid(live))
+            await api.delete(resource, ref.name, ref.namespace, propagation="Background", uid=uid_of(live))
             for _ in range(_GONE_POLLS):
                 await api.get(resource, ref.name, ref.namespace)
                 await asyncio.sleep(_GONE_INTERVAL)
-        self._destination.overlay.deleted(ref, _uid(live))
+        self._destination.overlay.deleted(ref, uid_of(live))
 
     # --- replace ----------------------------------------------------------------------------------------------------
 
@@ -321,7 +323,7 @@ class Applier:
     async def _put(self, work: _Work, obj: Obj, live: Obj, *, dry_run: bool = False) -> Obj:
         ref = ref_of(live)
         for attempt in range(_TRIES):
-            metadata = {**mapping(obj.get("metadata")), "resourceVersion": _version(live)}
+            metadata = {**mapping(obj.get("metadata")), "resourceVersion": version_of(live)}
             try:
                 return await self._destination.api.replace(
                     work.resource, {**obj, "metadata": metadata}, field_manager=FIELD_MANAGER, dry_run=dry_run
@@ -402,11 +404,3 @@ async def _respected(ignoring: Ignoring, desired: Obj, live: Obj) -> Obj:
 def _without_namespace(obj: Obj) -> Obj:
     metadata = {key: value for key, value in mapping(obj.get("metadata")).items() if key != "namespace"}
     return {**obj, "metadata": metadata}
-
-
-def _version(obj: Mapping[str, Any]) -> str:
-    return text(mapping(obj.get("metadata")).get("resourceVersion"))
-
-
-def _uid(obj: Mapping[str, Any]) -> str:
-    return text(mapping(obj.get("metadata")).get("uid"))

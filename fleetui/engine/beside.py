@@ -180,7 +180,7 @@ class ForeignWrites(Nobody):
 
     def wrote(self, before: Application, after: Application) -> None:
         """Notes a write of ours."""
-        self._known[text(after.metadata.get("uid"))] = wrote_at(after.metadata)
+        self._known[after.uid] = wrote_at(after.metadata)
         self._unsure.get((after.namespace, after.name), set()).discard(after.resource_version)
 
     @contextmanager
@@ -225,7 +225,7 @@ class ForeignWrites(Nobody):
 
     def seen(self, app: Application) -> None:
         """Notes an Application that a watch shows."""
-        uid, at = text(app.metadata.get("uid")), wrote_at(app.metadata)
+        uid, at = app.uid, wrote_at(app.metadata)
         known = self._known.get(uid)
         self._known[uid] = at
         if known is None or at <= known:

@@ -200,7 +200,7 @@ def _namespace_metadata_changed(app: Application) -> bool:
 
 
 def _health(app: Application, members: Sequence[Member], judge: Judge) -> Health:
-    uid = text(app.metadata.get("uid"))
+    uid = app.uid
     members_judged = (
         AppMember(
             ref=member.ref,

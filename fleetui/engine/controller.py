@@ -15,6 +15,7 @@ from collections.abc import Collection, Container, Hashable
 from fleetui.engine.application import GROUP, KIND, Application, text
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
+from fleetui.engine.comparing import Comparer
 from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
 from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
@@ -34,7 +35,7 @@ from fleetui.engine.webhook import Push
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
-from fleetui.model.objects import ObjectRef, StoredObject
+from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.model.text import masked, one_line
 from fleetui.ports import Jq, LiveCluster, ProjectRepositories, Repositories
 from fleetui.renderports import Tools
@@ -53,9 +54,9 @@ PLACES = 20
 for all together). A cluster or a repository that does not answer holds these places and nobody else's."""
 
 RESYNC = 600.0
-"""Seconds, give or take a fifth, after which an Application is looked at though nothing woke it: the safety net under
-lost events. Where nothing changed it makes no request. Argo CD's (`timeout.reconciliation`) is shorter because it is
-also how a commit is found; here repositories tell of theirs."""
+"""Seconds, give or take a fifth, after which an Application is looked at though nothing woke it, whatever it waits for:
+the safety net under lost events. Where nothing changed it makes no request. Argo CD's
+(`timeout.reconciliation`) is shorter because it is also how a commit is found; here repositories tell of theirs."""
 
 
 class Engine:
@@ -170,15 +171,13 @@ class Engine:
         await self._destinations.ready()
         reconciler = Reconciler(
             self._destinations,
-            self._sources,
+            Comparer(self._sources, lambda: self._hub_settings.overrides, self._clock, self._jq),
             ApplicationWriter(self._destinations.hub, resource, self._listener),
-            overrides=lambda: self._hub_settings.overrides,
             projects=self._projects,
             monitors=self._monitors,
             is_known=self._instances.__contains__,
             clock=self._clock,
             settings=self._settings,
-            jq=self._jq,
             rehearsal=self._rehearsal,
         )
         self._hub_settings.start()
@@ -193,8 +192,6 @@ class Engine:
         for obj in self._hub.of_kind(GROUP, KIND):
             self._application_changed(obj)
         try:
-            # Who may not list them would wait for ever for one.
-            await self._hub.listed(resource)
             # Compared without the rules that a hub has, its objects would be healed of what it wants left alone.
             await self._hub_settings.known()
             await self._projects.known()
@@ -202,8 +199,13 @@ class Engine:
                 await self._own_repositories.ready()
                 going.append(self._own_repositories.subscribe(self._overrides_changed))
             async with asyncio.TaskGroup() as group:
+                # Who may not list the Applications would wait for ever for one.
+                self._rest(group.create_task(self._hub.listed(resource), name=f"engine {self._hub.api.name} lists"))
                 self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
                 self._rest(group.create_task(self._serve(reconciler, group), name=f"engine {self._hub.api.name}"))
+        except BaseExceptionGroup as ended:
+            # Reconciles raise nothing: it is what looks on that ends the engine, or a failure of its own.
+            raise ended.exceptions[0] from None
         finally:
             for subscription in going:
                 subscription.close()
@@ -217,25 +219,27 @@ class Engine:
         False where so many are heeded already that this one is not."""
         if len(self._heeding) >= MOST_PUSHES:
             return False
-        concerned: dict[str, set[Key]] = {}
+        concerned: dict[tuple[str, str], set[Key]] = {}
         for url in [url for url in self._by_url if names_repository(push, url)]:
             for key in self._by_url[url]:
                 obj = self._hub.get(ObjectRef(GROUP, KIND, *key))
                 if obj is not None and url in concerned_urls(push, obj.decode()):
-                    concerned.setdefault(url, set()).add(key)
+                    # A project may have a login, and so a mirror, of its own.
+                    concerned.setdefault((url, self._project_of[key]), set()).add(key)
         if not concerned:
             said = one_line(masked(push.urls[0])) if push.urls else "a repository"
             _log.info("%s was pushed to, says %s: no application follows it", said, push.provider)
-        for url, keys in concerned.items():
+        for (url, project), keys in concerned.items():
             _log.info("%s was pushed to, says %s: %d applications", masked(url), push.provider, len(keys))
-            task = asyncio.get_running_loop().create_task(self._heed(url, keys), name=f"push {masked(url)}")
+            task = asyncio.get_running_loop().create_task(self._heed(url, project, keys), name=f"push {masked(url)}")
             self._heeding.add(task)
             task.add_done_callback(self._heeding.discard)
         return True
 
-    async def _heed(self, url: str, keys: set[Key]) -> None:
+    async def _heed(self, url: str, project: str, keys: set[Key]) -> None:
+        repository = self._repositories.open(url, hub=self._hub.api.name, project=project)
         try:
-            await self._repositories.open(url, hub=self._hub.api.name).resolve("HEAD", fetch=True)
+            await repository.resolve("HEAD", fetch=True)
         except FleetError as error:
             # The Applications say so themselves.
             _log.info("%s", error)
@@ -290,33 +294,29 @@ class Engine:
         return self._queue.retry(key)
 
     def _come_again(self, key: Key, again: Again) -> None:
-        if again.after is not None:
+        resync = RESYNC * random.uniform(0.8, 1.2)
+        if again.after is not None and again.after < resync:
             # What goes on at once is an operation: it is brought to its end before another one begins.
             self._queue.add_after(key, again.after, Priority.NEWS if again.after > 0 else Priority.ASKED)
         elif key in self._urls:
-            self._queue.add_after(key, RESYNC * random.uniform(0.8, 1.2), Priority.ROUTINE)
+            self._queue.add_after(key, resync, Priority.ROUTINE)
 
     def _group_of(self, key: Key) -> Hashable:
         return self._asks.get(key), self._urls.get(key)
 
     # --- what wakes -------------------------------------------------------------------------------------------------
 
-    def _woken_on_hub(self, obj: StoredObject, deleted: bool) -> None:
+    def _woken_on_hub(self, hub: ClusterName, obj: StoredObject, deleted: bool, owners: Collection[str]) -> None:
         if obj.ref.group_kind == (GROUP, KIND):
             if deleted:
                 self._application_went(obj)
             else:
                 self._application_changed(obj)
-        self._woken(obj, deleted)
+        self._woken(hub, obj, deleted, owners)
 
-    def _woken(self, obj: StoredObject, deleted: bool) -> None:
-        meta = obj.meta
-        owner = self._hub_settings.overrides.tracking.owner(meta.labels or {}, meta.annotations or {})
-        key = self._instances.get(owner) if owner else None
-        if key is not None:
-            self._queue.add(key)
-            return
-        for key in self._monitors.woken_by(obj.ref, deleted=deleted):
+    def _woken(self, cluster: ClusterName, obj: StoredObject, deleted: bool, owners: Collection[str]) -> None:
+        keys = [key for owner in owners if (key := self._instances.get(owner)) is not None]
+        for key in keys or self._monitors.woken_by(cluster, obj.ref, deleted=deleted):
             self._queue.add(key)
 
     def _application_changed(self, obj: StoredObject) -> None:
@@ -347,6 +347,8 @@ class Engine:
     def _unlink(self, key: Key) -> None:
         for url in self._urls.pop(key, ()):
             self._by_url[url].discard(key)
+            if not self._by_url[url]:
+                del self._by_url[url]
 
     def _clusters_changed(self) -> None:
         self._answers_again(self._destinations.look_again())

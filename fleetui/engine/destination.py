@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -40,8 +40,9 @@ Applications themselves: a webhook that hangs must not keep the engine from writ
 
 _AWAY = frozenset({ClusterState.UNREACHABLE, ClusterState.STALE})
 
-Woken = Callable[[StoredObject, bool], None]
-"""Called with an object that changed, and whether it went."""
+Woken = Callable[[ClusterName, StoredObject, bool, Collection[str]], None]
+"""Called with a cluster, an object of it that changed, whether it went, and the applications that it names or did until
+now."""
 Asked = tuple[str, str]
 """What a destination names a cluster by: `server` and `name`."""
 
@@ -86,6 +87,7 @@ class Destination:
         self._discovered_at: float | None = None
         self._wanted: dict[tuple[ApiResource, str], Subscription] = {}
         self._looked_into: dict[tuple[ApiResource, str], Subscription] = {}
+        self._owners: dict[ObjectRef, str] = {}
         self.syncing = asyncio.Semaphore(syncs)
         """Whoever runs a sync step holds it."""
         self._back = back
@@ -190,6 +192,9 @@ class Destination:
         for want in wanted:
             if want not in self._wanted:
                 self._wanted[want] = self.live.want(*want)
+                # Of what somebody else has watched already no event tells.
+                for obj in self.live.of_kind(*want[0].group_kind):
+                    self._owners_of(obj)
         for want in wanted:
             await self.live.listed(*want)
 
@@ -265,8 +270,18 @@ class Destination:
         return found
 
     def _changed(self, obj: StoredObject, *, deleted: bool) -> None:
+        owners = self._owners_of(obj, deleted=deleted)
         if not self.overlay.seen(obj, deleted=deleted):
-            self._woken(obj, deleted)
+            self._woken(self.api.name, obj, deleted, owners)
+
+    def _owners_of(self, obj: StoredObject, *, deleted: bool = False) -> set[str]:
+        """The applications that an object names, and that it did until now: who lost it has to look too (Argo CD v3.6.1
+        controller/cache/cache.go, where both the old and the new object wake their applications)."""
+        before = self._owners.pop(obj.ref, "")
+        now = self.tracking.owner(obj.meta.labels or {}, obj.meta.annotations or {})
+        if now and not deleted:
+            self._owners[obj.ref] = now
+        return {before, now} - {""}
 
 
 class Destinations:

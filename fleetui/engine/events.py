@@ -74,7 +74,7 @@ def event_of(app: Application, told: Told, now: float) -> Obj:
             "namespace": app.namespace,
             "resourceVersion": app.resource_version,
             "apiVersion": f"{GROUP}/v1alpha1",
-            "uid": text(app.metadata.get("uid")),
+            "uid": app.uid,
         },
         "firstTimestamp": stamp,
         "lastTimestamp": stamp,

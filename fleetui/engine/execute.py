@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from fleetui.engine.application import FIELD_MANAGER, HOOK_FINALIZER, mapping, strings, text
+from fleetui.engine.application import FIELD_MANAGER, HOOK_FINALIZER, mapping, strings, text, uid_of, version_of
 from fleetui.engine.apply import Applier, ApplyOptions
 from fleetui.engine.destination import Destination
 from fleetui.engine.effects import Apply, Delete, Effect, EffectResult, ReleaseHook, Step, StepOutcome
@@ -66,7 +65,7 @@ class Executor:
                     return await self._release(effect)
                 return await self._look(effect.task)
             except NotFoundError as error:
-                self._destination.overlay.deleted(effect.task.ref, _uid(effect.task.live or {}))
+                self._destination.overlay.deleted(effect.task.ref, uid_of(effect.task.live))
                 return EffectResult(False, error.message, gone=True)
             except StatusError as error:
                 # The server's own words, as kubectl prints them; Argo CD's results hold nothing else.
@@ -80,13 +79,13 @@ class Executor:
         if resource is None:
             return EffectResult(True, gone=True)
         await self._destination.api.delete(
-            resource, task.ref.name, task.ref.namespace, propagation=self._propagation, uid=_uid(live)
+            resource, task.ref.name, task.ref.namespace, propagation=self._propagation, uid=uid_of(live)
         )
         self._destination.predictor.forget(task.ref)
         # A finalizer may hold it, for a moment or for long; what comes next must not take it for untouched.
         with contextlib.suppress(ClusterError):
             if (await self._look(task)).gone:
-                self._destination.overlay.deleted(task.ref, _uid(live))
+                self._destination.overlay.deleted(task.ref, uid_of(live))
         return EffectResult(True)
 
     async def _look(self, task: Task) -> EffectResult:
@@ -112,7 +111,7 @@ class Executor:
                 return EffectResult(True)
             kept = [name for name in finalizers if name != HOOK_FINALIZER]
             # A list is patched as a whole: without the version, a finalizer that was added meanwhile would be lost.
-            body = {"metadata": {"finalizers": kept or None, "resourceVersion": _version(live)}}
+            body = {"metadata": {"finalizers": kept or None, "resourceVersion": version_of(live)}}
             try:
                 written = await api.patch(
                     resource, ref.name, ref.namespace, body, kind=PatchType.MERGE, field_manager=FIELD_MANAGER
@@ -146,11 +145,3 @@ def _defined(obj: Obj) -> list[tuple[str, str]]:
         return []
     spec = mapping(obj.get("spec"))
     return [(text(spec.get("group")), text(mapping(spec.get("names")).get("kind")))]
-
-
-def _version(obj: Mapping[str, Any]) -> str:
-    return text(mapping(obj.get("metadata")).get("resourceVersion"))
-
-
-def _uid(obj: Mapping[str, Any]) -> str:
-    return text(mapping(obj.get("metadata")).get("uid"))

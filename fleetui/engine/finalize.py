@@ -22,6 +22,7 @@ from fleetui.engine.application import (
     PRE_DELETE_FINALIZER,
     Application,
     annotation_option,
+    is_leaving,
     mapping,
     object_option,
     strings,
@@ -31,6 +32,7 @@ from fleetui.engine.deletehooks import CLEANUP, HookFailedError, clean_up_hooks,
 from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination
 from fleetui.engine.hooks import DeletePhase, wave
+from fleetui.engine.observe import TARGET_STATE
 from fleetui.engine.plan import holds_hook_finalizer
 from fleetui.engine.projects import Permits
 from fleetui.health import Judge
@@ -65,7 +67,7 @@ def stage_of(app: Application) -> str:
 
 def unreadable_hooks(app: Application, error: str) -> DeletionFailedError:
     """The failure of a stage whose hooks can't be read, for the comparison's reason."""
-    return DeletionFailedError(dict(_STAGES)[stage_of(app)] + error.removeprefix("Failed to load target state: "))
+    return DeletionFailedError(dict(_STAGES)[stage_of(app)] + error.removeprefix(TARGET_STATE))
 
 
 def needs_hooks(app: Application) -> bool:
@@ -139,10 +141,10 @@ async def _advance(
 async def _cascade(app: Application, destination: Destination, live: Sequence[Obj]) -> bool:
     """Deletes the objects of the highest wave; returns whether nothing is left to delete."""
     for obj in live:
-        if _is_leaving(obj) and holds_hook_finalizer(obj):
+        if is_leaving(obj) and holds_hook_finalizer(obj):
             await _release(destination, obj)
     left = [obj for obj in live if destination.tracking.is_own(obj) and _deletable(app, obj)]
-    if any(_is_leaving(obj) for obj in live) or _unapproved(app, left):
+    if any(is_leaving(obj) for obj in live) or _unapproved(app, left):
         return False
     last = max(map(wave, left), default=0)
     first = next(name for name in app.finalizers if name in _CASCADING)
@@ -177,10 +179,6 @@ def _unapproved(app: Application, left: Sequence[Obj]) -> bool:
     if approved is not None and approved >= asked:
         return False
     return any("confirm" in {object_option(app, obj, "Delete"), object_option(app, obj, "Prune")} for obj in left)
-
-
-def _is_leaving(obj: Mapping[str, Any]) -> bool:
-    return bool(mapping(obj.get("metadata")).get("deletionTimestamp"))
 
 
 async def _release(destination: Destination, hook: Obj) -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from fleetui.engine.application import GROUP, Application
 from fleetui.engine.clock import Clock, Timer
 from fleetui.engine.gathering import Gathering
+from fleetui.engine.hubsettings import RECHECK
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import DEFAULT, DEFAULT_PROJECT, PROJECT_KIND, Project, project_of
 from fleetui.engine.status import INVALID_SPEC_ERROR, UNKNOWN_ERROR
@@ -29,8 +30,6 @@ IMPERSONATES = (
     "project '{name}' wants its syncs made as service accounts (destinationServiceAccounts, impersonation is on in "
     "argocd-cm), which this engine can't do: it syncs nothing of it"
 )
-RECHECK = 60.0
-"""Seconds until projects that may not be read are asked for again: permissions can't be watched."""
 
 
 class ProjectError(Exception):

@@ -22,7 +22,7 @@ from fleetui.ports import Cluster, Subscription
 _log = logging.getLogger(__name__)
 
 RECHECK = 60.0
-"""Seconds until a ConfigMap that may not be read is asked for again: permissions can't be watched."""
+"""Seconds until what may not be read is asked for again: permissions can't be watched."""
 
 _RESOURCE = ApiResource(group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True)
 

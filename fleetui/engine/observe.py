@@ -29,6 +29,8 @@ from fleetui.ports import Jq
 from fleetui.render.directory import Manifest
 
 PREDICTIONS_AT_ONCE = 10
+TARGET_STATE = "Failed to load target state: "
+"""How a ComparisonError begins where Git is to blame."""
 
 
 async def observe(
@@ -67,7 +69,9 @@ async def observe(
         await destination.know(_known_kinds(app))
     except ClusterError as error:
         return _blind(app, (), Provenance.of(wanted, wanted.wishes(revisions)), judge, error)
-    place = Place.of(app, instance, destination.discovery, permits.project.source_repos)
+    place = Place.of(
+        app, instance, destination.discovery, permits.project.source_repos, build_options=overrides.kustomize_options
+    )
     try:
         loaded = await sources.load(wanted, place, revisions=revisions, fetch=fetch)
     except RepositoryUnreachableError:
@@ -131,7 +135,7 @@ async def unreadable(
     As in Argo CD it names the revision that was asked for, since no commit was found for it; of several sources none.
     """
     judge = overrides.judge
-    message = f"Failed to load target state: {error}"
+    message = f"{TARGET_STATE}{error}"
     origin = Provenance.of(wanted, () if wanted.multiple else wanted.wishes(revisions))
     try:
         await destination.know(_known_kinds(app))

@@ -12,23 +12,19 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fleetui.diff.ignore import rules_of
 from fleetui.engine import operation as ops
 from fleetui.engine.application import Application, has_option, mapping, strings
 from fleetui.engine.apply import ApplyOptions
 from fleetui.engine.clock import Clock
 from fleetui.engine.compare import Comparison
+from fleetui.engine.comparing import Comparer, Subject
 from fleetui.engine.context import chosen_resources, context_of
-from fleetui.engine.destination import Destination
 from fleetui.engine.effects import Recorded
 from fleetui.engine.execute import Executor
 from fleetui.engine.gate import gate_of, operation_of
-from fleetui.engine.ignoring import Ignoring
-from fleetui.engine.observe import observe, unreadable
-from fleetui.engine.overrides import Overrides
-from fleetui.engine.projects import Permits
+from fleetui.engine.observe import TARGET_STATE
 from fleetui.engine.settings import Settings
-from fleetui.engine.sources import COMMIT, Sources
+from fleetui.engine.sources import COMMIT
 from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.status import COMPARISON_ERROR, INVALID_SPEC_ERROR
 from fleetui.engine.sync import sync_step
@@ -37,9 +33,6 @@ from fleetui.engine.writer import ApplicationWriter
 from fleetui.model.errors import RepositoryUnreachableError
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import OperationPhase
-from fleetui.ports import Jq
-
-TARGET_STATE = "Failed to load target state"
 
 _log = logging.getLogger(__name__)
 
@@ -63,22 +56,18 @@ class Operations:
 
     def __init__(
         self,
-        sources: Sources,
+        comparer: Comparer,
         writer: ApplicationWriter,
-        *,
-        overrides: Callable[[], Overrides],
         clock: Clock,
         settings: Settings,
-        jq: Jq | None,
+        *,
         settled: Callable[[Application], Awaitable[Obj | None]],
     ) -> None:
-        self._settled = settled
-        self._sources = sources
+        self._comparer = comparer
         self._writer = writer
-        self._overrides = overrides
         self._clock = clock
         self._settings = settings
-        self._jq = jq
+        self._settled = settled
         self._not_before: dict[ObjectRef, float] = {}
 
     def forget(self, ref: ObjectRef) -> None:
@@ -95,17 +84,9 @@ class Operations:
             return dict(state)
         return ops.begin(app.operation or {}, self._clock.now())
 
-    async def operate(
-        self,
-        ref: ObjectRef,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison,
-        instance: str,
-        permits: Permits,
-    ) -> Again:
+    async def operate(self, subject: Subject, comparison: Comparison) -> Again:
         """Takes the operation one step further, unless a sync window keeps it waiting."""
-        now = self._clock.now()
+        app, ref, project, now = subject.app, subject.ref, subject.permits.project, self._clock.now()
         if not ops.in_progress(app.operation_state):
             state = ops.begin(app.operation or {}, now)
             app = await self._writer.write(app, {**app.status, "operationState": state})
@@ -129,15 +110,16 @@ class Operations:
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=True)
         wanted = SourceSet.of_operation(sync, app.spec)
         state["syncResult"] = {**mapping(state.get("syncResult")), **wanted.result_fields(sync)}
-        gate = gate_of(app, permits.project, now, operation_of(state))
+        gate = gate_of(app, project, now, operation_of(state))
         if gate is not None and not terminating:
             state["syncResult"] = {**wanted.revision_fields(wanted.revisions_of(sync)), **state["syncResult"]}
             message = f"Sync operation blocked by sync window{gate.problem and f': {gate.problem}'}"
             await self._writer.write(app, {**app.status, "operationState": {**state, "message": message}})
             return Again(gate.wait)
-        if permits.project.unserved:
-            return await self._end(app, state, OperationPhase.ERROR, permits.project.unserved, terminating=True)
-        comparison = await self._compared_for(app, destination, comparison, instance, wanted, state, permits)
+        if project.unserved:
+            return await self._end(app, state, OperationPhase.ERROR, project.unserved, terminating=True)
+        subject = subject.written(app)
+        comparison = await self._compared_for(subject, comparison, wanted, state)
         state["syncResult"].pop("revisions", None)
         # Where the target state can't be read, Argo CD knows of no commit.
         unread = comparison.error.startswith(TARGET_STATE)
@@ -152,78 +134,40 @@ class Operations:
         if comparison.error:
             message = f"{COMPARISON_ERROR}: {comparison.error}"
             return await self._end(app, state, OperationPhase.ERROR, message, terminating=terminating)
-        return await self._step(ref, app, destination, comparison, state, sync, permits, terminating=terminating)
+        return await self._step(subject, comparison, state, sync, terminating=terminating)
 
     async def _compared_for(
-        self,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison,
-        instance: str,
-        wanted: SourceSet,
-        state: Mapping[str, Any],
-        permits: Permits,
+        self, subject: Subject, comparison: Comparison, wanted: SourceSet, state: Mapping[str, Any]
     ) -> Comparison:
         """The comparison at the operation's own revisions and sources; the one at hand where they are the same."""
         resolved = wanted.revisions_of(mapping(state.get("syncResult")))
         wishes = resolved or wanted.revisions_of(mapping(mapping(state.get("operation")).get("sync")))
-        if wanted == SourceSet.of(app.spec) and wishes == comparison.origin.each:
+        if wanted == SourceSet.of(subject.app.spec) and wishes == comparison.origin.each:
             return comparison
         # A human who asks for a branch means the branch as it is now, not as it was at the last fetch.
         fetch = not resolved and not (wishes and all(map(COMMIT.fullmatch, wishes)))
-        overrides = self._overrides()
         try:
-            return await observe(
-                app,
-                destination,
-                self._sources,
-                instance=instance,
-                overrides=overrides,
-                permits=permits,
-                wanted=wanted,
-                revisions=wishes,
-                fetch=fetch,
-                jq=self._jq,
-            )
+            return await self._comparer.compare(subject, wanted=wanted, revisions=wishes, fetch=fetch)
         except RepositoryUnreachableError as error:
-            return await unreadable(
-                app,
-                destination,
-                error,
-                instance=instance,
-                overrides=overrides,
-                permits=permits,
-                wanted=wanted,
-                revisions=wishes,
-            )
+            return await self._comparer.unreadable(subject, error, wanted, wishes)
 
     async def _step(
-        self,
-        ref: ObjectRef,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison,
-        state: Obj,
-        sync: Mapping[str, Any],
-        permits: Permits,
-        *,
-        terminating: bool,
+        self, subject: Subject, comparison: Comparison, state: Obj, sync: Mapping[str, Any], *, terminating: bool
     ) -> Again:
-        overrides = self._overrides()
+        app, destination = subject.app, subject.destination
         context = context_of(
             app,
             destination,
             comparison,
             state,
-            permits=permits,
-            judge=overrides.judge,
+            permits=subject.permits,
+            judge=self._comparer.judge,
             terminating=terminating,
         )
         strategy = mapping(sync.get("syncStrategy"))
         force = any(mapping(strategy.get(key)).get("force") is True for key in ("apply", "hook"))
         options = strings(sync.get("syncOptions"))
-        ignored = (*rules_of(app.obj)[0], *overrides.rules)
-        ignoring = Ignoring(ignored, self._jq) if has_option(options, "RespectIgnoreDifferences=true") else None
+        ignoring = self._comparer.ignoring(app) if has_option(options, "RespectIgnoreDifferences=true") else None
         executor = Executor(
             destination, ApplyOptions.of(options, force=force, app=app.obj, since=context.started_at), ignoring=ignoring
         )
@@ -245,7 +189,7 @@ class Operations:
             running["phase"] = OperationPhase.TERMINATING.value
         await self._writer.write(app, {**app.status, "operationState": running})
         if outcome.waved:
-            self._not_before[ref] = self._clock.now() + self._settings.wave_delay
+            self._not_before[subject.ref] = self._clock.now() + self._settings.wave_delay
             return Again(self._settings.wave_delay)
         return _AT_ONCE if rows != (before or []) else Again(self._settings.poll)
 

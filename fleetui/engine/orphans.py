@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fleetui.engine.application import TRACKING_ID, mapping, mappings, strings, text
 from fleetui.model.globs import glob_matches
-from fleetui.model.objects import ApiResource, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, StoredObject
 
 if TYPE_CHECKING:
     from fleetui.engine.projects import Permits
@@ -33,6 +33,7 @@ is built in)."""
 _TOKEN_OF = frozenset({"kubernetes.io/service-account.name", "kubernetes.io/service-account.uid"})
 
 K = TypeVar("K")
+_Where = tuple[ClusterName, str]
 
 
 def is_looked_at(resource: ApiResource) -> bool:
@@ -115,32 +116,34 @@ class Monitors(Generic[K]):
     """Which applications want to know of orphans in which namespace, and what was there when they last looked."""
 
     def __init__(self) -> None:
-        self._of: dict[K, str] = {}
-        self._keys: dict[str, set[K]] = {}
-        self._seen: dict[str, frozenset[ObjectRef]] = {}
+        self._of: dict[K, _Where] = {}
+        self._keys: dict[_Where, set[K]] = {}
+        self._seen: dict[_Where, frozenset[ObjectRef]] = {}
 
-    def looked(self, key: K, namespace: str, seen: frozenset[ObjectRef]) -> None:
-        """Notes that an application has looked into a namespace, which had these objects."""
-        if self._of.get(key) != namespace:
+    def looked(self, key: K, cluster: ClusterName, namespace: str, seen: frozenset[ObjectRef]) -> None:
+        """Notes that an application has looked into a namespace of a cluster, which had these objects."""
+        where = cluster, namespace
+        if self._of.get(key) != where:
             self.drop(key)
-        self._of[key] = namespace
-        self._keys.setdefault(namespace, set()).add(key)
-        self._seen[namespace] = seen
+        self._of[key] = where
+        self._keys.setdefault(where, set()).add(key)
+        self._seen[where] = seen
 
     def drop(self, key: K) -> None:
         """Forgets an application that does not look any more."""
-        namespace = self._of.pop(key, None)
-        if namespace is None:
+        where = self._of.pop(key, None)
+        if where is None:
             return
-        self._keys[namespace].discard(key)
-        if not self._keys[namespace]:
-            del self._keys[namespace]
-            del self._seen[namespace]
+        self._keys[where].discard(key)
+        if not self._keys[where]:
+            del self._keys[where]
+            del self._seen[where]
 
-    def woken_by(self, ref: ObjectRef, *, deleted: bool) -> Collection[K]:
+    def woken_by(self, cluster: ClusterName, ref: ObjectRef, *, deleted: bool) -> Collection[K]:
         """The applications that want to look again because of an object: one that came, or one that went."""
-        seen = self._seen.get(ref.namespace)
-        return self._keys[ref.namespace] if seen is not None and (ref in seen) is deleted else ()
+        where = cluster, ref.namespace
+        seen = self._seen.get(where)
+        return self._keys[where] if seen is not None and (ref in seen) is deleted else ()
 
 
 def _is_ignored(ref: ObjectRef, item: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from fleetui.engine.application import mapping, text
+from fleetui.engine.application import uid_of, version_of
 from fleetui.model.objects import Obj, ObjectRef, StoredObject, ref_of
 
 PATIENCE = 120.0
@@ -37,13 +37,13 @@ class Overlay:
     def wrote(self, obj: Obj, *, quiet: bool = True) -> None:
         """Notes the object that the API server returned for a write; `quiet` where its event tells nothing new."""
         # The answer to a write may be read after the watch has told that the object went.
-        if not self._is_gone(_uid(obj)):
+        if not self._is_gone(uid_of(obj)):
             self._written[ref_of(obj)] = (self._now(), obj, quiet)
 
     def deleted(self, ref: ObjectRef, uid: str) -> None:
         """Notes that the object is gone, though the watch may still have it."""
         written = self._written.get(ref)
-        if written is not None and _uid(written[1]) == uid:
+        if written is not None and uid_of(written[1]) == uid:
             del self._written[ref]
         self._bury(uid)
 
@@ -54,10 +54,10 @@ class Overlay:
         entry = self._written.get(obj.ref)
         if entry is None:
             return False
-        version = _version(entry[1])
+        version = version_of(entry[1])
         shown = obj.meta.resource_version
         if deleted:
-            if _uid(entry[1]) == obj.uid or not _newer(version, shown):
+            if uid_of(entry[1]) == obj.uid or not _newer(version, shown):
                 del self._written[obj.ref]
             return False
         if _newer(version, shown):
@@ -70,7 +70,7 @@ class Overlay:
         entry = self._written.get(ref)
         if entry is not None:
             since, written, _ = entry
-            ahead = cached is None or _newer(_version(written), cached.meta.resource_version)
+            ahead = cached is None or _newer(version_of(written), cached.meta.resource_version)
             if ahead and self._now() - since < PATIENCE:
                 return written
             del self._written[ref]
@@ -86,14 +86,6 @@ class Overlay:
     def _is_gone(self, uid: str) -> bool:
         # A restored etcd brings objects back under the uid they had.
         return self._now() - self._gone.get(uid, float("-inf")) < PATIENCE
-
-
-def _version(obj: Obj) -> str:
-    return text(mapping(obj.get("metadata")).get("resourceVersion"))
-
-
-def _uid(obj: Obj) -> str:
-    return text(mapping(obj.get("metadata")).get("uid"))
 
 
 def _newer(mine: str, theirs: str) -> bool:

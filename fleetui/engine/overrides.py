@@ -42,12 +42,14 @@ PART_OF = ("app.kubernetes.io/part-of", "argocd")
 
 _COMPARE_OPTIONS = "resource.compareoptions"
 _GLOBAL_PROJECTS = "globalProjects"
+_BUILD_OPTIONS = "kustomize.buildOptions"
 _IMPERSONATION = "application.sync.impersonation.enabled"
 _METHOD = "application.resourceTrackingMethod"
 _LABEL = "application.instanceLabelKey"
 _INSTALLATION = "installationID"
 _READ = frozenset(
-    {_COMPARE_OPTIONS, _GLOBAL_PROJECTS, _IMPERSONATION, _METHOD, _LABEL, _INSTALLATION, EXCLUSIONS, INCLUSIONS}
+    {_BUILD_OPTIONS, _COMPARE_OPTIONS, _GLOBAL_PROJECTS, _IMPERSONATION, _METHOD, _LABEL, _INSTALLATION}
+    | {EXCLUSIONS, INCLUSIONS}
 )
 _IGNORED_STATUS: dict[str, Literal["all", "crd", "none"]] = {
     "": "all",
@@ -73,8 +75,8 @@ class Overrides:
     """A hub's settings for objects; as they are made here, those of a hub that has none.
 
     `rules` come after an Application's own. `kinds`: which are looked at. `tracking`: how objects say whose they are.
-    `impersonates`: syncs are to be made as the service accounts that projects name. `problems` are the sentences for
-    whoever runs the hub: what was left out.
+    `impersonates`: syncs are to be made as the service accounts that projects name. `kustomize_options`: what every
+    `kustomize build` is to be told. `problems` are the sentences for whoever runs the hub: what was left out.
     """
 
     judge: Judge = judge
@@ -86,6 +88,7 @@ class Overrides:
     doubts: tuple[Doubt, ...] = ()
     global_projects: tuple[GlobalProject, ...] = ()
     impersonates: bool = False
+    kustomize_options: str = ""
 
     def doubt(self, obj: Mapping[str, Any]) -> str:
         """Why an object can't be compared with Git, in a sentence; empty where it can."""
@@ -145,6 +148,7 @@ def overrides_of(written: Written | None) -> Overrides:
         doubts=tuple(left_out.doubts),
         global_projects=global_projects,
         impersonates=written.data.get(_IMPERSONATION) == "true",
+        kustomize_options=written.data.get(_BUILD_OPTIONS, "").strip(),
     )
 
 

@@ -9,8 +9,7 @@ of what did not change makes no request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.ignore import ignore
@@ -18,7 +17,7 @@ from fleetui.diff.mutations import without_mutations
 from fleetui.diff.normalize import DEFAULTS, LAST_APPLIED, CompareOptions, normalize
 from fleetui.diff.predicted import merge
 from fleetui.diff.structure import same
-from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, mapping, text
+from fleetui.engine.application import FIELD_MANAGER, DryRun, annotation, version_of
 from fleetui.engine.applied import applied_exactly
 from fleetui.engine.desired import Target
 from fleetui.engine.fingerprint import fingerprint
@@ -107,7 +106,7 @@ class Predictor:
             live = await self._in_version(target, live, discovery)
             for _ in range(_TRIES):
                 predicted = await self.predict(target, live, discovery, dry_run, handover)
-                if _version(predicted) == _version(live):
+                if version_of(predicted) == version_of(live):
                     break
                 # The watch is behind: compared with an older state, what controllers wrote since would be a drift.
                 live = await self._fresh(target, discovery) or live
@@ -184,10 +183,6 @@ def is_schema_error(error: StatusError) -> bool:
     (apimachinery `strict decoding error`, structured-merge-diff `failed to create typed patch object`).
     """
     return "strict decoding error" in error.message or "failed to create typed patch object" in error.message
-
-
-def _version(obj: Mapping[str, Any]) -> str:
-    return text(mapping(obj.get("metadata")).get("resourceVersion"))
 
 
 def marked_by_client(live: Obj, target: Obj, handover: Handover = DEFAULT) -> Obj | None:

@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from fleetui.engine.application import PREFIX, mapping, mappings, text
+from fleetui.engine.application import PREFIX, mapping, text
+from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.webhook import Push, revision_of
+from fleetui.model.pathglobs import path_matches
 from fleetui.versions import Constraint, VersionError
 
 MANIFEST_GENERATE_PATHS = PREFIX + "manifest-generate-paths"
@@ -32,17 +34,12 @@ def concerned_urls(push: Push, application: Mapping[str, Any]) -> tuple[str, ...
     watched = text(mapping(metadata.get("annotations")).get(MANIFEST_GENERATE_PATHS))
     found = [
         url
-        for source in _sources(spec)
+        for source in SourceSet.of(spec).sources
         if names_repository(push, url := text(source.get("repoURL")))
         and _moved(text(source.get("targetRevision")), push)
         and files_concern(refresh_paths(watched, text(source.get("path"))), push.changed)
     ]
     return tuple(dict.fromkeys(found))
-
-
-def _sources(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """`ApplicationSpec.GetSources`."""
-    return mappings(spec.get("sources")) or [mapping(spec.get("source"))]
 
 
 def _moved(target: str, push: Push) -> bool:
@@ -99,7 +96,7 @@ def files_concern(paths: Sequence[str], changed: Sequence[str]) -> bool:
     if not paths or not changed:
         return True
     items = [_absolute(path) for path in paths]
-    return any(_is_below(item, file) or _matches(item, file) for file in map(_absolute, changed) for item in items)
+    return any(_is_below(item, file) or path_matches(item, file) for file in map(_absolute, changed) for item in items)
 
 
 def _absolute(path: str) -> str:
@@ -113,38 +110,3 @@ def _is_below(item: str, file: str) -> bool:
     root = posixpath.normpath(item).replace("//", "/")
     folder = posixpath.normpath(posixpath.dirname(file)).replace("//", "/")
     return root == "/" or f"{folder}/".startswith(f"{root}/")
-
-
-def _matches(pattern: str, file: str) -> bool:
-    compiled = _compiled(pattern)
-    return compiled is not None and compiled.fullmatch(file) is not None
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """A pattern of Go's `filepath.Match`: ``*`` and ``?`` do not cross a slash; None where it is malformed."""
-    parts: list[str] = []
-    rest = pattern
-    while rest:
-        char, rest = rest[0], rest[1:]
-        if char == "*":
-            parts.append("[^/]*")
-        elif char == "?":
-            parts.append("[^/]")
-        elif char == "[":
-            body = re.match(r"(\^?)((?:\\.|[^\]\\])+)\]", rest, re.DOTALL)
-            if body is None:
-                return None
-            parts.append(f"(?!/)[{body[1]}{body[2].replace('[', chr(92) + '[')}]")
-            rest = rest[body.end() :]
-        elif char == "\\":
-            if not rest:
-                return None
-            parts.append(re.escape(rest[0]))
-            rest = rest[1:]
-        else:
-            parts.append(re.escape(char))
-    try:
-        return re.compile("".join(parts), re.DOTALL)
-    except re.error:
-        return None

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 from collections.abc import Callable, Sequence
 
 from fleetui.engine import operation as ops
-from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, mapping, text
+from fleetui.engine.application import GROUP, KIND, SKIP_RECONCILE, Application, is_leaving, mapping, text
 from fleetui.engine.autosync import Decision, decide
 from fleetui.engine.clock import Clock
-from fleetui.engine.compare import Comparison, Member
+from fleetui.engine.compare import Comparison
+from fleetui.engine.comparing import Comparer, Subject
 from fleetui.engine.deletehooks import kept_finalizers
 from fleetui.engine.desired import Target
 from fleetui.engine.destination import Destination, Destinations
 from fleetui.engine.finalize import DeletionFailedError, finalize, needs_hooks, unreadable_hooks
 from fleetui.engine.gate import AUTOMATED, gate_of
 from fleetui.engine.hubprojects import HubProjects, ProjectError
-from fleetui.engine.observe import observe, unreadable
 from fleetui.engine.operate import Again, Operations
 from fleetui.engine.orphans import Monitors, orphans_among
-from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import Permits, spec_problems
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
-from fleetui.engine.sources import COMMIT, Sources
-from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.specs import spec_patch
 from fleetui.engine.status import (
     COMPARISON_ERROR,
@@ -44,24 +40,17 @@ from fleetui.engine.status import (
     UNKNOWN_ERROR,
     as_argo_stores,
     compared_status,
-    compared_to,
     invalid_status,
     with_conditions,
 )
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.writer import ApplicationGoneError, ApplicationWriter
-from fleetui.model.errors import ClusterError, FleetError, MissingError, RepositoryUnreachableError
+from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.status import SyncStatus
 from fleetui.model.times import format_time
-from fleetui.ports import Jq
 
 _log = logging.getLogger(__name__)
-
-REPOSITORY_GRACE = 180.0
-"""Seconds for which an application is compared with the commit that is known of a repository that can't be reached
-(Argo CD's `repo-error-grace-period`)."""
-
 
 _WHEN_WOKEN = Again()
 
@@ -69,41 +58,33 @@ _WHEN_WOKEN = Again()
 class Reconciler:
     """Reconciles the Applications of one hub.
 
-    `overrides`: what the hub's ``argocd-cm`` says at this moment; `projects`: its projects. `monitors` hears
-    who looks for orphans where, and `is_known` tells whether there is an Application of an instance name. With a
-    `rehearsal` nothing is written: what would have been done is noted there.
+    `projects`: the hub's. `monitors` hears who looks for orphans where, and `is_known` tells whether there is an
+    Application of an instance name. With a `rehearsal` nothing is written: what would have been done is noted there.
     """
 
     def __init__(
         self,
         destinations: Destinations,
-        sources: Sources,
+        comparer: Comparer,
         writer: ApplicationWriter,
         *,
-        overrides: Callable[[], Overrides],
         projects: HubProjects,
         monitors: Monitors[tuple[str, str]],
         is_known: Callable[[str], bool],
         clock: Clock,
         settings: Settings,
-        jq: Jq | None,
         rehearsal: Rehearsal | None = None,
     ) -> None:
         self._destinations = destinations
-        self._sources = sources
+        self._comparer = comparer
         self._writer = writer
-        self._overrides = overrides
         self._projects = projects
         self._monitors = monitors
         self._is_known = is_known
         self._clock = clock
         self._settings = settings
-        self._jq = jq
-        self._operations = Operations(
-            sources, writer, overrides=overrides, clock=clock, settings=settings, jq=jq, settled=self._settled
-        )
+        self._operations = Operations(comparer, writer, clock, settings, settled=self._settled)
         self._rehearsal = rehearsal
-        self._unreachable_since: dict[ObjectRef, float] = {}
 
     async def reconcile(self, namespace: str, name: str) -> Again:
         """Works on one Application.
@@ -120,7 +101,7 @@ class Reconciler:
         if text(app.annotations.get(SKIP_RECONCILE)).lower() in {"true", "1", "t"}:
             return _WHEN_WOKEN
         try:
-            return await self._reconcile(ref, app)
+            return await self._reconcile(app)
         except ApplicationGoneError:
             # Whatever came in between is an event of the watch, and wakes us: trying again before would only spin.
             return _WHEN_WOKEN
@@ -140,8 +121,7 @@ class Reconciler:
         with contextlib.suppress(ApplicationGoneError):
             await self._operations.break_off(app, message)
 
-    async def _reconcile(self, ref: ObjectRef, app: Application) -> Again:
-        instance = instance_name(app.namespace, app.name, self._settings.namespace)
+    async def _reconcile(self, app: Application) -> Again:
         try:
             project = self._projects.of(app)
         except ProjectError as error:
@@ -157,7 +137,7 @@ class Reconciler:
             if self._rehearsal is not None:
                 self._rehearsal.deleting(app)
                 return _WHEN_WOKEN
-            return await self._finalize(ref, app, destination, instance, permits)
+            return await self._finalize(app, destination, permits)
         problems = spec_problems(app, project, permits.place if permits is not None else None, missing)
         if problems or destination is None or permits is None:
             return await self._refuse(app, [(INVALID_SPEC_ERROR, each) for each in problems])
@@ -165,14 +145,15 @@ class Reconciler:
         managed = destination.tracking.owner_of(app.obj)
         if self._rehearsal is None and not managed and (patch := spec_patch(app.spec)):
             app = await self._writer.write_spec(app, patch)
-        comparison = await self._compared(ref, app, destination, instance, permits)
-        if isinstance(comparison, Again):
-            return comparison
+        subject = self._subject(app, destination, permits)
+        comparison = await self._comparer.compare_anew(subject)
+        if isinstance(comparison, float):
+            return self._again(comparison)
         if self._rehearsal is not None:
             held = self._held(app, permits) is not None
             self._rehearsal.compared(app, comparison, None if held else self._decided(app, comparison).operation)
             return _WHEN_WOKEN
-        status = self._judged(app, comparison, permits, await self._orphans(app, destination, comparison, permits))
+        status = await self._judged(subject, comparison)
         if not app.deleting and not comparison.error:
             # Before the status tells that it is in sync: to delete it then must already run its hooks.
             finalizers = kept_finalizers(app.finalizers, comparison.targets.hooks)
@@ -180,71 +161,20 @@ class Reconciler:
                 app = await self._writer.write_finalizers(app, finalizers)
         if app.operation is not None:
             app = await self._writer.write(app, status, refreshed=True)
-            return await self._operations.operate(ref, app, destination, comparison, instance, permits)
-        return await self._automate(ref, app, destination, comparison, status, instance, permits)
+            return await self._operations.operate(subject.written(app), comparison)
+        return await self._automate(subject.written(app), comparison, status)
+
+    def _subject(self, app: Application, destination: Destination, permits: Permits) -> Subject:
+        return Subject(app, destination, self._instance(app), permits)
+
+    def _instance(self, app: Application) -> str:
+        return instance_name(app.namespace, app.name, self._settings.namespace)
+
+    def _again(self, seconds: float) -> Again:
+        """After so many seconds, or earlier: what is waited for may be over without anybody telling."""
+        return Again(min(seconds, self._settings.poll))
 
     # --- comparison -------------------------------------------------------------------------------------------------
-
-    async def _compared(
-        self, ref: ObjectRef, app: Application, destination: Destination, instance: str, permits: Permits
-    ) -> Comparison | Again:
-        """The comparison, or when to look again: a repository that does not answer for a moment changes nothing."""
-        fetch = self._asked_to_refresh(app, destination)
-        try:
-            comparison = await observe(
-                app,
-                destination,
-                self._sources,
-                instance=instance,
-                overrides=self._overrides(),
-                permits=permits,
-                fetch=fetch,
-                jq=self._jq,
-            )
-        except RepositoryUnreachableError as error:
-            return await self._compared_meanwhile(ref, app, destination, instance, permits, error)
-        self._unreachable_since.pop(ref, None)
-        return comparison
-
-    async def _compared_meanwhile(
-        self,
-        ref: ObjectRef,
-        app: Application,
-        destination: Destination,
-        instance: str,
-        permits: Permits,
-        error: RepositoryUnreachableError,
-    ) -> Comparison | Again:
-        """The comparison while the repository does not answer: with the commit that is known, for as long as the grace
-        lasts. It ends at once for who asks for a refresh, and begins anew only when the repository has answered."""
-        now = self._clock.now()
-        if app.refresh:
-            self._unreachable_since[ref] = -math.inf
-        left = self._unreachable_since.setdefault(ref, now) + REPOSITORY_GRACE - now
-        before = mapping(app.status.get("sync"))
-        wanted = SourceSet.of(app.spec)
-        known = wanted.revisions_of(before)
-        pairs = zip(known, wanted.sources, strict=False)
-        exact = all(COMMIT.fullmatch(each) or source.get("chart") for each, source in pairs)
-        if left > 0 and known and exact and before.get("comparedTo") == compared_to(app):
-            try:
-                return await observe(
-                    app,
-                    destination,
-                    self._sources,
-                    instance=instance,
-                    overrides=self._overrides(),
-                    permits=permits,
-                    revisions=known,
-                    jq=self._jq,
-                )
-            except RepositoryUnreachableError:
-                if app.operation is None:
-                    return Again(min(left, self._settings.poll))
-        overrides = self._overrides()
-        return await unreadable(
-            app, destination, error, instance=instance, overrides=overrides, permits=permits, wanted=wanted
-        )
 
     async def _settled(self, app: Application) -> Obj | None:
         """See `Operations`. Of what was just written there is nothing to ask the cluster."""
@@ -255,60 +185,45 @@ class Reconciler:
             permits = Permits(self._projects.of(app), destination.place)
             if spec_problems(app, permits.project, permits.place, ""):
                 return None
-            comparison = await observe(
-                app,
-                destination,
-                self._sources,
-                instance=instance_name(app.namespace, app.name, self._settings.namespace),
-                overrides=self._overrides(),
-                permits=permits,
-                jq=self._jq,
-            )
+            subject = self._subject(app, destination, permits)
+            comparison = await self._comparer.compare(subject)
         except (FleetError, ProjectError):
             return None
         if comparison.error or comparison.status is not SyncStatus.SYNCED:
             return None
-        orphans = await self._orphans(app, destination, comparison, permits)
-        status = self._judged(app, comparison, permits, orphans)
+        status = await self._judged(subject, comparison)
         return with_conditions(status, (SYNC_ERROR,), (), now=self._clock.now())
 
-    def _asked_to_refresh(self, app: Application, destination: Destination) -> bool:
-        if app.refresh == "hard":
-            self._sources.forget()
-            destination.predictor.forget()
-        return bool(app.refresh)
-
-    async def _orphans(
-        self, app: Application, destination: Destination, comparison: Comparison, permits: Permits
-    ) -> int:
+    async def _orphans(self, subject: Subject, comparison: Comparison) -> int:
         """How many objects of its namespace nobody manages, where the project wants that told."""
+        app, permits = subject.app, subject.permits
         key, namespace, orphaned = (app.namespace, app.name), app.destination_namespace, permits.project.orphaned
         if orphaned is None or not orphaned.warn or not namespace or comparison.error:
             self._monitors.drop(key)
             return 0
         try:
-            objects = await destination.look_into(namespace)
+            objects = await subject.destination.look_into(namespace)
         except ClusterError as error:
             _log.warning("%s/%s: orphaned resources are not looked for: %s", app.namespace, app.name, error)
             return 0
-        self._monitors.looked(key, namespace, frozenset(each.ref for each in objects))
+        self._monitors.looked(key, subject.destination.api.name, namespace, frozenset(each.ref for each in objects))
         managed = {member.ref for member in comparison.members}
         return orphans_among(objects, managed, permits, is_known=self._is_known)
 
-    def _judged(self, app: Application, comparison: Comparison, permits: Permits, orphans: int) -> Obj:
+    async def _judged(self, subject: Subject, comparison: Comparison) -> Obj:
         """The status after a comparison. The time of the comparison moves only with something else, or when a human
         asked for it: a reconcile that finds nothing new writes nothing."""
-        now = self._clock.now()
+        app, project, now = subject.app, subject.permits.project, self._clock.now()
         status = compared_status(app, comparison, now=now, controller_namespace=self._settings.namespace)
         found = [(COMPARISON_ERROR, comparison.error)] if comparison.error else []
         found += [(INVALID_SPEC_ERROR, problem) for problem in comparison.misplaced]
         found += [(EXCLUDED_RESOURCE_WARNING, warning) for warning in comparison.excluded]
         found += [(REPEATED_RESOURCE_WARNING, warning) for warning in comparison.targets.warnings]
         found += [(SHARED_RESOURCE_WARNING, warning) for warning in comparison.shared]
-        if orphans:
+        if orphans := await self._orphans(subject, comparison):
             found.append((ORPHANED_RESOURCE_WARNING, f"Application has {orphans} orphaned resources"))
-        if permits.project.unserved:
-            found.append((UNKNOWN_ERROR, permits.project.unserved))
+        if project.unserved:
+            found.append((UNKNOWN_ERROR, project.unserved))
         evaluated = (
             COMPARISON_ERROR,
             INVALID_SPEC_ERROR,
@@ -348,29 +263,22 @@ class Reconciler:
         message = f"Failed to load application project: {error}"
         return await self._refuse(app, [(error.condition, error.shown)], message=message)
 
-    async def _finalize(
-        self,
-        ref: ObjectRef,
-        app: Application,
-        destination: Destination | None,
-        instance: str,
-        permits: Permits | None,
-    ) -> Again:
+    async def _finalize(self, app: Application, destination: Destination | None, permits: Permits | None) -> Again:
         """Takes the deletion one step further; what it fails at is told as a DeletionError, and tried again."""
         hooks: Sequence[Target] = ()
         try:
             if destination is not None and permits is not None and needs_hooks(app):
-                comparison = await self._compared(ref, app, destination, instance, permits)
-                if isinstance(comparison, Again):
-                    return comparison
-                orphans = await self._orphans(app, destination, comparison, permits)
-                status = self._judged(app, comparison, permits, orphans)
+                subject = self._subject(app, destination, permits)
+                comparison = await self._comparer.compare_anew(subject)
+                if isinstance(comparison, float):
+                    return self._again(comparison)
+                status = await self._judged(subject, comparison)
                 app = await self._writer.write(app, status, refreshed=True)
                 if comparison.error:
                     raise unreadable_hooks(app, comparison.error)
                 hooks = comparison.targets.hooks
-            judge = self._overrides().judge
-            left = await finalize(app, destination, instance, permits, hooks=hooks, judge=judge)
+            judge = self._comparer.judge
+            left = await finalize(app, destination, self._instance(app), permits, hooks=hooks, judge=judge)
         except DeletionFailedError as error:
             await self._not_deleted(app, str(error))
             if isinstance(error.__cause__, ClusterError):
@@ -383,13 +291,13 @@ class Reconciler:
         await self._writer.write_finalizers(app, left)
         return Again(0.0)
 
-    # --- automated sync ---------------------------------------------------------------------------------------------
-
     async def _not_deleted(self, app: Application, why: str) -> None:
         now = self._clock.now()
         await self._writer.write(
             app, with_conditions(dict(app.status), (DELETION_ERROR,), [(DELETION_ERROR, why)], now=now)
         )
+
+    # --- automated sync ---------------------------------------------------------------------------------------------
 
     def _held(self, app: Application, permits: Permits) -> Again | None:
         """When to look again at an application that its project does not let be synced automatically now; None where
@@ -407,25 +315,16 @@ class Reconciler:
             status=comparison.status,
             revisions=comparison.origin.each,
             resources=comparison.resources,
-            leaving={member.ref for member in comparison.members if _is_leaving(member)},
+            leaving={member.ref for member in comparison.members if is_leaving(member.live)},
             now=self._clock.now(),
         )
 
-    async def _automate(
-        self,
-        ref: ObjectRef,
-        app: Application,
-        destination: Destination,
-        comparison: Comparison,
-        status: Obj,
-        instance: str,
-        permits: Permits,
-    ) -> Again:
-        now = self._clock.now()
-        held = self._held(app, permits)
+    async def _automate(self, subject: Subject, comparison: Comparison, status: Obj) -> Again:
+        app, now = subject.app, self._clock.now()
+        held = self._held(app, subject.permits)
         if held is not None:
             await self._writer.write(app, status, refreshed=True)
-            return held
+            return Again(self._settings.poll) if comparison.error else held
         decision = self._decided(app, comparison)
         errors = [(SYNC_ERROR, decision.error)] if decision.error else []
         status = with_conditions(status, (SYNC_ERROR,), errors, now=now)
@@ -436,15 +335,11 @@ class Reconciler:
         status = as_argo_stores(status)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)
-        return await self._operations.operate(ref, app, destination, comparison, instance, permits)
+        return await self._operations.operate(subject.written(app), comparison)
 
     def _forget(self, ref: ObjectRef) -> None:
         self._monitors.drop((ref.namespace, ref.name))
         self._operations.forget(ref)
         if self._rehearsal is not None:
             self._rehearsal.gone(ref.namespace, ref.name)
-        self._unreachable_since.pop(ref, None)
-
-
-def _is_leaving(member: Member) -> bool:
-    return bool(mapping(mapping(member.live).get("metadata")).get("deletionTimestamp"))
+        self._comparer.forget(ref)

@@ -36,7 +36,7 @@ class EventRecorder:
     def __init__(self, hub: Cluster, clock: Clock) -> None:
         self._hub = hub
         self._clock = clock
-        self._waiting: deque[Obj] = deque()
+        self._waiting: deque[Obj] = deque(maxlen=MOST)
         self._some = asyncio.Event()
         self._last = 0.0
 
@@ -55,8 +55,6 @@ class EventRecorder:
             # The name is made of the time: no two may have the same.
             self._last = max(self._clock.now(), self._last + 1e-6)
             self._waiting.append(event_of(before, told, self._last))
-        if len(self._waiting) > MOST:
-            self._waiting.popleft()
         if self._waiting:
             self._some.set()
 

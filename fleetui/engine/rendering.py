@@ -30,6 +30,7 @@ from fleetui.model.errors import (
     ToolMissingError,
 )
 from fleetui.model.objects import Discovery
+from fleetui.model.text import quoted
 from fleetui.render import kustomize
 from fleetui.render.cache import ByteCache
 from fleetui.render.detect import Tool, detect
@@ -63,12 +64,22 @@ class Place:
     discovery: Discovery
     project: str = "default"
     source_repos: tuple[str, ...] = ("*",)
+    build_options: str = ""
 
     @classmethod
-    def of(cls, app: Application, instance: str, discovery: Discovery, source_repos: tuple[str, ...] = ("*",)) -> Place:
+    def of(
+        cls,
+        app: Application,
+        instance: str,
+        discovery: Discovery,
+        source_repos: tuple[str, ...] = ("*",),
+        *,
+        build_options: str = "",
+    ) -> Place:
         """Where an application is rendered for; `instance` is its name within tracking ids, `source_repos` what its
-        project lets a chart's dependencies come from."""
-        return cls(instance, app.destination_namespace, discovery, app.project, source_repos)
+        project lets a chart's dependencies and remote bases come from, `build_options` what its hub wants of every
+        `kustomize build`."""
+        return cls(instance, app.destination_namespace, discovery, app.project, source_repos, build_options)
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -149,7 +160,7 @@ class Renderer:
         environment = _environment(source, checkout.revision, place)
         own = {key: value for key, value in source.items() if key not in _WITHOUT}
         # A file of the folder may say more of a source for one application (`.argocd-source-APP.yaml`).
-        raw = msgspec.json.encode([place.app, own], order="sorted")
+        raw = msgspec.json.encode([place.app, place.build_options, own], order="sorted")
         known = self._memory.get(raw) or ()
         found = next((each for each in known if each.holds(trees, place, environment)), None)
         if found is None:
@@ -227,6 +238,9 @@ class _Work:
         return detect(self.source, files), files
 
     async def _kustomized(self) -> list[Manifest]:
+        if option := kustomize.refused_option(self._place.build_options):
+            message = f"kustomize.buildOptions of argocd-cm has {quoted(option)}, which is not supported here"
+            raise RefusedError(message, "take it out of argocd-cm")
         options = kustomize.substituted(mapping(self.source.get("kustomize")), self._environment)
         folder = folder_of(self.source)
         everything = self._trees[""].files("")
@@ -242,6 +256,8 @@ class _Work:
                 options=options,
                 kube_version=self._place.discovery.version,
                 api_versions=self._place.discovery.api_versions,
+                project=self._place.project,
+                source_repos=self._place.source_repos,
             )
             try:
                 stream = await self._tools.kustomize.build(request)
@@ -284,7 +300,7 @@ class _Work:
     async def _content(self, file: ValueFile) -> bytes:
         if file.url:
             if self._tools.charts is None:
-                raise ToolMissingError(f"the file of values {file.url} can't be fetched here")
+                raise ToolMissingError(f"the file of values {file.name} can't be fetched here")
             return await self._tools.charts.remote(file.url)
         return await asyncio.to_thread(self._trees[file.source].files("").__getitem__, file.path)
 

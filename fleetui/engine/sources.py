@@ -60,6 +60,7 @@ class Sources:
         """By URL and project, for a project may have a login of its own."""
         self._subscriptions: list[Subscription] = []
         self._revisions: dict[tuple[str, ...], tuple[str, float]] = {}
+        self._moves = 0
         self._away: dict[tuple[str, str], tuple[RepositoryUnreachableError, float]] = {}
 
     @property
@@ -75,6 +76,7 @@ class Sources:
     def forget(self) -> None:
         """Forgets revisions, and what was rendered (hard refresh)."""
         self._loader.forget()
+        self._moves += 1
         self._revisions.clear()
         self._away.clear()
 
@@ -104,11 +106,14 @@ class Sources:
         known, until = self._revisions.get(key, ("", 0.0))
         if fetch or not known or self._now() >= until:
             self._revisions.pop(key, None)
+            moves = self._moves
             if chart or is_oci(source):
                 known = await charts_of(self._charts).resolve(url, chart, wish, project=project, refresh=fetch)
             else:
                 known = await self._ask(url, project, wish or "HEAD", text(source.get("tagPrefix")), fetch=fetch)
-            self._revisions[key] = known, self._now() + KEPT
+            # What moved while it was asked would be passed over until the revision is asked for again.
+            if moves == self._moves:
+                self._revisions[key] = known, self._now() + KEPT
         return known
 
     async def _ask(self, url: str, project: str, wish: str, tag_prefix: str, *, fetch: bool) -> str:
@@ -131,6 +136,7 @@ class Sources:
         return repository
 
     def _on_moved(self, url: str) -> None:
+        self._moves += 1
         for away in [key for key in self._away if key[0] == url]:
             del self._away[away]
         for key in [key for key in self._revisions if key[0] == url]:

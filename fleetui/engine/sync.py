@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from enum import Enum
 from itertools import groupby
 
-from fleetui.engine.application import SYNC_OPTIONS, annotation_value, mapping
+from fleetui.engine.application import SYNC_OPTIONS, annotation_value, is_leaving, mapping
 from fleetui.engine.effects import Apply, Delete, Effect, EffectResult, Look, ReleaseHook, Step, StepOutcome
 from fleetui.engine.hooks import Phase
 from fleetui.engine.plan import Run, SyncContext, holds_hook_finalizer, tasks_of
@@ -53,7 +53,7 @@ def sync_step(context: SyncContext) -> Step:
     if waiting:
         yield from _note_missing(run, waiting)
         return run.outcome(OperationPhase.RUNNING, waiting_message(run, waiting))
-    leaving = [task for task in tasks if task.pruned and _is_leaving(task.live)]
+    leaving = [task for task in tasks if task.pruned and is_leaving(task.live)]
     if leaving:
         return run.outcome(OperationPhase.RUNNING, waiting_message(run, leaving, deletion=True))
     if ended:
@@ -198,7 +198,7 @@ def _prune(run: Run, tasks: list[Task], dry: bool, preparing: bool) -> _Answers:
             _keep(run, task, ResultCode.PRUNE_SKIPPED, "ignored (no prune)", preparing)
         elif dry:
             _keep(run, task, ResultCode.PRUNED, "pruned (dry run)", preparing)
-        elif _is_leaving(task.live):
+        elif is_leaving(task.live):
             _keep(run, task, ResultCode.PRUNED, "pruned", preparing)
         else:
             wanted.append(task)
@@ -355,7 +355,3 @@ def hook_phase(live: Mapping[str, object], health: Health | None) -> tuple[Opera
     if health.status in {HealthStatus.PROGRESSING, HealthStatus.SUSPENDED}:
         return OperationPhase.RUNNING, health.message
     return OperationPhase.SUCCEEDED, health.message
-
-
-def _is_leaving(live: Obj | None) -> bool:
-    return bool(mapping(mapping(live).get("metadata")).get("deletionTimestamp"))

@@ -9,14 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleetui.engine.application import (
-    PREFIX,
-    REFRESH,
-    STATUS_MANAGER,
-    Application,
-    mapping,
-    text,
-)
+from fleetui.engine.application import PREFIX, REFRESH, STATUS_MANAGER, Application, mapping
 from fleetui.engine.destination import Destination
 from fleetui.engine.operation import phase_of
 from fleetui.engine.status import merge_patch
@@ -63,19 +56,20 @@ class ApplicationWriter:
         """
         wish = _changed(app.status, status)
         honoured = _refresh(app) if refreshed else {}
+        alone = True
         for _ in range(_TRIES):
             patch = _patch(app, {**app.status, **wish}, operation, honoured)
             if not patch:
                 return app
             patch.setdefault("metadata", {})["resourceVersion"] = app.resource_version
             try:
-                return self._noted(app, await self._send(app, patch))
+                return self._noted(app, await self._send(app, patch), alone=alone)
             except ConflictError:
                 fresh = await self._read_again(app, operation)
                 if operation is None and fresh.operation != app.operation:
                     # Ours is over; what somebody has asked for since is yet to begin.
                     operation = KEEP
-                app = fresh
+                app, alone = fresh, False
                 _keep_termination(app, wish)
         raise ConflictError(f"application {app.namespace}/{app.name}: others keep writing it; tried {_TRIES} times")
 
@@ -99,7 +93,7 @@ class ApplicationWriter:
         body = {"metadata": {"finalizers": list(finalizers) or None, "resourceVersion": app.resource_version}}
         written = await self._send(app, body)
         if app.deleting and not finalizers:
-            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            self._hub.overlay.deleted(self._ref(app), app.uid)
             raise ApplicationGoneError
         return self._noted(app, written)
 
@@ -109,12 +103,13 @@ class ApplicationWriter:
                 self._resource, app.name, app.namespace, body, kind=PatchType.MERGE, field_manager=STATUS_MANAGER
             )
         except NotFoundError as error:
-            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            self._hub.overlay.deleted(self._ref(app), app.uid)
             raise ApplicationGoneError from error
 
-    def _noted(self, before: Application, written: Obj) -> Application:
-        # An Application of Applications is told of what became of its children.
-        self._hub.overlay.wrote(written, quiet=not self._hub.tracking.owner_of(written))
+    def _noted(self, before: Application, written: Obj, *, alone: bool = True) -> Application:
+        # An Application of Applications is told of what became of its children. And where others have written too, a
+        # watch that was cut off may show that in no other version than ours.
+        self._hub.overlay.wrote(written, quiet=alone and not self._hub.tracking.owner_of(written))
         after = Application(written)
         self._listener.wrote(before, after)
         return after
@@ -123,9 +118,9 @@ class ApplicationWriter:
         try:
             fresh = Application(await self._hub.api.get(self._resource, app.name, app.namespace))
         except NotFoundError as error:
-            self._hub.overlay.deleted(self._ref(app), text(app.metadata.get("uid")))
+            self._hub.overlay.deleted(self._ref(app), app.uid)
             raise ApplicationGoneError from error
-        if fresh.metadata.get("uid") != app.metadata.get("uid"):
+        if fresh.uid != app.uid:
             # Another Application of the same name: what we found out is not about it.
             raise ApplicationGoneError
         starting = operation is not KEEP and operation is not None

@@ -68,8 +68,9 @@ class Desires:
             known = subject.revisions(wanted, history_id)
             revisions = known if history_id is not None or revision in known else ()
         discovery = await subject.place.api.discover()
-        place = Place.of(Application(subject.stored.decode()), subject.tracking, discovery)
-        project = subject.app.project
+        overrides = await subject.overrides()
+        app, project = Application(subject.stored.decode()), subject.app.project
+        place = Place.of(app, subject.tracking, discovery, build_options=overrides.kustomize_options)
         opened = partial(self._repositories.open, hub=subject.app.key.hub, project=project)
         remotes = Remotes(partial(self._resolve, opened, project=project, fetch=fetch), opened, project)
         try:
@@ -84,7 +85,7 @@ class Desires:
             discovery,
             app=subject.tracking,
             namespace=subject.app.destination.namespace,
-            tracking=(await subject.overrides()).tracking,
+            tracking=overrides.tracking,
         )
         return Desired(_first(wanted, loaded.revisions, loaded.tools), targets, discovery)
 

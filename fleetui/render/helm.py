@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from fleetui.model.errors import ManifestError
+from fleetui.model.errors import ManifestError, RefusedError
 from fleetui.model.text import one_line, quoted
 from fleetui.render.directory import Manifest, printed_objects
 from fleetui.render.environment import expand
@@ -70,6 +70,7 @@ def invocation(request: HelmRequest) -> Invocation:
 
     Raises:
         ManifestError: the release's name, the version of Kubernetes or that of Helm is none.
+        RefusedError: a parameter's name would have helm read a file of this machine.
     """
     options = request.options
     if (version := _text(options, "version")) not in ("", "v3", "v4"):
@@ -84,6 +85,9 @@ def invocation(request: HelmRequest) -> Invocation:
         arguments += ["--kube-version", kube_version]
     arguments += _parameters(options)
     for number, (name, content) in enumerate(request.file_parameters.items()):
+        if "=" in name:
+            # Helm would read ``a=/etc/passwd,b=FILE`` as two parameters, and the first file is the operator's.
+            raise RefusedError(f"the file parameter {quoted(name)} can't be set: its name holds a =")
         file = f"parameter-{number}"
         files[file], called[file] = content, f"the file of parameter {name}"
         arguments += ["--set-file", f"{name}={file}"]

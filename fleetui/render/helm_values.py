@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fleetui.model.errors import FleetError, ManifestError, RefusedError
-from fleetui.model.text import go_quoted, quoted
+from fleetui.model.text import go_quoted, masked, quoted
 from fleetui.render.environment import expand
 from fleetui.render.pathglob import PatternError, matching
 
@@ -41,7 +41,7 @@ class ValueFile(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """How messages call it."""
-        return self.url or (f"{self.source}/{self.path}" if self.source else self.path)
+        return masked(self.url) or (f"{self.source}/{self.path}" if self.source else self.path)
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,7 +57,7 @@ class Hands:
 
     def __init__(self, *options: str, force: bool = False, since: float = 0.0) -> None:
         self.server = Server()
-        self.destination = Destination(Site(LiveStore(self.server)), FakeClock(), lambda obj, deleted: None)
+        self.destination = Destination(Site(LiveStore(self.server)), FakeClock(), lambda *_: None)
         self._executor = Executor(self.destination, ApplyOptions.of(options, force=force, app={}, since=since))
 
     async def do(self, effect: Effect) -> EffectResult:

@@ -46,7 +46,7 @@ async def back() -> list[Site]:
 
 @pytest.fixture
 async def destination(cluster: Silent, back: list[Site]) -> AsyncIterator[Destination]:
-    made = Destination(Site(LiveStore(cluster)), FakeClock(), lambda obj, deleted: None, back=back.append)
+    made = Destination(Site(LiveStore(cluster)), FakeClock(), lambda *_: None, back=back.append)
     yield made
     made.close()
 

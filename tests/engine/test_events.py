@@ -9,7 +9,9 @@ import pytest
 from fleetui.engine.application import Application
 from fleetui.engine.clock import SystemClock
 from fleetui.engine.events import Told, event_of, told_by
-from fleetui.engine.recorder import EventRecorder
+from fleetui.engine.recorder import MOST, EventRecorder
+from tests.engine.fake_clock import FakeClock
+from tests.unit.fakes import FakeCluster
 
 SHA = "b" * 40
 
@@ -106,3 +108,14 @@ def test_the_log_says_why_an_application_is_unknown_and_says_it_once(caplog: pyt
     recorder.wrote(app(), broken)
     recorder.wrote(broken, app(conditions=[{"type": "ComparisonError", "message": "no such path"}]))
     assert [record.getMessage() for record in caplog.records] == ["argocd/shop: ComparisonError: no such path"]
+
+
+async def test_no_more_events_wait_than_may() -> None:
+    """Each of these writes tells three, and nothing is sent."""
+    hub = FakeCluster()
+    recorder = EventRecorder(hub, FakeClock())
+    for number in range(MOST // 2):
+        health, sync = ({"status": f"{number}"} for _ in range(2))
+        recorder.wrote(app(), app(health=health, sync=sync, operationState=ended("Succeeded")))
+    await recorder.drain(60)
+    assert len(hub.writes) == MOST

@@ -40,7 +40,7 @@ class Deletion:
         self.cluster.served = type(self.cluster.served)([*SERVED, JOB])
         self.store = LiveStore(self.cluster)
         self.wanted = [self.store.want(kind) for kind in (CONFIG_MAP, JOB)]
-        self.destination = Destination(Site(self.store), FakeClock(), lambda obj, deleted: None)
+        self.destination = Destination(Site(self.store), FakeClock(), lambda *_: None)
 
     def holds(self, *objects: Obj) -> None:
         for kind in ("ConfigMap", "Job"):

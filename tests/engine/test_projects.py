@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from fleetui.engine.application import FINALIZER
+from fleetui.engine.controller import RESYNC
+from fleetui.engine.settings import Settings
+from fleetui.model.errors import GitError
 from fleetui.model.objects import Obj
 from tests.engine.bench import (
     URL,
@@ -192,11 +195,29 @@ async def test_an_automated_sync_waits_for_its_window_and_wakes_with_it(hub: Hub
         await engine.idle()
         app = await hub.app()
         assert (app["status"]["sync"]["status"], phase(app), conditions(app)) == ("OutOfSync", "", [])
-        clock.advance(TO_SIX - 1)
+        before = engine.engine.reconciles
+        clock.advance(1.2 * RESYNC)
+        await engine.idle()
+        assert engine.engine.reconciles > before, "it is looked at all the same, should an event have been lost"
+        clock.advance(TO_SIX - 1.2 * RESYNC - 1)
         await engine.idle()
         assert not phase(await hub.app())
         clock.advance(1)
         await hub.until(synced, "the window has closed")
+
+
+async def test_what_can_not_be_read_is_tried_again_though_a_window_is_open(hub: Hub, repo: Repo) -> None:
+    clock = FakeClock(EVENING)
+    repo.down = GitError("a broken pack", url=URL)
+    await hub.create(project(syncWindows=[NIGHT]))
+    await hub.create(application(project="team"))
+    async with running(hub, repo, clock=clock) as engine:
+        await hub.until(conditions, "it is told")
+        await engine.idle()
+        repo.down = None
+        clock.advance(Settings().poll)
+        app = await hub.until(lambda app: not conditions(app), "it can be read again")
+        assert app["status"]["sync"]["status"] == "OutOfSync"
 
 
 async def test_a_sync_by_hand_waits_for_its_window(hub: Hub, repo: Repo) -> None:

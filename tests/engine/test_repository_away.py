@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetui.engine import reconcile, sources
+from fleetui.engine import comparing, sources
 from fleetui.engine.sources import AWAY, KEPT, Sources
 from fleetui.model.errors import RepositoryUnreachableError
 from fleetui.model.objects import Obj
@@ -40,6 +40,24 @@ def repo() -> Remote:
 async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
     async with embedded_hub(tmp_path) as running_hub:
         yield running_hub
+
+
+class Overtaken(Repo):
+    """A repository of two commits, of which the second is fetched while the first one is read."""
+
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
+        found = await super().resolve(revision)
+        if len(self.commits) < 2:
+            self.push(CONFIG)
+        return found
+
+
+async def test_a_revision_that_moves_while_it_is_read_is_not_kept() -> None:
+    repo = Overtaken()
+    first = repo.push(CONFIG)
+    found = Sources(repo, lambda _: None)
+    assert await found.resolve(SOURCE, "main") == first
+    assert await found.resolve(SOURCE, "main") == repo.head != first
 
 
 async def test_a_revision_is_known_for_a_minute_and_a_failure_for_seconds(repo: Remote) -> None:
@@ -103,7 +121,7 @@ async def test_the_grace_ends(hub: Hub, repo: Remote, monkeypatch: pytest.Monkey
     repo.push(CONFIG)
     await hub.create(application())
     monkeypatch.setattr(sources, "KEPT", 0.0)
-    monkeypatch.setattr(reconcile, "REPOSITORY_GRACE", 0.0)
+    monkeypatch.setattr(comparing, "REPOSITORY_GRACE", 0.0)
     async with running(hub, repo):
         await hub.until(synced, "the first sync")
         repo.down = RepositoryUnreachableError("no route to git.example", url=repo.url)

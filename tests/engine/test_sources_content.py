@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -318,6 +319,18 @@ async def test_what_the_native_builder_refuses_goes_to_the_binary_or_is_named() 
     bench.sources._on_moved("main")
     assert await bench.names(one(kustomize=labels)) == ["built"]
     assert len(tool.kustomize) == 1
+
+
+async def test_options_of_the_hub_that_change_what_is_built_are_refused_by_name() -> None:
+    bench = Bench()
+    commit(bench.repo, KUSTOMIZED)
+    assert (await bench.sources.load(one("prod"), PLACE)).tools == ("Kustomize",)
+    for options, named in (("--enable-helm", "--enable-helm"), ("--load-restrictor=none", "--load-restrictor=none")):
+        place = dataclasses.replace(PLACE, build_options=options)
+        with pytest.raises(FleetError, match=f"kustomize.buildOptions of argocd-cm has '{named}'"):
+            await bench.sources.load(one("prod"), place)
+    place = dataclasses.replace(PLACE, build_options="--load-restrictor LoadRestrictionsRootOnly")
+    assert (await bench.sources.load(one("prod"), place)).tools == ("Kustomize",)
 
 
 async def test_a_file_of_the_folder_may_change_its_tool() -> None:

@@ -200,7 +200,7 @@ class World(FakeCluster):
         for old in self.watches:
             old.close()
         store = LiveStore(self)
-        destination = Destination(Site(store), FakeClock(), lambda obj, deleted: None)
+        destination = Destination(Site(store), FakeClock(), lambda *_: None)
         await destination.rediscover()
         for kind in WATCHED:
             store.want(kind)

@@ -11,9 +11,12 @@ import pytest
 from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.controller import Engine
 from fleetui.engine.destination import OnlyTheHub
+from fleetui.engine.webhook import Push
 from fleetui.fleet.store import LiveStore
 from fleetui.hubports import Site
-from fleetui.model.objects import ClusterName, Obj
+from fleetui.model.errors import RefusedError
+from fleetui.model.objects import ClusterName, Obj, ref_of
+from fleetui.ports import Repository
 from tests.engine.bench import Repo
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import application, obj
@@ -98,6 +101,60 @@ async def test_an_object_wakes_whose_it_is_on_any_cluster(bench: Bench) -> None:
     assert await bench.settled() == ["b"]
     bench.show(bench.edge, "ConfigMap")
     assert await bench.settled() == ["b"], "its deletion wakes too"
+
+
+async def test_who_loses_an_object_is_woken_too(bench: Bench) -> None:
+    bench.show(bench.hub, "Application", app("a"), app("b"))
+    bench.show(bench.hub, "ConfigMap", tracked("x", "a"))
+    await bench.settled()
+    bench.show(bench.hub, "ConfigMap", tracked("x", "b", version="2"))
+    assert sorted(await bench.settled()) == ["a", "b"], "another application has it now"
+    bench.show(bench.hub, "ConfigMap", obj("ConfigMap", "x", metadata={"uid": "x", "resourceVersion": "3"}))
+    assert await bench.settled() == ["b"], "nobody has"
+    bench.show(bench.hub, "ConfigMap")
+    assert await bench.settled() == []
+
+
+async def test_an_object_that_went_wakes_who_looks_into_its_namespace_on_its_cluster(bench: Bench) -> None:
+    bench.show(bench.hub, "Application", app("a"), app("b"))
+    bench.engine._destinations.find({"server": bench.edge.server})
+    stray = obj("ConfigMap", "stray", metadata={"uid": "s", "resourceVersion": "1"})
+    bench.show(bench.hub, "ConfigMap", stray)
+    await bench.settled()
+    monitors = bench.engine._monitors
+    monitors.looked(("argocd", "a"), bench.hub.name, "shop", frozenset({ref_of(stray)}))
+    monitors.looked(("argocd", "b"), bench.edge.name, "shop", frozenset())
+    bench.show(bench.edge, "ConfigMap", stray)
+    assert await bench.settled() == ["b"]
+    bench.show(bench.hub, "ConfigMap")
+    assert await bench.settled() == ["a"]
+
+
+async def test_the_engine_ends_with_what_ended_it() -> None:
+    bench = Bench()
+
+    async def refused() -> None:
+        raise RefusedError("another controller is at work", "scale it to 0")
+
+    bench.engine._foreign.until_certain = refused  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match="another controller"):
+        await bench.engine.run()
+
+
+async def test_a_push_is_asked_for_with_the_login_of_each_project(bench: Bench) -> None:
+    team = {**application().spec, "project": "team"}
+    bench.show(bench.hub, "Application", app("a", spec=team), app("b", spec=team), app("c"))
+    await bench.settled()
+    opened: list[tuple[str, str]] = []
+
+    def noted(url: str, *, hub: str = "", project: str = "") -> Repository:
+        opened.append((hub, project))
+        return bench.repo
+
+    bench.repo.open = noted  # type: ignore[method-assign]
+    assert bench.engine.pushed(Push("GitHub", (application().spec["source"]["repoURL"],), ("main",), touched_head=True))
+    assert sorted(await bench.settled()) == ["a", "b", "c"]
+    assert sorted(opened) == [("hub", "default"), ("hub", "team")]
 
 
 async def test_a_repository_wakes_who_reads_it(bench: Bench) -> None:

@@ -19,7 +19,7 @@ from fleetui.model.objects import ApiResource, Obj, ObjectRef
 from fleetui.ports import PatchType
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import application
-from tests.unit.fakes import APPLICATION, FakeCluster
+from tests.unit.fakes import APPLICATION, FakeCluster, stored
 
 REF = ObjectRef("argoproj.io", "Application", "argocd", "shop")
 REFRESH = "argocd.argoproj.io/refresh"
@@ -78,9 +78,12 @@ def merged(patch: Any, to: Any) -> Any:
     return result
 
 
+def hub_of(server: Server) -> Destination:
+    return Destination(Site(LiveStore(server)), FakeClock(), lambda *_: None)
+
+
 def writer_to(server: Server, listener: Listener | None = None) -> ApplicationWriter:
-    hub = Destination(Site(LiveStore(server)), FakeClock(), lambda obj, deleted: None)
-    return ApplicationWriter(hub, APPLICATION, listener or Nobody())
+    return ApplicationWriter(hub_of(server), APPLICATION, listener or Nobody())
 
 
 class Heard(Nobody):
@@ -134,6 +137,14 @@ async def test_what_others_wrote_into_the_status_stays() -> None:
     server = Server(app, change("status", "theirs", to="x"), change("status", "theirs", to="y"))
     after = await writer_to(server).write(app, {"sync": {"status": "OutOfSync"}})
     assert after.status == {"sync": {"status": "OutOfSync"}, "theirs": "y"}
+
+
+@pytest.mark.parametrize("others", [(), (change("spec", "project", to="other"),)])
+async def test_only_a_write_of_ours_alone_is_no_news(others: tuple[Change, ...]) -> None:
+    """A watch that was cut off shows the last version only, which is ours and holds what others wrote."""
+    hub, app = hub_of(Server(application(), *others)), application()
+    after = await ApplicationWriter(hub, APPLICATION, Nobody()).write(app, {"sync": {"status": "Synced"}})
+    assert hub.overlay.seen(stored(after.obj), deleted=False) is not bool(others)
 
 
 async def test_a_wish_to_terminate_outlives_our_wish_to_go_on() -> None:

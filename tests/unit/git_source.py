@@ -89,6 +89,7 @@ class WebServer:
 
     `status` answers every request with that status; `login` asks for ``user:password`` and `bearer` for a token; what
     contains `stuck` is not answered until that is taken away or the server ends; `requests` are the paths asked for.
+    `moved` are first parts of paths that are redirected, and where to; `logins` the Authorization of each request.
     With `tls`, a context of this server's, it speaks https.
     """
 
@@ -100,6 +101,8 @@ class WebServer:
         self.scheme = "https" if tls else "http"
         self.stuck = ""
         self.requests: list[str] = []
+        self.logins: list[str | None] = []
+        self.moved: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, self, str(folder)))
         self._server.daemon_threads = True
         if tls:
@@ -140,10 +143,18 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._owner.requests.append(self.path)
+        self._owner.logins.append(self.headers.get("Authorization"))
+        first, _, rest = self.path.lstrip("/").partition("/")
         wait_until(lambda: not self._owner.stuck or self._owner.stuck not in self.path, 60, "the server answers again")
         if self._owner.expected and self.headers.get("Authorization") != self._owner.expected:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.end_headers()
+        elif first in self._owner.moved:
+            self.send_response(302)
+            where = self._owner.moved[first]
+            self.send_header("Location", where if "?" in where else f"{where}/{rest}")
+            self.send_header("Content-Length", "0")
             self.end_headers()
         elif self._owner.status:
             self.send_error(self._owner.status)

@@ -131,6 +131,26 @@ def test_the_own_secret_counts_before_a_template_and_the_longest_template_before
     assert (bare.username, bare.password, bare.insecure) == ("ada", "team", True)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "url", "counts"),
+    [
+        ("https://git.example", "https://git.example/x", True),
+        ("https://git.example", "https://git.example:8443/x", True),
+        ("https://git.example/te", "https://git.example/team/x", True),
+        ("git@git.example:team", "ssh://git@git.example/team/x.git", True),
+        ("registry.example", "registry.example/charts", True),
+        ("oci://registry.example", "oci://registry.example:5000/charts", True),
+        ("https://git.example", "https://git.example.evil.example/x", False),
+        ("https://git.example", "https://git.example@evil.example/x", False),
+        ("https://git.example", "https://git.example.evil.example/://git.example/x", False),
+        ("git@git.example", "git@git.example.evil.example:team/x.git", False),
+        ("registry.example", "registry.example.evil.example/charts", False),
+    ],
+)
+def test_a_template_is_for_its_own_host_alone(prefix: str, url: str, counts: bool) -> None:
+    assert (Book([template(url=prefix, password="x")]).find(url) is not None) is counts
+
+
 def test_a_projects_secret_is_for_that_project_alone() -> None:
     book = Book([secret("web", url=URL, project="web", password="web")])
     assert book.find(URL) is book.find(URL, "shop") is None

@@ -328,6 +328,31 @@ async def test_redirects_end(charts: ChartRepositories, server: ChartServer) -> 
         await charts.resolve(server.url, "web", "*")
 
 
+@pytest.mark.parametrize("there", ["http://[", "https://example.org:99999/x", "https:///x"])
+async def test_an_address_that_is_none_is_the_error(charts: ChartRepositories, server: ChartServer, there: str) -> None:
+    server.put("web", "1.0.0", address=f"{there}/")
+    says = r"is no (http or https )?address"
+    with pytest.raises(ChartError, match=says):
+        await charts.files(server.url, "web", "1.0.0")
+    with pytest.raises(ChartError, match=says):
+        await charts.resolve(there, "web", "*")
+    server.answers["/index.yaml"] = lambda request: web.Response(status=302, headers={"Location": there})
+    with pytest.raises(ChartError, match=says):
+        await charts.resolve(server.url, "web", "*", refresh=True)
+
+
+async def test_a_user_that_no_header_can_carry_is_the_error(
+    charts: ChartRepositories, server: ChartServer, registry: RegistryServer, book: Book
+) -> None:
+    registry.token = "wanted"
+    repo = f"{registry.host}/team"
+    for url in (server.url, repo):
+        book.known[url] = RepositoryAccess(url=url, username="a:b", password="secret", oci_force_http=True)
+        with pytest.raises(ChartError, match=r"the login of .* can't be used") as caught:
+            await charts.files(url, "web", "1.0.0")
+        assert "secret" not in str(caught.value)
+
+
 async def test_a_login_that_cant_be_used_says_why(charts: ChartRepositories, server: ChartServer, book: Book) -> None:
     book.known[server.url] = RepositoryAccess(url=server.url, problem="Secret argocd/x names no url")
     with pytest.raises(ChartError, match="can't be used: Secret argocd/x names no url"):

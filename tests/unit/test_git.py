@@ -739,6 +739,11 @@ async def test_a_nested_folder_one_that_was_not_there_and_the_whole(
     assert bare.git("rev-parse", f"{made}^{{tree}}") == bare.git("rev-parse", f"{old}^{{tree}}")
 
 
+async def test_a_folder_that_git_can_not_name_is_the_error(bare: Source, repositories: GitRepositories) -> None:
+    with pytest.raises(GitError, match="can't be read"):
+        await put_back(repositories, bare, "../shop", bare.git("rev-parse", "main~1"))
+
+
 async def test_what_can_not_be_committed_to_is_told(bare: Source, repositories: GitRepositories) -> None:
     old = bare.git("rev-parse", "main~1")
     bare.git("tag", "v1")

@@ -24,7 +24,7 @@ from backends.repository_access import RepositoryAccess
 from fleetui.model.errors import FleetError, GitAuthenticationError, GitError, RepositoryUnreachableError
 from fleetui.ports import Repository
 from tests.unit.certificates import Authority
-from tests.unit.git_source import Source, WebServer
+from tests.unit.git_source import Source, WebServer, files_of
 from tests.unit.repository_secrets import HandBook, books, secret, template
 from tests.waiting import wait_until
 
@@ -100,6 +100,66 @@ def nothing_hidden(tmp_path: Path, runs: Runs, caplog: pytest.LogCaptureFixture,
 
 
 # --- http ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("login", ["", f"ada:{HIDDEN}"])
+async def test_a_redirect_to_another_host_takes_no_login_along(
+    login: str, web: WebServer, tmp_path: Path, opened: Opened
+) -> None:
+    stranger = WebServer(tmp_path / "web")
+    try:
+        web.login = f"ada:{HIDDEN}"
+        web.moved = {"old.git": f"http://localhost:{stranger.port}/x.git"}
+        known = () if login else (secret(url=web.url("old.git"), username="ada", password=HIDDEN),)
+        repository = at_hub(opened, tmp_path, HandBook(*known)).open(web.url("old.git", login=login), hub="hub")
+        assert await files_of(repository, await head(repository)) == {"a.yaml": b"a"}
+        assert stranger.requests
+        assert set(stranger.logins) == {None}
+        # And once away, it stays without one.
+        stranger.moved = {"x.git": web.url("x.git")}
+        web.requests.clear()
+        with pytest.raises(GitAuthenticationError, match="refused the login"):
+            await head(repository)
+        assert "/x.git/info/refs" in {path.partition("?")[0] for path in web.requests}
+    finally:
+        stranger.close()
+
+
+async def test_a_redirect_on_the_same_host_is_followed_with_the_login(
+    web: WebServer, tmp_path: Path, opened: Opened
+) -> None:
+    web.login = f"ada:{HIDDEN}"
+    web.moved = {"old.git": web.url("x.git")}
+    book = HandBook(secret(url=web.url("old.git"), username="ada", password=HIDDEN))
+    repository = at_hub(opened, tmp_path, book).open(web.url("old.git"), hub="hub")
+    sha = await head(repository)
+    assert await files_of(repository, sha) == {"a.yaml": b"a"}
+    web.requests.clear()
+    await head(repository)
+    assert not [path for path in web.requests if path.startswith("/old.git")], "the redirect is remembered"
+    web.moved.clear()
+    (tmp_path / "web" / "x.git").rename(tmp_path / "web" / "old.git")
+    assert await head(repository) == sha, "until it leads nowhere"
+
+
+@pytest.mark.parametrize(
+    ("to", "says"),
+    [
+        ("{old}", "redirects, and to no address that can be followed"),
+        ("ftp://example.org/x", "ftp:// are not supported"),
+        ("http://[", "can't be reached"),
+        ("{login}?from=", "there is no Git repository at .* it redirects to .*/login"),
+    ],
+)
+async def test_a_redirect_that_can_not_be_followed_is_the_error(
+    to: str, says: str, web: WebServer, tmp_path: Path, opened: Opened
+) -> None:
+    web.login = f"ada:{HIDDEN}"
+    web.moved = {"old.git": to.format(old=web.url("old.git"), login=web.url("login"))}
+    book = HandBook(secret(url=web.url("old.git"), username="ada", password=HIDDEN))
+    repository = at_hub(opened, tmp_path, book).open(web.url("old.git"), hub="hub")
+    with pytest.raises(GitError, match=says):
+        await head(repository)
 
 
 @pytest.mark.parametrize(

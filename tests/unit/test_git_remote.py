@@ -33,7 +33,7 @@ def test_takes_an_address_apart(text: str, url: str, shown: str, folder: Path | 
 
 def test_credentials_go_to_their_host_alone_and_never_into_a_repr() -> None:
     remote = Remote.parse("https://user:p%40ss@host/team/x.git")
-    assert remote.authorization == ("http.https://host/.extraHeader", "Authorization: Basic dXNlcjpwQHNz")
+    assert remote.authorization == "Basic dXNlcjpwQHNz"
     assert "dXNlcjpwQHNz" not in repr(remote)
 
 

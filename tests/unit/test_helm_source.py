@@ -39,6 +39,11 @@ def after_head(**options: Any) -> list[str]:
     return arguments[6:-1]
 
 
+def test_a_file_parameter_can_not_name_a_file_of_this_machine() -> None:
+    with pytest.raises(RefusedError, match="file parameter 'a=/etc/passwd,b' can't be set"):
+        told(file_parameters={"a=/etc/passwd,b": b""})
+
+
 # --- the build environment --------------------------------------------------------------------------------------
 
 

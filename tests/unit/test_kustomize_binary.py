@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ import pytest
 
 from backends import kustomize
 from backends.kustomize import KustomizeBinary
+from backends.tool_process import lay_out
 from fleetui.model.errors import ManifestError, RefusedError, ToolMissingError
 from fleetui.render.kustomize.export import exported
+from fleetui.render.kustomize.loader import is_remote, repository_of
 from fleetui.renderports import KustomizeRequest
 from tests.waiting import await_until, wait_until
 
@@ -51,11 +52,11 @@ def build(files: dict[str, bytes] = FILES, folder: str = "app", **options: Any) 
 
 
 def test_exports_the_folders_that_are_reached_and_nothing_else() -> None:
-    assert set(exported(FILES, "app", {})) == set(FILES) - {"other/secret"}
+    assert set(exported(FILES, "app", {}).files) == set(FILES) - {"other/secret"}
 
 
 def test_the_options_are_in_the_file_that_is_built() -> None:
-    files = exported(FILES, "app", {"namePrefix": "p-"})
+    files = exported(FILES, "app", {"namePrefix": "p-"}).files
     assert files["app/kustomization.yaml"] == b'{"resources": ["../base", "x.yaml"], "namePrefix": "p-"}'
     assert files["base/kustomization.yaml"] == FILES["base/kustomization.yaml"]
 
@@ -75,7 +76,64 @@ def test_what_is_remote_is_refused_wherever_it_is_named(kustomization: bytes) ->
     files = {"app/kustomization.yaml": b"resources: [../base]", "base/kustomization.yaml": kustomization}
     with pytest.raises(RefusedError, match=r"base/kustomization.yaml uses the remote resource .*https://example.com/a"):
         exported(files, "app", {})
-    assert set(exported(files, "app", {}, remote=True)) == set(files)
+    export = exported(files, "app", {}, permits=lambda url: url == "https://example.com/a")
+    assert (set(export.files), export.remote) == (set(files), True)
+
+
+@pytest.mark.parametrize(
+    ("base", "repository"),
+    [
+        ("https://example.com/team/x//base?ref=v1", "https://example.com/team/x"),
+        ("git::https://example.com/team/x.git/base", "https://example.com/team/x.git"),
+        ("https://example.com/team/x.git?ref=v1", "https://example.com/team/x.git"),
+        ("https://example.com/org/_git/x/base", "https://example.com/org/_git/x"),
+        ("https://example.com/deploy.yaml", "https://example.com/deploy.yaml"),
+        ("https://github.com/team/x/base?ref=v1", "https://github.com/team/x"),
+        ("github.com/team/x//base", "https://github.com/team/x"),
+        ("https://example.com/team/x//../../other/.git", ""),
+        ("https://example.com@evil.example/x", ""),
+        ("https://user:word@example.com/x", ""),
+        ("git@example.com:team/x.git", ""),
+        ("ssh://git@example.com/team/x", ""),
+        ("file:///srv/git/x", ""),
+        ("/srv/git/x?ref=v1", ""),
+    ],
+)
+def test_the_repository_of_a_remote_base(base: str, repository: str) -> None:
+    assert is_remote(base)
+    assert repository_of(base) == repository
+
+
+@pytest.mark.parametrize("base", ["../../x", "../../../etc", ".."])
+def test_a_folder_outside_the_repository_is_refused(base: str) -> None:
+    """Kustomize itself goes to whatever folder lies there, with a kustomization of the operator's."""
+    files = {
+        "app/kustomization.yaml": b"resources: [../base]",
+        "base/kustomization.yaml": f"bases: ['{base}']".encode(),
+    }
+    if base == "..":
+        files = {"kustomization.yaml": b"resources: ['..']"}
+    with pytest.raises(RefusedError, match=r"which leads out of the repository"):
+        exported(files, "" if base == ".." else "app", {})
+
+
+def test_a_remote_base_gets_the_network_where_the_project_permits_its_repository(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    script(place, "kustomize", "env")
+    files = {"app/kustomization.yaml": b"resources: ['https://git.example/team/x//base?ref=v1']"}
+
+    def environment(*source_repos: str) -> list[str]:
+        request = KustomizeRequest(files=files, folder="app", project="team", source_repos=source_repos)
+        return asyncio.run(KustomizeBinary(timeout=20).build(request)).decode().splitlines()
+
+    assert {"GIT_ALLOW_PROTOCOL=https:http", "HTTPS_PROXY=http://proxy.example:3128"} <= set(environment("*"))
+    assert environment("https://git.example/team/*")
+    with pytest.raises(RefusedError, match="which the project does not permit"):
+        environment("https://git.example/other/*")
+    with pytest.raises(RefusedError, match="which the project does not permit"):
+        environment("*", "!https://git.example/**")
 
 
 def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,9 +145,11 @@ def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_runs_kustomize_in_a_folder_of_its_own(place: Path) -> None:
     script(place, "kustomize", 'echo "$@"; pwd; env; find . -printf "%m %y %p\\n"; stat -c %a ..; cat')
     lines = build().decode().splitlines()
+    assert "GIT_ALLOW_PROTOCOL=none" in lines
     assert lines[0].startswith("build ")
     assert lines[0].endswith("/repository/app")
-    assert {"600 f ./app/x.yaml", "700 d ./base", "600 f ./base/charts/z", "700 d .", "700"} <= set(lines)
+    assert any(line.endswith(" f ./base/charts/z") for line in lines)
+    assert lines[-1] == "700", "nobody else may look into it"
     names = {line.partition("=")[0] for line in lines if "=" in line}
     assert "AWS_SECRET_ACCESS_KEY" not in names
     assert {"HOME", "GIT_ALLOW_PROTOCOL", "HTTPS_PROXY", "KUBECONFIG"} <= names
@@ -133,14 +193,14 @@ def test_a_silent_failure_has_a_message(place: Path) -> None:
 def test_too_much_output_is_cut_off(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kustomize, "MAX_OUTPUT", 1000)
     script(place, "kustomize", "yes")
-    with pytest.raises(ManifestError, match="app: kustomize writes more than 0 MiB"):
+    with pytest.raises(ManifestError, match="app: kustomize printed more than 0 MiB"):
         build()
 
 
 def test_what_takes_too_long_is_ended_with_all_that_it_started(place: Path) -> None:
     script(place, "kustomize", f"sleep 1000 & echo $! > {place}/child; wait")
     request = KustomizeRequest(files=FILES, folder="app")
-    with pytest.raises(ManifestError, match="app: kustomize did not end within 3 seconds"):
+    with pytest.raises(ManifestError, match="app: kustomize did not end within 3 s"):
         asyncio.run(KustomizeBinary(timeout=3).build(request))
     wait_until(lambda: is_gone(int((place / "child").read_text())), 60, "what the binary started is gone")
     assert list((place / "tmp").iterdir()) == []
@@ -172,7 +232,14 @@ def is_gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/x"])
 def test_no_file_is_written_outside(tmp_path: Path, path: str) -> None:
-    with pytest.raises(RefusedError, match="leads out of the repository"):
-        kustomize._write(tmp_path, path, b"")
-    assert stat.S_ISDIR(tmp_path.stat().st_mode)
+    with pytest.raises(RefusedError, match="holds a path that leads out of it"):
+        asyncio.run(lay_out(tmp_path, {path: b""}, what="it"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_binary_that_can_not_be_run_is_the_error(place: Path) -> None:
+    script(place, "kustomize", "")
+    (place / "bin" / "kustomize").write_text("#!/nowhere\n")
+    with pytest.raises(ToolMissingError, match="kustomize can't be run"):
+        build()
+    assert list((place / "tmp").iterdir()) == []

@@ -19,6 +19,7 @@ from fleetui.render.kustomize.images import split, with_image
 from fleetui.render.kustomize.kustomization import Image
 from fleetui.render.kustomize.loader import is_remote
 from fleetui.render.kustomize.merge import merge
+from fleetui.render.kustomize.options import refused_option
 from fleetui.render.kustomize.resource import Resource
 from fleetui.render.kustomize.selectors import pattern
 from fleetui.render.kustomize.values import EMPTY, Quoted, Untyped, finished, plain, retyped, text_of, written
@@ -353,3 +354,20 @@ def test_variables_are_put_where_argo_cd_puts_them() -> None:
     }
     asked = options | {"commonAnnotationsEnvsubst": True}
     assert substituted(asked, environment)["commonAnnotations"] == {"app": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ("", ""),
+        ("  --load-restrictor LoadRestrictionsRootOnly --enable-helm=false ", ""),
+        ("--load-restrictor=LoadRestrictionsNone", "--load-restrictor=LoadRestrictionsNone"),
+        ("--load-restrictor LoadRestrictionsNone", "--load-restrictor LoadRestrictionsNone"),
+        ("--load-restrictor", "--load-restrictor"),
+        ("--enable-helm", "--enable-helm"),
+        ("--enable-helm=false --enable-alpha-plugins --enable-exec", "--enable-alpha-plugins"),
+        ("-e X=1", "-e"),
+    ],
+)
+def test_options_of_a_build(options: str, refused: str) -> None:
+    assert refused_option(options) == refused

@@ -57,6 +57,12 @@ def test_a_config_map_that_argo_cd_does_not_see_is_not_read_and_said(labels: Any
     assert problem == "argocd-cm is not read, as Argo CD does not: it has no label app.kubernetes.io/part-of=argocd"
 
 
+def test_options_of_every_kustomize_build() -> None:
+    said = written_in(config_map(**{"kustomize.buildOptions": " --enable-helm "}))
+    assert overrides_of(said).kustomize_options == "--enable-helm"
+    assert NO_OVERRIDES.kustomize_options == ""
+
+
 # --- health -----------------------------------------------------------------------------------------------------------
 
 SCRIPTS = {

@@ -325,6 +325,9 @@ def test_the_paths_that_an_application_is_made_of(annotation: str, expected: tup
         ("a/*.yaml", "a/b/x.yaml", False),
         ("a/[x-z]?.yaml", "a/y1.yaml", True),
         ("a/[^x]", "a/x", False),
+        # As in Go a class may be a slash, though neither star nor question mark is.
+        ("a[^x]b", "a/b", True),
+        ("a?b", "a/b", False),
         ("a/[", "a/[", True),
         ("a/[", "a/b", False),
         ("a/x.yaml", "a/x.yaml", True),

@@ -18,11 +18,12 @@ from fleetui.render.directory import Manifest
 from fleetui.render.kustomize.edit import edited, substituted
 from fleetui.render.kustomize.errors import Problem, Unsupported, UnsupportedProblem
 from fleetui.render.kustomize.loader import Folder
+from fleetui.render.kustomize.options import refused_option
 from fleetui.render.kustomize.target import built
 from fleetui.render.kustomize.values import finished
 from fleetui.renderports import Files
 
-__all__ = ["Unsupported", "build", "substituted"]
+__all__ = ["Unsupported", "build", "refused_option", "substituted"]
 
 
 def build(files: Files, folder: str, options: Mapping[str, Any] | None = None) -> list[Manifest]:

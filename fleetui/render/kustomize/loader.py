@@ -1,7 +1,8 @@
 """The files that a kustomization may read.
 
-Owns: `Folder`. Follows api 0.21.2 (internal/loader: files only from below the kustomization that names them, no folder
-that leads back to itself). Called by `target` and, through `patches.Loader`, by what reads files.
+Owns: `Folder`, `is_remote` and `repository_of`. Follows api 0.21.2 (internal/loader: files only from below the
+kustomization that names them, no folder that leads back to itself). Called by `target`, `export` and, through
+`patches.Loader`, by what reads files.
 """
 
 from __future__ import annotations
@@ -24,6 +25,30 @@ def is_remote(path: str) -> bool:
     Wider than `NewRepoSpecFromURL` of internal/git/repospec.go: what it names is refused, and no local path looks so.
     """
     return _REMOTE.match(path) is not None or ".git" in path
+
+
+_ADDRESS = re.compile(r"(?:[^/:?#]*=)?(?:git::)?(https?://[^/?#@\\]+/|github\.com[/:])([^?#]*)", re.IGNORECASE)
+
+
+def repository_of(path: str) -> str:
+    """The HTTP address of the repository, or of the file, that kustomize takes a remote `path` (or a generator's
+    ``KEY=PATH``) for; empty where it is none: nothing is fetched by ssh, whose keys would be the operator's.
+
+    (`NewRepoSpecFromURL` of internal/git/repospec.go.)
+    """
+    found = _ADDRESS.match(path)
+    if found is None or ".." in path.split("/"):
+        return ""
+    host = found[1] if "://" in found[1] else "https://github.com/"
+    parts = found[2].partition("//")[0].rstrip("/").split("/")
+    if host.lower() == "https://github.com/":
+        parts = parts[:2]
+    elif "_git" in parts:
+        parts = parts[: parts.index("_git") + 2]
+    else:
+        end = next((at for at, part in enumerate(parts, start=1) if part.endswith(".git")), len(parts))
+        parts = parts[:end]
+    return host + "/".join(parts)
 
 
 class Folder:
@@ -99,6 +124,11 @@ class Folder:
         full = self._joined(path)
         return not full.startswith("..") and any(posixpath.join(full, name) in self._files for name in NAMES)
 
+    def leads_out(self, path: str) -> bool:
+        """Whether a path leads out of the repository."""
+        full = self._joined(path)
+        return full == ".." or full.startswith("../")
+
     def _joined(self, path: str) -> str:
         full = posixpath.normpath(posixpath.join(self.path, path))
         return "" if full == "." else full
@@ -110,10 +140,9 @@ class Folder:
             raise UnsupportedProblem(f"the remote resource {one_line(path)}")
         if path.startswith("/"):
             raise Problem(f"{one_line(path)} is an absolute path; name it from the kustomization's own folder")
-        full = self._joined(path)
-        if full == ".." or full.startswith("../"):
+        if self.leads_out(path):
             raise Problem(f"{one_line(path)} leads out of the repository")
-        return full
+        return self._joined(path)
 
 
 def _within(path: str, folder: str) -> bool:
