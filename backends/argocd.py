@@ -135,7 +135,7 @@ class ArgoDialect:
         _refuse_busy(obj, body)
         entry = _history_entry(obj, body, history_id)
         if not entry.get("source") and not entry.get("sources"):
-            raise RefusedError(f"{obj.ref}: history entry {history_id} keeps no source to go back to")
+            raise RefusedError(f"{_named(obj)}: history entry {history_id} keeps no source to go back to")
         sync: Obj = {
             **{key: entry.get(key) for key in ("revision", "revisions", "source", "sources")},
             "prune": prune,
@@ -155,9 +155,9 @@ class ArgoDialect:
         spec = _dict(obj.decode().get("spec"))
         if not isinstance(_dict(spec.get("syncPolicy")).get("automated"), dict):
             hint = "write spec.syncPolicy.automated first" if on else "nothing syncs it but you"
-            raise RefusedError(f"{obj.ref} has no automated sync", hint)
+            raise RefusedError(f"{_named(obj)} has no automated sync", hint)
         if _automated(spec) is on:
-            raise RefusedError(f"{obj.ref}: automated sync is {'on' if on else 'off'} already")
+            raise RefusedError(f"{_named(obj)}: automated sync is {'on' if on else 'off'} already")
         return [_same(obj), _RESUME if on else _SUSPEND]
 
     def terminate_patch(self, obj: StoredObject) -> list[Obj]:
@@ -169,7 +169,7 @@ class ArgoDialect:
         body = obj.decode()
         state = _dict(_dict(body.get("status")).get("operationState"))
         if body.get("operation") is None or not state:
-            raise RefusedError(f"{obj.ref}: no operation is in progress")
+            raise RefusedError(f"{_named(obj)}: no operation is in progress")
         path = "/status/operationState/phase"
         return [_same(obj), {"op": "add", "path": path, "value": OperationPhase.TERMINATING.value}]
 
@@ -186,12 +186,12 @@ class ArgoDialect:
         source, then = _dict(spec.get("source")), _dict(entry.get("source"))
         by_hand = "revert it in Git by hand"
         if spec.get("sources") or entry.get("sources"):
-            raise RefusedError(f"{obj.ref} has several sources, which no one commit puts back", by_hand)
+            raise RefusedError(f"{_named(obj)} has several sources, which no one commit puts back", by_hand)
         if source.get("chart") or not source.get("repoURL"):
-            raise RefusedError(f"{obj.ref} does not lie in a folder of Git", "change spec.source.targetRevision")
+            raise RefusedError(f"{_named(obj)} does not lie in a folder of Git", "change spec.source.targetRevision")
         for field in ("repoURL", "path"):
             if then.get(field, source.get(field)) != source.get(field):
-                message = f"{obj.ref}: history entry {history_id} came from {field} {then.get(field)}"
+                message = f"{_named(obj)}: history entry {history_id} came from {field} {then.get(field)}"
                 raise RefusedError(f"{message}, now it is {source.get(field)}", by_hand)
         return Folder(
             url=str(source["repoURL"]),
@@ -350,18 +350,23 @@ def _sync_resource(ref: ObjectRef) -> Obj:
 
 def _refuse_busy(obj: StoredObject, body: Mapping[str, Any]) -> None:
     if obj.meta.deletion_timestamp is not None:
-        raise RefusedError(f"{obj.ref} is being deleted")
+        raise RefusedError(f"{_named(obj)} is being deleted")
     if body.get("operation") is not None:
-        raise RefusedError(f"{obj.ref}: another operation is already in progress", "wait for it to end")
+        raise RefusedError(f"{_named(obj)}: another operation is already in progress", "wait for it to end")
+
+
+def _named(obj: StoredObject) -> str:
+    """How an Application is called in a sentence."""
+    return f"application {obj.ref.namespace}/{obj.ref.name}"
 
 
 def _refuse_revision(obj: StoredObject, spec: Mapping[str, Any], revision: str, *, dry_run: bool) -> None:
     if spec.get("sources"):
-        raise RefusedError(f"{obj.ref} has several sources, and one revision can't stand for all of them")
+        raise RefusedError(f"{_named(obj)} has several sources, and one revision can't stand for all of them")
     followed = str(_dict(spec.get("source")).get("targetRevision") or "HEAD")
     if _automated(spec) and not dry_run and revision != followed:
         hint = "switch automated sync off first"
-        raise RefusedError(f"{obj.ref}: can't sync to {revision} while automated sync follows {followed}", hint)
+        raise RefusedError(f"{_named(obj)}: can't sync to {revision} while automated sync follows {followed}", hint)
 
 
 def _automated(spec: Mapping[str, Any]) -> bool:
@@ -376,7 +381,7 @@ def _history_entry(obj: StoredObject, body: Mapping[str, Any], history_id: int) 
         if entry.get("id", 0) == history_id:
             return entry
     kept = ", ".join(str(entry.get("id", 0)) for entry in known) or "none"
-    raise MissingError(f"{obj.ref} has no history entry {history_id}", f"it keeps: {kept}")
+    raise MissingError(f"{_named(obj)} has no history entry {history_id}", f"it keeps: {kept}")
 
 
 def _dict(value: Any) -> Obj:

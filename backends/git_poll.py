@@ -156,12 +156,19 @@ class Poller:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _watch(self) -> None:
+        said = ""
         while True:
             await self._pause()
             try:
                 await self.refresh()
             except FleetError as error:
-                _log.info("%s", error)
+                # A remote that is away for a night is told of once.
+                _log.log(logging.DEBUG if str(error) == said else logging.WARNING, "%s", error)
+                said = str(error)
+            else:
+                if said:
+                    _log.info("the repository %s can be read again", self._mirror.remote.shown)
+                said = ""
 
     async def _pause(self) -> None:
         """Returns when it is time to ask, or at once when a repository on this machine has changed."""

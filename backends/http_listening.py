@@ -6,6 +6,8 @@ Owns: `listening`. Never here: what is answered.
 
 from __future__ import annotations
 
+import os
+
 from aiohttp import web
 
 from fleetui.model.errors import FleetError
@@ -23,6 +25,8 @@ async def listening(app: web.Application, host: str, port: int, *, purpose: str 
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
-        message = f"can't listen on {host}:{port}{purpose and f' {purpose}'}: {error.strerror or error}"
+        # asyncio's own words name the address again; a name that is not known has an error number that is no system's.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        message = f"can't listen on {host}:{port}{purpose and f' {purpose}'}: {reason}"
         raise FleetError(message, "choose another address") from error
     return runner, int(runner.addresses[0][1])

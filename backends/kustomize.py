@@ -9,9 +9,12 @@ environment but PATH, and no network unless it needs a base that the project per
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -99,7 +102,20 @@ def _environment(home: Path, *, remote: bool) -> Mapping[str, str]:
     return environment | nowhere | {"GIT_ALLOW_PROTOCOL": "none"}
 
 
+_KUBECTLS = re.compile(r'E\d{4} [\d:.]+ +\d+ \S+\] "command failed" err=(".*")')
+"""How kubectl writes what kustomize writes after ``Error:`` (klog's format; the message is a Go string)."""
+
+
 def _meaningful(words: str) -> str:
     """The binary's errors in one line, without its warnings."""
-    lines = (line.removeprefix("Error: ") for line in words.splitlines() if not line.startswith("# Warning"))
+    lines = (_said(line) for line in words.splitlines() if not line.startswith("# Warning"))
     return one_line(" ".join(lines))[:_MAX_MESSAGE]
+
+
+def _said(line: str) -> str:
+    found = _KUBECTLS.fullmatch(line)
+    if found is None:
+        return line.removeprefix("error: ").removeprefix("Error: ")
+    with suppress(ValueError):
+        return str(json.loads(found[1]))
+    return found[1]

@@ -7,6 +7,8 @@ composition root.
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 from fleetui.engine.application import Application
 from fleetui.engine.events import told_by
 from fleetui.model.errors import ToolMissingError
+from fleetui.model.text import masked, one_line
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -64,7 +67,22 @@ def _over_http() -> SpanProcessor:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise _missing() from error
+    logging.getLogger(OTLPSpanExporter.__module__).addFilter(PlainWords())
     return BatchSpanProcessor(OTLPSpanExporter())
+
+
+class PlainWords(logging.Filter):
+    """What the exporter logs, in one sentence: each try is none, and the last says where to."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR:
+            return False
+        names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+        where = next((os.environ[name] for name in names if os.environ.get(name)), "http://localhost:4318")
+        _, answered, answer = record.getMessage().partition("code: ")
+        why = f"it answers {answer}" if answered else "does a collector listen there?"
+        record.msg, record.args = "traces can't be sent to %s (%s)", (masked(where), one_line(why))
+        return True
 
 
 def _missing() -> ToolMissingError:

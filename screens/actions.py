@@ -93,7 +93,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("rows.mark", ("space",), "mark", "Marks the row; actions then ask for each marked one."),
     Action("rows.unmark", ("u",), "unmark", "Takes all marks away."),
     Action("apps.filter", ("slash",), "filter", "Filters: a word, health:degraded,missing, sync:outofsync, cluster:x,"
-           " project:x, namespace:x, engine:x; =x is x and nothing longer; ! before one turns it round."),
+           " hub:x, project:x, namespace:x, engine:x; =x is x and nothing longer; ! before one turns it round."),
     Action("apps.order", ("o",), "order", "Orders by problem, name, cluster or age; sorts anew."),
     Action("apps.wide", ("ctrl+w",), "wide", "More columns: project, destination, path, last sync, message."),
     Action("apps.retry", ("r",), "retry", "Tries again to reach the clusters, where that failed at the start."),

@@ -17,9 +17,10 @@ from textual.widgets import Input
 
 from screens import actions
 from screens.asking import Asking
-from screens.cells import Span
+from screens.cells import Line, Span, width_of
 from screens.deliberate import DeliberateScreen
-from screens.plan_lines import command_words, plan_lines, title_spans, verb_of
+from screens.plan_lines import command_lines, plan_lines, title_spans, verb_of
+from screens.prompt import RESTORING
 from screens.widgets.lines import Bar, BarLine, Pager, Text
 from screens.widgets.rows import VirtualRows
 
@@ -127,13 +128,15 @@ class ConfirmScreen(Asking, DeliberateScreen[bool]):
         self.query_one("#dialog").styles.width = width
         title = (Span(" "), *title_spans(self.asked, self.host))
         self.query_one("#title", Bar).show(BarLine(title, (Span(f"{self._place} ", "muted"),)))
-        lines = self._lines(width - 5)  # border, padding, scroll bar
+        inner = width - 5  # border, padding, scroll bar
+        lines = self._lines(inner)
+        around = {"#switches": self._switches(inner), "#type": self._type(), "#buttons": self._buttons(inner)}
+        taken = 5 + self._typing + sum(map(len, around.values()))  # border, title, margins
         pager = self.query_one("#plan", PlanPager)
-        pager.styles.height = max(1, min(len(lines), self.size.height - 9))
+        pager.styles.height = max(1, min(len(lines), self.size.height - taken))
         pager.set_lines(lines)
-        self.query_one("#switches", Bar).show(*self._switches())
-        self.query_one("#type", Bar).show(*self._type())
-        self.query_one("#buttons", Bar).show(*self._buttons())
+        for name, bars in around.items():
+            self.query_one(name, Bar).show(*bars)
 
     def _lines(self, width: int) -> list[Text]:
         if self.failure:
@@ -144,18 +147,23 @@ class ConfirmScreen(Asking, DeliberateScreen[bool]):
             return [Text((Span(f" Working out what will happen{self.host.glyphs.ellipsis}", "muted"),))]
         return plan_lines(self.plan, self.host.now(), width, glyphs=self.host.glyphs)
 
-    def _switches(self) -> list[BarLine]:
+    def _switches(self, width: int) -> list[BarLine]:
         switches = self._offered_switches()
         if not switches or self.failure:
             return []
         glyphs = self.host.glyphs
-        spans = [Span(" ")]
+        lines: list[Line] = [()]
         for name, on_now in switches.items():
             action = actions.by_id(name)
-            box = Span(f" {glyphs.on if on_now else glyphs.off} {action.label}    ", "bright" if on_now else "")
-            spans += [Span(action.key, "key"), box]
+            box = Span(f" {glyphs.on if on_now else glyphs.off} {action.label}", "bright" if on_now else "")
+            switch = (Span(action.key, "key"), box)
+            longer = (*lines[-1], Span("    " if lines[-1] else " "), *switch)
+            if width_of(longer) <= width:
+                lines[-1] = longer
+            else:
+                lines.append((Span(" "), *switch))
         waiting = "" if self.current_plan else f"planning anew{glyphs.ellipsis} "
-        return [BarLine(tuple(spans), (Span(waiting, "muted"),))]
+        return [BarLine(line, (Span(waiting if line is lines[-1] else "", "muted"),)) for line in lines]
 
     def _offered_switches(self) -> dict[str, bool]:
         """The switches that the action has, by their ids, and whether each is on."""
@@ -178,17 +186,18 @@ class ConfirmScreen(Asking, DeliberateScreen[bool]):
         if plan is None or not plan.type_to_confirm or plan.refusals:
             return []
         line = (Span(" Type ", "warning"), Span(plan.type_to_confirm, "bright"), Span(" to go on", "warning"))
-        return [BarLine(line, (Span("tab: to the switches ", "muted"),))]
+        hint = "tab: to the switches " if self._offered_switches() else ""
+        return [BarLine(line, (Span(hint, "muted"),))]
 
-    def _buttons(self) -> list[BarLine]:
+    def _buttons(self, width: int) -> list[BarLine]:
         plan = self.current_plan
         right = [Span("esc", "key"), Span(" cancel ", "muted")]
         if plan is not None and not plan.refusals:
             verb = verb_of(self.asked)
             role = ("key", "title") if self.offered else ("faint", "faint")
             right += [Span("   enter", role[0]), Span(f" {verb} ", role[1])]
-        command = plan.command if plan is not None else ""
-        return [BarLine((), tuple(right)), BarLine((Span(command_words(command), "muted"),))]
+        command = command_lines(plan.command if plan is not None else "", width) or [()]
+        return [BarLine((), tuple(right)), *map(BarLine, command)]
 
     # --- keys ----------------------------------------------------------------------------------------------------
 
@@ -296,7 +305,11 @@ def _each(screen: Screen[None], wanted: Sequence[Action], done: int = 0) -> None
 
 def execute(app: App[None], action: Action) -> None:
     """Has the fleet carry an action out, once. It goes on when the screen is left; how it ended is told."""
-    app.run_worker(_execute(cast("Host", app), action), name=f"{action.kind} {action.app}", exit_on_error=False)
+    work = _execute(cast("Host", app), action)
+    if action.restore:
+        app.run_worker(work, name=action.app.name, group=RESTORING, exit_on_error=False)
+    else:
+        app.run_worker(work, name=f"{action.kind} {action.app}", exit_on_error=False)
 
 
 async def _execute(host: Host, action: Action) -> None:

@@ -14,6 +14,7 @@ _FIELDS: Mapping[str, Callable[[App, str], str]] = {
     "health": lambda app, _: app.health.status.value,
     "sync": lambda app, _: app.sync.value,
     "cluster": lambda _, cluster: cluster,
+    "hub": lambda app, _: app.key.hub,
     "project": lambda app, _: app.project,
     "namespace": lambda app, _: app.destination.namespace or app.key.namespace,
     "engine": lambda app, _: app.key.dialect,

@@ -117,6 +117,8 @@ class HistoryScreen(AppViewScreen):
         role = "warning" if row is not None and row.problem else ""
         width, ellipsis = self.size.width - 3, self.host.glyphs.ellipsis
         shown = [BarLine((Span(f" {line}", role),)) for line in wrap(text, width, 2, ellipsis=ellipsis)]
+        if row is not None and row.origin:
+            shown.append(BarLine((Span(f" asked for by {row.origin}", "muted"),)))
         changed = self._changes.get(row.id) if row is not None else None
         if changed is not None:
             lines = wrap(deployed_words(changed), width, 2, ellipsis=ellipsis)
@@ -156,6 +158,8 @@ class HistoryScreen(AppViewScreen):
         row = self.current()
         if row is None:
             self.app.bell()
+        elif row.current and len(self._history) == 1:
+            self.host.tell("It is the only entry: there is nothing to roll back to")
         elif row.current:
             self.host.tell(f"{short_revision(row.revision)} is the current one; choose another entry")
         else:
@@ -181,13 +185,12 @@ def history_row(row: HistoryRow, now: float) -> Row:
 
 
 def entry_words(row: HistoryRow) -> str:
-    """An entry in whole: revision, who asked for it from where, subject and message of its commit, or why they are not
-    known."""
-    asked = f"  asked for by {row.origin}" if row.origin else ""
+    """An entry in whole: revision, author, subject and message of its commit, or why they are not known."""
     if row.commit is None:
-        return f"{row.revision}{asked}  {row.problem}"
+        return f"{row.revision}  {row.problem}"
     commit = row.commit
-    return f"{row.revision}{asked}  {commit.author} <{commit.email}>: {commit.message or commit.subject}"
+    body = commit.message.removeprefix(commit.subject).strip()
+    return f"{row.revision}  {commit.author} <{commit.email}>: {commit.subject}{f'. {body}' if body else ''}"
 
 
 def deployed_words(changed: Deployed) -> str:

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from fleetui.model.change import Commit
     from screens.host import Host
 
+_IN_GIT = " in Git"
 _VERBS = {
     "sync": "Sync",
     "rollback": "Roll back",
-    "revert": "Roll back in Git",
+    "revert": f"Roll back{_IN_GIT}",
     "suspend": "Suspend",
     "resume": "Resume",
     "terminate": "Terminate",
 }
+_SAME_AS = " same as: "
 _VERB_ROLE = {"create": "add", "change": "info", "prune": "remove", "delete": "remove", "keep": "muted"}
 
 
@@ -45,7 +47,10 @@ def title_spans(action: Action, host: Host) -> Line:
     cluster = host.picture.cluster_of(app) if app is not None else action.app.hub
     lock = (Span(f" {host.glyphs.protected}", "warning"),) if host.picture.protected(cluster) else ()
     role = cluster_role(host.picture.place(cluster))
-    return (Span(f"{verb_of(action)} {action.app.name}", "title"), Span(" on "), Span(cluster, role), *lock)
+    verb = verb_of(action)
+    where = _IN_GIT if verb.endswith(_IN_GIT) else ""
+    what = f"{verb.removesuffix(_IN_GIT)} {action.app.name}"
+    return (Span(what, "title"), Span(" on "), Span(cluster, role), *lock, Span(where, "title"))
 
 
 def plan_lines(plan: Plan, now: float, width: int, *, glyphs: Glyphs) -> list[Text]:
@@ -59,7 +64,7 @@ def plan_lines(plan: Plan, now: float, width: int, *, glyphs: Glyphs) -> list[Te
         lines.append(Text(()))
     for text in plan.notes:
         lines += _bullets(text, width, Span(" - ", "muted"), "")
-    return lines
+    return lines if not lines or lines[0].spans else lines[1:]
 
 
 def _revisions(plan: Plan, now: float, width: int, *, glyphs: Glyphs) -> list[Text]:
@@ -122,6 +127,6 @@ def _bullets(text: str, width: int, bullet: Span, role: str) -> list[Text]:
     ]
 
 
-def command_words(command: str) -> str:
+def command_lines(command: str, width: int) -> list[Line]:
     """The same action as a command line."""
-    return f" same as: {command}" if command else ""
+    return [text.spans for text in _bullets(command, width, Span(_SAME_AS, "muted"), "muted")]

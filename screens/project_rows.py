@@ -58,7 +58,9 @@ def windows_cell(states: Sequence[WindowState], now: float) -> tuple[str, str]:
         found = [state for state in states if state.is_open and state.window.kind == kind]
         if found:
             until = found[0].until
-            lasts = f" until {moment(until, found[0].window.time_zone, now)}" if until is not None else ""
+            # How long that is stands below the table; the cell has to hold the time.
+            when = moment(until, found[0].window.time_zone, now).partition(" (")[0] if until is not None else ""
+            lasts = f" until {when}" if when else ""
             return f"{kind}{lasts}", "warning" if kind == "deny" else "success"
     return (f"{len(states)} closed" if states else ""), "muted"
 

@@ -130,4 +130,6 @@ class ProjectsScreen(FleetScreen):
         from screens.command import to_apps
 
         view = self._views[cast("ProjectKey", key)]
-        to_apps(self, f"project:={view.project.name}")
+        # Another hub's project of the same name is another project.
+        hub = f"hub:={view.hub} " if len({each.hub for each in self._views.values()}) > 1 else ""
+        to_apps(self, f"{hub}project:={view.project.name}")

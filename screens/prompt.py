@@ -1,6 +1,6 @@
 """One line to type in, over the last line of the screen; and the question whether to quit.
 
-Owns: `PromptScreen`, for filters and commands, and `QuitScreen`.
+Owns: `PromptScreen`, for filters and commands, and `QuitScreen`, which names what leaving would give up.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ class PromptScreen(Dialog[str | None]):
         self.dismiss(None)
 
 
+RESTORING = "restoring"
+"""The group of the workers that will put automated sync back; each is named after its application."""
+
+
 class QuitScreen(DeliberateScreen[None]):
     """Asks before the console is left."""
 
@@ -63,7 +67,12 @@ class QuitScreen(DeliberateScreen[None]):
 
     def on_mount(self) -> None:
         keys = (Span("enter", "key"), Span(" quit  ", "muted"), Span("esc", "key"), Span(" stay", "muted"))
-        self.query_one("#question", Bar).show(BarLine((Span(" Quit fleetui?   ", "bright"), *keys)))
+        lines = [BarLine((Span(" Quit fleetui?   ", "bright"), *keys))]
+        waiting = sorted(worker.name for worker in self.app.workers if worker.group == RESTORING and worker.is_running)
+        if waiting:
+            words = f" Automated sync stays off then: {', '.join(waiting)}"
+            lines.insert(0, BarLine((Span(words, "warning"),)))
+        self.query_one("#question", Bar).show(*lines)
 
     def action_quit_now(self) -> None:
         self.app.exit()

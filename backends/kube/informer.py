@@ -112,7 +112,7 @@ class Informer:
         try:
             fine = await self._list_and_watch()
         except GoneError as error:
-            _log.info("%s is listed again: %s", self._name, error)
+            _log.debug("%s is listed again: %s", self._name, error)
             await self._sleep(self._backoff.pause(error))
         except Exception as error:
             self._failed(error)
@@ -132,7 +132,7 @@ class Informer:
                     raise
                 # Whatever a server has against streaming, it may have nothing against a list.
                 self._broken_streams = _STREAMS
-                _log.info("%s can't be streamed: %s", self._name, error)
+                _log.debug("%s can't be streamed: %s", self._name, error)
         if not self._version:
             await self._list()
         return await self._watch({"resourceVersion": self._version}, initial=False)
@@ -247,7 +247,7 @@ class Informer:
             return []
         except UnreachableError as error:
             # A cut is no failure yet: whether the server still answers shows when the watch is asked for again.
-            _log.info("%s: the watch was cut: %s", self._name, error)
+            _log.debug("%s: the watch was cut: %s", self._name, error)
             if isinstance(error.__cause__, TimeoutError) and not self._told:
                 self._version = ""
             return []

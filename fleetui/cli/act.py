@@ -28,6 +28,9 @@ from fleetui.model.status import OperationPhase
 if TYPE_CHECKING:
     from fleetui.fleet.fleet import LiveFleet
 
+UNHEARD = 5.0
+"""Seconds after which whoever waits is told that no engine has begun what was asked for."""
+
 
 def resource_ref(text: str) -> ObjectRef:
     """``GROUP/KIND/NAMESPACE/NAME``; the core group and the namespace of a cluster-scoped object are empty.
@@ -61,7 +64,7 @@ def run_sync(
         action = Action(
             kind=ActionKind.SYNC, app=key, revision=revision, prune=prune, dry_run=dry_run, resources=chosen
         )
-        return await _do(fleet, action, yes=yes, wait=wait, settle=wait and not dry_run, timeout=timeout)
+        return await _do(fleet, action, yes=yes, wait=wait or dry_run, settle=wait and not dry_run, timeout=timeout)
 
     return with_fleet(scope_of(scope, text), work)
 
@@ -92,8 +95,10 @@ def run_rollback(
     """`rollback APP [ID]`.
 
     Raises:
-        UsageError: `revert` with what only a rollback in the cluster has.
+        UsageError: `revert` with what only a rollback in the cluster has, or `restore` where nothing is switched off.
     """
+    if dry_run and restore:
+        raise UsageError("--dry-run switches no automated sync off: --restore-auto-sync doesn't go with it")
     if revert and (prune or dry_run or restore):
         raise UsageError("--revert makes a commit: --prune, --dry-run and --restore-auto-sync don't go with it")
 
@@ -103,8 +108,11 @@ def run_rollback(
         chosen = history_id if history_id is not None else _previous(app)
         kind = ActionKind.REVERT if revert else ActionKind.ROLLBACK
         action = Action(kind=kind, app=key, history_id=chosen, prune=prune, dry_run=dry_run, restore=restore)
-        ended = await _do(fleet, action, yes=yes, wait=(wait or restore) and not revert, timeout=timeout)
-        if ended != ExitCode.OK or not restore or not app.automation.enabled:
+        ended = await _do(fleet, action, yes=yes, wait=(wait or dry_run or restore) and not revert, timeout=timeout)
+        if ended != ExitCode.OK or not restore:
+            return ended
+        if not app.automation.enabled:
+            say(f"fleetui: automated sync of {key} was off before, and stays off")
             return ended
         say(f"fleetui: waiting until Git has moved on from {app.revision[:7]}; later: {resume_hint(key)}")
         outcome = await restore_automation(fleet, key, away_from=app.revision, timeout=timeout)
@@ -153,7 +161,11 @@ async def _do(
     click.echo(outcome.message)
     if not wait:
         return ExitCode.OK
-    app = await wait_for(fleet, action.app, operation=True, timeout=timeout)
+    unheard = asyncio.get_running_loop().call_later(UNHEARD, _tell_unheard, fleet, action.app)
+    try:
+        app = await wait_for(fleet, action.app, operation=True, timeout=timeout)
+    finally:
+        unheard.cancel()
     failed = _tell_end(action.app, app)
     if failed or not settle:
         return ExitCode.FAILED if failed else ExitCode.OK
@@ -176,6 +188,12 @@ async def _confirm(fleet: LiveFleet, action: Action, yes: str) -> None:
         yes = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     if yes.strip() != wanted:
         raise RefusedError(f"cluster {wanted} is protected: nothing was done", f"--yes {wanted} confirms")
+
+
+def _tell_unheard(fleet: LiveFleet, key: AppKey) -> None:
+    app = fleet.apps.get(key)
+    if app is not None and app.pending:
+        say(f"fleetui: no engine has begun it yet; is one running for {key.hub} (fleetui engine run, or Argo CD)?")
 
 
 def _tell_end(key: AppKey, app: App) -> bool:

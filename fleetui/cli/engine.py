@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -28,7 +28,14 @@ from fleetui.engine.telling import Listener, Listeners
 from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
 from fleetui.engine.webhook import Answer
 from fleetui.fleet.store import LiveStore
-from fleetui.model.errors import ExitCode, FleetError, OverloadedError, UnreachableError
+from fleetui.model.errors import (
+    ExitCode,
+    FleetError,
+    ForbiddenError,
+    OverloadedError,
+    RefusedError,
+    UnreachableError,
+)
 from fleetui.model.objects import Obj, ObjectRef
 
 _log = logging.getLogger(__name__)
@@ -38,6 +45,8 @@ LAST_RETRY = 30.0
 """Seconds between two tries to begin on a hub that does not answer."""
 SETTLED_INTERVAL = 0.1
 """Seconds between two looks at whether an engine that runs once is done."""
+TRIES = 3
+"""Failures of an Application in a row after which an engine that runs once gives up."""
 GRACE = 20.0
 """Seconds that the running steps have to come to their end after SIGTERM; Kubernetes kills after 30."""
 LAST_EVENTS = 2.0
@@ -76,13 +85,22 @@ def run_engine(scope: Scope, options: RunOptions) -> int:
         FleetError: no hub can be used: no definition of Applications, another engine at work, no permission; or the
             address can't be listened on.
     """
+    if scope.read_only and not options.dry_run:
+        raise RefusedError("this engine would write, and --read-only forbids it", "add --dry-run, or leave it away")
     logs.configure(options.log_format, options.log_level)
     run = _Run(scope, options)
     if serve_until_stopped(run.work, stop=run.stop, grace=GRACE):
-        say("fleetui: engine stopped")
+        if options.log_format == "json":
+            _log.info("engine stopped")
+        else:
+            say("fleetui: engine stopped")
+        return ExitCode.FAILED if options.once else ExitCode.OK
     if not (options.dry_run and options.once):
         return ExitCode.OK
     verdicts = run.verdicts()
+    if not verdicts:
+        emit("No applications found.")
+        return ExitCode.OK
     rows = [[each.namespace, each.name, each.sync, each.health, each.error or each.would] for each in verdicts]
     emit(aligned(["NAMESPACE", "NAME", "SYNC", "HEALTH", "WOULD"], rows))
     if any(each.error for each in verdicts):
@@ -100,6 +118,7 @@ class _Run:
         self._hears: tuple[str, int] | None = None
         self._webhooks: dict[LiveStore, HubWebhooks] = {}
         self._rehearsals: list[Rehearsal] = []
+        self._running = 0
         self._stopping = asyncio.Event()
         self._traces: Listener | None = None
         self._metrics: Listener | None = None
@@ -124,6 +143,7 @@ class _Run:
             self._hears = self._options.webhook_listen or connection.webhook_listen
             if self._hears is not None:
                 await self._hear(self._hears, stack)
+            self._running = len(connection.stores)
             ended = await asyncio.gather(*(self._run_hub(connection, store) for store in connection.stores))
             refused = [error for error in ended if error is not None]
             if refused:
@@ -182,15 +202,23 @@ class _Run:
                 return None
             except (UnreachableError, OverloadedError) as error:
                 if self._options.once:
-                    _log.error("%s", error)
-                    return error
-                _log.warning("%s; next try in %.0f s", error, delay)
+                    return self._ended(error)
+                _log.warning("cluster %s: %s; next try in %.0f s", store.api.name, error, delay)
                 await self._pause(delay)
                 delay = min(2 * delay, LAST_RETRY)
+            except ForbiddenError as error:
+                message = f"the engine may not work on cluster {store.api.name}: {error.message}"
+                return self._ended(RefusedError(message, "docs/engine.md, Permissions, says what it needs"))
             except FleetError as error:
-                _log.error("%s", error)
-                return error
+                return self._ended(error)
         return None
+
+    def _ended(self, error: FleetError) -> FleetError:
+        """Tells why a hub is reconciled no more. The last error ends the command, which says it in its own way."""
+        self._running -= 1
+        if self._running or self._options.log_format == "json":
+            _log.error("%s", error)
+        return error
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -200,7 +228,8 @@ class _Run:
             return
 
     async def _rehearse(self, connection: Connection, store: LiveStore) -> None:
-        rehearsal = Rehearsal()
+        # With `once` they are the command's output.
+        rehearsal = Rehearsal(log_level=logging.DEBUG if self._options.once else logging.INFO)
         self._rehearsals.append(rehearsal)
         await self._engine(connection, store, rehearsal=rehearsal)
 
@@ -232,6 +261,8 @@ class _Run:
         if self._stopping.is_set():
             return
         self._engines[store] = engine
+        what = "looking what would be done; nothing is written" if rehearsal else "the engine has begun"
+        _log.info("cluster %s (%s): %s", store.api.name, store.api.server, what)
         webhooks = HubWebhooks(store.api, namespace=CONTROL_PLANE_NAMESPACE, clock=SystemClock(), pushed=engine.pushed)
         if self._hears is not None:
             self._webhooks[store] = webhooks
@@ -259,11 +290,21 @@ async def _until_settled(engine: Engine, store: LiveStore, rehearsal: Rehearsal 
         await asyncio.gather(running, settling, return_exceptions=True)
 
 
+def _not_reconciled(failures: Mapping[tuple[str, str], Sequence[Exception]]) -> FleetError:
+    (namespace, name), errors = next(iter(failures.items()))
+    others = f", and {len(failures) - 1} other applications neither" if len(failures) > 1 else ""
+    return FleetError(f"{namespace}/{name} could not be reconciled in {TRIES} tries{others}: {errors[-1]}")
+
+
 async def _settled(engine: Engine, store: LiveStore, rehearsal: Rehearsal | None) -> None:
     resource = (await store.api.discover()).by_kind(GROUP, KIND)
     while True:
         await asyncio.sleep(SETTLED_INTERVAL)
         if resource is None or not store.knows(ObjectRef(GROUP, KIND, "", "")) or not engine.idle:
+            continue
+        if engine.failures:
+            if all(len(errors) >= TRIES for errors in engine.failures.values()):
+                raise _not_reconciled(engine.failures)
             continue
         # A rehearsal leaves operations where they are.
         if rehearsal is not None or not any("operation" in obj.decode() for obj in store.of_kind(GROUP, KIND)):

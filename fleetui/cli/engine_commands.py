@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fleetui.cli.options import Scope, address, duration, scope_options
+from fleetui.cli.options import Scope, address, cluster_options, duration
 
 
 @click.group()
@@ -18,7 +18,7 @@ def engine() -> None:
 
 
 @engine.command("run")
-@scope_options
+@cluster_options
 @click.option("--git-interval", default="60s", show_default=True, callback=duration, help="How often to ask remotes.")
 @click.option("--dialect", type=click.Choice(["argo"]), default="argo", show_default=True, help="Whose objects.")
 @click.option(
@@ -53,7 +53,7 @@ def engine_run(scope: Scope, dialect: str, **options: Any) -> int:
 
 
 @click.command()
-@scope_options
+@cluster_options
 @click.option("--print", "only_print", is_flag=True, help="Print the manifests instead of applying them.")
 def bootstrap(scope: Scope, only_print: bool) -> None:
     """Put the definitions that the engine needs into a hub."""

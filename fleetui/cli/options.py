@@ -41,18 +41,32 @@ def chosen(contexts: tuple[str, ...], *, all_contexts: bool) -> tuple[tuple[str,
 
 def scope_options(command: F) -> F:
     """Adds ``--kubeconfig``, ``--context``, ``--all-contexts``, ``-n`` and ``-A``; the command gets ``scope=``."""
-    options = (
-        click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig to use."),
-        click.option("--context", "contexts", multiple=True, help="A context of the kubeconfig; may be repeated."),
-        click.option("--all-contexts", is_flag=True, help="Every context of the kubeconfig."),
-        click.option("-n", "--namespace", default="", help="Only applications of this namespace."),
-        click.option("-A", "--all-namespaces", is_flag=True, help="Applications of all namespaces (the default)."),
-    )
+    return _scoped(command, (*_CLUSTERS, *_NAMESPACES))
+
+
+def cluster_options(command: F) -> F:
+    """As `scope_options`, without a choice of namespaces: for what is about whole clusters."""
+    return _scoped(command, _CLUSTERS)
+
+
+Options = tuple[Callable[[Any], Any], ...]
+_CLUSTERS: Options = (
+    click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig to use."),
+    click.option("--context", "contexts", multiple=True, help="A context of the kubeconfig; may be repeated."),
+    click.option("--all-contexts", is_flag=True, help="Every context of the kubeconfig."),
+)
+_NAMESPACES: Options = (
+    click.option("-n", "--namespace", default="", help="Only applications of this namespace."),
+    click.option("-A", "--all-namespaces", is_flag=True, help="Applications of all namespaces (the default)."),
+)
+
+
+def _scoped(command: F, options: Options) -> F:
 
     @click.pass_context
     def wrapped(context: click.Context, /, **values: Any) -> Any:
         outer: Scope = context.obj if isinstance(context.obj, Scope) else Scope()
-        values.pop("all_namespaces")
+        values.pop("all_namespaces", None)
         contexts, all_contexts = chosen(values.pop("contexts"), all_contexts=values.pop("all_contexts"))
         if not (contexts or all_contexts):
             contexts, all_contexts = outer.contexts, outer.all_contexts
@@ -60,7 +74,7 @@ def scope_options(command: F) -> F:
             kubeconfig=values.pop("kubeconfig") or outer.kubeconfig,
             contexts=contexts,
             all_contexts=all_contexts,
-            namespace=values.pop("namespace"),
+            namespace=values.pop("namespace", ""),
             read_only=outer.read_only,
         )
         return context.invoke(command, scope=scope, **values)

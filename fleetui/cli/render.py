@@ -15,16 +15,18 @@ from typing import Any
 from fleetui.cli.files import objects_in
 from fleetui.cli.output import emit
 from fleetui.cli.renderers import Renderers
+from fleetui.cli.report import say
 from fleetui.engine.application import GROUP, KIND, Application, text
 from fleetui.engine.loading import Loader, Remotes, charts_of
 from fleetui.engine.rendering import Checkout, Place, Renderer
 from fleetui.engine.sourceset import SourceSet, is_oci
 from fleetui.engine.tracking import instance_name
-from fleetui.model.errors import ExitCode, UsageError
+from fleetui.model.errors import ExitCode, FleetError, UsageError
 from fleetui.model.objects import Discovery, Obj, ref_of, split_api_version
 from fleetui.render.directory import Manifest
 
 _NO_CLUSTER = Discovery(())
+_HINT = " (its folders count only for an Application with directory.recurse)"
 
 
 def show_manifests(path: Path | None, files: Sequence[Path], revision: str, output: str) -> int:
@@ -45,6 +47,8 @@ def show_manifests(path: Path | None, files: Sequence[Path], revision: str, outp
         found = asyncio.run(_of_folder(*_with_root(path, in_git=bool(revision)), revision))
     else:
         found = asyncio.run(_of_applications([app for file in files for app in _applications(file)], revision))
+    if not found:
+        say(f"fleetui: {path or 'what is asked for'} gives no manifests{_HINT if _has_folders(path) else ''}")
     _print([manifest.obj for manifest in found], output)
     return ExitCode.OK
 
@@ -74,6 +78,10 @@ def _with_root(path: Path, *, in_git: bool) -> tuple[Path, Path]:
     if in_git and root is None:
         raise UsageError(f"{path} is in no Git repository", "leave --revision out")
     return whole, root or whole
+
+
+def _has_folders(path: Path | None) -> bool:
+    return path is not None and any(each.is_dir() and not each.name.startswith(".") for each in path.iterdir())
 
 
 async def _of_folder(whole: Path, root: Path, revision: str) -> list[Manifest]:
@@ -116,7 +124,12 @@ async def _of_applications(apps: Sequence[Application], revision: str) -> list[M
             if revision and len(wanted.sources) > 1:
                 raise UsageError(f"{app.name} has several sources, and one revision can't stand for all of them")
             place = Place.of(app, instance_name(app.namespace or "argocd", app.name), _NO_CLUSTER)
-            found += (await load(wanted, place, revisions=(revision,) if revision else ())).manifests
+            try:
+                found += (await load(wanted, place, revisions=(revision,) if revision else ())).manifests
+            except FleetError as error:
+                if len(apps) > 1:
+                    error.message = f"application {app.name}: {error.message}"
+                raise
     finally:
         await renderers.close()
         await repositories.close()

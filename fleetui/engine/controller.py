@@ -36,7 +36,7 @@ from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
-from fleetui.model.text import masked
+from fleetui.model.text import masked, one_line
 from fleetui.ports import Jq, LiveCluster, ProjectRepositories, Repositories
 from fleetui.renderports import Tools
 
@@ -45,6 +45,8 @@ _log = logging.getLogger(__name__)
 Key = tuple[str, str]
 """Namespace and name of an Application."""
 
+MOST_FAILURES = 5
+"""How many errors of one Application are remembered."""
 MOST_PUSHES = 1000
 """Webhooks' questions to repositories that may be under way at once."""
 PLACES = 20
@@ -132,6 +134,8 @@ class Engine:
         self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
         """How many reconciles have been made (for tests and `/metrics`)."""
+        self.failures: dict[Key, list[Exception]] = {}
+        """The Applications whose last reconcile failed, with the errors since one succeeded, the latest last."""
 
     @property
     def renders(self) -> int:
@@ -154,6 +158,7 @@ class Engine:
         Raises:
             MissingError: the hub does not know Applications; `fleetui bootstrap` puts the definition there.
             RefusedError: Argo CD's own controller has come to life beside us.
+            ForbiddenError: the Applications may not be listed.
             ClusterError: the hub can't be reached at the start.
         """
         discovery = await self._hub.api.discover()
@@ -194,6 +199,8 @@ class Engine:
                 await self._own_repositories.ready()
                 going.append(self._own_repositories.subscribe(self._overrides_changed))
             async with asyncio.TaskGroup() as group:
+                # Who may not list the Applications would wait for ever for one.
+                self._rest(group.create_task(self._hub.listed(resource), name=f"engine {self._hub.api.name} lists"))
                 self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
                 self._rest(group.create_task(self._serve(reconciler, group), name=f"engine {self._hub.api.name}"))
         except BaseExceptionGroup as ended:
@@ -219,6 +226,9 @@ class Engine:
                 if obj is not None and url in concerned_urls(push, obj.decode()):
                     # A project may have a login, and so a mirror, of its own.
                     concerned.setdefault((url, self._project_of[key]), set()).add(key)
+        if not concerned:
+            said = one_line(masked(push.urls[0])) if push.urls else "a repository"
+            _log.info("%s was pushed to, says %s: no application follows it", said, push.provider)
         for (url, project), keys in concerned.items():
             _log.info("%s was pushed to, says %s: %d applications", masked(url), push.provider, len(keys))
             task = asyncio.get_running_loop().create_task(self._heed(url, project, keys), name=f"push {masked(url)}")
@@ -268,14 +278,20 @@ class Engine:
             with self._listener.reconciling(*key):
                 again = await reconciler.reconcile(*key)
         except FleetError as error:
-            delay = self._queue.retry(key)
+            delay = self._failed(key, error)
             _log.warning("%s/%s: %s; next try in %.0f s", *key, error, delay, extra=_about(key))
-        except Exception:
-            delay = self._queue.retry(key)
+        except Exception as error:
+            delay = self._failed(key, error)
             _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay, extra=_about(key))
         else:
             self._queue.forget(key)
+            self.failures.pop(key, None)
             self._come_again(key, again)
+
+    def _failed(self, key: Key, error: Exception) -> float:
+        """Notes a failure; returns the seconds until the next try."""
+        self.failures[key] = [*self.failures.get(key, ())[-MOST_FAILURES + 1 :], error]
+        return self._queue.retry(key)
 
     def _come_again(self, key: Key, again: Again) -> None:
         resync = RESYNC * random.uniform(0.8, 1.2)

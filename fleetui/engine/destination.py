@@ -7,6 +7,7 @@ one for each cluster that Applications name. Which cluster that is, says a `flee
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -24,6 +25,8 @@ from fleetui.model.errors import ClusterError, MissingError, UnreachableError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.ports import Cluster, LiveCluster, Subscription
+
+_log = logging.getLogger(__name__)
 
 REDISCOVER_AFTER = 10.0
 """Seconds before discovery is asked again for a kind that the server did not know."""
@@ -91,6 +94,7 @@ class Destination:
         self._asking: asyncio.Task[None] | None = None
         self._away: asyncio.Future[ClusterStatus] | None = None
         self._was_away = False
+        self._told_away = False
         self._subscriptions = [live.subscribe(self._changed), live.api.on_status(self._status_told)]
 
     @property
@@ -147,6 +151,13 @@ class Destination:
         return UnreachableError(status.message, cluster=self.api.name)
 
     def _status_told(self, status: ClusterStatus) -> None:
+        away = status.state in _AWAY
+        if away != self._told_away and (away or status.state is ClusterState.LIVE):
+            self._told_away = away
+            if away:
+                _log.warning("cluster %s: %s", status.name, status.message or status.state)
+            else:
+                _log.info("cluster %s answers again", status.name)
         if status.state in _AWAY and self._away is not None and not self._away.done():
             self._away.set_result(status)
         elif status.state is ClusterState.LIVE and self._was_away:

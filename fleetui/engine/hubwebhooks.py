@@ -67,6 +67,9 @@ class HubWebhooks:
             # Without them everybody would be believed.
             return Answer(503, NOT_YET)
         answer = answer_to(method, headers, body, self._secrets)
+        if answer.status >= 400:
+            # The sender is not told what is wrong with it, whoever reads the log may want to know that he came.
+            _log.info("%s: a webhook was refused: %s (%d)", self._hub.name, answer.text, answer.status)
         if answer.push is not None and not self._pushed(answer.push):
             return Answer(503, FULL)
         return answer

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 
-from fleetui.engine.application import STATUS_MANAGER, Application
+from fleetui.engine.application import STATUS_MANAGER, Application, mappings, text
 from fleetui.engine.clock import Clock
 from fleetui.engine.events import NORMAL, event_of, told_by
 from fleetui.model.errors import ClusterError
@@ -41,7 +41,13 @@ class EventRecorder:
         self._last = 0.0
 
     def wrote(self, before: Application, after: Application) -> None:
-        """Logs and queues the Events of a write."""
+        """Logs a write, and queues its Events."""
+        known = _conditions(before)
+        for kind, message in _conditions(after):
+            # Argo CD emits no Events of them: without this the log says that an Application is Unknown, and not why.
+            if (kind, message) not in known:
+                about = {"namespace": after.namespace, "application": after.name}
+                _log.warning("%s/%s: %s: %s", after.namespace, after.name, kind, message, extra=about)
         for told in told_by(before, after):
             level = logging.INFO if told.type == NORMAL else logging.WARNING
             about = {"namespace": after.namespace, "application": after.name, "event": told.reason}
@@ -79,3 +85,8 @@ class EventRecorder:
         except ClusterError as error:
             name = event["involvedObject"]["name"]
             _log.warning("%s: the event %r could not be created: %s", name, event["message"], error)
+
+
+def _conditions(app: Application) -> list[tuple[str, str]]:
+    """Type and message of each."""
+    return [(text(each.get("type")), text(each.get("message"))) for each in mappings(app.status.get("conditions"))]

@@ -34,9 +34,10 @@ class Verdict:
 
 
 class Rehearsal:
-    """The verdicts of one engine; `verdicts` is keyed by namespace and name."""
+    """The verdicts of one engine; `verdicts` is keyed by namespace and name, and each is logged at `log_level`."""
 
-    def __init__(self) -> None:
+    def __init__(self, log_level: int = logging.INFO) -> None:
+        self._log_level = log_level
         self.verdicts: dict[tuple[str, str], Verdict] = {}
 
     def compared(self, app: Application, comparison: Comparison, operation: Obj | None) -> None:
@@ -79,7 +80,7 @@ class Rehearsal:
             return
         self.verdicts[key] = verdict
         would = verdict.error or (f"would {verdict.would}" if verdict.would else "nothing to do")
-        _log.info("%s/%s: %s, %s: %s", *key, verdict.sync, verdict.health, would)
+        _log.log(self._log_level, "%s/%s: %s, %s: %s", *key, verdict.sync, verdict.health, would)
 
 
 def _would(operation: Mapping[str, Any], comparison: Comparison) -> str:

@@ -259,6 +259,12 @@ async def _with_windows(found: Why, app: App, stores: Stores, now: float) -> Why
             windows = windows_of(project, app, now)
             evidence = (*found.evidence, *(Evidence("window", window, ref) for window in windows))
             block = block_of(project, app, now, by_hand=False)
-            words = f"{found.words} An automated sync is blocked {block}." if block else found.words
-            return msgspec.structs.replace(found, words=words, evidence=evidence)
+            if not block:
+                return msgspec.structs.replace(found, evidence=evidence)
+            if found.cause != "OutOfSync":
+                words = f"{found.words} An automated sync is blocked {block}."
+                return msgspec.structs.replace(found, words=words, evidence=evidence)
+            words = f"It differs from Git, and an automated sync is blocked {block}."
+            remedy = "" if block_of(project, app, now, by_hand=True) else "Sync it by hand to go on."
+            return msgspec.structs.replace(found, cause="SyncWindow", words=words, remedy=remedy, evidence=evidence)
     return msgspec.structs.replace(found, notes=(*found.notes, *reading.problems))

@@ -218,7 +218,7 @@ _TABLE = (
         "its metrics can't be had: {all}",
         "See whether the metrics API (metrics-server or an adapter) answers",
     ),
-    _of("Forbidden", r"is forbidden: User \"(?P<user>[^\"]+)\" (?P<reason>cannot .+)", "{user} {reason}"),
+    _of("Forbidden", r"is forbidden: User \"(?P<user>[^\"]+)\" (?P<reason>cannot .+)", "user {user} {reason}"),
     _of(
         "MissingKey",
         r"couldn't find key (?P<key>\S+) in (?P<kind>ConfigMap|Secret) (?P<name>\S+)",

@@ -309,7 +309,8 @@ def _of_sync(app: App, where: ClusterName, hidden: str) -> Why | None:
     if app.pending:
         return Why(app.key, "OperationPending", "A sync was asked for, and no engine has begun it.")
     if app.sync is SyncStatus.OUT_OF_SYNC and not app.automation.enabled:
-        words = f"{app.out_of_sync or 'Some'} of its objects differ from Git, and automated sync is off."
+        count = app.out_of_sync or "Some"
+        words = f"{count} of its objects {'differs' if count == 1 else 'differ'} from Git, and automated sync is off."
         return Why(app.key, "ManualSync", words, "Sync it to go on.")
     if app.sync is SyncStatus.OUT_OF_SYNC:
         return _of_automation(app, where)

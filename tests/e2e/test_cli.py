@@ -204,7 +204,9 @@ def test_why_names_what_an_application_waits_for(settled: Run) -> None:
     assert "can't pull the image registry.example.com/shop/recommendations:1.0.0-does-not-exist" in stuck["words"]
     assert {"status", "event"} <= {one["kind"] for one in stuck["evidence"]}
     assert why("search")["cause"] == "ComparisonError"
-    assert why("orders")["cause"] == "ManualSync"
+    blocked = why("orders")
+    assert blocked["cause"] == "SyncWindow"
+    assert "a load test is running" in blocked["words"]
 
 
 def test_a_name_that_fits_several_or_none_says_so(settled: Run) -> None:
@@ -250,10 +252,17 @@ def test_automated_sync_is_suspended_and_resumed(settled: Run) -> None:
     assert "no operation is in progress" in refused.stderr
 
 
-def test_a_rollback_that_contradicts_itself_is_refused(settled: Run) -> None:
-    done = settled("rollback", "payments-service", "0", "--context", "prod-eu-1", "--revert", "--dry-run")
+@pytest.mark.parametrize("options", [("--revert", "--dry-run"), ("--restore-auto-sync", "--dry-run")])
+def test_a_rollback_that_contradicts_itself_is_refused(settled: Run, options: tuple[str, ...]) -> None:
+    done = settled("rollback", "payments-service", "0", "--context", "prod-eu-1", *options)
     assert done.returncode == 2
-    assert "don't go with it" in done.stderr
+    assert "go with it" in done.stderr
+
+
+def test_a_dry_run_says_what_would_be_done(settled: Run) -> None:
+    done = settled("sync", "storefront", "--context", "prod-eu-1", "--dry-run", "--timeout", "40s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "deployment.apps/storefront unchanged (dry run)" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def test_an_engine_tells_how_it_is_and_ends_when_it_is_asked_to(demo: DemoFleet,
             process.wait()
     told = [line for line in lines() if line.get("event") == "OperationCompleted"]
     assert {"time", "level", "logger", "msg", "namespace", "application"} <= told[0].keys()
-    assert "fleetui: engine stopped" in log.read_text()
+    assert "engine stopped" in [line["msg"] for line in lines()]
+    assert len(lines()) == len(log.read_text().splitlines())  # nothing but JSON
 
 
 def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(demo: DemoFleet, tmp_path: Path) -> None:

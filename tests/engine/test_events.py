@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fleetui.engine.application import Application
+from fleetui.engine.clock import SystemClock
 from fleetui.engine.events import Told, event_of, told_by
 from fleetui.engine.recorder import MOST, EventRecorder
 from tests.engine.fake_clock import FakeClock
@@ -99,6 +100,14 @@ def test_an_event_is_about_its_application() -> None:
         *("Normal", "ResourceUpdated", "hello"),
         1,
     )
+
+
+def test_the_log_says_why_an_application_is_unknown_and_says_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    recorder = EventRecorder(None, SystemClock())  # type: ignore[arg-type]  # nothing is sent here
+    broken = app(conditions=[{"type": "ComparisonError", "message": "no such path", "lastTransitionTime": "t"}])
+    recorder.wrote(app(), broken)
+    recorder.wrote(broken, app(conditions=[{"type": "ComparisonError", "message": "no such path"}]))
+    assert [record.getMessage() for record in caplog.records] == ["argocd/shop: ComparisonError: no such path"]
 
 
 async def test_no_more_events_wait_than_may() -> None:

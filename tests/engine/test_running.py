@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -170,3 +171,27 @@ def test_traces_tell_what_was_written() -> None:
     assert dict(first.attributes) == {"argocd.app.namespace": "argocd", "argocd.app.name": "shop"}
     assert [dict(event.attributes) for event in first.events] == [{"message": "Updated sync status:  -> Synced"}]
     assert second.status.status_code.name == "ERROR"
+
+
+@pytest.mark.parametrize(
+    ("level", "message", "said"),
+    [
+        (logging.WARNING, "Transient error HTTPConnectionPool(...), retrying in 1.17s.", None),
+        (logging.ERROR, "Failed to export spans batch due to timeout", "does a collector listen there?"),
+        (
+            logging.ERROR,
+            "Failed to export spans batch code: 404, reason: Not Found",
+            "it answers 404, reason: Not Found",
+        ),
+    ],
+)
+def test_traces_that_can_not_be_sent_are_told_in_one_sentence(
+    level: int, message: str, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backends.tracing import PlainWords
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
+    record = logging.LogRecord("exporter", level, "", 0, message, None, None)
+    assert PlainWords().filter(record) is (said is not None)
+    if said is not None:
+        assert record.getMessage() == f"traces can't be sent to http://collector:4318 ({said})"

@@ -223,7 +223,7 @@ def test_an_object_that_stands_in_a_tree_twice_is_two_nodes() -> None:
 async def test_history_looks(size: tuple[int, int]) -> None:
     async with console(small_fleet(), size=size) as found:
         await found.press("h")
-        await found.shows("initial settings")
+        await found.shows("changed no object")
         await found.still()
         found.looks(f"history-{size[0]}x{size[1]}")
 

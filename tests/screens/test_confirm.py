@@ -263,6 +263,62 @@ async def test_automated_sync_is_suspended_and_resumed_by_one_key(fleet: FakeFle
     assert [action.kind for action in fleet.executed] == [ActionKind.SUSPEND, ActionKind.RESUME]
 
 
+async def test_a_narrow_dialog_shows_every_switch_and_the_whole_command(fleet: FakeFleet) -> None:
+    fleet.plans[ActionKind.ROLLBACK] = Plan(
+        Action(kind=ActionKind.ROLLBACK, app=PAYMENTS, history_id=6),
+        notes=("about rollback",),
+        command="fleetui rollback prod-eu-1/argocd/payments-service 6 --prune --restore-auto-sync",
+    )
+    async with console(fleet, size=(64, 24)) as found:
+        await found.press("h")
+        await found.shows("initial settings")
+        await found.press("B")
+        await found.shows("about rollback")
+        await found.still()
+        dialog = [line.strip(" │") for line in found.text.splitlines() if "│" in line]
+    assert dialog[1:3] == ["", "- about rollback"], "one blank line, and not two"
+    switches = " ".join(line for line in dialog if "[ ]" in line)
+    assert switches.split("[ ]")[1:] == [" prune    d ", " dry run    a ", " auto-sync back c ", " in Git"]
+    assert "".join(dialog[-2:]).replace(" ", "").endswith("payments-service6--prune--restore-auto-sync")
+
+
+async def test_a_rollback_in_git_is_called_so(fleet: FakeFleet) -> None:
+    fleet.plans[ActionKind.REVERT] = Plan(
+        Action(kind=ActionKind.REVERT, app=PAYMENTS, history_id=6), notes=("x",), type_to_confirm="prod-eu-1"
+    )
+    async with console(fleet) as found:
+        await found.press("h")
+        await found.shows("initial settings")
+        await found.press("B", "c")
+        await found.shows("Roll back payments-service on prod-eu-1 ⚿ in Git")
+
+
+async def test_what_has_no_switches_speaks_of_none(fleet: FakeFleet) -> None:
+    kind = ActionKind.SUSPEND
+    fleet.plans[kind] = Plan(Action(kind=kind, app=PAYMENTS), notes=("x",), type_to_confirm="prod-eu-1")
+    async with console(fleet) as found:
+        await found.press("P")
+        await found.shows("Type prod-eu-1 to go on")
+        await found.still()
+        assert "to the switches" not in found.text
+
+
+async def test_leaving_says_which_automated_sync_it_would_leave_off(fleet: FakeFleet) -> None:
+    kind = ActionKind.ROLLBACK
+    fleet.plans[kind] = Plan(Action(kind=kind, app=PAYMENTS, history_id=6), notes=("about rollback",))
+    async with console(fleet) as found:
+        await found.press("h")
+        await found.shows("initial settings")
+        await found.press("B")
+        await found.shows("about rollback")
+        await found.press("a")
+        await found.until(lambda: cast(ConfirmScreen, found.screen).offered, "the plan with the switch")
+        await found.press("enter")
+        await found.until(lambda: len(fleet.executed) == 1, "the rollback")
+        await found.press("escape", "q")
+        await found.shows("Automated sync stays off then: payments-service")
+
+
 async def test_a_rollback_can_be_a_commit_or_put_automated_sync_back(fleet: FakeFleet) -> None:
     for kind in (ActionKind.ROLLBACK, ActionKind.REVERT):
         fleet.plans[kind] = Plan(Action(kind=kind, app=PAYMENTS, history_id=6), notes=(f"about {kind}",))

@@ -42,6 +42,7 @@ H, S = HealthStatus, SyncStatus
         pytest.param("!sync:synced", ["payments", "telemetry"], id="negated"),
         pytest.param("prod !health:degraded", ["checkout"], id="all-must-hold"),
         pytest.param("project:team-a", ["payments"], id="project"),
+        pytest.param("hub:=prod-eu-1", ["checkout", "payments"], id="hub"),
         pytest.param("namespace:checkout", ["checkout"], id="namespace"),
         pytest.param("engine:argo name:check", ["checkout"], id="engine-and-name"),
         pytest.param("health:", ["checkout", "payments", "telemetry"], id="unfinished"),

@@ -305,7 +305,7 @@ async def test_a_finalizer_of_a_domain_that_serves_nothing_any_more(finalizer: s
 
 
 async def test_an_application_that_nobody_syncs_names_the_windows_of_its_project() -> None:
-    window = {"kind": "deny", "schedule": "0 22 * * *", "duration": "8h", "applications": ["*"]}
+    window: Obj = {"kind": "deny", "schedule": "0 22 * * *", "duration": "8h", "applications": ["*"]}
     project = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AppProject",
@@ -315,9 +315,13 @@ async def test_an_application_that_nobody_syncs_names_the_windows_of_its_project
     behind = app(health=HealthStatus.HEALTHY, sync=SyncStatus.OUT_OF_SYNC, project="payments",
                  automation=Automation(enabled=True, self_heal=True))  # fmt: skip
     found = await asked(Fleet(behind).below(behind), Place(project))
+    assert (found.cause, found.remedy) == ("SyncWindow", "")
     assert found.words.endswith(
-        "An automated sync is blocked by a deny window of project payments until 06:00 UTC (in 7 h)."
+        "an automated sync is blocked by a deny window of project payments until 06:00 UTC (in 7 h)."
     )
+    window["manualSync"] = True
+    assert (await asked(Fleet(behind).below(behind), Place(project))).remedy == "Sync it by hand to go on."
+    del window["manualSync"]
     line = "deny from 0 22 * * * (UTC) for 8h, open until 06:00 UTC (in 7 h)"
     assert [(one.kind, one.text) for one in found.evidence] == [("window", line)]
     assert (await asked(Fleet(behind).below(behind), Place())).cause == "OutOfSync"

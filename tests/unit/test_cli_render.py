@@ -96,6 +96,22 @@ def test_what_can_not_be_rendered_at_all(words: list[str], stdin: str, said: str
     assert said in str(error)
 
 
+def test_what_gives_nothing_is_told(source: Source) -> None:
+    assert render(source.path, "-o", "json").stderr.endswith(
+        "gives no manifests (its folders count only for an Application with directory.recurse)\n"
+    )
+    source.write(app__a_yaml="values: {}\n")
+    empty = render(source.path / "app")
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert empty.stderr.endswith("/app gives no manifests\n")
+
+
+def test_of_several_applications_the_one_that_can_not_be_rendered_is_named(source: Source, tmp_path: Path) -> None:
+    file = tmp_path / "apps.yaml"
+    file.write_text(app(source) + "---\n" + app(source, "gone").replace("shop", "lost"))
+    assert str(render("-f", file).exception).startswith("application lost: ")
+
+
 def test_file_and_line_of_what_is_no_manifest(source: Source) -> None:
     source.write(app__b_yaml="apiVersion: v1\nkind: x\nmetadata: [\n")
     error = render(source.path / "app").exception

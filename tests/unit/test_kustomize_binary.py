@@ -176,6 +176,14 @@ def test_its_own_words_come_back_without_our_folder(place: Path) -> None:
     assert str(caught.value) == "app: kustomize: no such thing in app/x"
 
 
+def test_the_words_of_kubectl_come_without_its_logs_head(place: Path) -> None:
+    said = 'E1126 01:31:36.475574   30168 run.go:72] "command failed" err="unknown field \\"x\\""'
+    script(place, "kubectl", f"cat >&2 <<'END'\n{said}\nEND\nexit 1")
+    with pytest.raises(ManifestError) as caught:
+        build()
+    assert str(caught.value) == 'app: kustomize: unknown field "x"'
+
+
 def test_a_silent_failure_has_a_message(place: Path) -> None:
     script(place, "kustomize", "exit 3")
     with pytest.raises(ManifestError, match="app: kustomize: ended with 3"):

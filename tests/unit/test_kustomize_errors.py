@@ -80,7 +80,7 @@ def test_refuses_yaml_that_may_be_read_in_two_ways(yaml: str, feature: str) -> N
 
 
 WRONG = [
-    ("resources: [absent.yaml]", "kustomization.yaml:1: there is no kustomization in absent.yaml"),
+    ("resources: [absent.yaml]", "kustomization.yaml:1: there is no file absent.yaml, and no folder"),
     ("resources: [../up]", "kustomization.yaml:1: ../up leads out of the repository"),
     ("resources: [/etc/passwd]", "kustomization.yaml:1: /etc/passwd is an absolute path"),
     ("resources: [.]", "kustomization.yaml:1: . leads back to kustomization.yaml, which is a cycle"),

@@ -100,7 +100,7 @@ from fleetui.fleet.stuck_pods import Crashed, crashed
         (
             'secrets is forbidden: User "system:serviceaccount:a:b" cannot list resource "secrets" in API group ""',
             "Forbidden",
-            'system:serviceaccount:a:b cannot list resource "secrets" in API group ""',
+            'user system:serviceaccount:a:b cannot list resource "secrets" in API group ""',
         ),
         (
             'Deployment.apps "web" is invalid: spec.template.spec.containers[0].image: Required value',

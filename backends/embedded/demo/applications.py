@@ -7,7 +7,7 @@ has registered two others besides.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def cast(last_good: str) -> list[Role]:
         _payments(PROD_1),
         _app(PROD_1, "storefront", "production", team="shop", policy=_MANUAL, first="HEAD", by="ben.okafor"),
         _app(PROD_2, "recommendations", "production", team="shop", **before, by="ben.okafor"),
-        _app(STAGE, "orders", "staging", team="shop", policy=_MANUAL, **before, by="jiwoo.park"),
+        _app(STAGE, "orders", "staging", team="shop", **before, by="jiwoo.park"),
         _app(STAGE, "search", "staging", team="shop", **before, by="chiara.rossi"),
         _app(PROD_1, "checkout", "production", team="shop"),
         _app(STAGE, "inventory", "staging", team="shop", policy=once, **before, by="jiwoo.park"),
@@ -169,8 +169,37 @@ PROJECTS = {
 }
 
 
-def projects() -> list[Obj]:
-    """The AppProjects, each open to all repositories and namespaces of its cluster."""
+_RULES: Mapping[str, Obj] = {
+    "staging": {
+        # Always open: what is committed of orders is never synced but by hand.
+        "syncWindows": [
+            {
+                "kind": "deny",
+                "schedule": "0 * * * *",
+                "duration": "1h",
+                "applications": ["orders"],
+                "manualSync": True,
+                "description": "a load test is running",
+            }
+        ],
+    },
+    "production": {
+        "destinations": [{"server": "*", "namespace": namespace} for namespace in ("*-prod", "standby")],
+        "roles": [
+            {
+                "name": "on-call",
+                "description": "who is woken at night",
+                "groups": ["on-call"],
+                "policies": ["p, proj:production:on-call, applications, sync, production/*, allow"],
+            }
+        ],
+    },
+    "platform": {"orphanedResources": {"warn": False}},
+}
+
+
+def projects(names: Collection[str]) -> list[Obj]:
+    """The AppProjects of those names."""
     return [
         {
             "apiVersion": "argoproj.io/v1alpha1",
@@ -181,9 +210,11 @@ def projects() -> list[Obj]:
                 "sourceRepos": ["*"],
                 "destinations": [{"server": "*", "namespace": "*"}],
                 "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+                **_RULES.get(name, {}),
             },
         }
         for name, text in PROJECTS.items()
+        if name in names
     ]
 
 

@@ -152,7 +152,9 @@ def hubs(plan: Plan, repos: Mapping[str, DemoRepository]) -> dict[str, Hub]:
         used = {role.repository for role in roles} | ({crowd.REPOSITORY} if cluster in crowded else set())
         first = [
             *_ground(plan, cluster),
-            *applications.projects(),
+            *applications.projects(
+                {"default", *(role.project for role in roles), *(["services"] if cluster in crowded else [])}
+            ),
             *(applications.repository_secret(name, repos[name].url) for name in sorted(used)),
         ]
         cast = [

@@ -70,6 +70,8 @@ class Folder:
         found = [name for name in NAMES if posixpath.join(self.path, name) in self._files]
         if not found:
             where = self.path or "the repository's root"
+            if self._referrer is not None:
+                raise Problem(f"there is no file {where}, and no folder of that name with a kustomization.yaml")
             raise Problem(f"there is no kustomization in {where}; it needs a kustomization.yaml")
         if len(found) > 1:
             raise ManifestError(f"holds {' and '.join(found)}; keep one of them", path=self.path or ".")
