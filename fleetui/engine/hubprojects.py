@@ -14,15 +14,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from fleetui.engine.application import GROUP, Application
-from fleetui.engine.clock import Clock, Timer
-from fleetui.engine.gathering import Gathering
-from fleetui.engine.hubsettings import RECHECK
+from fleetui.engine.clock import Clock
+from fleetui.engine.gathering import Rechecked
 from fleetui.engine.overrides import Overrides
 from fleetui.engine.projects import DEFAULT, DEFAULT_PROJECT, PROJECT_KIND, Project, project_of
 from fleetui.engine.status import INVALID_SPEC_ERROR, UNKNOWN_ERROR
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
-from fleetui.ports import Cluster, Subscription
+from fleetui.ports import Cluster
 
 _log = logging.getLogger(__name__)
 
@@ -70,30 +69,24 @@ class HubProjects:
         self._hub = hub
         self._namespace = namespace
         self._overrides = overrides
-        self._clock = clock
         self._changed = changed
         self._projects: dict[str, Project] = {}
         self._refusal: ForbiddenError | None = None
         self._known = asyncio.Event()
-        self._resource: ApiResource | None = None
-        self._watch: Subscription | None = None
-        self._retry: Timer | None = None
+        self._watch = Rechecked(
+            hub, clock, settle=self._settle, change=self._change, refused=self._refuse, failed=self._fail
+        )
 
     def start(self, resource: ApiResource | None) -> None:
         """Begins to watch; returns at once. Without a `resource` the hub does not know projects, and has none."""
-        self._resource = resource
         if resource is None:
             self._known.set()
         else:
-            self._begin(resource)
+            self._watch.start(resource, namespace=self._namespace)
 
     def close(self) -> None:
         """Ends the watch; what is known stays."""
-        if self._watch is not None:
-            self._watch.close()
-        if self._retry is not None:
-            self._retry.cancel()
-        self._watch = self._retry = None
+        self._watch.close()
 
     async def known(self) -> None:
         """Returns when the projects have been read or may not be, however long that takes."""
@@ -128,11 +121,6 @@ class HubProjects:
 
     # --- what the watch says ----------------------------------------------------------------------------------------
 
-    def _begin(self, resource: ApiResource) -> None:
-        self._retry = None
-        sink = Gathering(settle=self._settle, change=self._change, fail=self._fail)
-        self._watch = self._hub.watch(resource, sink, namespace=self._namespace)
-
     def _settle(self, objects: Sequence[StoredObject]) -> None:
         self._take({obj.ref.name: project_of(obj.decode()) for obj in objects})
         self._known.set()
@@ -153,16 +141,13 @@ class HubProjects:
         if differ:
             self._changed(differ)
 
+    def _refuse(self, error: ForbiddenError) -> None:
+        if self._refusal is None:
+            _log.warning("%s: %s; nothing is synced while projects can't be read", self._hub.name, error)
+        self._refusal = error
+        self._known.set()
+
     def _fail(self, error: Exception) -> None:
-        # That the hub does not answer is said by the cluster's state; what is known stays.
-        if isinstance(error, ForbiddenError):
-            self.close()
-            resource = self._resource
-            if resource is not None:
-                self._retry = self._clock.call_later(RECHECK, lambda: self._begin(resource))
-            if self._refusal is None:
-                _log.warning("%s: %s; nothing is synced while projects can't be read", self._hub.name, error)
-            self._refusal = error
-            self._known.set()
-        elif not self._known.is_set():
+        # What is known stays.
+        if not self._known.is_set():
             _log.warning("%s: the projects can't be read yet: %s", self._hub.name, error)

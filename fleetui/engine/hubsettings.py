@@ -11,18 +11,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from fleetui.engine.clock import Clock, Timer
-from fleetui.engine.gathering import Gathering
+from fleetui.engine.clock import Clock
+from fleetui.engine.gathering import Rechecked
 from fleetui.engine.overrides import NO_OVERRIDES, Overrides, Written, overrides_of, written_in
 from fleetui.model.customizations import CONFIG_MAP
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
-from fleetui.ports import Cluster, Subscription
+from fleetui.ports import Cluster
 
 _log = logging.getLogger(__name__)
-
-RECHECK = 60.0
-"""Seconds until what may not be read is asked for again: permissions can't be watched."""
 
 _RESOURCE = ApiResource(group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True)
 
@@ -41,27 +38,21 @@ class HubSettings:
         self.overrides: Overrides = NO_OVERRIDES
         self._hub = hub
         self._namespace = namespace
-        self._clock = clock
         self._changed = changed
         self._written: Written | None = None
         self._known, self._answered = asyncio.Event(), asyncio.Event()
-        self._watch: Subscription | None = None
-        self._retry: Timer | None = None
+        self._watch = Rechecked(
+            hub, clock, settle=self._settle, change=self._change, refused=self._refuse, failed=self._fail
+        )
         self._refused = False
 
     def start(self) -> None:
         """Begins to watch; returns at once."""
-        self._retry = None
-        sink = Gathering(settle=self._settle, change=self._change, fail=self._fail)
-        self._watch = self._hub.watch(_RESOURCE, sink, namespace=self._namespace, fields=f"metadata.name={CONFIG_MAP}")
+        self._watch.start(_RESOURCE, namespace=self._namespace, fields=f"metadata.name={CONFIG_MAP}")
 
     def close(self) -> None:
         """Ends the watch; what is known stays."""
-        if self._watch is not None:
-            self._watch.close()
-        if self._retry is not None:
-            self._retry.cancel()
-        self._watch = self._retry = None
+        self._watch.close()
 
     async def known(self) -> None:
         """Returns when the ConfigMap has been read, is not there or may not be read, however long that takes."""
@@ -83,16 +74,16 @@ class HubSettings:
         if objects or gone:
             self._take(objects[-1] if objects else None)
 
+    def _refuse(self, error: ForbiddenError) -> None:
+        if not self._refused:
+            _log.warning("%s: %s; Argo CD's defaults hold", self._hub.name, error)
+        self._refused = True
+        self._known.set()
+        self._answered.set()
+
     def _fail(self, error: Exception) -> None:
-        # That the hub does not answer is said by the cluster's state; what is known stays.
-        if isinstance(error, ForbiddenError):
-            self.close()
-            self._retry = self._clock.call_later(RECHECK, self.start)
-            if not self._refused:
-                _log.warning("%s: %s; Argo CD's defaults hold", self._hub.name, error)
-            self._refused = True
-            self._known.set()
-        elif not self._known.is_set():
+        # What is known stays.
+        if not self._known.is_set():
             _log.warning("%s: %s/%s can't be read yet: %s", self._hub.name, self._namespace, CONFIG_MAP, error)
         self._answered.set()
 

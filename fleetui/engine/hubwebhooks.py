@@ -12,13 +12,12 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
-from fleetui.engine.clock import Clock, Timer
-from fleetui.engine.gathering import Gathering
-from fleetui.engine.hubsettings import RECHECK
+from fleetui.engine.clock import Clock
+from fleetui.engine.gathering import Rechecked
 from fleetui.engine.webhook import Answer, Push, WebhookSecrets, answer_to, webhook_secrets
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
-from fleetui.ports import Cluster, Subscription
+from fleetui.ports import Cluster
 
 _log = logging.getLogger(__name__)
 
@@ -41,25 +40,17 @@ class HubWebhooks:
     def __init__(self, hub: Cluster, *, namespace: str, clock: Clock, pushed: Callable[[Push], bool]) -> None:
         self._hub = hub
         self._namespace = namespace
-        self._clock = clock
         self._pushed = pushed
         self._secrets: WebhookSecrets | None = None
-        self._watch: Subscription | None = None
-        self._retry: Timer | None = None
+        self._watch = Rechecked(hub, clock, settle=self._settle, change=self._change, refused=self._refuse)
 
     def start(self) -> None:
         """Begins to watch; returns at once."""
-        self._retry = None
-        sink = Gathering(settle=self._settle, change=self._change, fail=self._fail)
-        self._watch = self._hub.watch(_RESOURCE, sink, namespace=self._namespace, fields=f"metadata.name={SECRET}")
+        self._watch.start(_RESOURCE, namespace=self._namespace, fields=f"metadata.name={SECRET}")
 
     def close(self) -> None:
         """Ends the watch."""
-        if self._watch is not None:
-            self._watch.close()
-        if self._retry is not None:
-            self._retry.cancel()
-        self._watch = self._retry = None
+        self._watch.close()
 
     def receive(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Answers a request, and hands on the push that it tells of."""
@@ -83,12 +74,8 @@ class HubWebhooks:
         if objects or gone:
             self._settle(objects[-1:])
 
-    def _fail(self, error: Exception) -> None:
-        # That the hub does not answer is said by the cluster's state; what is known stays.
-        if isinstance(error, ForbiddenError):
-            _log.warning("%s: %s; its webhooks are refused", self._hub.name, error)
-            self.close()
-            self._retry = self._clock.call_later(RECHECK, self.start)
+    def _refuse(self, error: ForbiddenError) -> None:
+        _log.warning("%s: %s; its webhooks are refused", self._hub.name, error)
 
 
 def _data(obj: StoredObject) -> dict[str, str]:

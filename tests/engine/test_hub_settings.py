@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from backends.embedded.faults import Fault, Kind
-from fleetui.engine.hubsettings import RECHECK, HubSettings
+from fleetui.engine.gathering import RECHECK
+from fleetui.engine.hubsettings import HubSettings
 from fleetui.model.errors import ForbiddenError, UnreachableError
 from fleetui.model.objects import Obj
 from tests.engine.bench import Hub, Repo, application, embedded_hub, eventually, message, phase, running, synced

@@ -17,7 +17,7 @@ import pytest
 
 from backends.git import GitRepositories
 from backends.webhook_server import WebhookServer
-from fleetui.engine.hubsettings import RECHECK
+from fleetui.engine.gathering import RECHECK
 from fleetui.engine.hubwebhooks import FULL, NOT_YET, HubWebhooks
 from fleetui.engine.webhook import FAILED, LARGEST, TOO_LARGE, Answer, Push
 from fleetui.model.errors import FleetError, ForbiddenError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleetui.engine.hubsettings import RECHECK
+from fleetui.engine.gathering import RECHECK
 from fleetui.fleet.views import Tree
 from fleetui.health.assessment import Verdict
 from fleetui.health.lua import customizations as lua
