@@ -67,7 +67,7 @@ def test_the_console_shows_the_day_as_it_happens(story: Story, plane: ControlPla
 
         # What a human scales is seen, and put back.
         terminal.wait_for("2/2")
-        with story.plane.kubelet.paused():
+        with story.engine.paused(), story.plane.kubelet.paused():
             story.kubectl("scale", "deployment", "payments-api", "--replicas=4")
             terminal.wait_for(lambda text: "2/4" in text or "ContainerCreating" in text or "Pending" in text)
         terminal.wait_for(lambda text: "2/2" in text and text.count("Running") == 2)
