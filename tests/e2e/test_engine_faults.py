@@ -327,8 +327,15 @@ def test_an_engine_with_nothing_to_do_asks_for_nothing(story: Story, stage: Stag
 
     # What a server serves is watched too, but not at once.
     story.until(lambda: watched("customresourcedefinitions") and watched("apiservices"), "new kinds are noticed")
-    mark = len(calls)
-    story.until(lambda: renewals(mark), "what came after the sync has come to rest")
+    still = [0, 0]
+
+    def rested() -> bool:
+        """Whether nothing was asked in thirty looks, one after the other."""
+        asked = len(calls)
+        still[:] = [asked, still[1] + 1 if asked == still[0] else 0]
+        return still[1] > 30
+
+    story.until(rested, "what came after the sync has come to rest")
     mark = len(calls)
     story.until(lambda: renewals(mark), "the Lease was renewed again, fifteen seconds later")
     assert stage.recorder.since(mark) == []
