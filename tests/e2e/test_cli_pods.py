@@ -191,6 +191,7 @@ def test_a_terminal_is_given_back_even_when_we_are_ended(environment: dict[str, 
     shell = start(environment, "exec", "-it", "shop/shell", "--", "sh", stdin=theirs, stdout=theirs, stderr=theirs)
     try:
         wait_until(lambda: termios.tcgetattr(theirs) != before, TIMEOUT, "the terminal is raw")
+        wait_until(lambda: select.select([ours], [], [], 0)[0] and os.read(ours, 65536), TIMEOUT, "the shell asks")
         shell.send_signal(signal.SIGTERM)
         assert shell.wait(TIMEOUT) == 128 + signal.SIGTERM
         assert termios.tcgetattr(theirs) == before
