@@ -15,6 +15,7 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -99,6 +100,21 @@ class Terminal:
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self._pid, number)
+
+    def leave(self) -> int:
+        """Quits the console as an operator does; its exit status. An answer that comes before the question has been
+        painted is dropped, so it is given again."""
+        self.send("q")
+        self.wait_for("quit")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with suppress(OSError):
+                self.send("\r")
+            try:
+                return self.exit_status(1.0)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
 
     def exit_status(self, timeout: float = PATIENCE) -> int:
         """Waits for the program's end; its exit status, negative for a signal."""

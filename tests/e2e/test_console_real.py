@@ -88,10 +88,7 @@ def test_the_console_shows_the_day_as_it_happens(story: Story, plane: ControlPla
 
         terminal.send("\x1b")
         terminal.wait_for("Apps")
-        terminal.send("q")
-        terminal.wait_for("quit")
-        terminal.send("\r")
-        assert terminal.exit_status() == 0
+        assert terminal.leave() == 0
 
 
 @pytest.mark.timeout(120)

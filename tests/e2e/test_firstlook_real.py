@@ -64,10 +64,7 @@ def test_the_first_page_is_asked_for_once_and_the_other_process_goes(
         terminal.wait_for(lambda text: app in text and "live" in text)
         wait_until(lambda: len(session(terminal.pid)) == 1, 10, "the console is alone in its session")
         assert lists(recorder) == 1
-        terminal.send("q")
-        terminal.wait_for("quit")
-        terminal.send("\r")
-        assert terminal.exit_status() == 0
+        assert terminal.leave() == 0
     assert session(terminal.pid) == []
 
 
