@@ -24,7 +24,8 @@ from backends.argocd_repositories import (
 )
 from backends.git_poll import Closing
 from backends.repository_access import RepositoryAccess
-from fleetui.engine.gathering import Gathering
+from fleetui.engine.clock import SystemClock
+from fleetui.engine.gathering import Rechecked
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
 from fleetui.ports import Cluster, Subscription
@@ -33,8 +34,6 @@ _log = logging.getLogger(__name__)
 
 PATIENCE = 10.0
 """Seconds to wait for the first listing; then the user's own logins are used until the hub has answered."""
-RECHECK = 60.0
-"""Seconds until what may not be read is asked for again: permissions can't be watched."""
 
 _SECRET = ApiResource(group="", version="v1", kind="Secret", plural="secrets", namespaced=True)
 _CONFIG_MAP = ApiResource(group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True)
@@ -53,8 +52,7 @@ class HubAccess:
         self._hub = hub
         self._book = Book()
         self._objects: dict[tuple[str, str], dict[ObjectRef, StoredObject]] = {}
-        self._watches: dict[tuple[str, str], Subscription] = {}
-        self._retries: dict[tuple[str, str], asyncio.TimerHandle] = {}
+        self._watches: list[Rechecked] = []
         self._refused: set[tuple[str, str]] = set()
         self._listeners: dict[object, Callable[[], None]] = {}
         self._waiting = {(namespace, what) for namespace in namespaces for what in ("", TLS_CERTIFICATES, KNOWN_HOSTS)}
@@ -64,12 +62,9 @@ class HubAccess:
 
     def close(self) -> None:
         """Ends the watches; what is known stays."""
-        for watch in self._watches.values():
+        for watch in self._watches:
             watch.close()
-        for retry in self._retries.values():
-            retry.cancel()
         self._watches.clear()
-        self._retries.clear()
         self._known.set()
 
     def find(self, url: str, project: str = "") -> RepositoryAccess | None:
@@ -101,15 +96,18 @@ class HubAccess:
 
     def _start(self, each: tuple[str, str]) -> None:
         namespace, name = each
-        self._retries.pop(each, None)
-        sink = Gathering(
-            settle=partial(self._settle, each), change=partial(self._take, each), fail=partial(self._fail, each)
+        watch = Rechecked(
+            self._hub,
+            SystemClock(),
+            settle=partial(self._settle, each),
+            change=partial(self._take, each),
+            refused=partial(self._refuse, each),
         )
+        self._watches.append(watch)
         if name:
-            watch = self._hub.watch(_CONFIG_MAP, sink, namespace=namespace, fields=f"metadata.name={name}")
+            watch.start(_CONFIG_MAP, namespace=namespace, fields=f"metadata.name={name}")
         else:
-            watch = self._hub.watch(_SECRET, sink, namespace=namespace, labels=_LABELS)
-        self._watches[each] = watch
+            watch.start(_SECRET, namespace=namespace, labels=_LABELS)
 
     def _settle(self, each: tuple[str, str], objects: Sequence[StoredObject]) -> None:
         self._refused.discard(each)
@@ -117,17 +115,11 @@ class HubAccess:
         self._take(each, objects, set(known) - {obj.ref for obj in objects})
         self._have(each)
 
-    def _fail(self, each: tuple[str, str], error: Exception) -> None:
-        # That the hub does not answer is said by the cluster's state; what is known stays.
-        if isinstance(error, ForbiddenError):
-            watch = self._watches.pop(each, None)
-            if watch is not None:
-                watch.close()
-            self._retries[each] = asyncio.get_running_loop().call_later(RECHECK, self._start, each)
-            if each not in self._refused:
-                _log.warning("%s: %s; your own logins are used", self._hub.name, error)
-            self._refused.add(each)
-            self._have(each)
+    def _refuse(self, each: tuple[str, str], error: ForbiddenError) -> None:
+        if each not in self._refused:
+            _log.warning("%s: %s; your own logins are used", self._hub.name, error)
+        self._refused.add(each)
+        self._have(each)
 
     def _take(self, each: tuple[str, str], objects: Sequence[StoredObject], gone: set[ObjectRef]) -> None:
         known = self._objects.setdefault(each, {})

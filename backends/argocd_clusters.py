@@ -7,11 +7,9 @@ nothing of a Secret is ever logged or shown but its name, its server and a comma
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from backends.kube.throttle import RATE
 from fleetui.hubports import Registration
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ApiResource, ClusterName, StoredObject
+from fleetui.model.secrets import secret_texts
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.text import one_line, visible
 from fleetui.ports import Cluster
@@ -179,13 +178,10 @@ def _nowhere(source: str) -> ServerIdentity:
 
 
 def _data(obj: StoredObject) -> dict[str, str]:
-    data = obj.decode().get("data")
-    if not isinstance(data, Mapping):
-        return {}
-    try:
-        return {str(key): base64.b64decode(value, validate=True).decode() for key, value in data.items()}
-    except (binascii.Error, UnicodeDecodeError, TypeError) as error:
-        raise ValueError("not base64 of text") from error
+    found, broken = secret_texts(obj)
+    if broken:
+        raise ValueError("not base64 of text")
+    return found
 
 
 def _config(source: str, text: str) -> Fields:

@@ -7,8 +7,6 @@ util/cert/cert.go). Pure: watched by `backends.argocd_access`. Nothing of a Secr
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +17,7 @@ from backends.git_url import host_of
 from backends.repository_access import RepositoryAccess
 from fleetui.engine.giturl import normalized
 from fleetui.model.objects import StoredObject
+from fleetui.model.secrets import secret_texts
 from fleetui.model.text import one_line
 
 TYPE_LABEL = "argocd.argoproj.io/secret-type"
@@ -165,9 +164,9 @@ def has_login(access: RepositoryAccess) -> bool:
 def read(obj: StoredObject) -> RepositoryAccess:
     """What one Secret says; where that can't be used, `problem` says why."""
     source = one_line(f"Secret {obj.ref.namespace}/{obj.ref.name}")
-    data, broken = _data(obj)
+    data, broken = secret_texts(obj)
     values: dict[str, Any] = {field: data.get(key, "") for field, key in _TEXTS.items()}
-    problem = f"{source}: {broken[0]} is no text" if broken else ""
+    problem = f"{source}: {one_line(broken[0])} is no text" if broken else ""
     for field, key in _FLAGS.items():
         values[field], wrong = _read(data.get(key), _flag, f"{source}: {key} is neither true nor false")
         problem = problem or wrong
@@ -217,19 +216,6 @@ def _inherit(own: RepositoryAccess, template: RepositoryAccess) -> RepositoryAcc
     taken = {name: getattr(own, name) or getattr(template, name) for name in _INHERITED}
     taken |= {name: getattr(template, name) for name in _TAKEN_OVER}
     return msgspec.structs.replace(own, **taken, problem=own.problem or template.problem)
-
-
-def _data(obj: StoredObject) -> tuple[dict[str, str], list[str]]:
-    """The values of a Secret, and the keys of those that can't be read."""
-    found: dict[str, str] = {}
-    broken: list[str] = []
-    data = obj.decode().get("data")
-    for key, value in data.items() if isinstance(data, Mapping) else ():
-        try:
-            found[str(key)] = base64.b64decode(value, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
-            broken.append(one_line(str(key)))
-    return found, broken
 
 
 def _flag(text: str) -> bool:

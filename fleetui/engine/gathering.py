@@ -93,7 +93,7 @@ class Rechecked:
         self._watch: Subscription | None = None
         self._retry: Timer | None = None
 
-    def start(self, resource: ApiResource, *, namespace: str, fields: str = "") -> None:
+    def start(self, resource: ApiResource, *, namespace: str, labels: str = "", fields: str = "") -> None:
         """Begins to watch; returns at once."""
 
         def fail(error: Exception) -> None:
@@ -107,7 +107,7 @@ class Rechecked:
         def begin() -> None:
             self._retry = None
             sink = Gathering(settle=self._settle, change=self._change, fail=fail)
-            self._watch = self._hub.watch(resource, sink, namespace=namespace, fields=fields)
+            self._watch = self._hub.watch(resource, sink, namespace=namespace, labels=labels, fields=fields)
 
         begin()
 

@@ -6,8 +6,6 @@ the composition root where somebody listens. How a request is read is in `fleetu
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +15,7 @@ from fleetui.engine.gathering import Rechecked
 from fleetui.engine.webhook import Answer, Push, WebhookSecrets, answer_to, webhook_secrets
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
+from fleetui.model.secrets import secret_texts
 from fleetui.ports import Cluster
 
 _log = logging.getLogger(__name__)
@@ -79,13 +78,9 @@ class HubWebhooks:
 
 
 def _data(obj: StoredObject) -> dict[str, str]:
-    data = obj.decode().get("data")
-    found: dict[str, str] = {}
-    for key, value in data.items() if isinstance(data, Mapping) else ():
-        try:
-            found[str(key)] = base64.b64decode(value, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
-            # Where a secret can't be read nobody knows it: whatever is no text is some sender's unknown secret.
-            found[str(key)] = secrets.token_hex()
-            _log.warning("Secret %s/%s: %s is no text", obj.ref.namespace, obj.ref.name, key)
+    found, broken = secret_texts(obj)
+    for key in broken:
+        # Where a secret can't be read nobody knows it: whatever is no text is some sender's unknown secret.
+        found[key] = secrets.token_hex()
+        _log.warning("Secret %s/%s: %s is no text", obj.ref.namespace, obj.ref.name, key)
     return found

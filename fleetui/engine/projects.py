@@ -20,6 +20,7 @@ from fleetui.engine.windows import Window, windows_in
 from fleetui.model.globs import glob_matches
 from fleetui.model.objects import Discovery, Obj, ObjectRef, ref_of
 from fleetui.model.pathglobs import glob_matches_path, path_matches
+from fleetui.model.selectors import of_label_selector
 from fleetui.model.status import SyncStatus
 
 PROJECT_KIND = "AppProject"
@@ -91,13 +92,10 @@ class GlobalProject:
 
     def selects(self, project: Project) -> bool:
         """Whether a project gets its rules (`GetGlobalProjects`); an unreadable selector selects none."""
-        labels = project.labels
-        wanted = mapping(self.selector.get("matchLabels"))
-        return (
-            project.name != self.name
-            and all(labels.get(key) == value for key, value in wanted.items())
-            and all(_meets(each, labels) for each in mappings(self.selector.get("matchExpressions")))
-        )
+        try:
+            return project.name != self.name and of_label_selector(self.selector)(project.labels)
+        except (AttributeError, KeyError, TypeError):
+            return False
 
 
 @dataclass(frozen=True)
@@ -315,20 +313,6 @@ def _role(entry: Mapping[str, Any]) -> Role:
         strings(entry.get("groups")),
         len(tokens),
     )
-
-
-def _meets(expression: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
-    key, values = text(expression.get("key")), strings(expression.get("values"))
-    match expression.get("operator"):
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-    return False
 
 
 def _denies(pattern: str) -> bool:

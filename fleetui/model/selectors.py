@@ -15,6 +15,7 @@ _Requirement = tuple[str, str, frozenset[str]]
 
 _TOKEN = re.compile(r"\s*(?:(?P<op>==|!=|=|!|,|\(|\)|<|>)|(?P<word>[^\s=!,()<>]+))")
 _OPERATORS = ("=", "==", "!=", "!", "<", ">", "(", ")")
+_OF_OBJECTS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "doesnotexist"}
 _KEY = re.compile(r"(?:[a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 
 
@@ -35,14 +36,18 @@ def parse(text: str) -> LabelSelector:
 
 
 def of_label_selector(selector: Mapping[str, Any] | None) -> LabelSelector:
-    """The selector of a `metav1.LabelSelector` object; None selects nothing, an empty one everything."""
+    """The selector of a `metav1.LabelSelector` object; None selects nothing, an empty one everything.
+
+    Raises:
+        AttributeError, KeyError, TypeError: it is none, or has an operator that such objects don't have.
+    """
     if selector is None:
         return lambda _: False
     requirements: list[_Requirement] = [
         (key, "in", frozenset([value])) for key, value in (selector.get("matchLabels") or {}).items()
     ]
     requirements += [
-        (entry["key"], entry["operator"].lower(), frozenset(entry.get("values") or ()))
+        (entry["key"], _OF_OBJECTS[entry["operator"]], frozenset(entry.get("values") or ()))
         for entry in selector.get("matchExpressions") or ()
     ]
     return _all(requirements)
