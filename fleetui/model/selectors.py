@@ -36,10 +36,11 @@ def parse(text: str) -> LabelSelector:
 
 
 def of_label_selector(selector: Mapping[str, Any] | None) -> LabelSelector:
-    """The selector of a `metav1.LabelSelector` object; None selects nothing, an empty one everything.
+    """The selector of a `metav1.LabelSelector` object; None selects nothing, an empty one everything, one with an
+    operator that such objects don't have nothing.
 
     Raises:
-        AttributeError, KeyError, TypeError: it is none, or has an operator that such objects don't have.
+        AttributeError, KeyError, TypeError: it is none.
     """
     if selector is None:
         return lambda _: False
@@ -47,7 +48,7 @@ def of_label_selector(selector: Mapping[str, Any] | None) -> LabelSelector:
         (key, "in", frozenset([value])) for key, value in (selector.get("matchLabels") or {}).items()
     ]
     requirements += [
-        (entry["key"], _OF_OBJECTS[entry["operator"]], frozenset(entry.get("values") or ()))
+        (entry["key"], _OF_OBJECTS.get(entry["operator"], "never"), frozenset(entry.get("values") or ()))
         for entry in selector.get("matchExpressions") or ()
     ]
     return _all(requirements)
@@ -70,6 +71,8 @@ def _holds(labels: Mapping[str, str], requirement: _Requirement) -> bool:
             return key in labels
         case "doesnotexist":
             return key not in labels
+        case "never":
+            return False
         case _:
             return _compares(labels.get(key, ""), operator, values)
 
