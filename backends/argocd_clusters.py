@@ -78,6 +78,8 @@ class ClusterSecrets:
             namespaces=tuple(filter(None, (one_line(part) for part in data.get("namespaces", "").split(",")))),
             project=visible(data.get("project", "")),
             cluster_resources=not data.get("namespaces", "").strip(" ,") or data.get("clusterResources") == "true",
+            labels=dict(obj.meta.labels or {}),
+            annotations=dict(obj.meta.annotations or {}),
         )
         if server == IN_CLUSTER:
             return found

@@ -66,6 +66,9 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     cluster_resources: bool = True
     project: str = ""
     """The project to which the cluster is bound; empty where it is bound to none."""
+    labels: dict[str, str] = {}
+    """Those of the object that registers it, and its annotations."""
+    annotations: dict[str, str] = {}
     problem: str = ""
     """Why it can't be connected to, in a sentence; empty where it can."""
     access: Any = None

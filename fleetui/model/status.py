@@ -98,3 +98,5 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     """Where it is known from: ``kubeconfig``, ``hub NAME``, or several of them with commas between."""
     aliases: tuple[str, ...] = ()
     """Other names of the same cluster: contexts that lead to it, names that hubs registered it under."""
+    labels: dict[str, str] = {}
+    """What hubs label it with where they register it."""
