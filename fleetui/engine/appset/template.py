@@ -53,9 +53,9 @@ def compiled(template: Obj, *, go: bool, options: Sequence[str] = ()) -> Callabl
 def _dialect(*, go: bool, options: Sequence[str]) -> _Compile:
     if not go:
         return template_fast.compiled
-    from fleetui.engine.appset import template_go  # the extra: only where it is needed
+    from fleetui.engine.appset.template_go import dialect  # the extra: only where it is needed
 
-    return template_go.dialect(tuple(options))
+    return dialect(tuple(options))
 
 
 def _part(value: Any, field: str, compile_text: _Compile) -> _Made | None:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from fleetui.model.errors import TemplateError, ToolMissingError
 from fleetui.model.text import one_line
 
 Rendered = Callable[[Mapping[str, Any]], str]
 
-_OPTIONS = {
+_Missing = Literal["default", "zero", "error"]
+
+_OPTIONS: dict[str, _Missing] = {
     "missingkey=default": "default",
     "missingkey=invalid": "default",
     "missingkey=zero": "zero",
@@ -37,7 +39,7 @@ def dialect(options: tuple[str, ...]) -> Callable[[str], Rendered | None]:
         TemplateError: there is no such option; what is returned raises it for a text that is no template.
         ToolMissingError: the extra is not installed.
     """
-    missing = "default"
+    missing: _Missing = "default"
     for option in options:
         if option not in _OPTIONS:
             raise TemplateError(f"spec.goTemplateOptions: there is no option {option!r}", "use missingkey=error")
