@@ -36,9 +36,11 @@ class HostRepositories(msgspec.Struct, frozen=True):
 
     `provider`: the key that names it in the generator, such as ``github``. `spec`: the generator as JSON with sorted
     keys, but for what is done with the answer (`template` and `values`): the provider's own part under its key,
-    `filters` and `cloneProtocol`; in all specs `requeueAfterSeconds` says how long an answer may be remembered. Answered with a tuple of mappings, the fields of Argo CD's
-    `scm_provider.Repository`: ``organization``, ``repository``, ``url``, ``branch``, ``sha`` (texts), ``labels`` (a
-    tuple of texts) and ``repository_id`` (a number or a text).
+    `filters` and `cloneProtocol`; in all specs `requeueAfterSeconds` says how long an answer may be remembered.
+
+    Answered with a tuple of mappings, the fields of Argo CD's `scm_provider.Repository`: ``organization``,
+    ``repository``, ``url``, ``branch``, ``sha`` (texts), ``labels`` (a tuple of texts) and ``repository_id`` (a number
+    or a text).
     """
 
     provider: str
@@ -68,7 +70,8 @@ class Decisions(msgspec.Struct, frozen=True):
 
 class PluginParameters(msgspec.Struct, frozen=True):
     """What a plugin's server answers to the ApplicationSet named `appset`; `spec`: the generator's `configMapRef`,
-    `input` and `requeueAfterSeconds`, as JSON as above. Answered with a tuple of mappings, the ``output.parameters`` as they are."""
+    `input` and `requeueAfterSeconds`, as JSON as above. Answered with a tuple of mappings, the ``output.parameters``
+    as they are."""
 
     appset: str
     spec: str
