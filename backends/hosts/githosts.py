@@ -26,10 +26,10 @@ from backends.hosts.kinds import Kind, Token, opened
 from backends.hosts.model import words
 from backends.hosts.own import OwnHosts, variable_of
 from backends.repository_access import RepositoryAccess, WatchedAccess
+from fleetui.config import GIT_HOSTS
 from fleetui.gitports import GitHost
 from fleetui.model.errors import GitAuthenticationError, GitError, RefusedError, RepositoryUnreachableError
 
-_KINDS = "github, gitlab, gitea, bitbucketServer or azureDevOps"
 _TOKEN_USERS = frozenset({"", TOKEN_USER, "x-token-auth", "oauth2", "token"})
 """Names that stand before a token in a Secret, and are nobody's."""
 
@@ -187,4 +187,4 @@ def _has_token(access: RepositoryAccess) -> bool:
 def _unknown(place: Place) -> RefusedError:
     host = host_of(place.web)
     message = f"it is not known which kind of Git host {host} is, so no pull request can be opened there"
-    return RefusedError(message, f"set git_hosts: {{{host}: KIND}} in config.yaml, KIND one of {_KINDS}")
+    return RefusedError(message, f"set git_hosts: {{{host}: KIND}} in config.yaml, KIND one of {', '.join(GIT_HOSTS)}")
