@@ -1,6 +1,7 @@
 """Where in its file a field is written.
 
-Owns: `lines_of`, `item_lines`, `items_with_lines`, `NodeLoader`. Called by whoever shows a difference beside its origin in Git. Pure.
+Owns: `lines_of`, `item_lines`, `items_with_lines`, `NodeLoader`. Called by whoever shows a difference
+beside its origin in Git, or edits a file in its place. Pure.
 """
 
 from __future__ import annotations
