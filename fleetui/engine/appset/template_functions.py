@@ -1,6 +1,6 @@
 """The functions that Argo CD adds to sprig for its Go templates, and how YAML is written there.
 
-Owns: `normalize`, `slugify`, `to_yaml`, `from_yaml`, `from_yaml_array`. Called by `fleetui.engine.appset.template_go`.
+Owns: `slugify`, `to_yaml`, `from_yaml`, `from_yaml_array`. Called by `fleetui.engine.appset.template_go`.
 Pure. The rules are those of Argo CD v3.6.1 (applicationset/utils/template_functions.go; utils.go, `SlugifyName`) over
 gosimple/slug v1.15.0 and sigs.k8s.io/yaml v1.6.0. What is raised is a ValueError, which the template's error quotes.
 """
@@ -13,14 +13,13 @@ from typing import Any
 
 import yaml
 
+from fleetui.engine.appset.params import as_go_decodes, sanitized_name
+from fleetui.engine.appset.slug import slug
 from fleetui.model.errors import ManifestError
 from fleetui.render import scalars
 from fleetui.render.yaml import documents
 
-_NOT_IN_A_NAME = re.compile("[^-a-z0-9.]")
-_NOT_IN_A_SLUG = re.compile("[^a-z0-9_-]")
-_DASHES = re.compile("-+")
-_LONGEST_NAME, _LONGEST_SLUG = 253, 50
+_LONGEST_SLUG = 50
 _TIME = re.compile(
     r"\d{4}-\d{1,2}-\d{1,2}(([Tt]\d{1,2}:\d{1,2}:\d{1,2}(\.\d+)?(Z|[-+]\d\d:\d\d))|( \d{1,2}:\d{1,2}:\d{1,2}(\.\d+)?))?"
     r"|[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?"
@@ -29,24 +28,14 @@ _TIME = re.compile(
 _DIGITS = re.compile(r"(\d+)")
 
 
-def normalize(name: str) -> str:
-    """`name` as a name of the DNS (`SanitizeName`)."""
-    return _NOT_IN_A_NAME.sub("-", name.lower())[:_LONGEST_NAME].strip("-.")
-
-
 def slugify(*args: object) -> str:
     """A slug: ``slugify [longest [smart]] text``; where it is smart, it is cut between words (`SlugifyName`)."""
     *settings, last = args or ("",)
     longest, smart = (*settings, *(_LONGEST_SLUG, True)[len(settings) :])[:2]
     if not isinstance(last, str) or type(longest) is not int or type(smart) is not bool:
         raise ValueError("slugify takes a whole number, true or false, and a text")
-    name = normalize(last)
-    made = name if smart else name[:longest]
-    made = _DASHES.sub("-", _NOT_IN_A_SLUG.sub("-", made)).strip("-_")
-    if not smart or longest <= 0 or len(made) <= longest:
-        return made
-    end = made.rfind("-", 0, longest + 1)
-    return made[:end] if end >= 0 else made[:longest]
+    name = sanitized_name(last)
+    return slug(name, max(longest, 0)) if smart else slug(name[:longest], 0)
 
 
 def to_yaml(value: object) -> str:
@@ -76,17 +65,9 @@ def from_yaml_array(text: str) -> list[Any]:
 
 def _read(text: str) -> Any:
     try:
-        return _as_go_decodes(next((each.value for each in documents(text.encode())), None))
+        return as_go_decodes(next((each.value for each in documents(text.encode())), None))
     except ManifestError as error:
         raise ValueError(str(error)) from error
-
-
-def _as_go_decodes(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _as_go_decodes(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_as_go_decodes(item) for item in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _jsonlike(value: Any) -> Any:

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from fleetui.engine.appset import template_functions
+from fleetui.engine.appset.params import sanitized_name
 from fleetui.engine.appset.template_budget import Budget
 from fleetui.model.errors import TemplateError, ToolMissingError
 from fleetui.model.text import one_line
@@ -195,7 +196,7 @@ def _functions(budget: Budget) -> dict[str, Callable[..., object]]:
         "push": sprig["append"],
         "mustPush": sprig["mustAppend"],
         **{name: with_nil(own[name]) for name in ("print", "printf", "println", "html", "js", "urlquery")},
-        "normalize": template_functions.normalize,
+        "normalize": sanitized_name,
         "slugify": template_functions.slugify,
         "toYaml": template_functions.to_yaml,
         "fromYaml": template_functions.from_yaml,
