@@ -65,7 +65,7 @@ def get_apps(scope: Scope, selector: str, watch: bool, output: str) -> int:
 
 @get.command("clusters", short_help="The clusters, and how they are.")
 @scope_options
-@output_option("table", "json", "yaml", "name")
+@output_option("table", "wide", "json", "yaml", "name")
 @click.option("--check", is_flag=True, help="Connect to the registered clusters too, to see how they are.")
 def get_clusters(scope: Scope, output: str, check: bool) -> int:
     """The chosen clusters and those that they register, and how they are."""

@@ -131,7 +131,7 @@ def show_clusters(scope: Scope, output: str, *, check: bool) -> int:
             output,
             document=lambda status: documents.cluster(status, counts.get(status.name, 0), narrowed.get(status.name)),
             name=lambda status: status.name,
-            table=tables.clusters(counts, narrowed, now=time.time()),
+            table=tables.clusters(counts, narrowed, wide=output == "wide", now=time.time()),
             empty="No clusters.",
         )
         return ExitCode.OK
