@@ -25,7 +25,7 @@ def test_the_table_has_totals_at_both_edges() -> None:
         "milan-1 | prod | - | 1.9.0 behind Degraded | 1, 1 Degraded",
         "paris-1 | prod | 0.9 OutOfSync(2) | 1.14.5 | 2, 1 OutOfSync",
         "lab | - | main | 1",
-        "TOTAL | 1, 1 OutOfSync | 5, 1 Degraded, 1 Progressing, 4 versions | 6, 1 Degraded, 1 Progressing, 1 OutOfSync",
+        "total | 1, 1 OutOfSync | 5, 1 Degraded, 1 Progressing, 4 versions | 6, 1 Degraded, 1 Progressing, 1 OutOfSync",
     ]
 
 
