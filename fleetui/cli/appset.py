@@ -128,7 +128,7 @@ async def _one(given: _Given, world: Inputs) -> Generated:
 
     async def ask(question: Question) -> Answer:
         async with gate:
-            return await world.answers.answer(question, hub=world.hub, namespace=given.namespace)
+            return await world.answer(question, given.namespace)
 
     while True:
         made = generate(given.obj, world.clusters, answers)

@@ -1,14 +1,16 @@
 """What `appset generate` generates from, besides the file: clusters, folders, a hub.
 
-Owns: `inputs`, the composition for it; `clusters_in`, a file of clusters. Nothing heavy is imported before it is needed.
+Owns: `inputs`, the composition for it; `clusters_in`, a file of clusters; `registered`, those of a hub. What is heavy
+is imported when it is needed.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -21,23 +23,37 @@ from fleetui.config import Paths, load_settings
 from fleetui.engine.appset import RegisteredCluster
 from fleetui.engine.appset.ports import Answers
 from fleetui.engine.appset.questions import Answer, GitDirectories, GitFiles, Question
-from fleetui.model.errors import UsageError
+from fleetui.engine.giturl import normalized
+from fleetui.model.errors import FleetError, UsageError
 from fleetui.model.objects import ClusterName, Obj
-from fleetui.renderports import Tree
-
-if TYPE_CHECKING:
-    from fleetui.ports import Cluster, Repository
+from fleetui.ports import Cluster
 
 _SECRET_TYPE = ("argocd.argoproj.io/secret-type", "cluster")
 _FIELDS = frozenset(RegisteredCluster.__struct_fields__)
 
 
-class Inputs(NamedTuple):
-    """`hub` is empty where there is none."""
+class Inputs:
+    """What there is to generate from.
 
-    clusters: Sequence[RegisteredCluster]
-    answers: Answers
-    hub: ClusterName
+    Args:
+        clusters: those that are registered.
+        world: who answers, as `hub` is to be asked, or no hub.
+        folders: folders of this machine that stand for repositories, by URL.
+    """
+
+    def __init__(
+        self, clusters: Sequence[RegisteredCluster], world: Answers, hub: ClusterName, folders: Mapping[str, Path]
+    ) -> None:
+        self.clusters = clusters
+        self._world = world
+        self._hub = hub
+        self._folders = {normalized(url): folder for url, folder in folders.items()}
+
+    async def answer(self, question: Question, namespace: str) -> Answer:
+        """What a generator of an ApplicationSet of `namespace` asked."""
+        if isinstance(question, GitDirectories | GitFiles) and normalized(question.url) in self._folders:
+            return await asyncio.to_thread(_in_folder, question, self._folders[normalized(question.url)])
+        return await self._world.answer(question, hub=self._hub, namespace=namespace)
 
 
 @asynccontextmanager
@@ -58,10 +74,7 @@ async def inputs(
     """
     settings = load_settings(Paths.of(environment).settings_file)
     listed = None if clusters is None else clusters_in(clusters)
-    renderers = Renderers()
-    local = Hosting(_Folders(folders), charts=lambda _: renderers.charts, kinds={})
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(renderers.close)
         if scope.contexts or scope.all_contexts:
             connection = Connection(scope)
             stack.push_async_callback(connection.close)
@@ -69,15 +82,17 @@ async def inputs(
                 raise UsageError("an ApplicationSet has one hub", "name one context")
             hub = connection.stores[0].api
             found = await registered(hub, settings.argocd_namespaces) if listed is None else listed
-            yield Inputs(found, _FoldersFirst(local, connection.hosting, folders), hub.name)
+            yield Inputs(found, connection.hosting, hub.name, folders)
             return
         from backends.git import GitRepositories
 
+        renderers = Renderers()
+        stack.push_async_callback(renderers.close)
         repositories = GitRepositories(submodules=settings.git_submodules)
         stack.push_async_callback(repositories.close)
         hosting = Hosting(repositories, charts=lambda _: renderers.charts, kinds=settings.git_hosts)
         stack.push_async_callback(hosting.close)
-        yield Inputs(listed or (), _FoldersFirst(local, hosting, folders), ClusterName(""))
+        yield Inputs(listed or (), hosting, ClusterName(""), folders)
 
 
 async def registered(hub: Cluster, namespaces: Sequence[str]) -> list[RegisteredCluster]:
@@ -146,47 +161,15 @@ def _of_secret(secret: Obj, where: str) -> RegisteredCluster | None:
 # --- folders instead of repositories --------------------------------------------------------------------------
 
 
-class _FoldersFirst:
-    """Answers about a repository from the folder that stands for it, and all else from the world."""
+def _in_folder(question: GitDirectories | GitFiles, folder: Path) -> Answer:
+    """What a repository's question has for an answer in a folder of this machine, as it lies there. Blocking."""
+    from backends.appset_files import files_of, folders_of, pathspec
+    from backends.folder_tree import FolderTree
 
-    def __init__(self, local: Answers, world: Answers, folders: Mapping[str, Path]) -> None:
-        self._local = local
-        self._world = world
-        self._urls = {normalized(url) for url in folders}
-
-    async def answer(self, question: Question, *, hub: ClusterName, namespace: str, fresh: bool = False) -> Answer:
-        is_local = isinstance(question, GitDirectories | GitFiles) and normalized(question.url) in self._urls
-        answers = self._local if is_local else self._world
-        return await answers.answer(question, hub=hub, namespace=namespace, fresh=fresh)
-
-
-class _Folders:
-    """Folders of this machine as repositories with one commit each, by their URLs."""
-
-    def __init__(self, folders: Mapping[str, Path]) -> None:
-        self._folders = {normalized(url): folder for url, folder in folders.items()}
-
-    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
-        del hub, project
-        return _Folder(url, self._folders[normalized(url)])
-
-    async def close(self) -> None:
-        """There is nothing to end."""
-
-
-class _Folder:
-    """A folder as the one commit of a repository."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url = url
-        self._folder = folder
-
-    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
-        del revision, fetch, tag_prefix
-        return ""
-
-    async def tree(self, sha: str) -> Tree:
-        del sha
-        from backends.folder_tree import FolderTree
-
-        return FolderTree(self._folder)
+    try:
+        files = FolderTree(folder).files("")
+        if isinstance(question, GitDirectories):
+            return Answer(folders_of(files))
+        return Answer(files_of(files, pathspec(question.pattern), f"the pattern {question.pattern} in {folder}"))
+    except FleetError as error:
+        return Answer(problem=str(error))

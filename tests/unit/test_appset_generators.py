@@ -243,8 +243,8 @@ def test_repositories() -> None:
     question = question_of(entry)
     assert isinstance(question, HostRepositories)
     assert (question.provider, json.loads(question.spec)) == ("gitea", entry["scmProvider"])
-    found = {"organization": "o", "repository": "r", "url": URL, "branch": "Feat/x", "sha": "0123456789"}
-    found |= {"labels": ("a", "b"), "repository_id": 5}
+    said = {"organization": "o", "repository": "r", "url": URL, "branch": "Feat/x", "sha": "0123456789"}
+    found: Obj = {**said, "labels": ("a", "b"), "repository_id": 5}
     (made,) = params(entry, answers={question: Answer((found,))})
     assert made["labels"] == "a,b"
     assert (made["short_sha"], made["branchNormalized"], made["repository_id"]) == ("01234567", "feat-x", 5)
@@ -342,8 +342,8 @@ def test_a_matrix_merges_maps_with_go_templates() -> None:
 
 
 def test_the_second_generator_of_a_matrix_sees_the_first_but_for_values_that_are_its_own() -> None:
-    second = {"clusters": {"selector": {"matchLabels": {"region": "{{ .region }}"}}, "values": {}}}
-    second["clusters"]["values"] = {"own": "{{ .name }}", "outer": "{{ .region }}"}
+    values = {"own": "{{ .name }}", "outer": "{{ .region }}"}
+    second = {"clusters": {"selector": {"matchLabels": {"region": "{{ .region }}"}}, "values": values}}
     made = params(matrix(elements({"region": "jp"}, {"region": "kr"}), second), THREE, go=True)
     assert column(made, "name", "values") == [
         ("tokyo-1", {"own": "tokyo-1", "outer": "jp"}),
