@@ -109,7 +109,9 @@ def test_flattening_goes_into_maps_and_lists_but_not_into_what_go_keeps_typed() 
     assert flattened(params) == {"a.b.0.c": "1", "a.b.1": "d", "segments": "[x y]", "no": "<nil>"}
 
 
-VALUES = st.sampled_from([None, "x", "", 1, [], ["l"], {}, {"a": 1}, {"a": {"b": []}}, {"a": {"c": None}, "d": "y"}])
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "x", "", 1, [], ["l"], {}, {"a": 1}, {"a": {"b": []}}, {"a": {"c": None}, "d": "y"}]
+)
 MAPS = st.dictionaries(st.sampled_from("klm"), VALUES)
 
 
