@@ -1,6 +1,6 @@
 """Values as Go prints them.
 
-Owns: `go_text`. Called where others read what Go writes: parameters of ApplicationSets, messages of an API server. Pure.
+Owns: `go_text`. Called where others read what Go writes: parameters of ApplicationSets, words of an API server. Pure.
 """
 
 from __future__ import annotations
