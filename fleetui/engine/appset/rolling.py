@@ -1,9 +1,9 @@
 """RollingSync: which Applications of an ApplicationSet may be synced now.
 
 Owns: `roll`, one step of the state machine: from the ApplicationSet, what it generates and the Applications that there
-are to `status.applicationStatus`, and to the syncs that may begin; and `with_syncs`, which asks for them. The rules, and
-every word of the messages, are Argo CD's (v3.6.1 `applicationset/progressivesync/progressive_sync.go`). Pure: the time
-is passed in.
+are to `status.applicationStatus`, and to the syncs that may begin; and `with_syncs`, which asks for them. The rules,
+and every word of the messages, are Argo CD's (v3.6.1 `applicationset/progressivesync/progressive_sync.go`). Pure: the
+time is passed in.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Rollout:
     """What `roll` decided.
 
     `statuses`: `status.applicationStatus`. `refresh`: the Applications that are to be compared anew first. `syncs`:
-    those that may be synced. `conditions`: what is told of it. `wait`: seconds until it has to be looked at again in any
-    case, 0 for never.
+    those that may be synced. `conditions`: what is told of it. `wait`: seconds until it has to be looked at again in
+    any case, 0 for never.
     """
 
     statuses: list[Obj]
