@@ -50,8 +50,8 @@ class Directory(Protocol):
         """Calls `listener` whenever another cluster may be found than before."""
         ...
 
-    def registrations(self, hub: ClusterName) -> Sequence[Registration]:
-        """What the hub's own objects register, as far as it is known, in a fixed order."""
+    def registrations(self, hub: ClusterName) -> Sequence[Registration] | None:
+        """What the hub's own objects register, in a fixed order; None where that is not known (yet)."""
         ...
 
     def on_registrations(self, listener: Callable[[], None]) -> Subscription:

@@ -394,7 +394,7 @@ class OnlyTheHub:
         """Nothing ever changes."""
         return self
 
-    def registrations(self, hub: ClusterName) -> Sequence[Registration]:
+    def registrations(self, hub: ClusterName) -> Sequence[Registration] | None:
         """None."""
         return ()
 

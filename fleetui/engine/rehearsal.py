@@ -97,10 +97,8 @@ class Rehearsal:
         if self.sets.get(key) == verdict:
             return
         self.sets[key] = verdict
-        would = f"would {verdict.would}" if verdict.would else "nothing to do"
-        _log.log(
-            self._log_level, "ApplicationSet %s/%s: %s", *key, f"{verdict.error}; {would}" if verdict.error else would
-        )
+        said = [verdict.error, f"would {verdict.would}" if verdict.would else "nothing to do"]
+        _log.log(self._log_level, "ApplicationSet %s/%s: %s", *key, "; ".join(filter(None, said)))
 
     def gone(self, namespace: str, name: str) -> None:
         """Forgets an Application."""

@@ -212,9 +212,11 @@ class Clusters:
         """Calls `listener` whenever another cluster may be found than before."""
         return enlist(self._listeners, listener)
 
-    def registrations(self, hub: ClusterName) -> Sequence[Registration]:
-        """What the hub's own objects register, as far as it is known, in the order of their names."""
-        return self._hubs[hub].all if hub in self._hubs else ()
+    def registrations(self, hub: ClusterName) -> Sequence[Registration] | None:
+        """What the hub's own objects register, in the order of their names; None where that is not known (yet)."""
+        if self._registrar is None:
+            return ()
+        return self._hubs[hub].all if hub in self._hubs and self._hubs[hub].known else None
 
     def on_registrations(self, listener: Callable[[], None]) -> Subscription:
         """Calls `listener` whenever `registrations` of a hub is another."""
@@ -272,7 +274,7 @@ class Clusters:
         raise no_such_server(server) if asked else no_such_name(name)
 
     def _look_up(self, hub: ClusterName, *, server: str, name: str) -> tuple[str, Registration | None]:
-        registered = self.registrations(hub)
+        registered = self._hubs[hub].all if hub in self._hubs else ()
         asked = server_of(server, name, registered)
         return asked, by_server(asked, registered)
 
