@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Collection, Container, Hashable
 
 from fleetui.engine.application import GROUP, KIND, Application, text
+from fleetui.engine.appset.asking import NoAnswers
 from fleetui.engine.appset.controller import ApplicationSets
 from fleetui.engine.appset.ports import Answers
 from fleetui.engine.beside import ForeignWrites
@@ -76,7 +77,7 @@ class Engine:
         tools: what renders charts and kustomizations.
         listener: looks on.
         rehearsal: where what would be done is noted instead of done; then nothing is written.
-        answers: what answers the generators of ApplicationSets; None: this engine leaves ApplicationSets alone.
+        answers: what answers the generators of ApplicationSets.
         ours_until: until when an engine of ours was at work here (epoch seconds).
     """
 
@@ -140,7 +141,7 @@ class Engine:
             self._destinations.hub,
             directory=self._directory,
             projects=self._projects,
-            answers=answers,
+            answers=answers or NoAnswers(),
             clock=clock,
             settings=self._settings,
             listener=self._listener,

@@ -1,6 +1,6 @@
 """Generating with everything answered: what a generator wants to know is asked, and then it is generated again.
 
-Owns: `Asking`, and the subscriptions by which an answer that changes is heard of. Called by
+Owns: `Asking` with the subscriptions by which an answer that changes is heard of, and `NoAnswers`. Called by
 `fleetui.engine.appset.reconcile`. What is asked is decided in `fleetui.engine.appset.generate`, which is pure.
 """
 
@@ -23,6 +23,23 @@ Key = tuple[str, str]
 
 AT_ONCE = 10
 """Questions of one ApplicationSet that are asked side by side."""
+
+
+class NoAnswers:
+    """The `Answers` of an engine that was given none: generators that ask nothing work all the same."""
+
+    async def answer(self, question: Question, *, hub: ClusterName, namespace: str, fresh: bool = False) -> Answer:
+        """Why there is none."""
+        return Answer(problem=f"this engine can't answer {type(question).__name__}")
+
+    def subscribe(
+        self, question: Question, listener: Callable[[], None], *, hub: ClusterName, namespace: str
+    ) -> Subscription:
+        """Nothing ever changes."""
+        return self
+
+    def close(self) -> None:
+        """Nothing goes on."""
 
 
 class Asking:

@@ -52,7 +52,7 @@ class ApplicationSets:
         hub: the cluster that holds them, whose Applications the engine has wanted.
         directory: the clusters that it registers.
         projects: the hub's, which the engine watches.
-        answers: what answers generators; None: ApplicationSets are left alone.
+        answers: what answers generators.
         clock: the time.
         settings: see `Settings`.
         listener: looks on.
@@ -67,7 +67,7 @@ class ApplicationSets:
         *,
         directory: Directory,
         projects: HubProjects,
-        answers: Answers | None,
+        answers: Answers,
         clock: Clock,
         settings: Settings,
         listener: Listener,
@@ -85,7 +85,7 @@ class ApplicationSets:
         self._jq = jq
         self._rehearsal = rehearsal
         self._queue: WorkQueue[Key] = WorkQueue(clock, places=PLACES)
-        self._asking = Asking(hub.api.name, answers, self._queue.add) if answers is not None else None
+        self._asking = Asking(hub.api.name, answers, self._queue.add)
         self._seen = Seen()
         self._of_clusters: set[Key] = set()
         self._wrong: set[Key] = set()

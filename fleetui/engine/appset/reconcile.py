@@ -20,6 +20,7 @@ from fleetui.engine.appset.asking import Asking
 from fleetui.engine.appset.generated import PARAMETERS, VALIDATION, Generated
 from fleetui.engine.appset.rolling import Rollout, in_reverse, roll, with_syncs, without_automation
 from fleetui.engine.appset.status import Condition, with_conditions, with_resources
+from fleetui.engine.appset.template_check import nowhere, unmet
 from fleetui.engine.appset.updates import Change, Removal, change_of, removal_of, spec_differs
 from fleetui.engine.appset.waking import set_of
 from fleetui.engine.appset.writing import SetGoneError, SetWriter
@@ -29,8 +30,8 @@ from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.ignoring import Ignoring
 from fleetui.engine.rehearsal import Rehearsal, SetVerdict
 from fleetui.engine.settings import Settings
-from fleetui.hubports import Directory
-from fleetui.model.errors import FleetError, MissingError, RefusedError
+from fleetui.hubports import Directory, Registration
+from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import Obj, ObjectRef
 from fleetui.model.times import parse_time
 from fleetui.ports import Jq
@@ -109,17 +110,17 @@ class SetReconciler:
             return await self._delete(appset) if self._rehearsal is None else Later()
         if appset.deletes_in_reverse and FINALIZER not in appset.finalizers and self._rehearsal is None:
             appset = await self._writer.finalizers(appset, (*appset.finalizers, FINALIZER))
-        clusters = self._directory.registrations(self._hub.api.name)
-        if clusters is None:
+        registered = self._directory.registrations(self._hub.api.name)
+        if registered is None:
             unknown = f"the clusters that {self._hub.api.name} registers are not known (yet)"
             return await self._failed(appset, told.error(PARAMETERS, unknown), generated=False)
-        generated = await self._asking.generate(appset, clusters)
+        generated = await self._asking.generate(appset, registered)
         if not generated.complete:
             problem = next(each for each in generated.problems if each.reason != VALIDATION)
             return await self._failed(appset, told.error(problem.reason, str(problem)), generated=False)
         if appset.rolls and not appset.steps:
             return await self._failed(appset, told.error(told.ROLLOUT_ERROR, "No steps defined for rollout"))
-        wrong = self._wrong(appset, generated)
+        wrong = self._wrong(generated, registered)
         apps = [each.app for each in generated.applications]
         live = self._live(appset)
         ignoring = Ignoring(appset.ignore_rules, self._jq)
@@ -136,7 +137,8 @@ class SetReconciler:
             valid = with_syncs(appset, rollout, valid, map(Application, live))
         changes = await self._changes(appset, valid, live, ignoring)
         kept = {*map(_name, apps), *wrong}
-        removals = [self._removal(app) for app in live if appset.policy.deletes and _name(app) not in kept]
+        surplus = [app for app in live if appset.policy.deletes and _name(app) not in kept]
+        removals = [removal_of(app, is_destination=lambda each: not nowhere(each, registered)) for app in surplus]
         if self._rehearsal is not None:
             self._rehearsal.generated(_verdict(appset, changes, removals, _last(wrong)))
             return Later(generated.ask_again, bool(wrong))
@@ -164,28 +166,16 @@ class SetReconciler:
 
     # --- what there is to be ------------------------------------------------------------------------------------------
 
-    def _wrong(self, appset: ApplicationSet, generated: Generated) -> dict[str, str]:
+    def _wrong(self, generated: Generated, registered: Sequence[Registration]) -> dict[str, str]:
         """What is wrong with single Applications, by name (`validateGeneratedApplications`)."""
         wrong: dict[str, str] = {}
         for problem in generated.problems:
             wrong |= dict.fromkeys(problem.applications or ("",), str(problem))
+        projects = self._projects.names()
         for each in generated.applications:
-            spec = mapping(each.app.get("spec"))
-            project, destination = text(spec.get("project")), mapping(spec.get("destination"))
-            if not self._projects.has(project):
-                wrong[each.name] = f"application references project {project} which does not exist"
-            elif problem_of := self._unknown(destination):
-                wrong[each.name] = f"application destination spec is invalid: {problem_of}"
+            if lacks := unmet(each.app, projects=projects, registered=registered):
+                wrong[each.name] = lacks
         return wrong
-
-    def _unknown(self, destination: Mapping[str, Any]) -> str:
-        """Why there is no such cluster; empty where there is."""
-        server, name = text(destination.get("server")), text(destination.get("name"))
-        try:
-            self._directory.find(self._hub.api.name, server=server, name=name)
-        except MissingError as error:
-            return error.message
-        return ""
 
     def _live(self, appset: ApplicationSet) -> list[Obj]:
         """The Applications that the set controls, by name."""
@@ -204,9 +194,6 @@ class SetReconciler:
         return await ignoring.run(
             lambda evaluate: [change_of(appset, app, there[_name(app)], evaluate=evaluate) for app in wanted]
         )
-
-    def _removal(self, app: Obj) -> Removal:
-        return removal_of(app, is_destination=lambda destination: not self._unknown(destination))
 
     # --- rolling ------------------------------------------------------------------------------------------------------
 
