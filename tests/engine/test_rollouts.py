@@ -64,17 +64,19 @@ class Console:
     async def until(self, look: Callable[[Rollout], object], what: str) -> Rollout:
         """Lets the applications go on until a look at the rollout finds what it is for."""
 
-        async def found() -> Rollout | None:
-            rollout = await self.rollouts.get(KEY)
-            if look(rollout):
-                return rollout
+        found: list[Rollout] = []
+
+        async def looked() -> bool:
+            found.append(await self.rollouts.get(KEY))
+            if look(found[-1]):
+                return True
             self.world.tick()
             self.world.clock.advance(5)
-            return None
+            return False
 
-        rollout = await await_until(found, 20, what)
-        assert rollout is not None
-        return rollout
+        predicate: Callable[[], object] = looked
+        await await_until(predicate, 20, what)
+        return found[-1]
 
 
 @asynccontextmanager
