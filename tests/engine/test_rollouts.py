@@ -93,6 +93,7 @@ async def consoles(folder: Path, world: World) -> AsyncIterator[tuple[Console, C
 def test_one_drives_another_looks_on_steers_and_takes_over(tmp_path: Path) -> None:
     async def test() -> None:
         world = World(plan((1, 2), gates=(*GATES, Gate(GateKind.APPROVAL))))
+        world.strict = False
         async with consoles(tmp_path, world) as (ann, bob):
             planned = await ann.rollouts.plan(RolloutRequest(moves={}))
             with pytest.raises(RefusedError, match="can't begin: c00 is away"):
@@ -107,7 +108,7 @@ def test_one_drives_another_looks_on_steers_and_takes_over(tmp_path: Path) -> No
             with pytest.raises(RefusedError, match="driven by ann@bastion"):
                 await bob.rollouts.drive(KEY)
             await bob.until(lambda r: not r.state.driver.holder and r.state.cells, "an approval is waited for")
-            assert not ann.rollouts.driving(KEY)
+            await await_until(lambda: not ann.rollouts.driving(KEY), 5, "ann drives no longer")
             assert world.git[cell(1)] == OLD
 
             other = msgspec.structs.replace(world.plan, key=RolloutKey(HUB, "argocd", "other"))
