@@ -25,15 +25,18 @@ MERGE, JSON_PATCH, APPLY = (
 _ARGO, _APPS = "/apis/argoproj.io/v1alpha1", "/apis/apps/v1"
 KINDS = {
     "application": (_ARGO, "applications"),
+    "applicationset": (_ARGO, "applicationsets"),
     "appproject": (_ARGO, "appprojects"),
     "configmap": ("/api/v1", "configmaps"),
     "customresourcedefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
     "deployment": (_APPS, "deployments"),
+    "event": ("/api/v1", "events"),
     "job": ("/apis/batch/v1", "jobs"),
     "lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "namespace": ("/api/v1", "namespaces"),
     "pod": ("/api/v1", "pods"),
     "replicaset": (_APPS, "replicasets"),
+    "secret": ("/api/v1", "secrets"),
     "service": ("/api/v1", "services"),
     "widget": ("/apis/example.com/v1", "widgets"),
 }
