@@ -84,6 +84,36 @@ def get_projects(scope: Scope, output: str) -> int:
     return show_projects(scope, output)
 
 
+@get.command("appsets", short_help="Argo CD's ApplicationSets, and how they are.")
+@scope_options
+@output_option("table", "json", "yaml", "name")
+def get_appsets(scope: Scope, output: str) -> int:
+    """Argo CD's ApplicationSets: what generates, how many Applications there are, and what is wrong."""
+    from fleetui.cli.appsets import show_appsets
+
+    return show_appsets(scope, output)
+
+
+@cli.group()
+def appset() -> None:
+    """ApplicationSets: what they make, and what they would change."""
+
+
+@appset.command("diff", short_help="What an ApplicationSet would do to its Applications.")
+@scope_options
+@click.argument("name", required=False, default="")
+@click.option("-f", "--filename", "files", multiple=True, type=click.Path(path_type=Path), help="An edited one.")
+@output_option("table", "unified", "side", "json", "yaml")
+def appset_diff(scope: Scope, name: str, files: tuple[Path, ...], output: str) -> int:
+    """What an ApplicationSet, as it is or as a file has it (- is stdin), would create, change and delete now.
+
+    Nothing is written. Exit status 4 if anything would be, 1 if it can't be generated.
+    """
+    from fleetui.cli.appsets import show_preview
+
+    return show_preview(scope, name, files, output)
+
+
 @cli.command(short_help="The objects of an application, with the health of each.")
 @scope_options
 @click.argument("app")

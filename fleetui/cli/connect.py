@@ -177,6 +177,7 @@ class Connection:
             jq=self.jq,
             # What one hub logs in to is nothing for the charts of another.
             renderers=self.renderers_of(self.stores[0].api.name if len(self.stores) == 1 else "").tools,
+            answers=self.hosting,
         )
 
     def renderers_of(self, hub: str) -> Renderers:
