@@ -83,6 +83,11 @@ class Settings:
     webhook_listen: tuple[str, int] | None = None
     """Where `engine run` takes the webhooks of Git hosts; None: nowhere."""
 
+    addon_label: str = "addon"
+    """The label of an application that names its addon (`fleetui.fleet.cells`)."""
+    addon_selector: str = ""
+    """Which applications are addons, by their labels; empty: those of ApplicationSets, and those with the label."""
+
     git_submodules: bool = True
     """Whether the submodules that a commit pins are part of its files."""
 
@@ -196,6 +201,22 @@ def _webhook_listen(path: Path, value: Any) -> tuple[str, int]:
     return found
 
 
+def _addon_label(path: Path, value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise UsageError(f"{path}: addon_label is the name of a label, such as addon")
+
+
+def _addon_selector(path: Path, value: Any) -> str:
+    from fleetui.model import selectors
+
+    try:
+        selectors.parse(value)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise UsageError(f"{path}: addon_selector is a label selector, such as tier=addon,team!=test") from error
+    return str(value)
+
+
 def _git_submodules(path: Path, value: Any) -> bool:
     if isinstance(value, bool):
         return value
@@ -218,6 +239,8 @@ _READERS: Mapping[str, Callable[[Path, Any], Any]] = {
     "argocd_namespaces": _argocd_namespaces,
     "hub_exec_plugins": _programs,
     "webhook_listen": _webhook_listen,
+    "addon_label": _addon_label,
+    "addon_selector": _addon_selector,
     "git_submodules": _git_submodules,
     "git_hosts": _git_hosts,
 }

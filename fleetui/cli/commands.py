@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from fleetui import __version__
+from fleetui.cli.appset_commands import appset
 from fleetui.cli.engine_commands import bootstrap, engine
 from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options, yes_option
 
@@ -65,7 +66,7 @@ def get_apps(scope: Scope, selector: str, watch: bool, output: str) -> int:
 
 @get.command("clusters", short_help="The clusters, and how they are.")
 @scope_options
-@output_option("table", "json", "yaml", "name")
+@output_option("table", "wide", "json", "yaml", "name")
 @click.option("--check", is_flag=True, help="Connect to the registered clusters too, to see how they are.")
 def get_clusters(scope: Scope, output: str, check: bool) -> int:
     """The chosen clusters and those that they register, and how they are."""
@@ -94,24 +95,26 @@ def get_appsets(scope: Scope, output: str) -> int:
     return show_appsets(scope, output)
 
 
-@cli.group()
-def appset() -> None:
-    """ApplicationSets: what they make, and what they would change."""
-
-
-@appset.command("diff", short_help="What an ApplicationSet would do to its Applications.")
+@get.command("matrix", short_help="The addon matrix: which version of every addon on every cluster.")
 @scope_options
-@click.argument("name", required=False, default="")
-@click.option("-f", "--filename", "files", multiple=True, type=click.Path(path_type=Path), help="An edited one.")
-@output_option("table", "unified", "side", "json", "yaml")
-def appset_diff(scope: Scope, name: str, files: tuple[Path, ...], output: str) -> int:
-    """What an ApplicationSet, as it is or as a file has it (- is stdin), would create, change and delete now.
+@click.argument("words", metavar="[FILTER]...", nargs=-1)
+@click.option("-l", "--selector", default="", help="Which applications are addons, by their labels.")
+@click.option("--addon-label", default="", help="The label that names an application's addon.  [default: addon]")
+@click.option("--group-by", default="", metavar="LABEL", help="Group the clusters by a label of theirs.")
+@click.option("--turn", is_flag=True, help="Addons down and clusters across.")
+@output_option("table", "wide", "json", "yaml")
+def get_matrix(
+    scope: Scope, words: tuple[str, ...], selector: str, addon_label: str, group_by: str, turn: bool, output: str
+) -> int:
+    """The addon matrix: which version of every addon on every cluster, and how it is.
 
-    Nothing is written. Exit status 4 if anything would be, 1 if it can't be generated.
+    Addons are the applications that an ApplicationSet made, and those with the label; or those that -l selects. FILTER
+    shows some of the cells: cluster:prod-* addon:cert* health:degraded sync:outofsync version:<1.15 stage=prod, or a
+    word; ! before one turns it round.
     """
-    from fleetui.cli.appsets import show_preview
+    from fleetui.cli.matrix import show_matrix
 
-    return show_preview(scope, name, files, output)
+    return show_matrix(scope, output, words=words, selector=selector, label=addon_label, group_by=group_by, turn=turn)
 
 
 @cli.command(short_help="The objects of an application, with the health of each.")
@@ -404,5 +407,6 @@ def render(path: Path | None, files: tuple[Path, ...], revision: str, output: st
     return show_manifests(path, files, revision, output)
 
 
+cli.add_command(appset)
 cli.add_command(engine)
 cli.add_command(bootstrap)

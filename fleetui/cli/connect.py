@@ -104,8 +104,10 @@ class Connection:
         from backends.kube.throttle import RATE
         from fleetui.cli.limits import allow_many_files
         from fleetui.config import Paths, load_settings
+        from fleetui.fleet.cells import CellRules
         from fleetui.fleet.clusters import Clusters
         from fleetui.fleet.store import LiveStore
+        from fleetui.model import selectors
         from fleetui.model.objects import ClusterName
 
         allow_many_files()
@@ -117,6 +119,9 @@ class Connection:
         leaders = one_way_each(contexts, current=kubeconfig.current)
         self.scope = scope
         self._named = settings.namespaces
+        self._cell_rules = CellRules(
+            settings.addon_label, selectors.parse(settings.addon_selector) if settings.addon_selector else None
+        )
         self.stores: tuple[LiveStore, ...] = tuple(
             LiveStore(
                 KubeCluster(
@@ -174,6 +179,7 @@ class Connection:
             namespaces=(self.scope.namespace,),
             named=self._named,
             protects=protects,
+            cell_rules=self._cell_rules,
             jq=self.jq,
             # What one hub logs in to is nothing for the charts of another.
             renderers=self.renderers_of(self.stores[0].api.name if len(self.stores) == 1 else "").tools,

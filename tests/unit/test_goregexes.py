@@ -80,7 +80,9 @@ def test_the_whole_text_or_any_part_of_it() -> None:
     assert not compiled("a").fullmatch("ab")
 
 
-PIECES = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", "(a|b)", "(ab)*", "a+", "b?", "a{2}", "^", "$", "|", "\\d", "é"])
+PIECES = st.sampled_from(
+    ["a", "b", ".", "[ab]", "[^a]", "(a|b)", "(ab)*", "a+", "b?", "a{2}", "^", "$", "|", "\\d", "é"]
+)
 
 
 @given(st.lists(PIECES, max_size=7).map("".join), st.text("ab1é", max_size=8))
