@@ -102,9 +102,10 @@ def test_what_others_wrote_and_is_preserved_or_ignored_is_no_change() -> None:
 def test_an_application_of_somebody_else_is_held() -> None:
     live = _made(BEFORE)
     live[0]["metadata"]["ownerReferences"][0] |= {"name": "other", "uid": "u2"}
-    (held,) = (each for each in _seen(BEFORE, live).applications if each.fate is Fate.HELD)
-    assert held.name == "cert-manager"
-    assert "already owned by another ApplicationSet controller other" in held.why
+    found = _seen(BEFORE, live)
+    assert _fates(found)["cert-manager"] == "held"
+    (problem,) = found.problems
+    assert "already owned by another ApplicationSet controller other" in problem
 
 
 def test_what_is_not_valid_or_not_possible_is_held_and_told() -> None:

@@ -98,8 +98,9 @@ def preview(
     if generated.complete:
         gone = [app for name, app in there.items() if appset.owns(app) and name not in made and name not in held]
         found += [_gone(appset, app) for app in gone]
-    told = (*problems, *(f"{each.name}: {unmet[each.name]}" for each in found if unmet and each.name in unmet))
-    return Preview(tuple(sorted(found, key=lambda each: (_ORDER[each.fate], each.name))), told)
+    # What is wrong with one that was generated says the generation itself.
+    told = [f"{each.name}: {each.why}" for each in found if each.fate is Fate.HELD and each.name not in generated.held]
+    return Preview(tuple(sorted(found, key=lambda each: (_ORDER[each.fate], each.name))), (*problems, *told))
 
 
 def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathExpressions | None) -> Previewed:
