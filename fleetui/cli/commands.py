@@ -90,7 +90,7 @@ def get_projects(scope: Scope, output: str) -> int:
 @output_option("table", "json", "yaml", "name")
 def get_appsets(scope: Scope, output: str) -> int:
     """Argo CD's ApplicationSets: what generates, how many Applications there are, and what is wrong."""
-    from fleetui.cli.appsets import show_appsets
+    from fleetui.cli.appset_preview import show_appsets
 
     return show_appsets(scope, output)
 

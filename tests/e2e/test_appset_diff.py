@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleetui.cli.appsets import show_appsets, show_preview
+from fleetui.cli.appset_preview import show_appsets, show_preview
 from fleetui.cli.options import Scope
 from fleetui.engine.appset import generate
 from fleetui.engine.appset.applicationset import ApplicationSet
