@@ -51,6 +51,11 @@ class SetVerdict:
         verbs = {"create": self.create, "change": self.change, "delete": self.delete}
         return "; ".join(f"{verb} {', '.join(names)}" for verb, names in verbs.items() if names)
 
+    @property
+    def told(self) -> str:
+        """What is wrong, and what would be done all the same."""
+        return "; ".join(filter(None, (self.error, self.would)))
+
 
 class Rehearsal:
     """The verdicts of one engine; `verdicts`, and `sets`, are keyed by namespace and name, and each is logged at
@@ -97,7 +102,7 @@ class Rehearsal:
         if self.sets.get(key) == verdict:
             return
         self.sets[key] = verdict
-        said = [verdict.error, f"would {verdict.would}" if verdict.would else "nothing to do"]
+        said = (verdict.error, f"would {verdict.would}" if verdict.would else "nothing to do")
         _log.log(self._log_level, "ApplicationSet %s/%s: %s", *key, "; ".join(filter(None, said)))
 
     def gone(self, namespace: str, name: str) -> None:

@@ -3,7 +3,9 @@
 Owns: `SetTeller` with its `STORIES`, and what is recorded: the Applications, the ApplicationSet and the Events on it,
 without what no two runs share (times, uids, versions). `data/argocd-3.6.1-sets.json` holds the verdicts of Argo CD
 v3.6.1, whose ApplicationSet controller, with progressive syncs on and without a grace period, was told the same stories
-before a kube-apiserver. Nobody reconciles the Applications: the story itself says what became of a sync.
+before a kube-apiserver. Nobody reconciles the Applications: the story itself says what became of a sync. An operation
+counts where the ApplicationSet says that it is pending: Argo CD, which asks by the status that it had before, asks for
+most syncs twice.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,19 +102,37 @@ class SetTeller:
             }
         )
 
-    def compared(self, name: str, *, sync: str, health: str, revision: str = "one", **status: Any) -> None:
-        """What an application controller says of an Application, a few seconds from now."""
+    def compared(
+        self, name: str, *, sync: str, health: str, revision: str = "one", metadata: Json | None = None, **status: Any
+    ) -> None:
+        """What an application controller says of an Application; it has looked after everything that happens here."""
         self.edit_app(
             name,
             {
+                "metadata": metadata or {},
                 "status": {
                     "sync": {"status": sync, "revision": revision},
                     "health": {"status": health},
-                    "reconciledAt": self.soon(),
+                    "reconciledAt": "2100-01-01T00:00:00Z",
                     **status,
-                }
+                },
             },
         )
+
+    def begun(self, *names: str) -> None:
+        """The set knows its Applications, and then they are compared for the first time, one after the other."""
+        for name in names:
+            wait_until(partial(self.client.get, "application", name, NAMESPACE), PATIENCE, f"{name} is made")
+            self.edit_app(name, {"status": {"reconciledAt": "2100-01-01T00:00:00Z"}})
+        self.edit({"metadata": {"annotations": {"looked": "at"}}})
+
+        def known() -> bool:
+            status = (self.client.get("applicationset", NAME, NAMESPACE) or {}).get("status", {})
+            return [each["application"] for each in status.get("applicationStatus", ())] == [*names]
+
+        wait_until(known, PATIENCE, "the set knows its applications")
+        for name in names:
+            self.compared(name, sync="OutOfSync", health="Missing")
 
     def synced(self, name: str, *, phase: str = "Succeeded", health: str = "Healthy", revision: str = "one") -> None:
         """The operation that was asked for has come to its end."""
@@ -129,13 +150,6 @@ class SetTeller:
     def delete(self) -> None:
         self.client.delete("applicationset", NAME, NAMESPACE)
 
-    def waits(self, name: str) -> bool:
-        """Whether the set has seen a change of an Application, and lets it wait."""
-        status = (self.client.get("applicationset", NAME, NAMESPACE) or {}).get("status", {})
-        return any(
-            each["application"] == name and each["status"] == "Waiting" for each in status.get("applicationStatus", ())
-        )
-
     # --- listening --------------------------------------------------------------------------------------------------
 
     def note(self, label: str) -> None:
@@ -152,18 +166,17 @@ class SetTeller:
     def verdict(self) -> Json:
         """What there is now, as it is recorded."""
         appset = self.client.get("applicationset", NAME, NAMESPACE)
-        events = self.client.all("event", NAMESPACE)
-        about = [each for each in events if each["involvedObject"].get("kind") == "ApplicationSet"]
-        words = json.dumps(
-            {
-                "applications": {
-                    each["metadata"]["name"]: _shown(each) for each in self.client.all("application", NAMESPACE)
-                },
-                "set": None if appset is None else _of_set(appset),
-                "events": sorted({f"{each['type']} {each['reason']}: {each['message']}" for each in about}),
-            }
-        )
-        verdict: Json = json.loads(words)
+        told = [
+            each for each in self.client.all("event", NAMESPACE) if each["involvedObject"]["kind"] == "ApplicationSet"
+        ]
+        states = (appset or {}).get("status", {}).get("applicationStatus", ())
+        pending = {each["application"] for each in states if each["status"] == "Pending"}
+        apps = {each["metadata"]["name"]: each for each in self.client.all("application", NAMESPACE)}
+        verdict: Json = {
+            "applications": {name: _shown(app, pending=name in pending) for name, app in apps.items()},
+            "set": None if appset is None else _of_set(appset),
+            "events": sorted({f"{each['type']} {each['reason']}: {each['message']}" for each in told}),
+        }
         return verdict
 
     def close(self) -> None:
@@ -175,8 +188,9 @@ class SetTeller:
         for kind in ("application", "secret", "event", "appproject"):
             for each in self.client.all(kind, NAMESPACE):
                 name = each["metadata"]["name"]
-                keeps = (
-                    (kind == "secret" and not name.startswith("cluster-")) or (kind, name) == ("appproject", "default")
+                keeps = (kind == "secret" and not name.startswith("cluster-")) or (kind, name) == (
+                    "appproject",
+                    "default",
                 )
                 if keeps:
                     continue
@@ -186,14 +200,20 @@ class SetTeller:
         wait_until(lambda: not self.client.all("application", NAMESPACE), PATIENCE, "the applications went")
 
 
-def _shown(app: Json) -> Json:
+def _shown(app: Json, *, pending: bool) -> Json:
     metadata = app["metadata"]
     owners = [
         {key: value for key, value in each.items() if key != "uid"} for each in metadata.get("ownerReferences", ())
     ]
     shown = {key: metadata[key] for key in ("labels", "annotations", "finalizers") if metadata.get(key)}
     going = {"going": True} if "deletionTimestamp" in metadata else {}
-    return {**shown, **going, "owners": owners, "spec": app["spec"], "operation": app.get("operation")}
+    return {
+        **shown,
+        **going,
+        "owners": owners,
+        "spec": app["spec"],
+        "operation": app.get("operation") if pending else None,
+    }
 
 
 def _of_set(appset: Json) -> Json:
@@ -428,10 +448,7 @@ def rolls_step_by_step(teller: SetTeller) -> None:
     template = teller.template(metadata={"labels": {"step": "{{step}}"}}, syncPolicy=policy)
     strategy = rolling(step("first"), step("second", maxUpdate=1))
     teller.apply(*elements, template=template, strategy=strategy)
-    for name in ("alpha", "beta", "gamma"):
-        wait_until(lambda name=name: teller.client.get("application", name, NAMESPACE), PATIENCE, "it is made")  # type: ignore[misc]
-    for name in ("alpha", "beta", "gamma"):
-        teller.compared(name, sync="OutOfSync", health="Missing")
+    teller.begun("alpha", "beta", "gamma")
     teller.note("the first is asked to sync")
     teller.synced("alpha", health="Progressing")
     teller.note("the first progresses")
@@ -445,9 +462,12 @@ def rolls_step_by_step(teller: SetTeller) -> None:
     teller.note("complete")
     template["spec"]["info"] = [{"name": "a", "value": "b"}]
     teller.apply(*elements, template=template, strategy=strategy)
-    wait_until(lambda: teller.waits("alpha"), PATIENCE, "its spec changed")
-    for name in ("alpha", "beta", "gamma"):
-        teller.compared(name, sync="OutOfSync", health="Healthy", revision="two")
+    teller.note("what is synced by then is healthy, whatever its spec")
+    out: Json = {"sync": "OutOfSync", "health": "Healthy", "operationState": None}
+    teller.compared("gamma", **out, revision="one", reconciledAt="2020-01-01T00:00:00Z")
+    teller.compared("alpha", **out, revision="two")
+    teller.note("who has not looked since a commit was seen has to first")
+    teller.compared("gamma", **out, revision="two", metadata={"annotations": {"argocd.argoproj.io/refresh": None}})
     teller.note("a change begins again with the first")
     teller.apply(*elements, template=template)
     teller.note("without a strategy nothing is told of it")
@@ -457,9 +477,7 @@ def rolls_step_by_step(teller: SetTeller) -> None:
 def rolls_in_none_of_the_steps(teller: SetTeller) -> None:
     elements = [{"name": "alpha", "step": "first"}, {"name": "beta", "step": "other"}]
     teller.apply(*elements, strategy=rolling(step("first", maxUpdate="10%")))
-    for name in ("alpha", "beta"):
-        wait_until(lambda name=name: teller.client.get("application", name, NAMESPACE), PATIENCE, "it is made")  # type: ignore[misc]
-        teller.compared(name, sync="OutOfSync", health="Missing")
+    teller.begun("alpha", "beta")
     teller.note("the other never begins")
 
 

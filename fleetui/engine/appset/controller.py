@@ -92,6 +92,8 @@ class ApplicationSets:
         self._foreign = ForeignWrites(hub.api, clock, namespace=settings.namespace, controller=APPLICATION_SETS)
         self._resting: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self.begun = False
+        """Whether every ApplicationSet that there is has been queued, or none is to be worked on."""
         self.reconciles = 0
         """How many reconciles have been made."""
         self.failures: dict[Key, list[Exception]] = {}
@@ -128,6 +130,7 @@ class ApplicationSets:
         resource = (await self._hub.api.discover()).by_kind(GROUP, SET_KIND)
         applications = (await self._hub.api.discover()).by_kind(GROUP, KIND)
         if resource is None or applications is None:
+            self.begun = True
             return
         said = ""
         while not self._stopping:
@@ -141,6 +144,7 @@ class ApplicationSets:
                 reason = str(error)
             else:
                 return
+            self.begun = True
             if reason != said:
                 _log.warning("%s", reason)
                 said = reason
@@ -192,6 +196,7 @@ class ApplicationSets:
             for kind in (SET_KIND, KIND):
                 for obj in self._hub.live.of_kind(GROUP, kind):
                     self._changed(obj, deleted=False)
+            self.begun = True
             async with asyncio.TaskGroup() as group:
                 looking = group.create_task(self._foreign.until_certain())
                 serving = group.create_task(self._serve(reconciler, group), name=f"sets {self._hub.api.name}")

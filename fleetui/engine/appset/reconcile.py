@@ -214,7 +214,7 @@ class SetReconciler:
 
     async def _rolled(self, appset: ApplicationSet, rollout: Rollout) -> ApplicationSet:
         """Writes what was decided before it is done, so that whoever goes on after us knows whose turn it is."""
-        status: Obj = {**appset.status, "applicationStatus": rollout.statuses}
+        status: Obj = {**appset.status, "applicationStatus": rollout.statuses or None}
         if rollout.conditions:
             status = self._with(status, appset, *rollout.conditions)
         appset = await self._status(appset, status)
