@@ -82,7 +82,7 @@ def text_list(spec: Mapping[str, Any], key: str, at: str) -> list[str]:
 def _read(spec: Mapping[str, Any], key: str, at: str, kind: type, what: str) -> Any:
     value = spec.get(key)
     if value is not None and not isinstance(value, kind):
-        raise Flaw(f"{at}.{key}", f"is not {what}")
+        raise Flaw(f"{at}.{key}".removeprefix("."), f"is not {what}")
     return value
 
 
