@@ -130,6 +130,7 @@ async def _run_engines(connection: Connection) -> None:
                 jq=connection.jq,
                 tools=connection.renderers_of(store.api.name).tools,
                 listener=recorder,
+                answers=connection.hosting,
                 ours_until=lease.ours_until,
             )
             group.create_task(recorder.run(), name=f"events {store.api.name}")

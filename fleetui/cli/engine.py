@@ -271,6 +271,7 @@ class _Run:
             tools=connection.renderers_of(store.api.name).tools,
             listener=Listeners(*looking_on),
             rehearsal=rehearsal,
+            answers=connection.hosting,
             ours_until=ours_until,
         )
         if self._stopping.is_set():

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tests.waiting import wait_until
+
 Json = dict[str, Any]
 FIELD_MANAGER = "a-person"
 MERGE, JSON_PATCH, APPLY = (
@@ -126,7 +128,14 @@ class Client:
         *,
         absent: bool = False,
     ) -> Json | None:
-        status, found = self._exchange(method, path, None if body is None else json.dumps(body).encode(), content)
+        sent = None if body is None else json.dumps(body).encode()
+
+        def answered() -> tuple[int, Json] | None:
+            # What was just defined is served a moment later.
+            status, found = self._exchange(method, path, sent, content)
+            return None if status == 429 else (status, found)
+
+        status, found = wait_until(answered, 10, f"{method} {path} is served") or (429, {})
         if status == 404 and absent:
             return None
         if status >= 300:

@@ -1,13 +1,14 @@
 """Generating with everything answered: what a generator wants to know is asked, and then it is generated again.
 
-Owns: `Asking` with the subscriptions by which an answer that changes is heard of, and `NoAnswers`. Called by
-`fleetui.engine.appset.reconcile`. What is asked is decided in `fleetui.engine.appset.generate`, which is pure.
+Owns: `answered`, `Asking` with the subscriptions by which an answer that changes is heard of, and `NoAnswers`. Called
+by `fleetui.engine.appset.reconcile` and the command line. What is asked is decided in `fleetui.engine.appset.generate`,
+which is pure.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from fleetui.engine.appset.applicationset import ApplicationSet
 from fleetui.engine.appset.generate import generate
@@ -15,7 +16,7 @@ from fleetui.engine.appset.generated import Generated, RegisteredCluster
 from fleetui.engine.appset.ports import Answers
 from fleetui.engine.appset.questions import Answer, Question
 from fleetui.hubports import Registration
-from fleetui.model.objects import ClusterName
+from fleetui.model.objects import ClusterName, Obj
 from fleetui.ports import Subscription
 
 Key = tuple[str, str]
@@ -23,6 +24,25 @@ Key = tuple[str, str]
 
 AT_ONCE = 10
 """Questions of one ApplicationSet that are asked side by side."""
+
+
+async def answered(
+    appset: Obj, clusters: Sequence[RegisteredCluster], ask: Callable[[Question], Awaitable[Answer]]
+) -> Generated:
+    """What an ApplicationSet makes, with no question left open: what it asks is asked side by side, each once, until it
+    asks no more."""
+    answers: dict[Question, Answer] = {}
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def asked(question: Question) -> Answer:
+        async with gate:
+            return await ask(question)
+
+    while True:
+        generated = generate(appset, clusters, answers)
+        if not generated.questions:
+            return generated
+        answers |= zip(generated.questions, await asyncio.gather(*map(asked, generated.questions)), strict=True)
 
 
 class NoAnswers:
@@ -60,42 +80,38 @@ class Asking:
     async def generate(self, appset: ApplicationSet, registered: Iterable[Registration]) -> Generated:
         """What an ApplicationSet makes of what the hub registers, with no question left open; what can't be answered
         is a problem of it."""
-        clusters = [RegisteredCluster.of(each) for each in registered]
-        answers: dict[Question, Answer] = {}
-        gate = asyncio.Semaphore(AT_ONCE)
+        asked: set[Question] = set()
 
         async def ask(question: Question) -> Answer:
-            async with gate:
-                return await self._answers.answer(
-                    question, hub=self._hub, namespace=appset.namespace, fresh=appset.refresh
-                )
-
-        while True:
-            generated = generate(appset.obj, clusters, answers)
-            unasked = [question for question in generated.questions if question not in answers]
+            asked.add(question)
             # Heard before it is asked: what changes in between would be missed.
-            self._hear((appset.namespace, appset.name), {*answers, *unasked})
-            if not unasked:
-                return generated
-            answers |= zip(unasked, await asyncio.gather(*map(ask, unasked)), strict=True)
+            self._hear(key, question)
+            return await self._answers.answer(question, hub=self._hub, namespace=appset.namespace, fresh=appset.refresh)
+
+        key = appset.namespace, appset.name
+        generated = await answered(appset.obj, [RegisteredCluster.of(each) for each in registered], ask)
+        self._hear_only(key, asked)
+        return generated
 
     def forget(self, key: Key) -> None:
         """Hears no more of what an ApplicationSet asked."""
-        self._hear(key, ())
+        self._hear_only(key, ())
 
     def close(self) -> None:
         """Hears nothing any more."""
         for key in list(self._heard):
             self.forget(key)
 
-    def _hear(self, key: Key, questions: Collection[Question]) -> None:
+    def _hear(self, key: Key, question: Question) -> None:
         heard = self._heard.setdefault(key, {})
+        if question not in heard:
+            heard[question] = self._answers.subscribe(
+                question, lambda: self._changed(key), hub=self._hub, namespace=key[0]
+            )
+
+    def _hear_only(self, key: Key, questions: Collection[Question]) -> None:
+        heard = self._heard.pop(key, {})
         for question in [question for question in heard if question not in questions]:
             heard.pop(question).close()
-        for question in questions:
-            if question not in heard:
-                heard[question] = self._answers.subscribe(
-                    question, lambda: self._changed(key), hub=self._hub, namespace=key[0]
-                )
-        if not heard:
-            del self._heard[key]
+        if heard:
+            self._heard[key] = heard
