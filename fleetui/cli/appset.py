@@ -151,7 +151,7 @@ def _row(app: GeneratedApplication) -> list[str]:
         text(app.app["metadata"].get("namespace")),
         app.name,
         text(spec.get("project")),
-        f"{server}/{text(destination.get('namespace'))}",
+        "/".join(filter(None, (server, text(destination.get("namespace"))))),
         ", ".join(_source(each) for each in sources),
         ", ".join(text(each.get("targetRevision")) or "HEAD" for each in sources),
         f"{app.generator} {app.kind} {app.element}",
