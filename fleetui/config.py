@@ -11,7 +11,7 @@ import logging
 import logging.handlers
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,10 @@ class Settings:
 
     git_submodules: bool = True
     """Whether the submodules that a commit pins are part of its files."""
+
+    git_hosts: Mapping[str, str] = field(default_factory=dict)
+    """The kinds of the user's own Git hosts by their names (``git.example.com: gitea``), where pull requests are opened
+    with the tokens of his environment."""
 
     def protects(self, cluster: str) -> bool:
         return any(fnmatch.fnmatchcase(cluster, glob) for glob in self.protected)
@@ -219,6 +223,16 @@ def _git_submodules(path: Path, value: Any) -> bool:
     raise UsageError(f"{path}: git_submodules is true or false")
 
 
+GIT_HOSTS = ("github", "gitlab", "gitea", "bitbucketServer", "azureDevOps")
+
+
+def _git_hosts(path: Path, value: Any) -> Mapping[str, str]:
+    if isinstance(value, dict) and all(isinstance(host, str) and kind in GIT_HOSTS for host, kind in value.items()):
+        return value
+    kinds = ", ".join(GIT_HOSTS)
+    raise UsageError(f"{path}: git_hosts is a map of hosts to their kinds ({kinds}), such as git.example.com: gitea")
+
+
 _READERS: Mapping[str, Callable[[Path, Any], Any]] = {
     "protected": _globs,
     "namespaces": _namespaces,
@@ -228,4 +242,5 @@ _READERS: Mapping[str, Callable[[Path, Any], Any]] = {
     "addon_label": _addon_label,
     "addon_selector": _addon_selector,
     "git_submodules": _git_submodules,
+    "git_hosts": _git_hosts,
 }

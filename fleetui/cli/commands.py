@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from fleetui import __version__
+from fleetui.cli.appset_commands import appset
 from fleetui.cli.engine_commands import bootstrap, engine
 from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options, yes_option
 
@@ -82,6 +83,16 @@ def get_projects(scope: Scope, output: str) -> int:
     from fleetui.cli.projects import show_projects
 
     return show_projects(scope, output)
+
+
+@get.command("appsets", short_help="Argo CD's ApplicationSets, and how they are.")
+@scope_options
+@output_option("table", "json", "yaml", "name")
+def get_appsets(scope: Scope, output: str) -> int:
+    """Argo CD's ApplicationSets: what generates, how many Applications there are, and what is wrong."""
+    from fleetui.cli.appset_preview import show_appsets
+
+    return show_appsets(scope, output)
 
 
 @get.command("matrix", short_help="The addon matrix: which version of every addon on every cluster.")
@@ -396,5 +407,6 @@ def render(path: Path | None, files: tuple[Path, ...], revision: str, output: st
     return show_manifests(path, files, revision, output)
 
 
+cli.add_command(appset)
 cli.add_command(engine)
 cli.add_command(bootstrap)

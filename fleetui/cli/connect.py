@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fleetui.cli.hosting import Hosting
 from fleetui.cli.options import Scope
 from fleetui.cli.renderers import Renderers
 from fleetui.model.errors import UsageError
@@ -152,6 +153,13 @@ class Connection:
         self.webhook_listen = settings.webhook_listen
         self.repositories: Repositories = _OpenedLater(git_interval, self.logins_of, submodules=settings.git_submodules)
         self._renderers: dict[str, Renderers] = {}
+        self.hosting = Hosting(
+            self.repositories,
+            charts=lambda hub: self.renderers_of(hub).charts,
+            kinds=settings.git_hosts,
+            hubs=lambda name: next((store.api for store in self.stores if store.api.name == name), None),
+            logins=self.logins_of,
+        )
         self.jq = _JqLater()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
@@ -176,6 +184,7 @@ class Connection:
             jq=self.jq,
             # What one hub logs in to is nothing for the charts of another.
             renderers=self.renderers_of(self.stores[0].api.name if len(self.stores) == 1 else "").tools,
+            answers=self.hosting,
         )
 
     def renderers_of(self, hub: str) -> Renderers:
@@ -200,6 +209,7 @@ class Connection:
         for store in self.stores:
             store.close()
             await store.api.close()
+        await self.hosting.close()
         await self.repositories.close()
         for renderers in self._renderers.values():
             await renderers.close()

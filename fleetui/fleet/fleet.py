@@ -56,7 +56,10 @@ from fleetui.podports import ExecSession
 from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 
 if TYPE_CHECKING:
+    from fleetui.engine.appset.ports import Answers
+    from fleetui.engine.appset.preview import Preview
     from fleetui.fleet.api import LogSink
+    from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.projects import Projects
     from fleetui.fleet.trees import TreeWatch
@@ -83,6 +86,7 @@ class LiveFleet:
         clock: the time.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
         renderers: what renders charts and kustomizations.
+        answers: what answers the generators of ApplicationSets.
         cell_rules: which applications are addons.
     """
 
@@ -100,6 +104,7 @@ class LiveFleet:
         clock: Clock | None = None,
         jq: Jq | None = None,
         renderers: renderports.Tools | None = None,
+        answers: Answers | None = None,
         cell_rules: CellRules = DEFAULT,
     ) -> None:
         self.cell_rules = cell_rules
@@ -121,6 +126,8 @@ class LiveFleet:
             renderers=renderers,
         )
         self._protects = protects
+        self._jq = jq
+        self._answers = answers
         self._clock = clock
         self._publisher = Publisher(clock, stamp=self._as_of_now)
         self._coverage = Coverage(
@@ -297,6 +304,16 @@ class LiveFleet:
         from fleetui.fleet.projects import projects_in
 
         return await projects_in(self._stores.values())
+
+    async def appsets(self) -> AppSets:
+        from fleetui.fleet.appsets import appsets_in
+
+        return await appsets_in(self._stores.values())
+
+    async def preview(self, key: AppSetKey, edited: Obj | None = None) -> Preview:
+        from fleetui.fleet.appsets import preview_in
+
+        return await preview_in(self._asked(key.hub), self._directory, self._answers, key, edited=edited, jq=self._jq)
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         from fleetui.fleet.pods import pods_of_tree
