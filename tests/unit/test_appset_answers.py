@@ -381,6 +381,7 @@ async def test_without_a_hub_the_users_own_token_goes_to_hosts_of_his_own_alone(
     assert own.token(Kind.GITHUB, "https://api.github.com").secret == "0wn"
     assert own.token(Kind.GITEA, "https://gitea.example/x/y").secret == "t"
     assert own.token(Kind.GITEA, "https://gitea.evil.example") == NOBODY
+    assert own.token(Kind.GITHUB, "http://api.github.com") == NOBODY
     assert own.token(Kind.GITHUB, "https://gitea.example") == NOBODY
 
 
