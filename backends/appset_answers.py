@@ -129,6 +129,8 @@ class AppSetAnswers:
             value, began = self._remembered.get(key, (None, -math.inf))
             if began > asked or (not fresh and asked < began + _kept_for(question)):
                 return value
+            # Where it fails, what was known before is not the answer either.
+            self._remembered.pop(key, None)
             began = self._now()
             try:
                 async with asyncio.timeout(_PATIENCE):
@@ -136,7 +138,6 @@ class AppSetAnswers:
             except TimeoutError as error:
                 raise FleetError(f"what a generator asked took longer than {_PATIENCE:.0f} s", _NARROWER) from error
             self._remembered[key] = (value, began)
-            self._remembered.move_to_end(key)
             while len(self._remembered) > _MOST_REMEMBERED:
                 self._remembered.popitem(last=False)
             return value

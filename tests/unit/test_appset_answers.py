@@ -477,3 +477,8 @@ async def test_what_failed_is_not_remembered(world: World) -> None:
         assert (await world.ask(pulls(server))).problem
         server.routes |= known
         assert len((await world.ask(pulls(server))).value) == 2
+        # What was known before something is asked anew is no answer any more.
+        server.routes.clear()
+        world.clock.now += 1
+        assert (await world.ask(pulls(server), fresh=True)).problem
+        assert (await world.ask(pulls(server))).problem
