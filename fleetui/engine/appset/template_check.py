@@ -1,9 +1,9 @@
 """Whether what an ApplicationSet made is an Application, and one that this hub can have.
 
-Owns: `check` (the object alone), `unmet` and `nowhere` (what it needs of the hub). Called by `appset.generate` and
-by the reconciler. Pure. The names follow Kubernetes (`fleetui.model.names`), the rest Argo CD v3.6.1
-(applicationset_controller.go, `validateGeneratedApplications`; util/argo/argo.go, `GetDestinationServer`,
-`validateSourcePermissions`); the types of the fields are `template_shape`'s.
+Owns: `check` (the object alone), `unmet` and `nowhere` (what it needs of the hub). Called by
+`fleetui.engine.appset.generate` and by the reconciler. Pure. The names follow Kubernetes (`fleetui.model.names`), the
+rest Argo CD v3.6.1 (applicationset_controller.go, `validateGeneratedApplications`; util/argo/argo.go,
+`GetDestinationServer`, `validateSourcePermissions`); the types of the fields are `template_shape`'s.
 """
 
 from __future__ import annotations
