@@ -20,7 +20,7 @@ from fleetui.engine.appset.generated import VALIDATION, Generated
 from fleetui.engine.appset.updates import change_of
 from fleetui.model.change import ObjectDiff
 from fleetui.model.objects import Obj, ref_of
-from fleetui.model.text import sanitize_all
+from fleetui.model.text import one_line, sanitize_all
 from fleetui.ports import PathExpressions
 
 
@@ -47,7 +47,7 @@ class Previewed(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """Everything that would be done. `problems` are sentences; where they keep the set from being generated at all,
+    """Everything that would be done; all text is sanitised. `problems` are sentences; where they keep the set from being generated at all,
     nothing is done, and there are no `applications`."""
 
     applications: tuple[Previewed, ...] = ()
@@ -84,7 +84,7 @@ def preview(
         unmet: by name, why the hub can't have an Application that was made.
         evaluate: as for `change_of`.
     """
-    problems = tuple(map(str, generated.problems))
+    problems = tuple(one_line(str(problem)) for problem in generated.problems)
     if any(problem.reason != VALIDATION for problem in generated.problems):
         return Preview(problems=problems)
     there = {_name(app): app for app in live}
@@ -99,8 +99,10 @@ def preview(
         gone = [app for name, app in there.items() if appset.owns(app) and name not in made and name not in held]
         found += [_gone(appset, app) for app in gone]
     # What is wrong with one that was generated says the generation itself.
-    told = [f"{each.name}: {each.why}" for each in found if each.fate is Fate.HELD and each.name not in generated.held]
-    return Preview(tuple(sorted(found, key=lambda each: (_ORDER[each.fate], each.name))), (*problems, *told))
+    wrong = [each for each in found if each.fate is Fate.HELD and each.name not in generated.held]
+    told = [one_line(f"{each.name}: {each.why}") for each in wrong]
+    shown = [msgspec.structs.replace(each, name=one_line(each.name), why=one_line(each.why)) for each in found]
+    return Preview(tuple(sorted(shown, key=lambda each: (_ORDER[each.fate], each.name))), (*problems, *told))
 
 
 def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathExpressions | None) -> Previewed:
