@@ -17,6 +17,7 @@ from fleetui.diff.structure import compare
 from fleetui.engine.application import mapping, text
 from fleetui.engine.appset.applicationset import ApplicationSet
 from fleetui.engine.appset.generated import VALIDATION, Generated
+from fleetui.engine.appset.rolling import without_automation
 from fleetui.engine.appset.updates import change_of
 from fleetui.model.change import ObjectDiff
 from fleetui.model.objects import Obj, ref_of
@@ -47,8 +48,8 @@ class Previewed(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """Everything that would be done; all text is sanitised. `problems` are sentences; where they keep the set from being generated at all,
-    nothing is done, and there are no `applications`."""
+    """Everything that would be done; all text is sanitised. `problems` are sentences; where they keep the set from being
+    generated at all, nothing is done, and there are no `applications`."""
 
     applications: tuple[Previewed, ...] = ()
     problems: tuple[str, ...] = ()
@@ -91,7 +92,7 @@ def preview(
     held = dict.fromkeys(generated.held, "it is not valid") | dict(unmet or {})
     found = [
         Previewed(name, Fate.HELD, why=why) if (why := held.get(name)) else _one(appset, app, there.get(name), evaluate)
-        for name, app in ((each.name, each.app) for each in generated.applications)
+        for name, app in ((each.name, _to_write(appset, each.app)) for each in generated.applications)
     ]
     made = {each.name for each in generated.applications}
     found += [Previewed(name, Fate.HELD, why=why) for name, why in held.items() if name not in made]
@@ -103,6 +104,11 @@ def preview(
     told = [one_line(f"{each.name}: {each.why}") for each in wrong]
     shown = [msgspec.structs.replace(each, name=one_line(each.name), why=one_line(each.why)) for each in found]
     return Preview(tuple(sorted(shown, key=lambda each: (_ORDER[each.fate], each.name))), (*problems, *told))
+
+
+def _to_write(appset: ApplicationSet, app: Obj) -> Obj:
+    """A generated Application as it is written first; whose turn it is to be synced comes later."""
+    return without_automation(app) if appset.rolls else app
 
 
 def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathExpressions | None) -> Previewed:
