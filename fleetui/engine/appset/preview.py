@@ -48,8 +48,8 @@ class Previewed(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """Everything that would be done; all text is sanitised. `problems` are sentences; where they keep the set from being
-    generated at all, nothing is done, and there are no `applications`."""
+    """Everything that would be done; all text is sanitised. `problems` are sentences; where they keep the set from
+    being generated at all, nothing is done, and there are no `applications`."""
 
     applications: tuple[Previewed, ...] = ()
     problems: tuple[str, ...] = ()
@@ -89,7 +89,8 @@ def preview(
     if any(problem.reason != VALIDATION for problem in generated.problems):
         return Preview(problems=problems)
     there = {_name(app): app for app in live}
-    held = dict.fromkeys(generated.held, "it is not valid") | dict(unmet or {})
+    lacking = {name: why for name, why in (unmet or {}).items() if why}
+    held = dict.fromkeys(generated.held, "it is not valid") | lacking
     found = [
         Previewed(name, Fate.HELD, why=why) if (why := held.get(name)) else _one(appset, app, there.get(name), evaluate)
         for name, app in ((each.name, _to_write(appset, each.app)) for each in generated.applications)
