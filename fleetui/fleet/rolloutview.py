@@ -1,0 +1,225 @@
+"""How a rollout stands, in the words and numbers that screens and commands share.
+
+Owns: what is counted and said of a `Rollout`. Pure: a rollout and a time in, words out; what may follow is decided in
+`fleetui.engine.rollout`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from fleetui.fleet.rolloutrules import duration
+from fleetui.model.errors import ExitCode
+from fleetui.model.rollout import (
+    CellKey,
+    CellPhase,
+    CellPlan,
+    CellState,
+    Driver,
+    Gate,
+    GateKind,
+    GateState,
+    Rollout,
+    RolloutPhase,
+    WavePlan,
+    WaveState,
+)
+
+PROBLEMS = frozenset({CellPhase.FAILED, CellPhase.CHANGED})
+"""What a human has to decide about a cell."""
+FINISHED = frozenset({CellPhase.HEALTHY, CellPhase.SKIPPED, CellPhase.RESTORED})
+
+
+class CellView(NamedTuple):
+    """One cell: what was planned for it, and how it stands."""
+
+    plan: CellPlan
+    state: CellState
+
+
+class WaveView(NamedTuple):
+    """One wave: what was planned, how it stands, its cells, and whether it is the current one."""
+
+    plan: WavePlan
+    state: WaveState
+    cells: tuple[CellView, ...]
+    current: bool
+
+    @property
+    def finished(self) -> int:
+        """How many of its cells need nothing more."""
+        return sum(cell.state.phase in FINISHED for cell in self.cells)
+
+    @property
+    def gates(self) -> Iterator[tuple[Gate, GateState]]:
+        """Its gates, each with how it stands."""
+        for place, gate in enumerate(self.plan.gates):
+            yield gate, self.state.gates[place] if place < len(self.state.gates) else GateState()
+
+    @property
+    def words(self) -> str:
+        """``done``, ``running``, ``waiting``, ``2 failed``."""
+        failed = sum(cell.state.phase in PROBLEMS for cell in self.cells)
+        if failed:
+            return f"{failed} failed" if any(c.state.phase is CellPhase.FAILED for c in self.cells) else "changed"
+        if self.state.ended_at is not None:
+            return "done"
+        if any(cell.state.phase is CellPhase.RESTORING for cell in self.cells):
+            return "restoring"
+        return "running" if self.state.started_at is not None else "waiting"
+
+
+def cells_of(rollout: Rollout) -> tuple[CellView, ...]:
+    """Each cell of the plan with its state; one that has none yet waits."""
+    states = rollout.state.cells
+    return tuple(
+        CellView(plan, states[place] if place < len(states) else CellState())
+        for place, plan in enumerate(rollout.plan.cells)
+    )
+
+
+def waves_of(rollout: Rollout) -> tuple[WaveView, ...]:
+    """Each wave of the plan with its state and cells."""
+    cells = {cell.plan.key: cell for cell in cells_of(rollout)}
+    states, phase = rollout.state.waves, rollout.state.phase
+    return tuple(
+        WaveView(
+            plan,
+            states[place] if place < len(states) else WaveState(),
+            tuple(cells[key] for key in plan.cells if key in cells),
+            place == rollout.state.wave and not phase.ended and phase is not RolloutPhase.PLANNED,
+        )
+        for place, plan in enumerate(rollout.plan.waves)
+    )
+
+
+def moves_text(rollout: Rollout) -> str:
+    """``cert-manager 1.14.5 → 1.15.0``; several versions that are left are counted."""
+    before: dict[str, dict[str, None]] = {}
+    for cell in rollout.plan.cells:
+        before.setdefault(cell.key.addon, {}).setdefault(cell.from_version)
+    return ", ".join(
+        f"{addon} {versions_text(before.get(addon, ()))} → {version}" for addon, version in rollout.plan.moves.items()
+    )
+
+
+def versions_text(versions: Iterable[str]) -> str:
+    """``1.14.5``, or ``3 versions``."""
+    known = [version or "?" for version in versions]
+    return known[0] if len(known) == 1 else f"{len(known)} versions"
+
+
+def failed_cells(rollout: Rollout) -> int:
+    """How many cells count as failed now."""
+    return sum(cell.state.phase is CellPhase.FAILED for cell in cells_of(rollout))
+
+
+def counts(rollout: Rollout) -> Counter[CellPhase]:
+    """How many cells are in each phase."""
+    return Counter(cell.state.phase for cell in cells_of(rollout))
+
+
+# --- gates ----------------------------------------------------------------------------------------------------------
+
+
+class GateView(NamedTuple):
+    """A gate in words; `left` are the seconds that it must still hold, None where no clock runs."""
+
+    words: str
+    passed: bool = False
+    failed: bool = False
+    left: float | None = None
+
+
+def gate_words(gate: Gate) -> str:
+    """``healthy 5m``, ``approval by a human``, ``metric < 0.01``, ``webhook of example.com``."""
+    held = f" {duration(gate.seconds)}" if gate.seconds else ""
+    match gate.kind:
+        case GateKind.APPROVAL:
+            return "approval by a human"
+        case GateKind.METRIC:
+            return f"metric {gate.condition}{f' for{held}' if held else ''}"
+        case GateKind.WEBHOOK:
+            return f"webhook of {urlsplit(gate.url).hostname or gate.url}"
+        case _:
+            return f"{gate.kind}{held}"
+
+
+def gate_view(gate: Gate, state: GateState, now: float) -> GateView:
+    """A gate as it stands."""
+    words = gate_words(gate)
+    if state.passed_at is not None:
+        return GateView(f"{words}, by {state.by}" if state.by else words, passed=True)
+    if state.failed:
+        return GateView(f"{words}: {state.message}" if state.message else words, failed=True)
+    if state.held_since is not None and gate.seconds:
+        left = max(0.0, gate.seconds - (now - state.held_since))
+        return GateView(f"{words}, {countdown(left)} left", left=left)
+    return GateView(f"{words}: {state.message}" if state.message else words)
+
+
+def countdown(seconds: float) -> str:
+    """``2:10``, ``1:02:10``."""
+    whole = int(seconds + 0.999)
+    hours, minutes, left = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def awaits_approval(rollout: Rollout) -> bool:
+    """Whether the current wave's next gate is a human's yes: all before it have been passed."""
+    if rollout.state.phase.ended or rollout.state.phase is RolloutPhase.PLANNED:
+        return False
+    wave = next((wave for wave in waves_of(rollout) if wave.current), None)
+    if wave is None or wave.state.started_at is None or wave.state.ended_at is not None:
+        return False
+    pending = next((gate for gate, state in wave.gates if state.passed_at is None), None)
+    return pending is not None and pending.kind is GateKind.APPROVAL
+
+
+# --- who drives it --------------------------------------------------------------------------------------------------
+
+
+def driven(driver: Driver, now: float) -> bool:
+    """Whether a process carries it on now."""
+    return bool(driver.holder) and driver.until > now
+
+
+def driver_words(rollout: Rollout, now: float, age: str) -> str:
+    """Who drives it; `age` is how long nobody has, as text."""
+    driver = rollout.state.driver
+    if rollout.state.phase.ended:
+        return ""
+    if driven(driver, now):
+        return f"driven by {driver.who or 'a process without a name'}"
+    return f"nobody drives it since {age}" if driver.holder else "nobody drives it"
+
+
+# --- the end of a command -------------------------------------------------------------------------------------------
+
+
+def exit_code(rollout: Rollout, *, wanted: RolloutPhase = RolloutPhase.DONE) -> ExitCode:
+    """What a command ends with that leaves a rollout like this; `wanted` is the end that was asked for."""
+    phase = rollout.state.phase
+    if phase is wanted:
+        return ExitCode.OK
+    if phase is RolloutPhase.HALTED or phase.ended:
+        return ExitCode.FAILED
+    if phase is RolloutPhase.PAUSED or awaits_approval(rollout):
+        return ExitCode.DIFFERS
+    return ExitCode.OK
+
+
+def changed_words(cell: CellView) -> str:
+    """What is to say of a cell, in a few words: what was found where somebody changed it, else its message."""
+    state = cell.state
+    if state.phase is CellPhase.CHANGED:
+        return f"changed by hand to {state.found or 'another version'}{f': {state.message}' if state.message else ''}"
+    return state.message
+
+
+def undecided(rollout: Rollout) -> tuple[CellKey, ...]:
+    """The cells that failed or were changed by hand."""
+    return tuple(cell.plan.key for cell in cells_of(rollout) if cell.state.phase in PROBLEMS)
