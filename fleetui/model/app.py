@@ -121,13 +121,17 @@ class App(msgspec.Struct, frozen=True):
     """An application of any dialect.
 
     `revision` is the commit that was last compared; `pending` says that an operation was asked for and not begun.
+    `application_set` is the name of the ApplicationSet that made it, empty for none; `parameters` are the Helm
+    parameters of `source`.
     """
 
     key: AppKey
     uid: str = ""
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     project: str = ""
+    application_set: str = ""
     source: Source = Source()
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
     destination: Destination = Destination()
     revision: str = ""
     sync: SyncStatus = SyncStatus.UNKNOWN
