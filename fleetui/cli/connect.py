@@ -239,18 +239,19 @@ class _JqLater:
 
 def with_fleet(scope: Scope, work: Callable[[LiveFleet], Coroutine[Any, Any, T]]) -> T:
     """Starts a fleet on an engine thread, runs `work` there and ends everything again; returns its result."""
-
-    async def run() -> T:
-        connection = Connection(scope)
-        fleet = connection.fleet()
-        try:
-            await fleet.start()
-            return await work(fleet)
-        finally:
-            await fleet.close()
-            await connection.close()
-
     from fleetui.runtime import Runtime
 
     with Runtime() as runtime:
-        return runtime.submit(run()).result()
+        return runtime.submit(on_fleet(scope, work)).result()
+
+
+async def on_fleet(scope: Scope, work: Callable[[LiveFleet], Coroutine[Any, Any, T]]) -> T:
+    """As `with_fleet`, on the engine's thread already."""
+    connection = Connection(scope)
+    fleet = connection.fleet()
+    try:
+        await fleet.start()
+        return await work(fleet)
+    finally:
+        await fleet.close()
+        await connection.close()

@@ -165,11 +165,9 @@ class _Reader:
 
     def _text_at(self, value: Any, at: Path) -> str:
         """A text; a bare number is refused, because YAML has made 1.1 of 1.10 by now."""
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-        self._wrong(at, f"{value!r} is no text", 'write it in quotes, as "1.10"')
+        if not value or isinstance(value, bool) or not isinstance(value, str | int):
+            self._wrong(at, f"{value!r} is no text", 'write it in quotes, as "1.10"')
+        return str(value)
 
     def _optional(self, holder: dict[str, Any], name: str) -> str:
         return self._text_at(holder[name], (name,)) if holder.get(name) else ""

@@ -94,10 +94,8 @@ def made_gate(
 
 def _leading_times(rest: str) -> tuple[str, str]:
     """``5m/1h:https://…`` as its times and what follows."""
-    if rest.startswith(("http://", "https://")):
-        return "", rest
     times, _, more = rest.partition(":")
-    return times, more
+    return (times, more) if _TIMES.fullmatch(times) else ("", rest)
 
 
 def _asked(kind: GateKind, rest: str, text: str) -> dict[str, str]:

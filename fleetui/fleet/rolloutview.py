@@ -7,7 +7,7 @@ Owns: what is counted and said of a `Rollout`. Pure: a rollout and a time in, wo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ from fleetui.model.rollout import (
     WavePlan,
     WaveState,
 )
+from fleetui.model.times import age
 
 PROBLEMS = frozenset({CellPhase.FAILED, CellPhase.CHANGED})
 """What a human has to decide about a cell."""
@@ -40,24 +41,37 @@ class CellView(NamedTuple):
     state: CellState
 
 
+class GateView(NamedTuple):
+    """A gate in words; `left` are the seconds that it must still hold, None where no clock runs."""
+
+    words: str
+    passed: bool = False
+    failed: bool = False
+    left: float | None = None
+
+
 class WaveView(NamedTuple):
-    """One wave: what was planned, how it stands, its cells, and whether it is the current one."""
+    """One wave: what was planned, how it stands, its cells; whether it is the current one, and whether the rollout
+    runs, so that time goes by for its gates."""
 
     plan: WavePlan
     state: WaveState
     cells: tuple[CellView, ...]
     current: bool
+    runs: bool
 
     @property
     def finished(self) -> int:
         """How many of its cells need nothing more."""
         return sum(cell.state.phase in FINISHED for cell in self.cells)
 
-    @property
-    def gates(self) -> Iterator[tuple[Gate, GateState]]:
-        """Its gates, each with how it stands."""
-        for place, gate in enumerate(self.plan.gates):
-            yield gate, self.state.gates[place] if place < len(self.state.gates) else GateState()
+    def gates(self, now: float) -> list[GateView]:
+        """Its gates, in their order."""
+        states = self.state.gates
+        return [
+            _gate_view(gate, states[place] if place < len(states) else GateState(), now, runs=self.runs)
+            for place, gate in enumerate(self.plan.gates)
+        ]
 
     @property
     def words(self) -> str:
@@ -91,6 +105,7 @@ def waves_of(rollout: Rollout) -> tuple[WaveView, ...]:
             states[place] if place < len(states) else WaveState(),
             tuple(cells[key] for key in plan.cells if key in cells),
             place == rollout.state.wave and not phase.ended and phase is not RolloutPhase.PLANNED,
+            phase is RolloutPhase.RUNNING,
         )
         for place, plan in enumerate(rollout.plan.waves)
     )
@@ -125,15 +140,6 @@ def counts(rollout: Rollout) -> Counter[CellPhase]:
 # --- gates ----------------------------------------------------------------------------------------------------------
 
 
-class GateView(NamedTuple):
-    """A gate in words; `left` are the seconds that it must still hold, None where no clock runs."""
-
-    words: str
-    passed: bool = False
-    failed: bool = False
-    left: float | None = None
-
-
 def gate_words(gate: Gate) -> str:
     """``healthy 5m``, ``approval by a human``, ``metric < 0.01``, ``webhook of example.com``."""
     held = f" {duration(gate.seconds)}" if gate.seconds else ""
@@ -148,14 +154,13 @@ def gate_words(gate: Gate) -> str:
             return f"{gate.kind}{held}"
 
 
-def gate_view(gate: Gate, state: GateState, now: float) -> GateView:
-    """A gate as it stands."""
+def _gate_view(gate: Gate, state: GateState, now: float, *, runs: bool) -> GateView:
     words = gate_words(gate)
     if state.passed_at is not None:
         return GateView(f"{words}, by {state.by}" if state.by else words, passed=True)
     if state.failed:
         return GateView(f"{words}: {state.message}" if state.message else words, failed=True)
-    if state.held_since is not None and gate.seconds:
+    if runs and state.held_since is not None and gate.seconds:
         left = max(0.0, gate.seconds - (now - state.held_since))
         return GateView(f"{words}, {countdown(left)} left", left=left)
     return GateView(f"{words}: {state.message}" if state.message else words)
@@ -175,8 +180,8 @@ def awaits_approval(rollout: Rollout) -> bool:
     wave = next((wave for wave in waves_of(rollout) if wave.current), None)
     if wave is None or wave.state.started_at is None or wave.state.ended_at is not None:
         return False
-    pending = next((gate for gate, state in wave.gates if state.passed_at is None), None)
-    return pending is not None and pending.kind is GateKind.APPROVAL
+    pending = next((place for place, state in enumerate(wave.state.gates) if state.passed_at is None), None)
+    return pending is not None and wave.plan.gates[pending].kind is GateKind.APPROVAL
 
 
 # --- who drives it --------------------------------------------------------------------------------------------------
@@ -187,14 +192,27 @@ def driven(driver: Driver, now: float) -> bool:
     return bool(driver.holder) and driver.until > now
 
 
-def driver_words(rollout: Rollout, now: float, age: str) -> str:
-    """Who drives it; `age` is how long nobody has, as text."""
+def driver_words(rollout: Rollout, now: float) -> str:
+    """Who drives it, or since when nobody does; empty where it has ended."""
     driver = rollout.state.driver
     if rollout.state.phase.ended:
         return ""
     if driven(driver, now):
         return f"driven by {driver.who or 'a process without a name'}"
-    return f"nobody drives it since {age}" if driver.holder else "nobody drives it"
+    return f"nobody drives it since {age(now - driver.until)}" if driver.until else "nobody drives it"
+
+
+def waits_for(rollout: Rollout, now: float) -> str:
+    """Why it does not go on by itself, in a sentence; empty where it does, or has ended."""
+    state = rollout.state
+    if state.phase.ended or state.phase is RolloutPhase.PLANNED:
+        return ""
+    if state.phase in {RolloutPhase.HALTED, RolloutPhase.PAUSED}:
+        return f"{state.phase}: {state.reason}" if state.reason else state.phase.value
+    if awaits_approval(rollout):
+        wave = rollout.plan.waves[state.wave].name
+        return f"wave {wave} waits for a human's approval"
+    return "" if driven(state.driver, now) else driver_words(rollout, now)
 
 
 # --- the end of a command -------------------------------------------------------------------------------------------

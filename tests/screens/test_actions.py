@@ -24,6 +24,9 @@ from screens.logs import LogsScreen
 from screens.manifest import ManifestScreen
 from screens.projects import ProjectsScreen
 from screens.prompt import QuitScreen
+from screens.rollout import RolloutScreen, RolloutWaves
+from screens.rollout_wizard import RolloutWizard
+from screens.rollouts import RolloutsScreen
 from screens.shell import ShellScreen
 from screens.why_view import WhyScreen
 from screens.widgets.lines import Pager
@@ -37,10 +40,13 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "apps": (AppsScreen,),
     "clusters": (ClustersScreen,),
     "projects": (ProjectsScreen,),
+    "rollouts": (RolloutsScreen,),
+    "rollout": (RolloutScreen,),
+    "wizard": (RolloutWizard,),
     "view": (AppsScreen, AppViewScreen),
     "pods": (AppsScreen, AppViewScreen),
     "why": (AppsScreen, AppViewScreen),
-    "tree": (FleetTree,),
+    "tree": (FleetTree, RolloutWaves),
     "pager": (Pager,),
     "diff": (DiffScreen,),
     "logs": (LogsScreen,),
@@ -59,6 +65,9 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     LogsScreen,
     ManifestScreen,
     WhyScreen,
+    RolloutsScreen,
+    RolloutScreen,
+    RolloutWizard,
     HelpScreen,
 )
 
