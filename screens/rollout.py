@@ -177,13 +177,17 @@ class RolloutScreen(FleetScreen):
             return
         glyphs = self.host.glyphs
         role = "error" if rollout.state.phase.value == "halted" else "warning"
-        lines = wrap(
-            f"{waits[0].upper()}{waits[1:]}{self._remedy(rollout)}", self.size.width - 4, 3, ellipsis=glyphs.ellipsis
-        )
+        said = f"{waits[0].upper()}{waits[1:]}{self._remedy(rollout)}"
+        lines = wrap(said, self._room - 4, 3, ellipsis=glyphs.ellipsis)
         lead = [f" {glyphs.degraded} " if role == "error" else " - ", *["   "] * len(lines)]
         self.query_one("#waits", Bar).show(
             *(BarLine((Span(f"{start}{line}", role),)) for start, line in zip(lead, lines, strict=False))
         )
+
+    @property
+    def _room(self) -> int:
+        """The width of what stands above and below the waves; in rollout.tcss the timeline has the rest."""
+        return self.size.width * 3 // 5 if self.size.width >= WIDE else self.size.width
 
     def _remedy(self, rollout: Rollout) -> str:
         """The keys that carry it on."""
@@ -250,7 +254,7 @@ class RolloutScreen(FleetScreen):
             said = about_wave(wave, self.host.now(), self.host.glyphs) if wave is not None else []
         most = 4 if self.size.height >= TALL else 2
         ellipsis = self.host.glyphs.ellipsis
-        lines = [line for each in said for line in wrap(each, self.size.width - 3, 2, ellipsis=ellipsis)][:most]
+        lines = [line for each in said for line in wrap(each, self._room - 3, 2, ellipsis=ellipsis)][:most]
         self.query_one("#about", Bar).show(*(BarLine((Span(f" {line}"),)) for line in lines))
 
     # --- what is under the cursor --------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ def plan_rows(planned: PlannedRollout, opened: Collection[str], width: int, host
         rows += _bullets(refusal, width, Span(f" {glyphs.degraded} ", "error"), "error")
     clusters = len({cell.key.cluster for cell in plan.cells})
     changed = f"{plural(len(plan.cells), 'cell')} on {plural(clusters, 'cluster')} change"
-    there = f", {len(planned.unchanged)} have the version already" if planned.unchanged else ""
+    have = len(planned.unchanged)
+    there = f", {have} {'has' if have == 1 else 'have'} the version already" if have else ""
     rows.append(Text((Span(f" {changed if plan.cells else 'Nothing to do'}{there}", "bright"),)))
     rows += _waves(plan.waves, host)
     for group in planned.groups:
@@ -83,7 +84,7 @@ def _group(group: ChangeGroup, opened: bool, host: Host) -> list[Text]:
 
 def _inside(group: ChangeGroup, glyphs: Glyphs) -> list[Text]:
     names = [f"{entry.ref.kind} {entry.ref.name}" for entry in group.entries]
-    wide = min(40, max((cell_len(clean(name)) for name in names), default=0))
+    wide = min(48, max((cell_len(clean(name)) for name in names), default=0))
     cells = Text((Span(f"     on {', '.join(str(cell.cluster) for cell in group.cells)}", "muted"),))
     return [
         cells,

@@ -22,7 +22,7 @@ from fleetui.fleet.rolloutview import (
 )
 from fleetui.model.rollout import CellKey, CellPhase, GateKind, Rollout, RolloutEvent
 from fleetui.model.times import age
-from screens.cells import Line, Span, cell_len, clean, fit, pad
+from screens.cells import Line, Span, cell_len, clean, cut, fit, pad
 from screens.glyphs import ROLLOUT_CELL_ROLE, ROLLOUT_ROLE, Glyphs
 from screens.host import Host
 from screens.theme import cluster_role
@@ -33,6 +33,7 @@ STRIP = 15
 """Cells of the screen that a wave's glyphs may take; more of them are counted."""
 _NAME = 16
 _CLUSTER = 30
+_VERSION = 16
 
 
 class WaveKey(NamedTuple):
@@ -168,13 +169,15 @@ def cell_rows(cells: Sequence[CellView], host: Host) -> list[Text]:
         cluster = plan.key.cluster
         role = ROLLOUT_CELL_ROLE[state.phase]
         lock = glyphs.protected if host.picture.protected(cluster) else " "
+        ends = (cut(each or "?", _VERSION, glyphs.ellipsis) for each in (plan.from_version, plan.to_version))
+        versions = f" {glyphs.arrow} ".join(ends)
         since = age(now - state.since) if state.since and state.phase is not CellPhase.WAITING else ""
         spans = (
             Span(f"     {pad(glyphs.cell(state.phase), 2)}", role),
             Span(fit(cluster, wide, ellipsis=glyphs.ellipsis), cluster_role(host.picture.place(cluster))),
             Span(f" {lock} ", "warning"),
             *([Span(f"{fit(plan.key.addon, min(addon, _NAME), ellipsis=glyphs.ellipsis)}  ")] if several else []),
-            Span(f"{plan.from_version} {glyphs.arrow} {plan.to_version}  ", "muted"),
+            Span(f"{versions}  ", "muted"),
             Span(pad(state.phase.value, 11), role),
             Span(f" {pad(since, 4)} ", "muted"),
             Span(changed_words(CellView(plan, state)), role if state.phase in PROBLEMS else "muted"),

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("name", "ROLLOUT", least=12, most=40, flash=False, name=True),
     Column("state", "STATE", least=12, most=12),
-    Column("wave", "WAVE", least=5, most=7, right=True),
-    Column("cells", "CELLS", least=7, most=11, right=True),
+    Column("wave", "WAVE", least=4, most=7, right=True),
+    Column("cells", "CELLS", least=5, most=11, right=True),
     Column("failed", "FAILED", least=6, most=6, right=True),
     Column("age", "BEGUN", least=9, most=10, flash=False, priority=1),
     Column("moves", "ADDONS", least=16, most=60, flash=False, priority=2, prose=True),
@@ -137,8 +137,7 @@ class RolloutsScreen(FleetScreen):
         rollout, now = self._rollouts[key], self.host.now()
         plan, state = rollout.plan, rollout.state
         failed = failed_cells(rollout)
-        alive = driven(state.driver, now)
-        nobody = "" if state.phase.ended else "nobody"
+        driver = state.driver.who if driven(state.driver, now) else "nobody"
         return Row(
             (
                 Cell(plan.key.name),
@@ -148,7 +147,7 @@ class RolloutsScreen(FleetScreen):
                 Cell(str(failed) if failed else "", "error"),
                 Cell(ago(plan.created_at, now), "muted"),
                 Cell(moves_text(rollout), "muted"),
-                Cell(state.driver.who if alive else nobody, "muted" if alive or not nobody else "warning"),
+                Cell("" if state.phase.ended else driver, "warning" if driver == "nobody" else "muted"),
             )
         )
 
