@@ -6,7 +6,7 @@ Owns: the commands and how they are understood.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -17,6 +17,7 @@ COMMANDS = {
     **dict.fromkeys(("apps", "app", "applications"), "apps"),
     **dict.fromkeys(("clusters", "cluster", "fleet", "ctx", "context", "contexts"), "clusters"),
     **dict.fromkeys(("projects", "project", "proj"), "projects"),
+    **dict.fromkeys(("matrix", "addons", "addon"), "matrix"),
     **dict.fromkeys(("rollouts", "ro"), "rollouts"),
     "rollout": "rollout",
     "help": "help",
@@ -62,6 +63,8 @@ def run(screen: Screen[None], text: str | None) -> None:
         _to_clusters(screen)
     elif command.name == "projects":
         _to_projects(screen)
+    elif command.name == "matrix":
+        to_matrix(screen, command.words)
     elif command.name == "rollouts":
         _to_rollouts(screen)
     elif command.name == "rollout":
@@ -103,6 +106,20 @@ def _to_rollouts(screen: Screen[None]) -> None:
         return
     while not isinstance(app.screen, RolloutsScreen):
         app.pop_screen()
+
+
+def to_matrix(screen: Screen[Any], words: str = "") -> None:
+    """Shows the addon matrix, with `words` the cells that they let through as a filter."""
+    from screens.matrix import MatrixScreen
+
+    app = screen.app
+    if not any(isinstance(each, MatrixScreen) for each in app.screen_stack):
+        app.push_screen(MatrixScreen(cast("Host", app), words))
+        return
+    while not isinstance(app.screen, MatrixScreen):
+        app.pop_screen()
+    if words:
+        app.screen.set_filter(words)
 
 
 def to_apps(screen: Screen[None], words: str) -> None:

@@ -22,14 +22,17 @@ from screens.help import HelpScreen
 from screens.history import HistoryScreen
 from screens.logs import LogsScreen
 from screens.manifest import ManifestScreen
+from screens.matrix import MatrixScreen
 from screens.projects import ProjectsScreen
 from screens.prompt import QuitScreen
 from screens.rollout import RolloutScreen, RolloutWaves
 from screens.rollout_wizard import RolloutWizard
 from screens.rollouts import RolloutsScreen
 from screens.shell import ShellScreen
+from screens.versions import VersionsScreen
 from screens.why_view import WhyScreen
 from screens.widgets.lines import Pager
+from screens.widgets.matrix import MatrixGrid
 from screens.widgets.rows import VirtualRows
 from screens.widgets.tree import FleetTree
 
@@ -40,6 +43,9 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "apps": (AppsScreen,),
     "clusters": (ClustersScreen,),
     "projects": (ProjectsScreen,),
+    "matrix": (MatrixScreen,),
+    "grid": (MatrixGrid,),
+    "versions": (VersionsScreen,),
     "rollouts": (RolloutsScreen,),
     "rollout": (RolloutScreen,),
     "wizard": (RolloutWizard,),
@@ -59,6 +65,8 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     AppScreen,
     ClustersScreen,
     ProjectsScreen,
+    MatrixScreen,
+    VersionsScreen,
     DiffScreen,
     EventsScreen,
     HistoryScreen,

@@ -35,10 +35,12 @@ class HostRepositories(msgspec.Struct, frozen=True):
     """The repositories (with branches) that an SCM provider has, after the generator's filters.
 
     `provider`: the key that names it in the generator, such as ``github``. `spec`: the generator as JSON with sorted
-    keys, but for what is done with the answer (`template`, `values`, `requeueAfterSeconds`): the provider's own part
-    under its key, `filters` and `cloneProtocol`. Answered with a tuple of mappings, the fields of Argo CD's
-    `scm_provider.Repository`: ``organization``, ``repository``, ``url``, ``branch``, ``sha`` (texts), ``labels`` (a
-    tuple of texts) and ``repository_id`` (a number or a text).
+    keys, but for what is done with the answer (`template` and `values`): the provider's own part under its key,
+    `filters` and `cloneProtocol`; in all specs `requeueAfterSeconds` says how long an answer may be remembered.
+
+    Answered with a tuple of mappings, the fields of Argo CD's `scm_provider.Repository`: ``organization``,
+    ``repository``, ``url``, ``branch``, ``sha`` (texts), ``labels`` (a tuple of texts) and ``repository_id`` (a number
+    or a text).
     """
 
     provider: str
@@ -59,7 +61,7 @@ class HostPullRequests(msgspec.Struct, frozen=True):
 
 class Decisions(msgspec.Struct, frozen=True):
     """The objects of the kind that a ConfigMap names, for a cluster decision resource; `spec`: the generator's
-    `configMapRef`, `name` and `labelSelector`, as JSON as above. Answered with the mapping
+    `configMapRef`, `name`, `labelSelector` and `requeueAfterSeconds`, as JSON as above. Answered with the mapping
     ``{"matchKey": …, "statusListKey": …, "objects": […]}``: texts (the second is ``clusters`` where the ConfigMap names
     none), and the objects as they are."""
 
@@ -67,8 +69,9 @@ class Decisions(msgspec.Struct, frozen=True):
 
 
 class PluginParameters(msgspec.Struct, frozen=True):
-    """What a plugin's server answers to the ApplicationSet named `appset`; `spec`: the generator's `configMapRef` and
-    `input`, as JSON as above. Answered with a tuple of mappings, the ``output.parameters`` as they are."""
+    """What a plugin's server answers to the ApplicationSet named `appset`; `spec`: the generator's `configMapRef`,
+    `input` and `requeueAfterSeconds`, as JSON as above. Answered with a tuple of mappings, the ``output.parameters``
+    as they are."""
 
     appset: str
     spec: str

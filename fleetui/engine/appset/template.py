@@ -1,7 +1,7 @@
 """How a template of an ApplicationSet becomes an Application.
 
-Owns: `ApplicationTemplate` (one template, read once and rendered for many parameters), `render` and `render_text`.
-Called by `fleetui.engine.appset.generate` and its generators. Pure. The rules are those of Argo CD v3.6.1
+Owns: `Templating` (what an ApplicationSet says of its templates), `render` and `render_text`. Called by
+`fleetui.engine.appset.generate` and its generators. Pure. The rules are those of Argo CD v3.6.1
 (applicationset/utils/utils.go, `RenderTemplateParams` and `deeplyReplaceWithFilter`;
 applicationset/controllers/template/template.go, `GenerateApplications`): each string is a template, and each key of a
 map; numbers and booleans stay; where there are no parameters, nothing is rendered at all.
@@ -10,9 +10,12 @@ map; numbers and booleans stay; where there are no parameters, nothing is render
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from fleetui.engine.appset import template_fast
+from fleetui.engine.application import FINALIZER, mapping, strings, text
+from fleetui.engine.appset import template_fast, template_patch
+from fleetui.engine.appset.template_shape import typed
 from fleetui.model.errors import TemplateError
 from fleetui.model.objects import Obj
 
@@ -48,6 +51,78 @@ def compiled(template: Obj, *, go: bool, options: Sequence[str] = ()) -> Callabl
     """
     made = _part(template, "", _dialect(go=go, options=options))
     return lambda params: template if made is None or not params else made(params)
+
+
+@dataclass(frozen=True)
+class Templating:
+    """What an ApplicationSet says of its templates.
+
+    Args:
+        namespace: that of the set, in which all its Applications are.
+        go: `spec.goTemplate`.
+        options: `spec.goTemplateOptions`.
+        patch: `spec.templatePatch`, or None.
+        preserves: `spec.syncPolicy.preserveResourcesOnDeletion`: Applications get no finalizer of their own.
+    """
+
+    namespace: str
+    go: bool = False
+    options: tuple[str, ...] = ()
+    patch: str | None = None
+    preserves: bool = False
+
+    @classmethod
+    def of(cls, appset: Obj) -> Templating:
+        spec = mapping(appset.get("spec"))
+        patch = spec.get("templatePatch")
+        return cls(
+            namespace=text(mapping(appset.get("metadata")).get("namespace")),
+            go=spec.get("goTemplate") is True,
+            options=strings(spec.get("goTemplateOptions")),
+            patch=patch if isinstance(patch, str) else None,
+            preserves=mapping(spec.get("syncPolicy")).get("preserveResourcesOnDeletion") is True,
+        )
+
+    def maker(self, template: Mapping[str, Any]) -> Callable[[Params], Obj]:
+        """What makes an Application of each set of parameters, by one template, which is read once.
+
+        Raises:
+            TemplateError: the template has a field of a wrong type, or one that is never closed; what is returned
+                raises it for what comes of parameters. `field` is relative to the Application.
+            ToolMissingError: it needs the extra for Go templates.
+        """
+        app = typed(_as_go_reads(template))
+        app["metadata"].pop("namespace", None)
+        rendered = compiled(app, go=self.go, options=self.options)
+        patch = self._patch()
+
+        def make(params: Params) -> Obj:
+            made = typed(rendered(params))
+            metadata = made["metadata"]
+            if params and not self.preserves and not metadata.get("finalizers"):
+                metadata["finalizers"] = [FINALIZER]
+            if patch is not None:
+                made = template_patch.patched(made, patch(params))
+            made["metadata"]["namespace"] = self.namespace
+            return made
+
+        return make
+
+    def _patch(self) -> Callable[[Params], str] | None:
+        if self.patch is None:
+            return None
+        whole = self.patch
+        made = _text(whole, template_patch.FIELD, _dialect(go=self.go, options=self.options))
+        return made or (lambda params: whole)
+
+
+def _as_go_reads(value: Any) -> Any:
+    """A template as Go has it: without nulls in maps, and with whole numbers where JSON has no others."""
+    if isinstance(value, Mapping):
+        return {key: _as_go_reads(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_as_go_reads(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value
 
 
 def _dialect(*, go: bool, options: Sequence[str]) -> _Compile:
