@@ -191,7 +191,8 @@ class RolloutScreen(FleetScreen):
 
     def _remedy(self, rollout: Rollout) -> str:
         """The keys that carry it on."""
-        from fleetui.fleet.rolloutview import awaits_approval, driven
+        from fleetui.engine.rollout.driving import is_driven
+        from fleetui.fleet.rolloutview import awaits_approval
 
         if self.host.read_only:
             return ""
@@ -202,7 +203,7 @@ class RolloutScreen(FleetScreen):
             keys = ": p goes on"
         else:
             keys = ": A approves" if awaits_approval(rollout) else ""
-        return keys if driven(rollout.state.driver, self.host.now()) else f"{keys}; D drives it from here"
+        return keys if is_driven(rollout, self.host.now()) else f"{keys}; D drives it from here"
 
     def _draw_rows(self, rollout: Rollout) -> None:
         from fleetui.fleet.rolloutview import waves_of
@@ -340,7 +341,7 @@ class RolloutScreen(FleetScreen):
         place = self.rollout.state.wave
         wave, after = self._waves[place], self._waves[place + 1 :]
         then = f"then wave {after[0].plan.name} begins, {len(after[0].cells)} cells" if after else "it is the last one"
-        self._question(Verb.APPROVE, "Approve", [f"Wave {wave.plan.name} is let through; {then}."])
+        self._question(Verb.APPROVE, "Approve", [f"Wave {wave.plan.name} is let through; {then}."], drive=True)
 
     def action_abort(self) -> None:
         from fleetui.model.rollout import Verb
@@ -355,7 +356,8 @@ class RolloutScreen(FleetScreen):
         self._question(Verb.ROLL_BACK, "Roll back", [said, f"{len(begun)} cells have had their turn."], drive=True)
 
     def action_drive(self) -> None:
-        from fleetui.fleet.rolloutview import driven, driver_words
+        from fleetui.engine.rollout.driving import is_driven
+        from fleetui.fleet.rolloutview import driver_words
         from screens.rollout_drive import drive
 
         rollout = self.rollout
@@ -365,7 +367,7 @@ class RolloutScreen(FleetScreen):
             self.host.tell("It has ended: there is nothing to drive", error=True)
         elif self.host.fleet is not None and self.host.fleet.rollouts.driving(self.key):
             self.host.tell("This console drives it already")
-        elif driven(rollout.state.driver, self.host.now()):
+        elif is_driven(rollout, self.host.now()):
             from screens.rollout_ask import AskScreen
 
             said = (
@@ -382,12 +384,12 @@ class RolloutScreen(FleetScreen):
     def action_export(self) -> None:
         if self.rollout is None:
             return
-        from fleetui.fleet import rolloutexport
+        from fleetui.engine.rollout import telling
         from screens.saving import save
 
         name = f"rollout-{self.key.name}"
-        save(self.host, name, rolloutexport.as_json(self.rollout).splitlines(), "json")
-        save(self.host, name, rolloutexport.as_markdown(self.rollout).splitlines(), "md")
+        save(self.host, name, telling.as_json(self.rollout).splitlines(), "json")
+        save(self.host, name, telling.as_markdown(self.rollout).splitlines(), "md")
 
     def _locked(self) -> bool:
         if self.host.read_only:
@@ -411,12 +413,12 @@ class RolloutScreen(FleetScreen):
         self, verb: Verb, title: str, says: Sequence[str], *, cells: tuple[CellKey, ...] = (), drive: bool = False
     ) -> None:
         """Asks before an order is given; with `drive` this console carries the rollout on where nobody does."""
-        from fleetui.fleet.rolloutview import driven
+        from fleetui.engine.rollout.driving import is_driven
         from screens.rollout_ask import AskScreen
 
         if self.rollout is None or self._locked():
             return
-        begins = drive and not driven(self.rollout.state.driver, self.host.now())
+        begins = drive and not is_driven(self.rollout, self.host.now())
         spans = [Span(each) for each in says]
         if begins:
             spans.append(Span("Nobody drives it: this console does from then on.", "warning"))

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from fleetui.engine.rollout.gates import gate_words
 from fleetui.fleet.rolloutapi import ChangeGroup, PlannedRollout
-from fleetui.fleet.rolloutview import gate_words
 from fleetui.model.rollout import CellKey, WavePlan
 from screens.cells import Span, cell_len, clean, fit, pad, wrap
 from screens.glyphs import Glyphs

@@ -132,12 +132,13 @@ class RolloutsScreen(FleetScreen):
         return wanted
 
     def _row(self, key: Any) -> Row:
-        from fleetui.fleet.rolloutview import driven, failed_cells, moves_text, waves_of
+        from fleetui.engine.rollout.driving import is_driven
+        from fleetui.fleet.rolloutview import failed_cells, moves_text, waves_of
 
         rollout, now = self._rollouts[key], self.host.now()
         plan, state = rollout.plan, rollout.state
         failed = failed_cells(rollout)
-        driver = state.driver.who if driven(state.driver, now) else "nobody"
+        driver = state.driver.who if is_driven(rollout, now) else "nobody"
         return Row(
             (
                 Cell(plan.key.name),

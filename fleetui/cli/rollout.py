@@ -22,11 +22,12 @@ from fleetui.cli.options import Scope
 from fleetui.cli.output import emit, emit_rows
 from fleetui.cli.report import say
 from fleetui.cli.waiting import loaded
+from fleetui.engine.rollout.driving import is_driven
 from fleetui.fleet import rolloutrules
 from fleetui.fleet.audit import Operator
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, Rollouts, WaveRule
 from fleetui.fleet.rolloutpick import chosen, find_rollout
-from fleetui.fleet.rolloutview import driven, exit_code
+from fleetui.fleet.rolloutview import exit_code
 from fleetui.model.errors import ExitCode, RefusedError, UsageError
 from fleetui.model.rollout import CellKey, Delivery, Order, Rollout, RolloutEvent, RolloutKey, RolloutPhase, Verb
 
@@ -325,23 +326,22 @@ def run_order(
     drive: bool = False,
     take_over: bool = False,
 ) -> int:
-    """Asks something of a rollout; with `drive` carries it on from here."""
+    """Asks something of a rollout; with `drive` carries it on from here, where nobody does."""
     keys = tuple(map(cell_key, cells))
     order = Order(Verb(verb), Operator.current().who, cells=keys, reason=reason)
 
     async def work(fleet: LiveFleet, began: Callable[[RolloutKey], object]) -> int:
         rollout = await _named(fleet, name)
         key = rollout.plan.key
+        resumes = order.verb is Verb.RESUME
         # What runs needs no order to be carried on: its driver may be gone.
-        if order.verb is not Verb.RESUME or rollout.state.phase is not RolloutPhase.RUNNING:
+        if not resumes or rollout.state.phase in {RolloutPhase.PAUSED, RolloutPhase.HALTED}:
             rollout = await fleet.rollouts.order(key, order)
-        if drive and not rollout.state.phase.ended:
+        alone = not is_driven(rollout, time.time())
+        if drive and not rollout.state.phase.ended and (alone or take_over or resumes):
             began(key)
             return await _carry_on(fleet.rollouts, key, output, take_over=take_over)
         wanted = {Verb.ABORT: RolloutPhase.ABORTED, Verb.PAUSE: RolloutPhase.PAUSED}
-        code = _left(rollout, output, wanted=wanted.get(order.verb, rollout.state.phase))
-        if not rollout.state.phase.ended and not driven(rollout.state.driver, time.time()):
-            say(f"fleetui: nobody drives it; fleetui rollout resume {key.name} carries it on")
-        return code
+        return _left(rollout, output, wanted=wanted.get(order.verb, RolloutPhase.DONE))
 
     return _until_stopped(scope, work) if drive else with_fleet(scope, lambda fleet: work(fleet, lambda _: None))

@@ -129,69 +129,45 @@ def list_rollouts(scope: Scope, output: str) -> int:
 @_DETACH
 @output_option(*_PLANNED)
 def resume(scope: Scope, name: str, take_over: bool, detach: bool, output: str) -> int:
-    """Carry a rollout on from here: one that was paused, or that nobody drives any more."""
+    """Carry a rollout on from here: one that was paused or halted, or that nobody drives any more."""
     from fleetui.cli.rollout import run_order
 
     return run_order(scope, "resume", name, output, take_over=take_over, drive=not detach)
 
 
-@rollout.command("retry", short_help="Try cells again that failed.")
-@cluster_options
-@_NAME
-@_CELLS
-@_REASON
-@_TAKE_OVER
-@_DETACH
-@output_option(*_PLANNED)
-def retry(scope: Scope, name: str, cells: tuple[str, ...], take_over: bool, detach: bool, **more: Any) -> int:
-    """Try cells again that failed, take those along that were changed by hand, and carry the rollout on."""
-    from fleetui.cli.rollout import run_order
+def _order(verb: str, short: str, long: str, *options: Any) -> None:
+    """Adds a command that asks something of a rollout, and carries it on where nobody does, if it has that option."""
 
-    return run_order(scope, "retry", name, cells=cells, take_over=take_over, drive=not detach, **more)
-
-
-@rollout.command("rollback", short_help="Go back to what was.")
-@cluster_options
-@_NAME
-@_REASON
-@_TAKE_OVER
-@_DETACH
-@output_option(*_PLANNED)
-def rollback(scope: Scope, name: str, take_over: bool, detach: bool, **more: Any) -> int:
-    """Give each cell that the rollout changed the version that it had, the newest wave first."""
-    from fleetui.cli.rollout import run_order
-
-    return run_order(scope, "rollback", name, take_over=take_over, drive=not detach, **more)
-
-
-@rollout.command("skip", short_help="Leave cells as they are.")
-@cluster_options
-@_NAME
-@_CELLS
-@_REASON
-@output_option(*_PLANNED)
-def skip(scope: Scope, name: str, **more: Any) -> int:
-    """Leave cells as they are, and go on without them."""
-    from fleetui.cli.rollout import run_order
-
-    return run_order(scope, "skip", name, **more)
-
-
-def _plain(verb: str, short: str, long: str) -> None:
-    @rollout.command(verb, short_help=short, help=long)
-    @cluster_options
-    @_NAME
-    @_REASON
-    @output_option(*_PLANNED)
-    def command(scope: Scope, name: str, **more: Any) -> int:
+    def command(scope: Scope, name: str, detach: bool = True, **more: Any) -> int:
         from fleetui.cli.rollout import run_order
 
-        return run_order(scope, verb, name, **more)
+        return run_order(scope, verb, name, drive=not detach, **more)
+
+    command.__doc__ = long
+    decorated: Any = command
+    every: tuple[Any, ...] = (cluster_options, _NAME, *options, _REASON, output_option(*_PLANNED))
+    for option in reversed(every):
+        decorated = option(decorated)
+    rollout.command(verb, short_help=short)(decorated)
 
 
-_plain("pause", "Hold a rollout.", "Hold a rollout; what is under way in the clusters ends by itself.")
-_plain("approve", "Let a wave through its approval.", "Say yes where a wave waits for a human.")
-_plain("abort", "End a rollout.", "End a rollout; what was changed stays.")
+_order("pause", "Hold a rollout.", "Hold a rollout; what is under way in the clusters ends by itself.")
+_order("approve", "Let a wave through.", "Say yes where a wave waits for a human; where nobody drives, go on.", _DETACH)
+_order("skip", "Leave cells as they are.", "Leave cells as they are, and go on without them.", _CELLS, _DETACH)
+_order(
+    "retry",
+    "Try cells again that failed.",
+    "Try cells again that failed, take those along that were changed by hand, and go on.",
+    _CELLS,
+    _DETACH,
+)
+_order("abort", "End a rollout.", "End a rollout; what was changed stays, and rollback may still take it back.")
+_order(
+    "rollback",
+    "Go back to what was.",
+    "Give each cell that the rollout changed the version that it had, the newest wave first.",
+    _DETACH,
+)
 
 
 @rollout.command("export", short_help="The timeline of a rollout.")

@@ -5,9 +5,9 @@ Owns: `read_file`, from text to what was asked for; its fields are in docs/rollo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from fleetui.model.objects import ClusterName
 from fleetui.model.rollout import Delivery, Gate, GateKind
 from fleetui.render.lines import lines_of
 from fleetui.render.yaml import decode, documents
+
+T = TypeVar("T")
 
 _FIELDS = (
     "addons", "clusters", "selector", "waves", "gates", "maxFailures", "delivery", "message", "name", "hub", "truths"
@@ -150,9 +152,9 @@ class _Reader:
     def _mapping(self, value: Any, at: Path, known: Sequence[str] | None) -> dict[str, Any]:
         if not isinstance(value, dict):
             self._wrong(at, "it is no mapping", f"with {', '.join(known)}" if known else "name: value")
-        for name in value if known else ():
-            if name not in known:
-                self._wrong((*at, name), f"there is no field {name}", f"there are {', '.join(known)}")
+        unknown = next((name for name in value if known and name not in known), None)
+        if known and unknown is not None:
+            self._wrong((*at, unknown), f"there is no field {unknown}", f"there are {', '.join(known)}")
         return dict(value)
 
     def _list(self, holder: dict[str, Any], name: str, at: Path = ()) -> list[Any]:
@@ -195,7 +197,7 @@ class _Reader:
         text = self._text_at(value, (*at, name))
         return self._told((*at, name), lambda said: rolloutrules.checked_labels(said, said), text)
 
-    def _told(self, at: Path, read: Any, text: str) -> Any:
+    def _told(self, at: Path, read: Callable[[str], T], text: str) -> T:
         try:
             return read(text)
         except UsageError as error:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 
 from fleetui.cli.documents import Document, at_time, ref
 from fleetui.cli.output import aligned, emit
+from fleetui.engine.rollout.driving import is_driven
+from fleetui.engine.rollout.gates import gate_words
 from fleetui.fleet.rolloutapi import ChangeGroup, PlannedRollout
 from fleetui.fleet.rolloutrules import gate_text
 from fleetui.fleet.rolloutview import (
@@ -21,10 +23,8 @@ from fleetui.fleet.rolloutview import (
     awaits_approval,
     cells_of,
     changed_words,
-    driven,
     driver_words,
     failed_cells,
-    gate_words,
     moves_text,
     versions_text,
     waves_of,
@@ -33,6 +33,7 @@ from fleetui.model.rollout import (
     CellKey,
     CellPhase,
     CellPlan,
+    Driver,
     Gate,
     GateState,
     Rollout,
@@ -86,7 +87,7 @@ def _list_rows(rollouts: Sequence[Rollout], now: float) -> list[list[str]]:
             f"{min(each.state.wave + 1, len(each.plan.waves))}/{len(each.plan.waves)}",
             f"{sum(wave.finished for wave in waves_of(each))}/{len(each.plan.cells)}",
             str(failed_cells(each)),
-            each.state.driver.who if driven(each.state.driver, now) else "",
+            each.state.driver.who if is_driven(each, now) else "",
             age(now - each.plan.created_at),
             each.plan.created_by,
         ]
@@ -127,7 +128,7 @@ def next_step(rollout: Rollout, now: float) -> str:
         return f"{command('approve')} lets the wave through"
     if state.phase is RolloutPhase.PAUSED:
         return f"{command('resume')} goes on"
-    if not driven(state.driver, now):
+    if not is_driven(rollout, now):
         return f"nobody drives it; {command('resume')} carries it on"
     return ""
 
@@ -288,12 +289,16 @@ def document(rollout: Rollout, *, whole: bool = True) -> Document:
         "awaitsApproval": awaits_approval(rollout),
         "startedAt": at_time(state.started_at),
         "endedAt": at_time(state.ended_at),
-        "driver": {"who": state.driver.who, "until": at_time(state.driver.until)} if state.driver.holder else None,
+        "driver": _driver(state.driver) if state.driver.holder else None,
     }
     if whole:
         found["cells"] = [{**_cell_plan(cell.plan), **_cell_state(cell)} for cell in cells_of(rollout)]
         found["events"] = [_event(event) for event in state.events]
     return found
+
+
+def _driver(driver: Driver) -> Document:
+    return {"who": driver.who, "since": at_time(driver.since), "until": at_time(driver.until)}
 
 
 def _planned(plan: RolloutPlan) -> Document:
@@ -386,6 +391,6 @@ def _event(event: RolloutEvent) -> Document:
 
 def export(rollout: Rollout, output: str) -> None:
     """Prints the timeline of a rollout."""
-    from fleetui.fleet import rolloutexport
+    from fleetui.engine.rollout import telling
 
-    emit(rolloutexport.as_json(rollout) if output == "json" else rolloutexport.as_markdown(rollout))
+    emit(telling.as_json(rollout) if output == "json" else telling.as_markdown(rollout))

@@ -14,7 +14,7 @@ from fleetui.model import selectors
 from fleetui.model.errors import UsageError
 from fleetui.model.objects import ClusterName
 from fleetui.model.rollout import Delivery, Gate, GateKind
-from fleetui.model.times import parse_duration
+from fleetui.model.times import format_duration, parse_duration
 
 USUAL_GATES = (Gate(GateKind.SYNCED), Gate(GateKind.HEALTHY, seconds=300.0))
 """What a wave is held by where nothing else is asked for."""
@@ -120,23 +120,14 @@ def _seconds(text: str | None, where: str) -> float:
 
 def gate_text(gate: Gate) -> str:
     """A gate as `gate` reads it."""
-    times = (duration(gate.seconds) if gate.seconds else "") + (f"/{duration(gate.timeout)}" if gate.timeout else "")
+    times = format_duration(gate.seconds) if gate.seconds else ""
+    times += f"/{format_duration(gate.timeout)}" if gate.timeout else ""
     parts = [gate.kind.value, times]
     if gate.kind is GateKind.METRIC:
         parts += [gate.url, gate.query, gate.condition]
     elif gate.kind is GateKind.WEBHOOK:
         parts.append(gate.url)
     return ":".join(part for part in parts if part)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a Go duration of the fewest parts: ``5m``, ``1h30m``, ``90s``."""
-    whole = round(seconds)
-    if whole != seconds or whole < 120:
-        return f"{seconds:g}s"
-    hours, minutes, left = whole // 3600, whole // 60 % 60, whole % 60
-    parts = [(hours, "h"), (minutes, "m"), (left, "s")]
-    return "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
 # --- waves ----------------------------------------------------------------------------------------------------------

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from fleetui.fleet.rolloutrules import duration
+from fleetui.engine.rollout.driving import is_driven
+from fleetui.engine.rollout.gates import approval_open, gate_words
 from fleetui.model.errors import ExitCode
 from fleetui.model.rollout import (
     CellKey,
     CellPhase,
     CellPlan,
     CellState,
-    Driver,
     Gate,
-    GateKind,
     GateState,
     Rollout,
     RolloutPhase,
@@ -140,20 +138,6 @@ def counts(rollout: Rollout) -> Counter[CellPhase]:
 # --- gates ----------------------------------------------------------------------------------------------------------
 
 
-def gate_words(gate: Gate) -> str:
-    """``healthy 5m``, ``approval by a human``, ``metric < 0.01``, ``webhook of example.com``."""
-    held = f" {duration(gate.seconds)}" if gate.seconds else ""
-    match gate.kind:
-        case GateKind.APPROVAL:
-            return "approval by a human"
-        case GateKind.METRIC:
-            return f"metric {gate.condition}{f' for{held}' if held else ''}"
-        case GateKind.WEBHOOK:
-            return f"webhook of {urlsplit(gate.url).hostname or gate.url}"
-        case _:
-            return f"{gate.kind}{held}"
-
-
 def _gate_view(gate: Gate, state: GateState, now: float, *, runs: bool) -> GateView:
     words = gate_words(gate)
     if state.passed_at is not None:
@@ -175,21 +159,11 @@ def countdown(seconds: float) -> str:
 
 def awaits_approval(rollout: Rollout) -> bool:
     """Whether the current wave's next gate is a human's yes: all before it have been passed."""
-    if rollout.state.phase.ended or rollout.state.phase is RolloutPhase.PLANNED:
-        return False
-    wave = next((wave for wave in waves_of(rollout) if wave.current), None)
-    if wave is None or wave.state.started_at is None or wave.state.ended_at is not None:
-        return False
-    pending = next((place for place, state in enumerate(wave.state.gates) if state.passed_at is None), None)
-    return pending is not None and wave.plan.gates[pending].kind is GateKind.APPROVAL
+    state = rollout.state
+    return not (state.phase.ended or state.restoring) and approval_open(rollout) is not None
 
 
 # --- who drives it --------------------------------------------------------------------------------------------------
-
-
-def driven(driver: Driver, now: float) -> bool:
-    """Whether a process carries it on now."""
-    return bool(driver.holder) and driver.until > now
 
 
 def driver_words(rollout: Rollout, now: float) -> str:
@@ -197,8 +171,9 @@ def driver_words(rollout: Rollout, now: float) -> str:
     driver = rollout.state.driver
     if rollout.state.phase.ended:
         return ""
-    if driven(driver, now):
-        return f"driven by {driver.who or 'a process without a name'}"
+    if is_driven(rollout, now):
+        since = f" since {age(now - driver.since)}" if driver.since else ""
+        return f"driven by {driver.who or 'a process without a name'}{since}"
     return f"nobody drives it since {age(now - driver.until)}" if driver.until else "nobody drives it"
 
 
@@ -212,7 +187,7 @@ def waits_for(rollout: Rollout, now: float) -> str:
     if awaits_approval(rollout):
         wave = rollout.plan.waves[state.wave].name
         return f"wave {wave} waits for a human's approval"
-    return "" if driven(state.driver, now) else driver_words(rollout, now)
+    return "" if is_driven(rollout, now) else driver_words(rollout, now)
 
 
 # --- the end of a command -------------------------------------------------------------------------------------------

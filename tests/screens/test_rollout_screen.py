@@ -266,7 +266,7 @@ async def test_approval_abort_and_rolling_back() -> None:
     fleet = addon_fleet()
     before = underway(fleet)
     passed = GateState(passed_at=NOW)
-    last = replace(before.state.waves[2], started_at=NOW - 9, gates=(passed, passed, GateState()))
+    last = replace(before.state.waves[2], started_at=NOW - 9, gates=(passed, passed, GateState(opened_at=NOW)))
     waiting = underway(fleet, wave=2, waves=(*before.state.waves[:2], last))
     async with shown(fleet_with(waiting)) as found:
         await opened(found)

@@ -275,17 +275,29 @@ def test_rollback_ends_with_0_where_it_is_rolled_back(fleet: FakeFleet) -> None:
     assert order.who.count("@") == 1
 
 
-@pytest.mark.parametrize("verb", ["pause", "approve", "abort", "skip"])
-def test_what_only_says_something_drives_nothing(fleet: FakeFleet, verb: str) -> None:
+@pytest.mark.parametrize("words", [("pause",), ("abort",), ("approve", "--detach"), ("skip", "--detach")])
+def test_what_only_says_something_drives_nothing(fleet: FakeFleet, words: tuple[str, ...]) -> None:
     scripted(fleet, driver=Driver())
+    verb, *more = words
     cells = ("--cell", "osaka-1/cert-manager") if verb == "skip" else ()
-    code, done = run(verb, "cert-manager-1", *cells)
+    code, done = run(verb, "cert-manager-1", *more, *cells)
     assert code == ExitCode.OK
     assert fleet.rollouts.driven == []
     assert [order.verb.value for order in fleet.rollouts.orders] == [verb]
     if verb == "skip":
         assert fleet.rollouts.orders[0].cells == (CellKey("osaka-1", "cert-manager"),)  # type: ignore[arg-type]
-    assert "nobody drives it" in done.stderr
+    assert "nobody drives it; fleetui rollout resume cert-manager-1 carries it on" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["approve", "skip", "retry", "rollback"])
+def test_what_lets_it_go_on_drives_it_where_nobody_does(fleet: FakeFleet, verb: str) -> None:
+    before = scripted(fleet)
+    fleet.rollouts.course = (replace(before.state, phase=RolloutPhase.DONE),)
+    assert run(verb, "cert-manager-1")[0] == ExitCode.OK
+    assert fleet.rollouts.driven == [], "ann@bastion does"
+    scripted(fleet, driver=Driver())
+    assert run(verb, "cert-manager-1")[0] == ExitCode.OK
+    assert len(fleet.rollouts.driven) == 1
 
 
 def test_a_cell_is_cluster_and_addon(fleet: FakeFleet) -> None:
@@ -329,7 +341,7 @@ def test_status_ends_as_the_rollout_stands(fleet: FakeFleet, state: dict[str, An
 def test_a_rollout_that_waits_for_approval_ends_with_4(fleet: FakeFleet) -> None:
     before = underway(fleet)
     passed = GateState(passed_at=NOW)
-    last = replace(before.state.waves[2], started_at=NOW - 9, gates=(passed, passed, GateState()))
+    last = replace(before.state.waves[2], started_at=NOW - 9, gates=(passed, passed, GateState(opened_at=NOW)))
     scripted(fleet, wave=2, waves=(*before.state.waves[:2], last))
     code, done = run("status", "-o", "json")
     assert code == ExitCode.DIFFERS
