@@ -17,6 +17,7 @@ from fleetui.engine.appset.params import shown
 from fleetui.engine.appset.questions import Question
 from fleetui.hubports import Registration
 from fleetui.model.objects import Obj
+from fleetui.model.text import one_line
 
 PARAMETERS = "ApplicationParamsGenerationError"
 RENDERING = "RenderTemplateParamsError"
@@ -93,7 +94,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
             where = self.field or place(self.generator, self.kind)
         else:
             where = ", ".join(filter(None, (place(self.generator, self.kind), self._elements(), self.field)))
-        return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return one_line(f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else ""))
 
     def _elements(self) -> str:
         if not self.elements:
@@ -123,7 +124,12 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def complete(self) -> bool:
         """Whether this is everything that the ApplicationSet makes."""
-        return not self.questions and all(problem.applications for problem in self.problems)
+        return not self.questions and self.stopper is None
+
+    @property
+    def stopper(self) -> Problem | None:
+        """The first problem that is not one of single Applications, and for which nothing may be changed."""
+        return next((problem for problem in self.problems if not problem.applications), None)
 
     @cached_property
     def held(self) -> frozenset[str]:

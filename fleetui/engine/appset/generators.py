@@ -46,6 +46,8 @@ KINDS = (
 )
 """In the order in which several of one entry are run."""
 _DEEPEST = 2
+MOST_SETS = 100_000
+"""More sets of parameters are an error: a few lists of a stranger could be multiplied until memory ends."""
 _REQUEUED = {
     "git": 180.0,
     "oci": 180.0,
@@ -143,12 +145,14 @@ def _matrix(spec: Mapping[str, Any], world: World, at: str, depth: int) -> list[
     combine = _go_pairs if world.go else _text_pairs
     if not _has_template(second):
         same = inner(outer[0])
+        _check_size(len(outer) * len(same), at)
         return [pair for params in outer for pair in combine(params, same, at)]
     made: list[Params] = []
     waits = False
     for params in outer:
         try:
             made += combine(params, inner(params), at)
+            _check_size(len(made), at)
         except Unanswered:
             waits = True
         except Flaw as flaw:
@@ -157,6 +161,11 @@ def _matrix(spec: Mapping[str, Any], world: World, at: str, depth: int) -> list[
     if waits:
         raise Unanswered
     return made
+
+
+def _check_size(sets: int, at: str) -> None:
+    if sets > MOST_SETS:
+        raise Flaw(at, f"makes more than {MOST_SETS} sets of parameters")
 
 
 def _go_pairs(first: Params, second: Sequence[Params], at: str) -> list[Params]:

@@ -23,10 +23,13 @@ class Flaw(Exception):  # noqa: N818 - not an error of fleetui's tree: it never 
     """A generator that makes no parameters: the field, from the ApplicationSet's root, what is wrong, what to do."""
 
     def __init__(self, field: str, message: str, hint: str = "") -> None:
-        super().__init__(f"{field}: {message}")
+        super().__init__()
         self.field = field
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
 
 
 def text(spec: Mapping[str, Any], key: str, at: str) -> str:
@@ -79,7 +82,7 @@ def text_list(spec: Mapping[str, Any], key: str, at: str) -> list[str]:
 def _read(spec: Mapping[str, Any], key: str, at: str, kind: type, what: str) -> Any:
     value = spec.get(key)
     if value is not None and not isinstance(value, kind):
-        raise Flaw(f"{at}.{key}", f"is not {what}")
+        raise Flaw(f"{at}.{key}".removeprefix("."), f"is not {what}")
     return value
 
 
