@@ -127,6 +127,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("matrix.sync", ("S",), "sync", "Syncs the marked cells, or the one under the cursor; asks first.",
            changes=True),
     Action("matrix.refresh", ("R",), "refresh", "Compares them with Git anew; asks first.", changes=True),
+    Action("matrix.roll_out", ("U",), "roll out", "Takes the marked cells, or the one under the cursor, to another"
+           " version in waves; plans first.", changes=True),
     Action("grid.right", ("l", "right"), "right", "One cell to the right."),
     Action("grid.left", ("h", "left"), "left", "One cell to the left."),
     Action("grid.first_column", ("circumflex_accent",), "first column", "The first cell of the row."),

@@ -324,12 +324,15 @@ class RolloutScreen(FleetScreen):
     def action_skip(self) -> None:
         from fleetui.model.rollout import Verb
 
-        self._question_cells(Verb.SKIP, "Skip", "stays as it is, and the rollout goes on without it")
+        self._question_cells(
+            Verb.SKIP, "Skip", "stays as it is, and the rollout goes on without it", "counts as passed"
+        )
 
     def action_retry(self) -> None:
         from fleetui.model.rollout import Verb
 
-        self._question_cells(Verb.RETRY, "Retry", "is tried again; what was changed by hand is taken along")
+        what = "is tried again; what was changed by hand is taken along"
+        self._question_cells(Verb.RETRY, "Retry", what, "is tried again")
 
     def action_approve(self) -> None:
         from fleetui.fleet.rolloutview import awaits_approval
@@ -396,18 +399,22 @@ class RolloutScreen(FleetScreen):
             self.host.tell("Read-only: nothing can be changed from here", error=True)
         return self.host.read_only
 
-    def _question_cells(self, verb: Verb, title: str, what: str) -> None:
-        """About the cell under the cursor; on a wave's row about all of it that failed or was changed by hand."""
+    def _question_cells(self, verb: Verb, title: str, what: str, of_gate: str) -> None:
+        """About the cell under the cursor; on a wave's row about all of it that failed or was changed by hand, else
+        about the gate that did not hold."""
         from fleetui.fleet.rolloutview import PROBLEMS
 
         wave, cell = self.at()
         cells = [cell] if cell is not None else [c for c in (wave.cells if wave else ()) if c.state.phase in PROBLEMS]
-        if not cells:
-            self.host.tell("No cell here failed or was changed by hand: put the cursor on one", error=True)
-            return
         keys = tuple(each.plan.key for each in cells)
         named = ", ".join(map(str, keys[:6])) + (f" and {len(keys) - 6} more" if len(keys) > 6 else "")
-        self._question(verb, title, [f"{named} {what}."], cells=keys, drive=True)
+        failed = [view for view in wave.gates(self.host.now()) if view.failed] if wave is not None else []
+        if keys:
+            self._question(verb, title, [f"{named} {what}."], cells=keys, drive=True)
+        elif failed:
+            self._question(verb, title, [f"The gate {failed[0].words} {of_gate}."], drive=True)
+        else:
+            self.host.tell("Nothing here failed or was changed by hand: put the cursor on a cell", error=True)
 
     def _question(
         self, verb: Verb, title: str, says: Sequence[str], *, cells: tuple[CellKey, ...] = (), drive: bool = False

@@ -33,7 +33,7 @@ def open_wizard(app: App[None], cells: Sequence[tuple[AppKey, CellKey, str]], *,
 
     `version` is where they go to; empty: the newest one that the fleet knows is proposed.
     """
-    from fleetui.fleet.rolloutpick import cells_by_addon, known_versions
+    from fleetui.fleet.rolloutpick import known_versions
     from screens.rollout_form import form_of
 
     host = cast("Host", app)
@@ -41,21 +41,20 @@ def open_wizard(app: App[None], cells: Sequence[tuple[AppKey, CellKey, str]], *,
         host.tell("No cell is chosen: nothing can be rolled out", error=True)
         return
     picture = host.picture
-    addons = {cell.addon for _, cell, _ in cells}
+    every = _matrix(host)
     clusters = {cell.cluster for _, cell, _ in cells}
     labels = [status.labels for name, status in picture.clusters.items() if name in clusters]
-    known = {addon: known_versions(picture, addon) for addon in addons}
-    app.push_screen(RolloutWizard(form_of(cells, known, cells_by_addon(picture), labels, version=version)))
+    known = {addon: known_versions(picture.apps[key] for key in apps) for addon, apps in every.items()}
+    app.push_screen(RolloutWizard(form_of(cells, known, every, labels, version=version)))
 
 
 def open_for_addon(app: App[None], words: str) -> None:
     """Opens the wizard for every cell of an addon: ``ADDON [VERSION]``."""
     from fleetui.fleet.cells import version_of
-    from fleetui.fleet.rolloutpick import cells_by_addon
 
     host = cast("Host", app)
     addon, _, version = words.partition(" ")
-    known = cells_by_addon(host.picture)
+    known = _matrix(host)
     if addon not in known:
         there = f"; there are {', '.join(sorted(known)[:8])}" if known else ""
         said = f"No cluster has an addon {addon}{there}" if addon else f"Write :rollout ADDON [VERSION]{there}"
@@ -63,6 +62,12 @@ def open_for_addon(app: App[None], words: str) -> None:
         return
     cells = [(key, cell, version_of(host.picture.apps[key])) for key, cell in known[addon].items()]
     open_wizard(app, sorted(cells, key=lambda each: each[1]), version=version.strip())
+
+
+def _matrix(host: Host) -> dict[str, dict[AppKey, CellKey]]:
+    from fleetui.fleet.rolloutpick import cells_by_addon
+
+    return cells_by_addon(host.picture, host.fleet.cell_rules) if host.fleet is not None else {}
 
 
 class FormRows(Pager, inherit_bindings=False):

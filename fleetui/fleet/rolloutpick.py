@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fleetui.fleet.cells import cell_of, version_of
+from fleetui.fleet.cells import DEFAULT, CellRules, cell_of, version_of
 from fleetui.fleet.naming import ClusterNames
 from fleetui.model import selectors
 from fleetui.model.app import App, AppKey
@@ -19,9 +19,12 @@ from fleetui.model.rollout import CellKey, Rollout
 from fleetui.model.status import ClusterStatus
 from fleetui.versions import Version, VersionError
 
+if TYPE_CHECKING:
+    from fleetui.fleet.api import Fleet
 
-class CellsOf(Protocol):
-    """A fleet, as far as cells are looked for in it."""
+
+class Cells(Protocol):
+    """Applications and clusters: a fleet, or the console's picture of it."""
 
     @property
     def apps(self) -> Mapping[AppKey, App]: ...
@@ -30,19 +33,19 @@ class CellsOf(Protocol):
     def clusters(self) -> Mapping[ClusterName, ClusterStatus]: ...
 
 
-def cells_by_addon(fleet: CellsOf) -> dict[str, dict[AppKey, CellKey]]:
+def cells_by_addon(fleet: Cells, rules: CellRules = DEFAULT) -> dict[str, dict[AppKey, CellKey]]:
     """Every cell of the fleet's matrix, by addon."""
     names = ClusterNames(fleet.clusters.values())
     found: dict[str, dict[AppKey, CellKey]] = {}
     for app in fleet.apps.values():
-        cell = cell_of(app, names)
+        cell = cell_of(app, names, rules)
         if cell is not None:
             found.setdefault(cell.addon, {})[app.key] = cell
     return found
 
 
 def chosen(
-    fleet: CellsOf, addons: Collection[str], *, clusters: Sequence[str] = (), selector: str = ""
+    fleet: Fleet, addons: Collection[str], *, clusters: Sequence[str] = (), selector: str = ""
 ) -> tuple[AppKey, ...]:
     """The applications of the cells of `addons` on the clusters of these names that `selector` selects; none, where all
     are meant, which neither names nor a selector narrow.
@@ -51,7 +54,7 @@ def chosen(
         UsageError: `selector` is none.
         MissingError: there is no such addon or cluster, or no cell that is meant.
     """
-    known = cells_by_addon(fleet)
+    known = cells_by_addon(fleet, fleet.cell_rules)
     for addon in addons:
         if addon not in known:
             raise MissingError(f"no cluster has an addon {addon}", _like(addon, known))
@@ -74,10 +77,9 @@ def chosen(
     return found
 
 
-def known_versions(fleet: CellsOf, addon: str) -> list[str]:
-    """The versions that cells of an addon have, the newest first; what is no version comes last."""
-    found = {version_of(fleet.apps[key]) for key in cells_by_addon(fleet).get(addon, ())} - {""}
-    return sorted(found, key=_by_version, reverse=True)
+def known_versions(apps: Iterable[App]) -> list[str]:
+    """The versions that these applications have, the newest first; what is no version comes last."""
+    return sorted({version_of(app) for app in apps} - {""}, key=_by_version, reverse=True)
 
 
 def _by_version(text: str) -> tuple[bool, Version, str]:

@@ -262,6 +262,22 @@ async def test_on_a_waves_row_all_of_it_that_failed_is_meant() -> None:
         ]
 
 
+async def test_a_gate_that_did_not_hold_can_be_skipped_or_tried_again() -> None:
+    fleet = addon_fleet()
+    before = underway(fleet)
+    gates = (GateState(passed_at=NOW), GateState(failed=True, message="not within 1h"))
+    waves = (before.state.waves[0], replace(before.state.waves[1], gates=gates), before.state.waves[2])
+    async with shown(fleet_with(underway(fleet, waves=waves, phase=RolloutPhase.HALTED))) as found:
+        await opened(found)
+        await found.press("r")
+        await found.shows("The gate healthy 5m: not within 1h is tried again.")
+        await found.press("enter")
+        fleet = cast(FakeFleet, found.app.fleet)
+        await found.until(
+            lambda: [(order.verb, order.cells) for order in fleet.rollouts.orders] == [(Verb.RETRY, ())], ""
+        )
+
+
 async def test_approval_abort_and_rolling_back() -> None:
     fleet = addon_fleet()
     before = underway(fleet)

@@ -12,6 +12,7 @@ from fleetui.fleet.rolloutapi import WaveRule
 from fleetui.model.errors import GitError, RefusedError, UsageError
 from fleetui.model.rollout import Delivery, GateKind
 from screens.apps import AppsScreen
+from screens.matrix import MatrixScreen
 from screens.rollout import RolloutScreen
 from screens.rollout_ask import AskScreen
 from screens.rollout_form import Form, by_labels, entered, form_of, turned, typed
@@ -141,6 +142,17 @@ async def test_marked_cells_alone_are_moved_and_named_where_a_command_can() -> N
         open_wizard(found.app, [])
         await found.until(lambda: found.toasts(), "told")
         assert isinstance(found.screen, AppsScreen)
+
+
+async def test_the_marked_cells_of_the_matrix_are_rolled_out() -> None:
+    async with console(addon_fleet(), contexts=(HUB,)) as found:
+        await found.press("m")
+        await found.until(lambda: isinstance(found.screen, MatrixScreen), "the matrix")
+        await found.still()
+        await found.press("j", "space", "space", "U")
+        await found.until(lambda: isinstance(found.screen, RolloutWizard), "the wizard")
+        await found.until(lambda: rollouts(found).requests, "planned")
+        assert len(rollouts(found).requests[0].cells) == 2
 
 
 async def test_an_addon_that_there_is_not_is_said() -> None:
