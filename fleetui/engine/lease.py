@@ -143,7 +143,7 @@ class EngineLease:
         """Seconds until the Lease may be taken; 0 where nobody holds it any more."""
         spec = mapping(lease.get("spec"))
         holder = text(spec.get("holderIdentity"))
-        if not holder or holder == self._identity or _is_dead(holder):
+        if not holder or holder == self._identity or is_dead(holder):
             return 0.0
         renewed = parse_time(text(spec.get("renewTime"))) or 0.0
         duration = float(whole(spec.get("leaseDurationSeconds"), int(DURATION)))
@@ -200,7 +200,7 @@ class EngineLease:
             _log.info("cluster %s: the lease could not be given back: %s", self._api.name, error)
 
 
-def _is_dead(holder: str) -> bool:
+def is_dead(holder: str) -> bool:
     """Whether the holder was a process of this machine that has ended."""
     return _pid_here(holder) is False
 

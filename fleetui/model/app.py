@@ -122,7 +122,8 @@ class App(msgspec.Struct, frozen=True):
 
     `revision` is the commit that was last compared; `pending` says that an operation was asked for and not begun.
     `application_set` is the name of the ApplicationSet that made it, empty for none; `parameters` are the Helm
-    parameters of `source`.
+    parameters of `source`. `compared`: what was last compared with Git is what the spec says now. `revisions`: where
+    there are several sources, the commit of each repository that was last compared, by its URL.
     """
 
     key: AppKey
@@ -134,6 +135,8 @@ class App(msgspec.Struct, frozen=True):
     parameters: dict[str, str] = msgspec.field(default_factory=dict)
     destination: Destination = Destination()
     revision: str = ""
+    revisions: dict[str, str] = msgspec.field(default_factory=dict)
+    compared: bool = True
     sync: SyncStatus = SyncStatus.UNKNOWN
     health: Health = Health(HealthStatus.UNKNOWN)
     health_since: float | None = None

@@ -186,6 +186,8 @@ def test_the_template_patch_is_rendered_for_each() -> None:
     ("spec", "field"),
     [
         ({"generators": {}}, "spec.generators"),
+        ({"generators": None}, "spec.generators"),
+        ({"template": None}, "spec.template"),
         ({"generators": ["x"]}, "spec.generators[0]"),
         ({"generators": [{}]}, "spec.generators[0]"),
         ({"generators": [{"lists": {}}]}, "spec.generators[0]"),
@@ -206,5 +208,7 @@ def test_a_spec_that_is_none_names_the_field(spec: dict[str, Any], field: str) -
 
 
 @pytest.mark.parametrize("odd", [{}, {"spec": None}, {"metadata": 1, "spec": {}}, {"spec": {"generators": None}}])
-def test_nothing_raises(odd: Obj) -> None:
-    assert not generate(odd).applications
+def test_what_is_no_applicationset_is_told(odd: Obj) -> None:
+    made = generate(odd)
+    assert made.problems
+    assert not made.complete

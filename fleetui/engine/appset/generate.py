@@ -81,6 +81,7 @@ class _Generation:
 
     def __init__(self, appset: Obj, clusters: Sequence[RegisteredCluster], answers: Mapping[Question, Answer]) -> None:
         spec = reading.mapping(appset, "spec", "")
+        _check_presence(spec)
         self._entries = reading.maps(spec, "generators", "spec")
         self._template = reading.mapping(spec, "template", "spec")
         _check_types(spec)
@@ -227,6 +228,17 @@ class _Generation:
                 applications=() if holds_all else tuple(sorted({app.name for app in those if app.name})),
             )
         )
+
+
+def _check_presence(spec: Mapping[str, Any]) -> None:
+    """Of what the definition of ApplicationSets requires: without generators there would be no Application at all.
+
+    Raises:
+        Flaw: a field is missing.
+    """
+    for key in ("generators", "template"):
+        if spec.get(key) is None:
+            raise Flaw(f"spec.{key}", "is missing")
 
 
 def _check_types(spec: Mapping[str, Any]) -> None:

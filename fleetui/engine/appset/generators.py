@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from fleetui.engine.appset import hosted, listed, reading, repositories
-from fleetui.engine.appset.params import Params, flattened, go_text, merged, shown
+from fleetui.engine.appset.params import Params, flattened, merged, shown
 from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.template import render, render_text
 from fleetui.engine.appset.world import Unanswered, World
 from fleetui.model.errors import TemplateError
+from fleetui.model.gotext import go_text
 
 _MISSING_KEY = "missing key"
 _Generate = Callable[[Mapping[str, Any], World, str], list[Params]]
@@ -179,7 +180,7 @@ def _text_pairs(first: Params, second: Sequence[Params], at: str) -> list[Params
     for params in second:
         right = {key: go_text(value) for key, value in params.items()}
         if not left.keys().isdisjoint(right):
-            for key in left.keys() & right.keys():
+            for key in sorted(left.keys() & right.keys()):
                 if left[key] != right[key]:
                     both = f"{left[key]!r} and {right[key]!r}"
                     raise Flaw(at, f"both generators have {key!r}, with different values: {both}", "rename one")
@@ -214,12 +215,12 @@ def _merge(spec: Mapping[str, Any], world: World, at: str, depth: int) -> list[P
 
 def _by_merge_key(sets: Sequence[Params], keys: Sequence[str], at: str) -> dict[str, Params]:
     found: dict[str, Params] = {}
-    for number, params in enumerate(sets):
+    for params in sets:
         key = msgspec.json.encode([params.get(name) for name in keys], order="sorted").decode()
         if key in found:
             said = ", ".join(f"{name}={go_text(params.get(name))}" for name in keys)
             raise Flaw(at, f"makes several sets with the same merge keys, {said}", "name more mergeKeys")
-        found[key] = sets[number]
+        found[key] = params
     return found
 
 
