@@ -114,12 +114,19 @@ class Api:
         return _value(await self._ask("POST", self._url(path, None), msgspec.json.encode(content)))
 
     async def pages(
-        self, path: str, query: Query, following: Following, *, items: Callable[[Any], Any] = lambda value: value
+        self,
+        path: str,
+        query: Query,
+        following: Following,
+        *,
+        items: Callable[[Any], Any] = lambda value: value,
+        may_be_missing: bool = False,
     ) -> list[Mapping[str, Any]]:
         """All things of a list that comes in pages.
 
         Args:
             items: from a page to its list.
+            may_be_missing: a list that is not there is an empty one.
 
         Raises:
             GitError: it can't be had, or has more than `MOST_PAGES` pages.
@@ -127,7 +134,12 @@ class Api:
         found: list[Mapping[str, Any]] = []
         wanted: Query | None = query
         for _ in range(MOST_PAGES):
-            answer = await self._ask("GET", self._url(path, wanted))
+            try:
+                answer = await self._ask("GET", self._url(path, wanted))
+            except MissingOnHostError:
+                if may_be_missing:
+                    return []
+                raise
             value = _value(answer)
             listed = items(value)
             if not isinstance(listed, list):

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from backends.charts_http import Answer
-from backends.hosts.api import PAGE, Api, MissingOnHostError, Query, segment
+from backends.hosts.api import PAGE, Api, Query, segment
 from backends.hosts.model import HostPull, HostRepository, get, has_labels, names, number, words
 from backends.hosts.requests import Requests, parts_of
 from fleetui.gitports import GitHost, PullRequest
@@ -54,10 +54,7 @@ class AzureDevOps:
     async def branches(self, part: Mapping[str, Any], repository: HostRepository) -> list[HostRepository]:
         path = f"{_git(words(part, 'teamProject'))}/repositories/{segment(repository.repository)}/stats/branches"
         if part.get("allBranches") is True:
-            try:
-                found = await self._api.pages(path, _VERSION, _one_page, items=_values)
-            except MissingOnHostError:
-                found = []
+            found = await self._api.pages(path, _VERSION, _one_page, items=_values, may_be_missing=True)
         else:
             name = repository.branch.replace(_HEADS, "", 1)
             one = await self._api.find(path, {**_VERSION, "name": name})

@@ -62,7 +62,7 @@ class GitLab:
     async def branches(self, part: Mapping[str, Any], repository: HostRepository) -> list[HostRepository]:
         path = f"projects/{repository.repository_id}/repository/branches"
         if part.get("allBranches") is True:
-            found = await self._api.pages(path, {"per_page": PAGE}, _following)
+            found = await self._api.pages(path, {"per_page": PAGE}, _following, may_be_missing=True)
         else:
             # An empty project has no default branch.
             one = await self._api.find(f"{path}/{segment(repository.branch)}") if repository.branch else None

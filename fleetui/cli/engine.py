@@ -263,7 +263,7 @@ class _Run:
         self._engines[store] = engine
         what = "looking what would be done; nothing is written" if rehearsal else "the engine has begun"
         _log.info("cluster %s (%s): %s", store.api.name, store.api.server, what)
-        webhooks = HubWebhooks(store.api, namespace=CONTROL_PLANE_NAMESPACE, clock=SystemClock(), pushed=engine.pushed)
+        webhooks = HubWebhooks(store.api, namespace=CONTROL_PLANE_NAMESPACE, clock=SystemClock(), heard=engine.heard)
         if self._hears is not None:
             self._webhooks[store] = webhooks
             webhooks.start()

@@ -31,7 +31,7 @@ from fleetui.engine.sources import Sources
 from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
-from fleetui.engine.webhook import Push
+from fleetui.engine.webhook import Event, Push
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
@@ -213,6 +213,10 @@ class Engine:
                 task.cancel()
             self._sources.close()
             self._destinations.close()
+
+    def heard(self, event: Event) -> bool:
+        """Does what an event of a Git host asks for; False where it can't take more."""
+        return self.pushed(event) if isinstance(event, Push) else True
 
     def pushed(self, push: Push) -> bool:
         """Has the repositories asked that a webhook tells of, and then looks at the Applications that it concerns;

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from fleetui.fleet.cells import CellRules
 from fleetui.fleet.views import (
     Action,
     AppDiff,
@@ -58,6 +59,11 @@ class Fleet(Protocol):
 
     @property
     def read_only(self) -> bool: ...
+
+    @property
+    def cell_rules(self) -> CellRules:
+        """Which applications are addons."""
+        ...
 
     @property
     def apps(self) -> Mapping[AppKey, App]: ...

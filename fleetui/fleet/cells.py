@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -90,6 +91,7 @@ def version_of(app: App) -> str:
     return told or _in_path(source.path) or _in_tag(source.target_revision) or _of_image(app)
 
 
+@lru_cache(maxsize=4096)
 def normalized_name(name: str) -> str:
     """A cluster's name as ``nameNormalized`` has it (Argo CD 3.6, applicationset/utils/template_functions.go,
     `SanitizeName`)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.lookup import by_server, no_such_name, no_such_server, server_of
 from fleetui.fleet.references import References
-from fleetui.fleet.registered import Claim, Registered, close_store
+from fleetui.fleet.registered import Claim, Registered, close_store, labels_of
 from fleetui.fleet.registrations import Registrations
 from fleetui.fleet.sorting import Sorting, key_of
 from fleetui.fleet.store import LiveStore
@@ -356,11 +357,13 @@ class Clusters:
         """The status of a chosen cluster, with what is known of it besides."""
         given, found = self._given_aliases.get(status.name, ()), self._found_aliases.get(status.name, ())
         aliases = (*given, *found, *self._sorting.aliases(status.name))
-        twins = tuple(place.name for place in self._registered if self._twins.of(place.name) == status.name)
+        twins = [place for place in self._registered if self._twins.of(place.name) == status.name]
+        claims = (self._sorting.of_chosen.get(status.name, ()), *(place.claims for place in twins))
         problem = self.unread(status.name) if status.state is ClusterState.LIVE else ""
         return msgspec.structs.replace(
             status,
-            aliases=tuple(dict.fromkeys((*aliases, *twins))),
+            aliases=tuple(dict.fromkeys((*aliases, *(place.name for place in twins)))),
+            labels=labels_of(chain.from_iterable(claims)),
             origin=", ".join((status.origin, *self._sorting.origins(status.name))),
             message=status.message or problem,
         )

@@ -19,6 +19,7 @@ import msgspec
 from fleetui import renderports
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.fleet.applications import Applications
+from fleetui.fleet.cells import DEFAULT, CellRules
 from fleetui.fleet.changes import Publisher
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
@@ -82,6 +83,7 @@ class LiveFleet:
         clock: the time.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
         renderers: what renders charts and kustomizations.
+        cell_rules: which applications are addons.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class LiveFleet:
         clock: Clock | None = None,
         jq: Jq | None = None,
         renderers: renderports.Tools | None = None,
+        cell_rules: CellRules = DEFAULT,
     ) -> None:
+        self.cell_rules = cell_rules
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from fleetui.fleet.api import LogSink
+from fleetui.fleet.cells import DEFAULT
 from fleetui.fleet.projects import Projects
 from fleetui.fleet.views import (
     Action,
@@ -156,6 +157,8 @@ class FakeFleet:
     @property
     def read_only(self) -> bool:
         return self._read_only
+
+    cell_rules = DEFAULT
 
     @property
     def apps(self) -> Mapping[AppKey, App]:

@@ -22,11 +22,14 @@ from screens.help import HelpScreen
 from screens.history import HistoryScreen
 from screens.logs import LogsScreen
 from screens.manifest import ManifestScreen
+from screens.matrix import MatrixScreen
 from screens.projects import ProjectsScreen
 from screens.prompt import QuitScreen
 from screens.shell import ShellScreen
+from screens.versions import VersionsScreen
 from screens.why_view import WhyScreen
 from screens.widgets.lines import Pager
+from screens.widgets.matrix import MatrixGrid
 from screens.widgets.rows import VirtualRows
 from screens.widgets.tree import FleetTree
 
@@ -37,6 +40,9 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "apps": (AppsScreen,),
     "clusters": (ClustersScreen,),
     "projects": (ProjectsScreen,),
+    "matrix": (MatrixScreen,),
+    "grid": (MatrixGrid,),
+    "versions": (VersionsScreen,),
     "view": (AppsScreen, AppViewScreen),
     "pods": (AppsScreen, AppViewScreen),
     "why": (AppsScreen, AppViewScreen),
@@ -53,6 +59,8 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     AppScreen,
     ClustersScreen,
     ProjectsScreen,
+    MatrixScreen,
+    VersionsScreen,
     DiffScreen,
     EventsScreen,
     HistoryScreen,

@@ -104,6 +104,8 @@ def test_what_hubs_may_say_is_a_setting(tmp_path: Path) -> None:
         ("hub_exec_plugins: [/usr/bin/tsh]", "hub_exec_plugins is a list of programs of the PATH"),
         ("hub_exec_plugins: tsh", "hub_exec_plugins is a list of programs of the PATH"),
         ("webhook_listen: 8083", "webhook_listen is an address to listen on"),
+        ("addon_label: 1", "addon_label is the name of a label"),
+        ("addon_selector: a in (", "addon_selector is a label selector"),
         ("git_submodules: maybe", "git_submodules is true or false"),
         ("webhook_listen: here", "webhook_listen is an address to listen on"),
     ):
