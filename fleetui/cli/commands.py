@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from fleetui import __version__
+from fleetui.cli.appset_commands import appset
 from fleetui.cli.engine_commands import bootstrap, engine
 from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options, yes_option
 
@@ -396,5 +397,6 @@ def render(path: Path | None, files: tuple[Path, ...], revision: str, output: st
     return show_manifests(path, files, revision, output)
 
 
+cli.add_command(appset)
 cli.add_command(engine)
 cli.add_command(bootstrap)

@@ -123,7 +123,12 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def complete(self) -> bool:
         """Whether this is everything that the ApplicationSet makes."""
-        return not self.questions and all(problem.applications for problem in self.problems)
+        return not self.questions and self.stopper is None
+
+    @property
+    def stopper(self) -> Problem | None:
+        """The first problem that is not one of single Applications, and for which nothing may be changed."""
+        return next((problem for problem in self.problems if not problem.applications), None)
 
     @cached_property
     def held(self) -> frozenset[str]:

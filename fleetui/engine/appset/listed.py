@@ -87,6 +87,8 @@ def of_clusters(spec: Mapping[str, Any], world: World, at: str) -> list[Params]:
     given = reading.mapping(spec, "selector", at)
     wants_labels = bool(given.get("matchLabels") or given.get("matchExpressions"))
     values = reading.text_map(spec, "values", at)
+    if any(not one.name and not one.server for one in world.clusters):
+        raise Flaw(at, "a Secret that registers a cluster can't be read", "fleetui get clusters says which")
     chosen = [one for one in world.clusters if selects is None or selects(one.labels)]
     made = [world.with_values(_of_cluster(one, go=world.go), values, at) for one in chosen]
     if not wants_labels and all(one.server != IN_CLUSTER_SERVER for one in chosen):

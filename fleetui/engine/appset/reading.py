@@ -23,10 +23,13 @@ class Flaw(Exception):  # noqa: N818 - not an error of fleetui's tree: it never 
     """A generator that makes no parameters: the field, from the ApplicationSet's root, what is wrong, what to do."""
 
     def __init__(self, field: str, message: str, hint: str = "") -> None:
-        super().__init__(f"{field}: {message}")
+        super().__init__()
         self.field = field
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
 
 
 def text(spec: Mapping[str, Any], key: str, at: str) -> str:
