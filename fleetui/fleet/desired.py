@@ -75,13 +75,7 @@ class Desires:
         place = Place.of(app, subject.tracking, discovery, build_options=overrides.kustomize_options)
         opened = partial(self._repositories.open, hub=subject.app.key.hub, project=project)
         remotes = Remotes(partial(self._resolve, opened, project=project, fetch=fetch), opened, project)
-        try:
-            loaded = await self._loader.load(wanted, place, remotes, revisions=revisions)
-        except FleetError as error:
-            if not wanted.multiple and error.__cause__ is not None:
-                # Which of the sources it is needs no saying.
-                raise error.__cause__ from None
-            raise
+        loaded = await self._load(wanted, place, remotes, revisions)
         targets = targets_of(
             loaded.manifests,
             discovery,
@@ -129,7 +123,16 @@ class Desires:
                 resolved[key] = asyncio.ensure_future(asking)
             return asyncio.shield(resolved[key])
 
-        return await self._loader.load(SourceSet.of(app.spec), place, Remotes(resolve, opened, app.project))
+        return await self._load(SourceSet.of(app.spec), place, Remotes(resolve, opened, app.project))
+
+    async def _load(self, wanted: SourceSet, place: Place, remotes: Remotes, revisions: tuple[str, ...] = ()) -> Loaded:
+        try:
+            return await self._loader.load(wanted, place, remotes, revisions=revisions)
+        except FleetError as error:
+            if not wanted.multiple and error.__cause__ is not None:
+                # Which of the sources it is needs no saying.
+                raise error.__cause__ from None
+            raise
 
     async def _resolve(
         self, opened: Callable[[str], Repository], source: Mapping[str, Any], wish: str, *, project: str, fetch: bool

@@ -244,9 +244,17 @@ class Origins:
         except RefusedError as error:
             raise RefusedError(f"{error.message}, and takes no commit", _GIVE) from error
 
-    async def text_of(self, file: File, *, hub: ClusterName, project: str = "") -> bytes | None:
-        """A file at the tip of its branch, as it was last seen; None where there is none."""
-        return (await self._texts(file, hub=hub, project=project)).get(file.path)
+    async def text_of(self, file: File, *, hub: ClusterName, project: str = "") -> str:
+        """A file at the tip of its branch, as it was last seen.
+
+        Raises:
+            RefusedError: there is none.
+            ManifestError: it is no text.
+        """
+        content = (await self._texts(file, hub=hub, project=project)).get(file.path)
+        if content is None:
+            raise RefusedError(f"there is no YAML or JSON file {file.path} in {file.url} ({file.branch})", _GIVE)
+        return text_in(content, file.path)
 
     async def _texts(self, place: File, *, hub: ClusterName, project: str = "") -> dict[str, bytes]:
         """The YAML and JSON files below a folder, or the one file, at the tip of a branch."""
@@ -261,6 +269,18 @@ class Origins:
             return {each: everything[each] for each in names if each.endswith(_TEXTS)}
 
         return await asyncio.to_thread(read)
+
+
+def text_in(content: bytes, path: str) -> str:
+    """A file's text.
+
+    Raises:
+        ManifestError: it is none in UTF-8.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ManifestError("not text in UTF-8", path=path, hint="save it in UTF-8") from error
 
 
 _NOBODY = AppKey(ClusterName(""), "", "", "")

@@ -242,8 +242,8 @@ class RolloutPlanner:
         moves: dict[CellKey, Chosen] = {}
         edited: dict[File, bytes] = {}
         for file, cells in _by_file(truths).items():
-            content = await self._origins.text_of(file, hub=made.key.hub, project=any_app.project) or b""
-            said = await asyncio.to_thread(versions, content.decode(), list(cells.values()))
+            text = await self._origins.text_of(file, hub=made.key.hub, project=any_app.project)
+            said = await asyncio.to_thread(versions, text, list(cells.values()))
             wanted: dict[Truth, str] = {}
             for cell, truth in cells.items():
                 move = _move(cell, apps[cell], said.get(truth), request, draft, file)
@@ -252,8 +252,7 @@ class RolloutPlanner:
                     wanted[truth] = move.to_version
             if wanted:
                 beside = [each for each in known if each.path == file.path and each.kind == ELEMENT]
-                text = await asyncio.to_thread(with_versions, content.decode(), wanted, beside)
-                edited[file] = text.encode()
+                edited[file] = (await asyncio.to_thread(with_versions, text, wanted, beside)).encode()
         appset = made.appset
         if (text_of_set := edited.get(made.file)) is not None:
             appset = document_of(text_of_set.decode(), made.file.path, made.key.document).value
@@ -281,8 +280,7 @@ class RolloutPlanner:
         try:
             truth = await self._origins.truth_of(app, request.truths)
             file = File(truth.url, truth.branch, truth.path)
-            content = await self._origins.text_of(file, hub=app.key.hub, project=app.project) or b""
-            text = content.decode()
+            text = await self._origins.text_of(file, hub=app.key.hub, project=app.project)
             move = _move(cell, app, versions(text, [truth]).get(truth), request, draft, file)
             if move is None:
                 return []

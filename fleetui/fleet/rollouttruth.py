@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fleetui.engine.rollout.ports import Written
 from fleetui.engine.rollout.truth import ELEMENT, versions, with_versions
-from fleetui.fleet.rolloutorigins import File, Origins, SetKey, set_of
+from fleetui.fleet.rolloutorigins import File, Origins, SetKey, set_of, text_in
 from fleetui.gitports import Files, GitHosts
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
@@ -233,7 +233,7 @@ class _Edit:
         if content is None or not moving:
             return content
         known = [each for each in self._known if each.path == path]
-        edited = with_versions(_text(path, content), moving, known).encode()
+        edited = with_versions(text_in(content, path), moving, known).encode()
         return next((each for each in self._before[path] if _says_the_same(each, edited)), edited)
 
 
@@ -254,15 +254,8 @@ def _by_path(cells: Iterable[CellPlan]) -> dict[str, list[CellPlan]]:
 def _versions(path: str, content: bytes | None, cells: Sequence[CellPlan]) -> dict[CellKey, str]:
     if content is None:
         return {}
-    said = versions(_text(path, content), [cell.truth for cell in cells])
+    said = versions(text_in(content, path), [cell.truth for cell in cells])
     return {cell.key: said[cell.truth] for cell in cells if cell.truth in said}
-
-
-def _text(path: str, content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise ManifestError("not text in UTF-8", path=path, hint="save it in UTF-8") from error
 
 
 def _says_the_same(one: bytes, other: bytes) -> bool:
