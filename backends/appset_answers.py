@@ -124,7 +124,7 @@ class AppSetAnswers:
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             value, began = self._remembered.get(key, (None, -math.inf))
-            if began >= asked or (not fresh and asked < began + _kept_for(question)):
+            if began > asked or (not fresh and asked < began + _kept_for(question)):
                 return value
             began = self._now()
             value = await self._ask_host(question, *key[:2])

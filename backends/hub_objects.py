@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from backends.argocd_repositories import texts_of
-from backends.kube.decode import stored
+from fleetui.fleet.dispatch import stored_of
 from fleetui.model.errors import MissingError, NotFoundError, RefusedError
 from fleetui.model.objects import ApiResource, StoredObject
 from fleetui.model.secrets import secret_texts
@@ -68,7 +66,7 @@ class HubObjects:
         except NotFoundError as error:
             where = f"{resource.kind} {_shown(namespace, name)}"
             raise MissingError(f"there is no {where} on {self.hub.name}") from error
-        return stored(resource, msgspec.Raw(msgspec.json.encode(found)))
+        return stored_of(found)
 
     def _value(self, values: Mapping[str, str], kind: str, namespace: str, name: str, key: str) -> str:
         if key not in values:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -21,7 +22,7 @@ from backends.argocd_repositories import TYPE_LABEL, read
 from backends.git_login import app_token
 from backends.github_app import InstallationTokens
 from backends.hosts import azure, bitbucket, github, gitlab
-from backends.hosts.api import Line, MissingOnHostError
+from backends.hosts.api import Line, MissingOnHostError, segment
 from backends.hosts.filters import listed_pulls, listed_repositories
 from backends.hosts.kinds import NOBODY, Kind, Token, kind_of, opened
 from backends.hosts.model import Host, get, words
@@ -150,8 +151,8 @@ class Generators:
         owner = words(part, "organization") or words(part, "owner")
         login = msgspec.structs.replace(
             found,
-            # By its owner the installation is found.
-            url=f"{github.base_of(api)}/{owner}",
+            # By its owner, the first part of the path, the installation is found.
+            url=urljoin(github.base_of(api), f"/{segment(owner)}"),
             app_base_url=github.base_of(api),
         )
         return api, Token(secret=await asyncio.to_thread(app_token, login, f"of {owner} on GitHub", self._tokens))

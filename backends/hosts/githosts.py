@@ -65,16 +65,16 @@ class HostsOfRepositories:
             kind = self._found[place.web] = await self._kind_at(place, access)
         if kind is None:
             raise _unknown(place)
-        token = await self._token(kind, place, access)
         api, organization, path = place.web, "", place.path
         if place.web in _APIS:
             api = _APIS[place.web]
+        elif kind is Kind.AZURE:
+            api, organization, path = _azure(place)
         elif kind is Kind.BITBUCKET_SERVER:
             # A server may lie below a path of its own.
             prefix, scm, rest = path.partition("scm/")
             api, path = (f"{place.web}/{prefix}", rest) if scm else (api, path)
-        if kind is Kind.AZURE:
-            api, organization, path = _azure(place)
+        token = await self._token(kind, place, access)
         access = msgspec.structs.replace(access, url=api or place.web)
         host = opened(kind, self._line, api=api, token=token, access=access, organization=organization)
         return host.requests(path)

@@ -32,8 +32,8 @@ class HostServer(Server):
         self.posted: list[Any] = []
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method == "POST":
-            self.posted.append(json.loads(await request.text()))
+        if body := await request.text():
+            self.posted.append(json.loads(body))
         return await super().handle(request)
 
     def fallback(self, request: web.BaseRequest) -> web.StreamResponse:

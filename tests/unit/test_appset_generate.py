@@ -82,6 +82,18 @@ def test_two_with_the_same_name_are_an_error_that_names_both_and_holds_them() ->
     )
 
 
+def test_a_generator_whose_elements_make_the_same_name_stops_all_and_names_them() -> None:
+    made = generate(
+        appset(elements({"addon": "x"}, {"addon": "x", "v": "2"}), elements({"addon": "y"}), name="{{addon}}")
+    )
+    assert not made.complete
+    assert made.stopper == made.problems[0]
+    assert said(made) == [
+        "spec.generators[0] (list), elements 0, 1, metadata.name: both Applications get the same name, 'x' (write"
+        " parameters into spec.template.metadata.name, such as {{name}}; there are addon, v)"
+    ]
+
+
 def test_an_invalid_application_holds_only_itself() -> None:
     made = generate(appset(elements({"name": "good"}, {"name": "Bad_one"})))
     assert names(made) == ["good"]
@@ -134,6 +146,12 @@ def test_open_questions_are_asked_together_and_nothing_is_made_before_they_are_a
     assert made.ask_again == 180
 
 
+def test_a_matrix_of_too_many_is_an_error_before_it_is_made() -> None:
+    many = elements(*({f"k{number}": "x"} for number in range(400)))
+    made = generate(appset(matrix(many, {"list": {"elements": [{"a": "x"}] * 400}})))
+    assert said(made) == ["spec.generators[0].matrix: makes more than 100000 sets of parameters"]
+
+
 def test_a_matrix_asks_for_each_of_its_first_generator_at_once() -> None:
     second = {"git": {"repoURL": "https://git.example/{{name}}", "revision": "main", "directories": [{"path": "*"}]}}
     given = appset(matrix(elements({"name": "a"}, {"name": "b"}), second), name="{{name}}-{{path}}")
@@ -168,12 +186,17 @@ def test_the_template_patch_is_rendered_for_each() -> None:
     ("spec", "field"),
     [
         ({"generators": {}}, "spec.generators"),
+        ({"generators": None}, "spec.generators"),
+        ({"template": None}, "spec.template"),
         ({"generators": ["x"]}, "spec.generators[0]"),
         ({"generators": [{}]}, "spec.generators[0]"),
         ({"generators": [{"lists": {}}]}, "spec.generators[0]"),
         ({"generators": [{"list": []}]}, "spec.generators[0].list"),
         ({"template": []}, "spec.template"),
         ({"goTemplate": "yes"}, "spec.goTemplate"),
+        ({"goTemplateOptions": [1]}, "spec.goTemplateOptions[0]"),
+        ({"templatePatch": {}}, "spec.templatePatch"),
+        ({"syncPolicy": {"preserveResourcesOnDeletion": "no"}}, "spec.syncPolicy.preserveResourcesOnDeletion"),
     ],
 )
 def test_a_spec_that_is_none_names_the_field(spec: dict[str, Any], field: str) -> None:
@@ -185,5 +208,7 @@ def test_a_spec_that_is_none_names_the_field(spec: dict[str, Any], field: str) -
 
 
 @pytest.mark.parametrize("odd", [{}, {"spec": None}, {"metadata": 1, "spec": {}}, {"spec": {"generators": None}}])
-def test_nothing_raises(odd: Obj) -> None:
-    assert not generate(odd).applications
+def test_what_is_no_applicationset_is_told(odd: Obj) -> None:
+    made = generate(odd)
+    assert made.problems
+    assert not made.complete

@@ -10,11 +10,12 @@ error, and changes nothing; so are Applications that all have the same name.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from fleetui.engine.application import mapping
 from fleetui.engine.appset import reading
 from fleetui.engine.appset.generated import (
     PARAMETERS,
@@ -39,6 +40,7 @@ from fleetui.model.text import one_line
 
 _NAME = "metadata.name"
 _NAMES_TOLD = 12
+T = TypeVar("T")
 
 
 def generate(
@@ -78,36 +80,32 @@ class _Generation:
     """One run."""
 
     def __init__(self, appset: Obj, clusters: Sequence[RegisteredCluster], answers: Mapping[Question, Answer]) -> None:
-        metadata = reading.mapping(appset, "metadata", "")
         spec = reading.mapping(appset, "spec", "")
-        self._spec = spec
+        _check_presence(spec)
+        self._entries = reading.maps(spec, "generators", "spec")
         self._template = reading.mapping(spec, "template", "spec")
-        self._go = reading.flag(spec, "goTemplate", "spec")
+        _check_types(spec)
         self._templating = Templating.of(appset)
-        project = reading.text(
-            reading.mapping(self._template, "spec", "spec.template"), "project", "spec.template.spec"
-        )
+        project = reading.text(mapping(self._template.get("spec")), "project", "spec.template.spec")
         self._world = World(
-            reading.text(metadata, "name", "metadata"),
+            reading.text(reading.mapping(appset, "metadata", ""), "name", "metadata"),
             "" if "{{" in project else project,
             clusters,
             answers,
-            go=self._go,
-            options=reading.text_list(spec, "goTemplateOptions", "spec"),
+            go=self._templating.go,
+            options=self._templating.options,
         )
         self._problems: list[Problem] = []
 
     def run(self) -> Generated:
-        entries = reading.maps(self._spec, "generators", "spec")
-        made = [found for index, entry in enumerate(entries) for found in self._sets(index, entry)]
+        made = [found for index, entry in enumerate(self._entries) for found in self._sets(index, entry)]
         apps: list[GeneratedApplication] = []
         if not self._world.open and not self._problems:
             apps = [app for each in made for app in self._apps(each)]
         if not self._world.open and not self._problems:
-            self._validate(apps, made)
-        found = Generated(
-            problems=tuple(self._problems), questions=tuple(self._world.open), ask_again=ask_again(entries)
-        )
+            self._validate(apps)
+        again = ask_again(self._entries)
+        found = Generated(problems=tuple(self._problems), questions=tuple(self._world.open), ask_again=again)
         if not found.complete:
             return found
         valid = tuple(app for app in apps if app.name not in found.held)
@@ -175,38 +173,34 @@ class _Generation:
 
     # --- validation -------------------------------------------------------------------------------------------
 
-    def _validate(self, apps: Sequence[GeneratedApplication], made: Sequence[_Made]) -> None:
-        alike = {each.number for each in made if self._all_named_alike(each, apps)}
-        wrong: dict[tuple[int, str, str, str], list[GeneratedApplication]] = defaultdict(list)
-        by_name: dict[str, list[GeneratedApplication]] = defaultdict(list)
+    def _validate(self, apps: Sequence[GeneratedApplication]) -> None:
+        alike = {key for key, those in _grouped(apps, _generator).items() if self._all_named_alike(those)}
+        wrong: dict[tuple[Any, ...], list[GeneratedApplication]] = defaultdict(list)
         for app in apps:
             for field, message in check(app.app):
-                if not (field == _NAME and app.generator in alike):
-                    wrong[app.generator, app.kind, field, message].append(app)
-            by_name[app.name].append(app)
-        for (_, _, field, message), those in wrong.items():
+                if field != _NAME or _generator(app) not in alike:
+                    wrong[_generator(app), field, message].append(app)
+        for (_, field, message), those in wrong.items():
             self._invalid(those, field, message)
-        for name, those in by_name.items():
-            if len(those) > 1 and name and not all(app.generator in alike for app in those):
+        for name, those in _grouped(apps, lambda app: app.name).items():
+            if len(those) > 1 and name and not alike.issuperset(map(_generator, those)):
                 others = f" and {len(those) - 2} more" if len(those) > 2 else ""
                 self._invalid(those, _NAME, f"the name {one_line(name)!r} is also that of {those[1]}{others}")
 
-    def _all_named_alike(self, made: _Made, apps: Sequence[GeneratedApplication]) -> bool:
+    def _all_named_alike(self, those: Sequence[GeneratedApplication]) -> bool:
         """Whether the name that a generator's Applications have says nothing of its parameters; tells so."""
-        those = [app for app in apps if (app.generator, app.kind) == (made.number, made.kind)]
-        if len(those) < 2 or len({app.name for app in those}) > 1:
+        if len(those) < 2 or any(app.name != those[0].name for app in those):
             return False
-        name = those[0].name
         flaws = [message for field, message in check(those[0].app) if field == _NAME]
-        same = f"; it {flaws[0]}" if flaws else f", {one_line(name)!r}"
+        same = f"; it {flaws[0]}" if flaws else f", {one_line(those[0].name)!r}"
         known = sorted({key for app in those for key in app.params})
-        told = ", ".join(known[:_NAMES_TOLD])
-        example = "{{.name}}" if self._go else "{{name}}"
+        example = "{{.name}}" if self._templating.go else "{{name}}"
         self._invalid(
             those,
             _NAME,
-            f"all {len(those)} Applications get the same name{same}",
-            f"write parameters into spec.template.metadata.name, such as {example}; there are {told}",
+            f"{'both' if len(those) == 2 else f'all {len(those)}'} Applications get the same name{same}",
+            f"write parameters into spec.template.metadata.name, such as {example};"
+            f" there are {', '.join(known[:_NAMES_TOLD])}",
             holds_all=True,
         )
         return True
@@ -234,6 +228,43 @@ class _Generation:
                 applications=() if holds_all else tuple(sorted({app.name for app in those if app.name})),
             )
         )
+
+
+def _check_presence(spec: Mapping[str, Any]) -> None:
+    """Of what the definition of ApplicationSets requires: without generators there would be no Application at all.
+
+    Raises:
+        Flaw: a field is missing.
+    """
+    for key in ("generators", "template"):
+        if spec.get(key) is None:
+            raise Flaw(f"spec.{key}", "is missing")
+
+
+def _check_types(spec: Mapping[str, Any]) -> None:
+    """Of what the templating takes as it finds it.
+
+    Raises:
+        Flaw: a field has another type.
+    """
+    reading.flag(spec, "goTemplate", "spec")
+    reading.text_list(spec, "goTemplateOptions", "spec")
+    reading.text(spec, "templatePatch", "spec")
+    policy = reading.mapping(spec, "syncPolicy", "spec")
+    reading.flag(policy, "preserveResourcesOnDeletion", "spec.syncPolicy")
+
+
+def _generator(app: GeneratedApplication) -> tuple[int, str]:
+    return app.generator, app.kind
+
+
+def _grouped(
+    apps: Iterable[GeneratedApplication], key: Callable[[GeneratedApplication], T]
+) -> dict[T, list[GeneratedApplication]]:
+    found: dict[T, list[GeneratedApplication]] = defaultdict(list)
+    for app in apps:
+        found[key(app)].append(app)
+    return found
 
 
 def _keyed(error: FleetError) -> tuple[str, str, str]:

@@ -17,6 +17,7 @@ from fleetui.engine.appset.params import shown
 from fleetui.engine.appset.questions import Question
 from fleetui.hubports import Registration
 from fleetui.model.objects import Obj
+from fleetui.model.text import one_line
 
 PARAMETERS = "ApplicationParamsGenerationError"
 RENDERING = "RenderTemplateParamsError"
@@ -93,7 +94,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
             where = self.field or place(self.generator, self.kind)
         else:
             where = ", ".join(filter(None, (place(self.generator, self.kind), self._elements(), self.field)))
-        return f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return one_line(f"{where}: {self.message}" + (f" ({self.hint})" if self.hint else ""))
 
     def _elements(self) -> str:
         if not self.elements:

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from fleetui.engine.appset import hosted, listed, reading, repositories
-from fleetui.engine.appset.params import Params, flattened, go_text, merged, shown
+from fleetui.engine.appset.params import Params, flattened, merged, shown
 from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.template import render, render_text
 from fleetui.engine.appset.world import Unanswered, World
 from fleetui.model.errors import TemplateError
+from fleetui.model.gotext import go_text
 
 _MISSING_KEY = "missing key"
 _Generate = Callable[[Mapping[str, Any], World, str], list[Params]]
@@ -46,6 +47,8 @@ KINDS = (
 )
 """In the order in which several of one entry are run."""
 _DEEPEST = 2
+MOST_SETS = 100_000
+"""More sets of parameters are an error: a few lists of a stranger could be multiplied until memory ends."""
 _REQUEUED = {
     "git": 180.0,
     "oci": 180.0,
@@ -143,12 +146,14 @@ def _matrix(spec: Mapping[str, Any], world: World, at: str, depth: int) -> list[
     combine = _go_pairs if world.go else _text_pairs
     if not _has_template(second):
         same = inner(outer[0])
+        _check_size(len(outer) * len(same), at)
         return [pair for params in outer for pair in combine(params, same, at)]
     made: list[Params] = []
     waits = False
     for params in outer:
         try:
             made += combine(params, inner(params), at)
+            _check_size(len(made), at)
         except Unanswered:
             waits = True
         except Flaw as flaw:
@@ -157,6 +162,11 @@ def _matrix(spec: Mapping[str, Any], world: World, at: str, depth: int) -> list[
     if waits:
         raise Unanswered
     return made
+
+
+def _check_size(sets: int, at: str) -> None:
+    if sets > MOST_SETS:
+        raise Flaw(at, f"makes more than {MOST_SETS} sets of parameters")
 
 
 def _go_pairs(first: Params, second: Sequence[Params], at: str) -> list[Params]:
@@ -170,7 +180,7 @@ def _text_pairs(first: Params, second: Sequence[Params], at: str) -> list[Params
     for params in second:
         right = {key: go_text(value) for key, value in params.items()}
         if not left.keys().isdisjoint(right):
-            for key in left.keys() & right.keys():
+            for key in sorted(left.keys() & right.keys()):
                 if left[key] != right[key]:
                     both = f"{left[key]!r} and {right[key]!r}"
                     raise Flaw(at, f"both generators have {key!r}, with different values: {both}", "rename one")
@@ -205,12 +215,12 @@ def _merge(spec: Mapping[str, Any], world: World, at: str, depth: int) -> list[P
 
 def _by_merge_key(sets: Sequence[Params], keys: Sequence[str], at: str) -> dict[str, Params]:
     found: dict[str, Params] = {}
-    for number, params in enumerate(sets):
+    for params in sets:
         key = msgspec.json.encode([params.get(name) for name in keys], order="sorted").decode()
         if key in found:
             said = ", ".join(f"{name}={go_text(params.get(name))}" for name in keys)
             raise Flaw(at, f"makes several sets with the same merge keys, {said}", "name more mergeKeys")
-        found[key] = sets[number]
+        found[key] = params
     return found
 
 

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
+from fleetui.model.gotext import go_text
 from fleetui.model.text import one_line
 
 Params = dict[str, Any]
 
 _NOT_IN_A_NAME = re.compile("[^-a-z0-9.]")
 _MAX_NAME = 253
-_WHOLE_DIGITS = 6
-"""From so many digits before the point on, Go writes an exponent."""
 _SHOWN, _SHOWN_LENGTH = 4, 40
 
 
@@ -38,32 +36,6 @@ def as_go_decodes(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_go_decodes(item) for key, item in value.items()}
     return [as_go_decodes(item) for item in value] if isinstance(value, list) else value
-
-
-def go_text(value: Any) -> str:
-    """A value as Go's ``%v`` prints it."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return _float(value)
-    if isinstance(value, Mapping):
-        return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
-    if isinstance(value, list | tuple):
-        return f"[{' '.join(go_text(item) for item in value)}]"
-    return str(value)
-
-
-def _float(value: float) -> str:
-    """``strconv.FormatFloat(value, 'g', -1, 64)``."""
-    digits, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
-    power = int(exponent)
-    if power < -4 or power >= _WHOLE_DIGITS:
-        return f"{digits}e{'-' if power < 0 else '+'}{abs(power):02}"
-    return format(Decimal(repr(value)).normalize(), "f")
 
 
 def flattened(params: Mapping[str, Any]) -> dict[str, str]:

@@ -6,16 +6,12 @@ Owns: `Flaw`, which is how generators of this package fail, and how each field i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fleetui.model.names import is_label_value, is_qualified_name
 from fleetui.model.selectors import LabelSelector, of_label_selector
 
-_LABEL_KEY = re.compile(
-    r"(?:(?=.{1,253}/)[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?", re.A
-)
-_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?)?", re.A)
 _WITH_VALUES, _WITHOUT_VALUES = ("In", "NotIn"), ("Exists", "DoesNotExist")
 
 
@@ -82,7 +78,7 @@ def text_list(spec: Mapping[str, Any], key: str, at: str) -> list[str]:
 def _read(spec: Mapping[str, Any], key: str, at: str, kind: type, what: str) -> Any:
     value = spec.get(key)
     if value is not None and not isinstance(value, kind):
-        raise Flaw(f"{at}.{key}", f"is not {what}")
+        raise Flaw(f"{at}.{key}".removeprefix("."), f"is not {what}")
     return value
 
 
@@ -97,7 +93,7 @@ def selector(spec: Mapping[str, Any], key: str, at: str, *, of_labels: bool) -> 
         return None
     where = f"{at}.{key}"
     given = mapping(spec, key, at)
-    fits = _LABEL_VALUE.fullmatch if of_labels else _anything
+    fits = is_label_value if of_labels else _anything
     for name, value in text_map(given, "matchLabels", where).items():
         _check_requirement(name, [value], fits, f"{where}.matchLabels.{name}")
     for number, expression in enumerate(maps(given, "matchExpressions", where)):
@@ -112,8 +108,8 @@ def selector(spec: Mapping[str, Any], key: str, at: str, *, of_labels: bool) -> 
     return of_label_selector(given)
 
 
-def _check_requirement(key: str, values: list[str], fits: Callable[[str], object], at: str) -> None:
-    if not _LABEL_KEY.fullmatch(key):
+def _check_requirement(key: str, values: list[str], fits: Callable[[str], bool], at: str) -> None:
+    if not is_qualified_name(key):
         raise Flaw(at, f"{key!r} is no key of a label")
     for value in values:
         if not fits(value):

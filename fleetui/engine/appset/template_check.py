@@ -1,9 +1,9 @@
 """Whether what an ApplicationSet made is an Application, and one that this hub can have.
 
 Owns: `check` (the object alone) and `unmet` (what it needs of the hub). Called by `fleetui.engine.appset.generate` and
-by the reconciler. Pure. The names follow Kubernetes (apimachinery v0.37.0, pkg/util/validation/validation.go), the
-rest Argo CD v3.6.1 (applicationset_controller.go, `validateGeneratedApplications`; util/argo/argo.go,
-`GetDestinationServer`, `validateSourcePermissions`); the types of the fields are `template_shape`'s.
+by the reconciler. Pure. The names follow Kubernetes (`fleetui.model.names`), the rest Argo CD v3.6.1
+(applicationset_controller.go, `validateGeneratedApplications`; util/argo/argo.go, `GetDestinationServer`,
+`validateSourcePermissions`); the types of the fields are `template_shape`'s.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from fleetui.engine.lookup import by_server, no_such_name, no_such_server, serve
 from fleetui.engine.sourceset import SourceSet
 from fleetui.hubports import Registration
 from fleetui.model.errors import FleetError
+from fleetui.model.names import LONGEST_NAME, is_label_value, is_qualified_name, is_subdomain
 from fleetui.model.objects import Obj
 from fleetui.model.text import one_line
 
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
-_LONGEST_NAME, _LONGEST_LABEL = 253, 63
 _MOST_ANNOTATIONS = 256 * 1024
 _UNFILLED = re.compile(r"\{\{[^\n]*?\}\}")
 _SHOWN = 80
@@ -68,22 +66,22 @@ def _metadata(metadata: Mapping[str, Any]) -> Iterator[Problem]:
     name = text(metadata.get("name"))
     if not name:
         yield "metadata.name", "is empty, and an Application needs a name"
-    elif len(name) > _LONGEST_NAME:
-        yield "metadata.name", f"is longer than {_LONGEST_NAME} characters: {_shown(name)}"
-    elif not _SUBDOMAIN.fullmatch(name):
+    elif len(name) > LONGEST_NAME:
+        yield "metadata.name", f"is longer than {LONGEST_NAME} characters: {_shown(name)}"
+    elif not is_subdomain(name):
         yield "metadata.name", f"is {_shown(name)}, and may hold only a-z, 0-9, '-' and '.'{_why(name)}"
     for kind in ("labels", "annotations"):
         for key, value in mapping(metadata.get(kind)).items():
             field = f"metadata.{kind}.{one_line(key)}"
-            if not _qualified(key if kind == "labels" else key.lower()):
+            if not is_qualified_name(key if kind == "labels" else key.lower()):
                 yield field, f"is no key that Kubernetes accepts{_why(key)}"
-            if kind == "labels" and not _label(value):
+            if kind == "labels" and not (isinstance(value, str) and is_label_value(value)):
                 yield field, f"is {_shown(value)}, which is no value of a label{_why(value)}"
     notes = mapping(metadata.get("annotations"))
     if sum(len(key.encode()) + len(text(value).encode()) for key, value in notes.items()) > _MOST_ANNOTATIONS:
         yield "metadata.annotations", f"hold more than {_MOST_ANNOTATIONS // 1024} KiB"
     for place, each in enumerate(strings(metadata.get("finalizers"))):
-        if not _qualified(each):
+        if not is_qualified_name(each):
             yield f"metadata.finalizers[{place}]", f"is {_shown(each)}, which is no name of a finalizer{_why(each)}"
 
 
@@ -121,18 +119,6 @@ def _spec(spec: Mapping[str, Any]) -> Iterator[Problem]:
         for key in ("repoURL", "path", "chart", "targetRevision"):
             if _UNFILLED.search(value := text(source.get(key))):
                 yield f"{where}.{key}", f"is {_shown(value)}{_why(value)}"
-
-
-def _qualified(key: str) -> bool:
-    """Whether it is a qualified name: a prefix that is a domain, if there is one, a slash, and a name."""
-    prefix, slash, name = key.rpartition("/")
-    if slash and not (_SUBDOMAIN.fullmatch(prefix) and len(prefix) <= _LONGEST_NAME):
-        return False
-    return len(name) <= _LONGEST_LABEL and bool(_LABEL.fullmatch(name))
-
-
-def _label(value: Any) -> bool:
-    return value == "" or (isinstance(value, str) and len(value) <= _LONGEST_LABEL and bool(_LABEL.fullmatch(value)))
 
 
 def _shown(value: Any) -> str:
