@@ -8,7 +8,7 @@ engine's loop. Never here: rules of a dialect, requests other than through a mod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, closing, suppress
 from functools import partial
 from types import MappingProxyType
@@ -50,15 +50,21 @@ from fleetui.fleet.views import (
 )
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
-from fleetui.model.objects import ClusterName, Obj, ObjectRef
+from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef
+from fleetui.model.rollout import Rollout
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.podports import ExecSession
 from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 
 if TYPE_CHECKING:
+    from fleetui.engine.appset.ports import Answers
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
+    from fleetui.fleet.cells import CellRules
     from fleetui.fleet.projects import Projects
+    from fleetui.fleet.rolloutchanges import Served
+    from fleetui.fleet.rolloutorigins import Origins
+    from fleetui.fleet.rolloutplan import RolloutPlanner
     from fleetui.fleet.trees import TreeWatch
 
 GREETED_WITHIN = 2.0
@@ -109,6 +115,7 @@ class LiveFleet:
         self._stores = self._directory.chosen
         self._by_name = {dialect.name: dialect for dialect in dialects}
         self._namespaces = tuple(namespaces)
+        self._repositories = repositories
         self._commits = Commits(repositories)
         self._tools = Tools(
             repositories,
@@ -336,6 +343,54 @@ class LiveFleet:
             known=known.meta.resource_version if known is not None else "",
         )
         return outcome
+
+    # --- rollouts ---------------------------------------------------------------------------------------------------
+
+    def rollout_origins(self, answers: Answers | None = None) -> Origins:
+        """Finds where in Git the versions of this fleet's cells are written; `answers` answers what generators ask."""
+        from fleetui.fleet.rolloutorigins import Origins
+
+        return Origins(self._repositories, lambda: self._apps.shown, self._directory.registrations, answers)
+
+    def rollout_planner(
+        self, origins: Origins, others: Callable[[], Awaitable[Sequence[Rollout]]], rules: CellRules
+    ) -> RolloutPlanner:
+        """Plans rollouts over this fleet; `others` are the rollouts that there are, `rules` says what is a cell."""
+        from fleetui.fleet.rolloutchanges import Changes
+        from fleetui.fleet.rolloutplan import RolloutPlanner
+        from fleetui.fleet.rolloutrefusals import Refusals
+
+        tools = self._tools
+        return RolloutPlanner(
+            lambda: self._apps.shown,
+            lambda: self._clusters,
+            origins=origins,
+            changes=Changes(tools.differ.desires, self._served),
+            refusals=Refusals(
+                lambda hub: self._stores[hub].api,
+                self._app_resource,
+                tools.permissions,
+                self._clock,
+                read_only=tools.read_only,
+            ),
+            others=others,
+            protects=self._is_protected,
+            operator=tools.audit.operator,
+            clock=self._clock,
+            rules=rules,
+        )
+
+    async def _app_resource(self, key: AppKey) -> ApiResource:
+        return await (await self._subject(key)).app_resource()
+
+    async def _served(self, app: App) -> Served:
+        from fleetui.fleet.rolloutchanges import Served
+
+        place = await self._place(app)
+        if isinstance(place, str):
+            raise FleetError(place)
+        overrides = await self._overrides.of(self._stores[app.key.hub].api)
+        return Served(await place.api.discover(), overrides.kustomize_options)
 
     # --- what clusters tell -----------------------------------------------------------------------------------------
 
