@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, closing, suppress
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,7 @@ from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 
 if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers
+    from fleetui.engine.rollout.ports import Outside
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.cells import CellRules
@@ -65,7 +66,9 @@ if TYPE_CHECKING:
     from fleetui.fleet.rolloutchanges import Served
     from fleetui.fleet.rolloutorigins import Origins
     from fleetui.fleet.rolloutplan import RolloutPlanner
+    from fleetui.fleet.rollouts import LiveRollouts
     from fleetui.fleet.trees import TreeWatch
+    from fleetui.gitports import GitHosts
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
@@ -90,6 +93,8 @@ class LiveFleet:
         jq: evaluates the expressions of `ignoreDifferences` that compute.
         renderers: what renders charts and kustomizations.
         cell_rules: which applications are addons.
+        answers, hosts, outside: what rollouts ask beyond clusters and repositories: generators' questions, pull
+            requests, gates; None: nobody can be asked.
     """
 
     def __init__(
@@ -107,8 +112,12 @@ class LiveFleet:
         jq: Jq | None = None,
         renderers: renderports.Tools | None = None,
         cell_rules: CellRules = DEFAULT,
+        answers: Answers | None = None,
+        hosts: GitHosts | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self.cell_rules = cell_rules
+        self._answers, self._hosts, self._outside = answers, hosts, outside
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
@@ -175,6 +184,8 @@ class LiveFleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if "rollouts" in vars(self):
+            await self.rollouts.close()
         self._trees.close()
         self._overrides.close()
         await self._coverage.close()
@@ -346,16 +357,36 @@ class LiveFleet:
 
     # --- rollouts ---------------------------------------------------------------------------------------------------
 
-    def rollout_origins(self, answers: Answers | None = None) -> Origins:
-        """Finds where in Git the versions of this fleet's cells are written; `answers` answers what generators ask."""
+    @cached_property
+    def rollouts(self) -> LiveRollouts:
         from fleetui.fleet.rolloutorigins import Origins
+        from fleetui.fleet.rollouts import LiveRollouts, NobodyOutside
+        from fleetui.fleet.rolloutsights import FleetSights
+        from fleetui.fleet.rollouttruth import GitTruths
 
-        return Origins(self._repositories, lambda: self._apps.shown, self._directory.registrations, answers)
+        origins = Origins(self._repositories, lambda: self._apps.shown, self._directory.registrations, self._answers)
+        rollouts = LiveRollouts(
+            self._stores,
+            self._namespaces_of_hubs,
+            planner=lambda request: planner.plan(request),
+            truths=GitTruths(origins, lambda: self._apps.shown, self._hosts),
+            sights=FleetSights(self, self._repositories),
+            outside=self._outside or NobodyOutside(),
+            audit=self._tools.audit,
+            clock=self._clock,
+            read_only=self.read_only,
+        )
+        planner = self._rollout_planner(origins, rollouts.all)
+        return rollouts
 
-    def rollout_planner(
-        self, origins: Origins, others: Callable[[], Awaitable[Sequence[Rollout]]], rules: CellRules
-    ) -> RolloutPlanner:
-        """Plans rollouts over this fleet; `others` are the rollouts that there are, `rules` says what is a cell."""
+    def _namespaces_of_hubs(self) -> dict[ClusterName, frozenset[str]]:
+        """The clusters that have applications, each with the namespaces that they are in."""
+        found: dict[ClusterName, set[str]] = {hub: set() for hub in self._coverage.hubs}
+        for key in self._apps.shown:
+            found.setdefault(key.hub, set()).add(key.namespace)
+        return {hub: frozenset(namespaces) for hub, namespaces in found.items()}
+
+    def _rollout_planner(self, origins: Origins, others: Callable[[], Awaitable[Sequence[Rollout]]]) -> RolloutPlanner:
         from fleetui.fleet.rolloutchanges import Changes
         from fleetui.fleet.rolloutplan import RolloutPlanner
         from fleetui.fleet.rolloutrefusals import Refusals
@@ -377,7 +408,7 @@ class LiveFleet:
             protects=self._is_protected,
             operator=tools.audit.operator,
             clock=self._clock,
-            rules=rules,
+            rules=self.cell_rules,
         )
 
     async def _app_resource(self, key: AppKey) -> ApiResource:

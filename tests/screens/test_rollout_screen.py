@@ -135,8 +135,7 @@ async def test_the_countdown_of_a_gate_repaints_its_line_and_nothing_when_no_gat
     async with shown(fleet_with()) as found:
         screen = await opened(found)
         assert "2:10 left" in found.text
-        assert screen._timer is not None
-        assert screen._timer._active.is_set()
+        assert counting(screen)
         found.clock[0] += 1
         with painted(screen.rows) as lines, painted(screen.query_one("#log")) as log:
             screen._count()
@@ -147,7 +146,12 @@ async def test_the_countdown_of_a_gate_repaints_its_line_and_nothing_when_no_gat
         assert log == []
         fleet = cast(FakeFleet, found.app.fleet)
         fleet.rollouts.becomes(underway(fleet, phase=RolloutPhase.DONE, ended_at=NOW, wave=2))
-        await found.until(lambda: screen._timer is not None and not screen._timer._active.is_set(), "no clock")
+        await found.until(lambda: not counting(screen), "no clock")
+
+
+def counting(screen: RolloutScreen) -> bool:
+    """Whether its clock runs."""
+    return screen._timer is not None and screen._timer._active.is_set()
 
 
 async def test_nothing_is_watched_any_more_once_it_is_left() -> None:
