@@ -18,6 +18,7 @@ COMMANDS = {
     **dict.fromkeys(("clusters", "cluster", "fleet", "ctx", "context", "contexts"), "clusters"),
     **dict.fromkeys(("projects", "project", "proj"), "projects"),
     **dict.fromkeys(("matrix", "addons", "addon"), "matrix"),
+    **dict.fromkeys(("appsets", "appset", "applicationsets"), "appsets"),
     **dict.fromkeys(("rollouts", "ro"), "rollouts"),
     "rollout": "rollout",
     "help": "help",
@@ -63,6 +64,8 @@ def run(screen: Screen[None], text: str | None) -> None:
         _to_clusters(screen)
     elif command.name == "projects":
         _to_projects(screen)
+    elif command.name == "appsets":
+        _to_appsets(screen)
     elif command.name == "matrix":
         to_matrix(screen, command.words)
     elif command.name == "rollouts":
@@ -105,6 +108,17 @@ def _to_rollouts(screen: Screen[None]) -> None:
         app.push_screen(RolloutsScreen())
         return
     while not isinstance(app.screen, RolloutsScreen):
+        app.pop_screen()
+
+
+def _to_appsets(screen: Screen[None]) -> None:
+    from screens.appsets import AppSetsScreen
+
+    app = screen.app
+    if not any(isinstance(each, AppSetsScreen) for each in app.screen_stack):
+        app.push_screen(AppSetsScreen())
+        return
+    while not isinstance(app.screen, AppSetsScreen):
         app.pop_screen()
 
 

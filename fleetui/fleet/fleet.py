@@ -58,8 +58,10 @@ from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 
 if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers
+    from fleetui.engine.appset.preview import Preview
     from fleetui.engine.rollout.ports import Outside
     from fleetui.fleet.api import LogSink
+    from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.cells import CellRules
     from fleetui.fleet.projects import Projects
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from fleetui.fleet.rollouts import LiveRollouts
     from fleetui.fleet.trees import TreeWatch
     from fleetui.gitports import GitHosts
+    from fleetui.hubports import Registration
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
@@ -92,9 +95,9 @@ class LiveFleet:
         clock: the time.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
         renderers: what renders charts and kustomizations.
+        answers: what answers the generators of ApplicationSets.
         cell_rules: which applications are addons.
-        answers, hosts, outside: what rollouts ask beyond clusters and repositories: generators' questions, pull
-            requests, gates; None: nobody can be asked.
+        hosts, outside: what rollouts ask beyond clusters and repositories: pull requests, gates; None: nobody can be.
     """
 
     def __init__(
@@ -111,13 +114,13 @@ class LiveFleet:
         clock: Clock | None = None,
         jq: Jq | None = None,
         renderers: renderports.Tools | None = None,
-        cell_rules: CellRules = DEFAULT,
         answers: Answers | None = None,
+        cell_rules: CellRules = DEFAULT,
         hosts: GitHosts | None = None,
         outside: Outside | None = None,
     ) -> None:
         self.cell_rules = cell_rules
-        self._answers, self._hosts, self._outside = answers, hosts, outside
+        self._hosts, self._outside = hosts, outside
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
@@ -137,6 +140,8 @@ class LiveFleet:
             renderers=renderers,
         )
         self._protects = protects
+        self._jq = jq
+        self._answers = answers
         self._clock = clock
         self._publisher = Publisher(clock, stamp=self._as_of_now)
         self._coverage = Coverage(
@@ -315,6 +320,16 @@ class LiveFleet:
 
         return await projects_in(self._stores.values())
 
+    async def appsets(self) -> AppSets:
+        from fleetui.fleet.appsets import appsets_in
+
+        return await appsets_in(self._stores.values())
+
+    async def preview(self, key: AppSetKey, edited: Obj | None = None) -> Preview:
+        from fleetui.fleet.appsets import preview_in
+
+        return await preview_in(self._asked(key.hub), self._directory, self._answers, key, edited=edited, jq=self._jq)
+
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         from fleetui.fleet.pods import pods_of_tree
 
@@ -364,7 +379,7 @@ class LiveFleet:
         from fleetui.fleet.rolloutsights import FleetSights
         from fleetui.fleet.rollouttruth import GitTruths
 
-        origins = Origins(self._repositories, lambda: self._apps.shown, self._directory.registrations, self._answers)
+        origins = Origins(self._repositories, lambda: self._apps.shown, self._registered, self._answers)
         rollouts = LiveRollouts(
             self._stores,
             self._namespaces_of_hubs,
@@ -378,6 +393,10 @@ class LiveFleet:
         )
         planner = self._rollout_planner(origins, rollouts.all)
         return rollouts
+
+    async def _registered(self, hub: ClusterName) -> Sequence[Registration]:
+        await self._directory.ready(hub)
+        return self._directory.registrations(hub) or ()
 
     def _namespaces_of_hubs(self) -> dict[ClusterName, frozenset[str]]:
         """The clusters that have applications, each with the namespaces that they are in."""
