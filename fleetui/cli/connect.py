@@ -173,11 +173,12 @@ class Connection:
             protects: which clusters want their name typed before a change, besides those of the settings.
         """
         from backends.argocd import ArgoDialect
+        from backends.flux import FluxKustomizations, FluxReleases
         from fleetui.fleet.fleet import LiveFleet
 
         return LiveFleet(
             self.clusters,
-            [ArgoDialect()],
+            [ArgoDialect(), FluxKustomizations(), FluxReleases()],
             self.repositories,
             read_only=self.scope.read_only,
             namespaces=(self.scope.namespace,),

@@ -26,7 +26,7 @@ from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
 from fleetui.fleet.overrides import HubOverrides
-from fleetui.fleet.places import behind, called, grown_in, is_the_hub, place_of
+from fleetui.fleet.places import behind, by_kubeconfig, called, grown_in, is_the_hub, place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
@@ -264,6 +264,7 @@ class LiveFleet:
                 await asyncio.wait_for(store.api.urgent.discover(), MET_WITHIN)
 
     async def loaded(self) -> None:
+        self._coverage.hurry()
         if self._coverage.loading:
             await self._loaded.wait()
 
@@ -511,7 +512,9 @@ class LiveFleet:
         return Subject(app, hub=hub, dialect=self._by_name[key.dialect], place=place, overrides=overrides)
 
     async def _place(self, app: App) -> LiveStore | str:
-        if not is_the_hub(app):
+        if by_kubeconfig(app):
+            await self._directory.referred()
+        elif not is_the_hub(app):
             await self._directory.ready(app.key.hub)
         return place_of(app, self._directory)
 
