@@ -320,9 +320,15 @@ def test_what_somebody_gave_an_application_while_nobody_looked_stays_when_it_goe
             world.apps[key].pinned = "1.99"
         world.tick()
         world.order(Verb.ROLL_BACK)
-        rollout = await driven(world, "two")
-        assert (rollout.state.phase, rollout.state.reason) == ("rolled back", "left as they are: 2 changed by hand")
-        assert world.git == {key: NEW if key in {cell(1), cell(4)} else OLD for key in world.git}
+        task = asyncio.ensure_future(Process(world, "two").run())
+        await world.until(lambda: world.rollout.state.restoring)
+        assert world.rollout.state.wave == 1
+        world.apps[cell(0)].pinned = "1.99"  # of a wave whose turn has not come
+        await world.until(task.done)
+        state = world.rollout.state
+        assert (state.phase, state.reason) == ("rolled back", "left as they are: 3 changed by hand")
+        left = {cell(0), cell(1), cell(4)}
+        assert world.git == {key: NEW if key in left else OLD for key in world.git}
 
     story(test)
 
