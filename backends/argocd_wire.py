@@ -132,10 +132,16 @@ class OperationState(_Wire, frozen=True):
     sync_result: SyncResult | None = None
 
 
+class ComparedTo(_Wire, frozen=True):
+    source: Source | None = None
+    sources: list[Source] | None = None
+
+
 class SyncState(_Wire, frozen=True):
     status: str = ""
     revision: str = ""
     revisions: list[str] | None = None
+    compared_to: ComparedTo | None = None
 
 
 class HealthState(_Wire, frozen=True):

@@ -61,6 +61,8 @@ SCOPES = {
     "apps": "Applications",
     "clusters": "Clusters",
     "projects": "Projects",
+    "appsets": "ApplicationSets",
+    "preview": "What an ApplicationSet would do",
     "matrix": "Addon matrix",
     "grid": "Addon matrix, its cells",
     "versions": "Which versions where",
@@ -82,7 +84,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("everywhere.repaint", ("ctrl+l",), "repaint", "Paints the whole screen anew."),
     Action("screen.back", ("escape",), "back", "One screen back; clears the filter on the first one. Never quits."),
     Action("screen.leave", ("q",), "back", "One screen back; on the first one asks whether to quit."),
-    Action("screen.command", ("colon",), "command", "A command: :apps [filter], :clusters, :matrix [filter],"
+    Action("screen.command", ("colon",), "command", "A command: :apps [filter], :clusters, :appsets, :matrix [filter],"
            " :projects, :help, :quit."),
     Action("screen.matrix", ("m",), "matrix", "The addon matrix: every addon on every cluster."),
     Action("screen.help", ("question_mark",), "help", "Every key that works here, and elsewhere."),
@@ -111,6 +113,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("clusters.wide", ("ctrl+w",), "wide", "One more column: the server."),
     Action("projects.again", ("r",), "read again", "Reads the projects anew."),
     Action("projects.wide", ("ctrl+w",), "wide", "More columns: the destinations, and who may use it from elsewhere."),
+    Action("appsets.preview", ("d",), "preview", "What the ApplicationSet under the cursor would do to its Applications"
+           " now: created, changed field by field, deleted. Nothing is written."),
+    Action("appsets.edited", ("e",), "edited", "The same for a file in which it was edited; asks which."),
+    Action("appsets.again", ("r",), "read again", "Reads the ApplicationSets anew."),
+    Action("appsets.wide", ("ctrl+w",), "wide", "One more column: the policy."),
+    Action("preview.fold", ("f",), "fold", "Shows or folds what stays as it is, and the fields of what is created or"
+           " deleted."),
+    Action("preview.again", ("r",), "generate again", "Reads the file anew, and asks everything that generators ask."),
     Action("matrix.filter", ("slash",), "filter", "Filters: cluster:prod-*, addon:cert*, health:degraded,missing,"
            " sync:outofsync, version:<1.15, app:x, hub:x, a label of clusters as stage=prod, or a word; =x is x and"
            " nothing longer; ! before one turns it round."),

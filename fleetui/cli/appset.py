@@ -19,9 +19,9 @@ from fleetui.cli.options import Scope
 from fleetui.cli.output import aligned, emit
 from fleetui.cli.report import say
 from fleetui.engine.application import mapping, text
-from fleetui.engine.appset import Generated, GeneratedApplication, Problem, generate
+from fleetui.engine.appset import Generated, GeneratedApplication, Problem
+from fleetui.engine.appset.asking import answered
 from fleetui.engine.appset.generated import PARAMETERS
-from fleetui.engine.appset.questions import Answer, Question
 from fleetui.model.change import Path as Steps
 from fleetui.model.errors import ExitCode, UsageError
 from fleetui.model.objects import Obj, ref_of
@@ -30,7 +30,6 @@ from fleetui.render.yaml import decode
 
 _KIND = ("argoproj.io", "ApplicationSet")
 _TOLD = 20
-_AT_ONCE = 10
 _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
@@ -123,18 +122,7 @@ async def _generated(
 
 
 async def _one(given: _Given, world: Inputs) -> Generated:
-    answers: dict[Question, Answer] = {}
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def ask(question: Question) -> Answer:
-        async with gate:
-            return await world.answer(question, given.namespace)
-
-    while True:
-        made = generate(given.obj, world.clusters, answers)
-        if not made.questions:
-            return made
-        answers |= zip(made.questions, await asyncio.gather(*map(ask, made.questions)), strict=True)
+    return await answered(given.obj, world.clusters, lambda question: world.answer(question, given.namespace))
 
 
 def _print(apps: Sequence[GeneratedApplication], output: str) -> None:
@@ -163,7 +151,7 @@ def _row(app: GeneratedApplication) -> list[str]:
         text(app.app["metadata"].get("namespace")),
         app.name,
         text(spec.get("project")),
-        f"{server}/{text(destination.get('namespace'))}",
+        "/".join(filter(None, (server, text(destination.get("namespace"))))),
         ", ".join(_source(each) for each in sources),
         ", ".join(text(each.get("targetRevision")) or "HEAD" for each in sources),
         f"{app.generator} {app.kind} {app.element}",

@@ -85,6 +85,16 @@ def get_projects(scope: Scope, output: str) -> int:
     return show_projects(scope, output)
 
 
+@get.command("appsets", short_help="Argo CD's ApplicationSets, and how they are.")
+@scope_options
+@output_option("table", "json", "yaml", "name")
+def get_appsets(scope: Scope, output: str) -> int:
+    """Argo CD's ApplicationSets: what generates, how many Applications there are, and what is wrong."""
+    from fleetui.cli.appset_preview import show_appsets
+
+    return show_appsets(scope, output)
+
+
 @get.command("matrix", short_help="The addon matrix: which version of every addon on every cluster.")
 @scope_options
 @click.argument("words", metavar="[FILTER]...", nargs=-1)

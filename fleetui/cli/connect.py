@@ -169,11 +169,12 @@ class Connection:
             protects: which clusters want their name typed before a change, besides those of the settings.
         """
         from backends.argocd import ArgoDialect
+        from backends.flux import FluxKustomizations, FluxReleases
         from fleetui.fleet.fleet import LiveFleet
 
         return LiveFleet(
             self.clusters,
-            [ArgoDialect()],
+            [ArgoDialect(), FluxKustomizations(), FluxReleases()],
             self.repositories,
             read_only=self.scope.read_only,
             namespaces=(self.scope.namespace,),
@@ -183,6 +184,7 @@ class Connection:
             jq=self.jq,
             # What one hub logs in to is nothing for the charts of another.
             renderers=self.renderers_of(self.stores[0].api.name if len(self.stores) == 1 else "").tools,
+            answers=self.hosting,
         )
 
     def renderers_of(self, hub: str) -> Renderers:

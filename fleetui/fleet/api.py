@@ -35,6 +35,8 @@ from fleetui.podports import ExecSession
 from fleetui.ports import Subscription
 
 if TYPE_CHECKING:
+    from fleetui.engine.appset.preview import Preview
+    from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.projects import Projects
 
 
@@ -161,6 +163,20 @@ class Fleet(Protocol):
 
     async def projects(self) -> Projects:
         """The Argo CD projects of every chosen cluster, as they are now."""
+        ...
+
+    async def appsets(self) -> AppSets:
+        """The ApplicationSets of every chosen cluster, as they are now."""
+        ...
+
+    async def preview(self, key: AppSetKey, edited: Obj | None = None) -> Preview:
+        """What an ApplicationSet would do to its Applications now: as it is, or as `edited` has it, which need not be
+        there yet.
+
+        Raises:
+            MissingError: there is no such set or no such cluster.
+            ClusterError: the hub can't be asked.
+        """
         ...
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:

@@ -26,7 +26,7 @@ from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
 from fleetui.fleet.overrides import HubOverrides
-from fleetui.fleet.places import behind, called, grown_in, is_the_hub, place_of
+from fleetui.fleet.places import behind, by_kubeconfig, called, grown_in, is_the_hub, place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
@@ -58,7 +58,9 @@ from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 
 if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers
+    from fleetui.engine.appset.preview import Preview
     from fleetui.fleet.api import LogSink
+    from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.cells import CellRules
     from fleetui.fleet.projects import Projects
@@ -89,6 +91,7 @@ class LiveFleet:
         clock: the time.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
         renderers: what renders charts and kustomizations.
+        answers: what answers the generators of ApplicationSets.
         cell_rules: which applications are addons.
     """
 
@@ -106,6 +109,7 @@ class LiveFleet:
         clock: Clock | None = None,
         jq: Jq | None = None,
         renderers: renderports.Tools | None = None,
+        answers: Answers | None = None,
         cell_rules: CellRules = DEFAULT,
     ) -> None:
         self.cell_rules = cell_rules
@@ -128,6 +132,8 @@ class LiveFleet:
             renderers=renderers,
         )
         self._protects = protects
+        self._jq = jq
+        self._answers = answers
         self._clock = clock
         self._publisher = Publisher(clock, stamp=self._as_of_now)
         self._coverage = Coverage(
@@ -248,6 +254,7 @@ class LiveFleet:
                 await asyncio.wait_for(store.api.urgent.discover(), MET_WITHIN)
 
     async def loaded(self) -> None:
+        self._coverage.hurry()
         if self._coverage.loading:
             await self._loaded.wait()
 
@@ -303,6 +310,16 @@ class LiveFleet:
         from fleetui.fleet.projects import projects_in
 
         return await projects_in(self._stores.values())
+
+    async def appsets(self) -> AppSets:
+        from fleetui.fleet.appsets import appsets_in
+
+        return await appsets_in(self._stores.values())
+
+    async def preview(self, key: AppSetKey, edited: Obj | None = None) -> Preview:
+        from fleetui.fleet.appsets import preview_in
+
+        return await preview_in(self._asked(key.hub), self._directory, self._answers, key, edited=edited, jq=self._jq)
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         from fleetui.fleet.pods import pods_of_tree
@@ -461,7 +478,9 @@ class LiveFleet:
         return Subject(app, hub=hub, dialect=self._by_name[key.dialect], place=place, overrides=overrides)
 
     async def _place(self, app: App) -> LiveStore | str:
-        if not is_the_hub(app):
+        if by_kubeconfig(app):
+            await self._directory.referred()
+        elif not is_the_hub(app):
             await self._directory.ready(app.key.hub)
         return place_of(app, self._directory)
 

@@ -237,7 +237,10 @@ class World:
     # --- what became of it ------------------------------------------------------------------------------------------
 
     def assert_done_once(self) -> None:
-        assert self.rollout.state.phase == "done"
+        self.assert_done_once_in(self.rollout)
+
+    def assert_done_once_in(self, rollout: Rollout) -> None:
+        assert rollout.state.phase == "done"
         assert self.git == dict.fromkeys(self.git, NEW)
         assert all(self.wrote[key] == [NEW] for key in self.git)
         assert {key: self.syncs[key] for key, app in self.apps.items() if not app.automated} == {

@@ -13,6 +13,7 @@ from screens.app import FleetApp
 from screens.app_base import AppViewScreen
 from screens.app_view import AppScreen
 from screens.apps import AppsScreen
+from screens.appsets import AppSetsScreen, PreviewScreen
 from screens.base import FleetScreen
 from screens.clusters import ClustersScreen
 from screens.confirm import ConfirmScreen
@@ -40,6 +41,8 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "apps": (AppsScreen,),
     "clusters": (ClustersScreen,),
     "projects": (ProjectsScreen,),
+    "appsets": (AppSetsScreen,),
+    "preview": (PreviewScreen,),
     "matrix": (MatrixScreen,),
     "grid": (MatrixGrid,),
     "versions": (VersionsScreen,),
@@ -59,6 +62,8 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     AppScreen,
     ClustersScreen,
     ProjectsScreen,
+    AppSetsScreen,
+    PreviewScreen,
     MatrixScreen,
     VersionsScreen,
     DiffScreen,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fleetui.engine.appset import template_go
+from fleetui.engine.appset import template, template_go
 from fleetui.engine.appset.template import Templating, render, render_text
 from fleetui.model.errors import TemplateError, ToolMissingError
 from fleetui.model.objects import Obj
@@ -117,6 +117,15 @@ def test_what_makes_keys_is_refused_by_name(name: str) -> None:
 def test_a_template_that_would_hang_or_fill_the_engine_is_stopped(text: str) -> None:
     with pytest.raises(TemplateError):
         _rendered(text, params={"self": "{{ tpl .self . }}"})
+
+
+def test_what_all_applications_take_together_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template, "LONGEST", 0.0)
+    made = {"metadata": {"name": "{{.n}}"}, "spec": {"project": "p", "destination": {"name": "x"}}}
+    make = Templating("argocd", go=True).maker(made)
+    assert make({"n": "one"})["metadata"]["name"] == "one"
+    with pytest.raises(TemplateError, match="have taken more than"):
+        make({"n": "two"})
 
 
 def test_an_option_that_there_is_not_is_named() -> None:

@@ -161,6 +161,26 @@ def blocked(
     return ""
 
 
+def problems(plan: RolloutPlan) -> list[str]:
+    """Why a plan can't be carried out as it is, each with its wave."""
+    found = []
+    keys = [cell.key for cell in plan.cells]
+    taken = [key for wave in plan.waves for key in wave.cells]
+    if not plan.cells:
+        found.append("no cell is chosen")
+    if len(taken) != len(set(taken)) or set(taken) != set(keys) or len(keys) != len(set(keys)):
+        found.append("each cell must be in exactly one wave")
+    for wave in plan.waves:
+        for gate in wave.gates:
+            if gate.timeout and gate.timeout <= gate.seconds:
+                found.append(f"wave {wave.name}: gate {gate.kind} can't hold for longer than its timeout")
+            if gate.kind in {GateKind.METRIC, GateKind.WEBHOOK} and not gate.url:
+                found.append(f"wave {wave.name}: gate {gate.kind} has no address")
+            if gate.kind is GateKind.METRIC and not (gate.query and gate.condition):
+                found.append(f"wave {wave.name}: gate metric needs a query and a condition")
+    return found
+
+
 def gate_words(gate: Gate) -> str:
     """A gate in a few words, as ``healthy for 10m``."""
     words = str(gate.kind)

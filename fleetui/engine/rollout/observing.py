@@ -35,6 +35,8 @@ def observe(state: CellState, sight: Sight, *, goal: str, back: bool, now: float
         state = replace(state, away="")
     if sight.missing:
         return _troubled(state, "there is no such application any more", now, patience)
+    if sight.error and not sight.synced:
+        return _troubled(state, sight.error, now, patience)
     if sight.version != goal:
         return _elsewhere(state, sight, now)
     if not sight.synced:

@@ -25,24 +25,23 @@ from fleetui.model.errors import (
     ClusterError,
     ConflictError,
     FleetError,
-    ForbiddenError,
-    InvalidError,
+    GoneError,
     MissingError,
-    NotFoundError,
     OverloadedError,
-    RefusedError,
+    RepositoryUnreachableError,
     UnauthorizedError,
     UnreachableError,
 )
 from fleetui.model.objects import is_older
-from fleetui.model.rollout import CellKey, CellPlan, Driver, Rollout, RolloutKey
+from fleetui.model.rollout import CellKey, CellPlan, Driver, GateKind, Rollout, RolloutKey
 
 _log = logging.getLogger(__name__)
 
 _AGAIN = 5.0
 """Seconds until the hub is tried again that does not answer."""
 _PASSING = (UnreachableError, OverloadedError, UnauthorizedError, ConflictError)
-_LASTING = (RefusedError, MissingError, ForbiddenError, InvalidError, NotFoundError)
+_AWAY = (*_PASSING, GoneError, RepositoryUnreachableError)
+"""What an effect may fail with that does not mean that it will fail again."""
 
 
 class Runner:
@@ -204,7 +203,7 @@ class _Drive:
         try:
             return await self._ask(effect)
         except FleetError as error:
-            return Trouble(str(error), lasting=isinstance(error, _LASTING))
+            return Trouble(str(error), lasting=not isinstance(error, _AWAY))
 
     async def _ask(self, effect: Effect) -> machine.Answer:
         runner, rollout = self._runner, self._rollout
@@ -215,7 +214,9 @@ class _Drive:
                 expected = dict(zip(effect.cells, effect.expected, strict=True))
                 return await runner.truths.write(plan, plan.waves[effect.wave].name, wanted, expected=expected)
             case Merged():
-                return await runner.truths.merged(plan, effect.pull_request)
+                # A page for each repository; all of them count.
+                found = [await runner.truths.merged(plan, page) for page in effect.pull_request.split()]
+                return found[-1] if all(found) else ""
             case Check():
                 return await runner.truths.versions([self._cell(key) for key in effect.cells])
             case Refresh():
@@ -227,7 +228,7 @@ class _Drive:
             case Ask():
                 wave = plan.waves[effect.wave]
                 gate = wave.gates[effect.gate]
-                if gate.query:
+                if gate.kind is GateKind.METRIC:
                     return await runner.outside.metric(gate)
                 return await runner.outside.webhook(gate, rollout, wave.name)
 
