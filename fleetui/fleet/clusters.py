@@ -209,11 +209,6 @@ class Clusters:
         if hub in self._hubs:
             await self._hubs[hub].ready()
 
-    async def registrations(self, hub: ClusterName) -> Sequence[Registration]:
-        """What a hub has registered, as far as that can be known."""
-        await self.ready(hub)
-        return self._hubs[hub].all if hub in self._hubs else ()
-
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         """Calls `listener` whenever another cluster may be found than before."""
         return enlist(self._listeners, listener)

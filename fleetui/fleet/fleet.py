@@ -363,11 +363,13 @@ class LiveFleet:
 
     # --- rollouts ---------------------------------------------------------------------------------------------------
 
-    def rollout_origins(self, answers: Answers | None = None) -> Origins:
-        """Finds where in Git the versions of this fleet's cells are written; `answers` answers what generators ask."""
+    def rollout_origins(self) -> Origins:
+        """Finds where in Git the versions of this fleet's cells are written."""
+        from fleetui.fleet.appsets import registered_in
         from fleetui.fleet.rolloutorigins import Origins
 
-        return Origins(self._repositories, lambda: self._apps.shown, self._directory.registrations, answers)
+        registered = partial(registered_in, self._directory)
+        return Origins(self._repositories, lambda: self._apps.shown, registered, self._answers)
 
     def rollout_planner(
         self, origins: Origins, others: Callable[[], Awaitable[Sequence[Rollout]]], rules: CellRules
