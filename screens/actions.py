@@ -120,7 +120,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("appsets.wide", ("ctrl+w",), "wide", "One more column: the policy."),
     Action("preview.fold", ("f",), "fold", "Shows or folds what stays as it is, and the fields of what is created or"
            " deleted."),
-    Action("preview.again", ("r",), "generate again", "Reads the file anew, and asks everything that generators ask."),
+    Action("preview.again", ("r",), "generate again", "Reads the file anew, and generates again."),
     Action("matrix.filter", ("slash",), "filter", "Filters: cluster:prod-*, addon:cert*, health:degraded,missing,"
            " sync:outofsync, version:<1.15, app:x, hub:x, a label of clusters as stage=prod, or a word; =x is x and"
            " nothing longer; ! before one turns it round."),
