@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, closing, suppress
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,7 @@ from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers
     from fleetui.engine.appset.preview import Preview
+    from fleetui.engine.rollout.ports import Outside
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.audit import Audit
@@ -67,7 +68,9 @@ if TYPE_CHECKING:
     from fleetui.fleet.rolloutchanges import Served
     from fleetui.fleet.rolloutorigins import Origins
     from fleetui.fleet.rolloutplan import RolloutPlanner
+    from fleetui.fleet.rollouts import LiveRollouts
     from fleetui.fleet.trees import TreeWatch
+    from fleetui.gitports import GitHosts
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
@@ -93,6 +96,7 @@ class LiveFleet:
         renderers: what renders charts and kustomizations.
         answers: what answers the generators of ApplicationSets.
         cell_rules: which applications are addons.
+        hosts, outside: what rollouts ask beyond clusters and repositories: pull requests, gates; None: nobody can be.
     """
 
     def __init__(
@@ -111,8 +115,11 @@ class LiveFleet:
         renderers: renderports.Tools | None = None,
         answers: Answers | None = None,
         cell_rules: CellRules = DEFAULT,
+        hosts: GitHosts | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self.cell_rules = cell_rules
+        self._hosts, self._outside = hosts, outside
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
@@ -181,6 +188,8 @@ class LiveFleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if "rollouts" in vars(self):
+            await self.rollouts.close()
         self._trees.close()
         self._overrides.close()
         await self._coverage.close()
@@ -363,18 +372,38 @@ class LiveFleet:
 
     # --- rollouts ---------------------------------------------------------------------------------------------------
 
-    def rollout_origins(self) -> Origins:
-        """Finds where in Git the versions of this fleet's cells are written."""
+    @cached_property
+    def rollouts(self) -> LiveRollouts:
         from fleetui.fleet.appsets import registered_in
         from fleetui.fleet.rolloutorigins import Origins
+        from fleetui.fleet.rollouts import LiveRollouts, NobodyOutside
+        from fleetui.fleet.rolloutsights import FleetSights
+        from fleetui.fleet.rollouttruth import GitTruths
 
         registered = partial(registered_in, self._directory)
-        return Origins(self._repositories, lambda: self._apps.shown, registered, self._answers)
+        origins = Origins(self._repositories, lambda: self._apps.shown, registered, self._answers)
+        rollouts = LiveRollouts(
+            self._stores,
+            self._namespaces_of_hubs,
+            planner=lambda request: planner.plan(request),
+            truths=GitTruths(origins, lambda: self._apps.shown, self._hosts),
+            sights=FleetSights(self, self._repositories),
+            outside=self._outside or NobodyOutside(),
+            audit=self._tools.audit,
+            clock=self._clock,
+            read_only=self.read_only,
+        )
+        planner = self._rollout_planner(origins, rollouts.all)
+        return rollouts
 
-    def rollout_planner(
-        self, origins: Origins, others: Callable[[], Awaitable[Sequence[Rollout]]], rules: CellRules
-    ) -> RolloutPlanner:
-        """Plans rollouts over this fleet; `others` are the rollouts that there are, `rules` says what is a cell."""
+    def _namespaces_of_hubs(self) -> dict[ClusterName, frozenset[str]]:
+        """The clusters that have applications, each with the namespaces that they are in."""
+        found: dict[ClusterName, set[str]] = {hub: set() for hub in self._coverage.hubs}
+        for key in self._apps.shown:
+            found.setdefault(key.hub, set()).add(key.namespace)
+        return {hub: frozenset(namespaces) for hub, namespaces in found.items()}
+
+    def _rollout_planner(self, origins: Origins, others: Callable[[], Awaitable[Sequence[Rollout]]]) -> RolloutPlanner:
         from fleetui.fleet.rolloutchanges import Changes
         from fleetui.fleet.rolloutplan import RolloutPlanner
         from fleetui.fleet.rolloutrefusals import Refusals
@@ -396,7 +425,7 @@ class LiveFleet:
             protects=self._is_protected,
             operator=tools.audit.operator,
             clock=self._clock,
-            rules=rules,
+            rules=self.cell_rules,
         )
 
     async def _app_resource(self, key: AppKey) -> ApiResource:
