@@ -18,6 +18,9 @@ COMMANDS = {
     **dict.fromkeys(("clusters", "cluster", "fleet", "ctx", "context", "contexts"), "clusters"),
     **dict.fromkeys(("projects", "project", "proj"), "projects"),
     **dict.fromkeys(("matrix", "addons", "addon"), "matrix"),
+    **dict.fromkeys(("appsets", "appset", "applicationsets"), "appsets"),
+    **dict.fromkeys(("rollouts", "ro"), "rollouts"),
+    "rollout": "rollout",
     "help": "help",
     **dict.fromkeys(("quit", "q"), "quit"),
 }
@@ -61,8 +64,16 @@ def run(screen: Screen[None], text: str | None) -> None:
         _to_clusters(screen)
     elif command.name == "projects":
         _to_projects(screen)
+    elif command.name == "appsets":
+        _to_appsets(screen)
     elif command.name == "matrix":
         to_matrix(screen, command.words)
+    elif command.name == "rollouts":
+        _to_rollouts(screen)
+    elif command.name == "rollout":
+        from screens.rollout_wizard import open_for_addon
+
+        open_for_addon(screen.app, command.words)
     elif command.name == "apps":
         to_apps(screen, command.words)
 
@@ -86,6 +97,28 @@ def _to_projects(screen: Screen[None]) -> None:
         app.push_screen(ProjectsScreen())
         return
     while not isinstance(app.screen, ProjectsScreen):
+        app.pop_screen()
+
+
+def _to_rollouts(screen: Screen[None]) -> None:
+    from screens.rollouts import RolloutsScreen
+
+    app = screen.app
+    if not any(isinstance(each, RolloutsScreen) for each in app.screen_stack):
+        app.push_screen(RolloutsScreen())
+        return
+    while not isinstance(app.screen, RolloutsScreen):
+        app.pop_screen()
+
+
+def _to_appsets(screen: Screen[None]) -> None:
+    from screens.appsets import AppSetsScreen
+
+    app = screen.app
+    if not any(isinstance(each, AppSetsScreen) for each in app.screen_stack):
+        app.push_screen(AppSetsScreen())
+        return
+    while not isinstance(app.screen, AppSetsScreen):
         app.pop_screen()
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from screens.host import Host
     from screens.widgets.rows import Key
 
+WIDEST = 48
+"""Cells of a column at most: anybody may write a version of any length."""
 WIDEST_SUMMARY = 20
 """Cells that a column may be widened by what a group has in it."""
 BEHIND, AHEAD = "behind", "ahead"
@@ -80,7 +82,7 @@ class MatrixView:
         want = max(cells.cell_len(self.head(column).text), _GLYPH + versions + skew)
         groups = [row.key for row in self.rows() if row.group]
         summaries = [cells.cell_len(self.summary(group, column, WIDEST_SUMMARY).text) for group in groups]
-        return max(want, max(summaries, default=0))
+        return min(WIDEST, max(want, max(summaries, default=0)))
 
     # --- screens.widgets.matrix.Source ---------------------------------------------------------------------------
 

@@ -75,10 +75,10 @@ class Picture:
         """The place of a cluster among all, from 0; the same as long as the console runs."""
         return self._places.setdefault(cluster, len(self._places))
 
-    def app_at(self, cluster: ClusterName, ref: ObjectRef, dialect: str) -> AppKey | None:
+    def app_at(self, cluster: ClusterName, ref: ObjectRef) -> AppKey | None:
         """The application whose own object `ref` is; None where it is none that is known."""
-        key = AppKey(cluster, dialect, ref.namespace, ref.name)
-        return key if ref.kind == "Application" and key in self.apps else None
+        key = AppKey.of(cluster, ref)
+        return key if key in self.apps else None
 
     def cluster_of(self, app: App) -> str:
         """The name of the cluster that an application runs on: its hub, or the one that its destination names."""

@@ -18,10 +18,10 @@ from fleetui.cli.files import content_of, objects_of
 from fleetui.cli.options import Scope
 from fleetui.cli.output import aligned, emit
 from fleetui.cli.report import say
-from fleetui.engine.application import mapping, text
-from fleetui.engine.appset import Generated, GeneratedApplication, Problem, generate
+from fleetui.engine.application import mapping, mappings, text
+from fleetui.engine.appset import Generated, GeneratedApplication, Problem
+from fleetui.engine.appset.asking import answered
 from fleetui.engine.appset.generated import PARAMETERS
-from fleetui.engine.appset.questions import Answer, Question
 from fleetui.model.change import Path as Steps
 from fleetui.model.errors import ExitCode, UsageError
 from fleetui.model.objects import Obj, ref_of
@@ -30,7 +30,6 @@ from fleetui.render.yaml import decode
 
 _KIND = ("argoproj.io", "ApplicationSet")
 _TOLD = 20
-_AT_ONCE = 10
 _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
@@ -58,6 +57,8 @@ def show_generated(
         FleetError: the hub does not answer.
     """
     given = [found for file in files for found in _appsets(file, scope.namespace)]
+    if clusters is None and not (scope.contexts or scope.all_contexts) and any(each.wants_clusters for each in given):
+        say("fleetui: no clusters are given, so there is the hub itself alone (name --clusters FILE or --context)")
     made = asyncio.run(_generated(given, scope, clusters, folders))
     apps = [app for each in made for app in each.applications]
     _print(apps, output)
@@ -80,6 +81,11 @@ class _Given:
         self.namespace = text(metadata.get("namespace")) or namespace
         self.obj: Obj = {**obj, "metadata": {**metadata, "namespace": self.namespace}}
 
+    @property
+    def wants_clusters(self) -> bool:
+        """Whether a generator makes something of each registered cluster."""
+        return _wants_clusters(mapping(self.obj.get("spec")))
+
     def where(self, problem: Problem) -> str:
         """A problem with the file and the line that it comes from."""
         return f"{self._file}:{self._line_of(problem)}: {problem}"
@@ -96,6 +102,14 @@ class _Given:
 
     def _written(self, path: Steps) -> int:
         return next(iter(lines_of(self._content, self._line, path)), 0)
+
+
+def _wants_clusters(spec: Mapping[str, Any]) -> bool:
+    return any(
+        each.get("clusters") is not None
+        or any(_wants_clusters(mapping(each.get(kind))) for kind in ("matrix", "merge"))
+        for each in mappings(spec.get("generators"))
+    )
 
 
 def _path(field: str) -> Steps:
@@ -123,18 +137,7 @@ async def _generated(
 
 
 async def _one(given: _Given, world: Inputs) -> Generated:
-    answers: dict[Question, Answer] = {}
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def ask(question: Question) -> Answer:
-        async with gate:
-            return await world.answer(question, given.namespace)
-
-    while True:
-        made = generate(given.obj, world.clusters, answers)
-        if not made.questions:
-            return made
-        answers |= zip(made.questions, await asyncio.gather(*map(ask, made.questions)), strict=True)
+    return await answered(given.obj, world.clusters, lambda question: world.answer(question, given.namespace))
 
 
 def _print(apps: Sequence[GeneratedApplication], output: str) -> None:
@@ -163,7 +166,7 @@ def _row(app: GeneratedApplication) -> list[str]:
         text(app.app["metadata"].get("namespace")),
         app.name,
         text(spec.get("project")),
-        f"{server}/{text(destination.get('namespace'))}",
+        "/".join(filter(None, (server, text(destination.get("namespace"))))),
         ", ".join(_source(each) for each in sources),
         ", ".join(text(each.get("targetRevision")) or "HEAD" for each in sources),
         f"{app.generator} {app.kind} {app.element}",

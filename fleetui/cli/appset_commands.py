@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from fleetui.cli.options import Scope, cluster_options, output_option
+from fleetui.cli.options import Scope, cluster_options, output_option, scope_options
 
 
 @click.group()
 def appset() -> None:
-    """ApplicationSets: what they make."""
+    """ApplicationSets: what they make, and what they would change."""
 
 
 def _folders(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
@@ -57,3 +57,18 @@ def generate(
     from fleetui.cli.appset import show_generated
 
     return show_generated(scope, files, clusters=clusters, folders=folders, output=output)
+
+
+@appset.command("diff", short_help="What an ApplicationSet would do to its Applications.")
+@scope_options
+@click.argument("name", required=False, default="")
+@click.option("-f", "--filename", "files", multiple=True, type=click.Path(path_type=Path), help="An edited one.")
+@output_option("table", "unified", "side", "json", "yaml")
+def diff(scope: Scope, name: str, files: tuple[Path, ...], output: str) -> int:
+    """What an ApplicationSet, as it is or as a file has it (- is stdin), would create, change and delete now.
+
+    Nothing is written. Exit status 4 if anything would be or is wrong, 1 if it can't be generated.
+    """
+    from fleetui.cli.appset_preview import show_preview
+
+    return show_preview(scope, name, files, output)

@@ -14,6 +14,7 @@ from fleetui import __version__
 from fleetui.cli.appset_commands import appset
 from fleetui.cli.engine_commands import bootstrap, engine
 from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options, yes_option
+from fleetui.cli.rollout_commands import list_rollouts, rollout
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,6 +84,16 @@ def get_projects(scope: Scope, output: str) -> int:
     from fleetui.cli.projects import show_projects
 
     return show_projects(scope, output)
+
+
+@get.command("appsets", short_help="Argo CD's ApplicationSets, and how they are.")
+@scope_options
+@output_option("table", "json", "yaml", "name")
+def get_appsets(scope: Scope, output: str) -> int:
+    """Argo CD's ApplicationSets: what generates, how many Applications there are, and what is wrong."""
+    from fleetui.cli.appset_preview import show_appsets
+
+    return show_appsets(scope, output)
 
 
 @get.command("matrix", short_help="The addon matrix: which version of every addon on every cluster.")
@@ -400,3 +411,5 @@ def render(path: Path | None, files: tuple[Path, ...], revision: str, output: st
 cli.add_command(appset)
 cli.add_command(engine)
 cli.add_command(bootstrap)
+cli.add_command(rollout)
+get.add_command(list_rollouts, "rollouts")

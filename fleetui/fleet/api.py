@@ -35,7 +35,10 @@ from fleetui.podports import ExecSession
 from fleetui.ports import Subscription
 
 if TYPE_CHECKING:
+    from fleetui.engine.appset.preview import Preview
+    from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.projects import Projects
+    from fleetui.fleet.rolloutapi import Rollouts
 
 
 class LogSink(Protocol):
@@ -70,6 +73,11 @@ class Fleet(Protocol):
 
     @property
     def clusters(self) -> Mapping[ClusterName, ClusterStatus]: ...
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """The rollouts of addons over this fleet."""
+        ...
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         """Calls `listener` on the engine's thread with the whole picture at once, then with each merged change set, at
@@ -161,6 +169,20 @@ class Fleet(Protocol):
 
     async def projects(self) -> Projects:
         """The Argo CD projects of every chosen cluster, as they are now."""
+        ...
+
+    async def appsets(self) -> AppSets:
+        """The ApplicationSets of every chosen cluster, as they are now."""
+        ...
+
+    async def preview(self, key: AppSetKey, edited: Obj | None = None) -> Preview:
+        """What an ApplicationSet would do to its Applications now: as it is, or as `edited` has it, which need not be
+        there yet.
+
+        Raises:
+            MissingError: there is no such set or no such cluster.
+            ClusterError: the hub can't be asked.
+        """
         ...
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:

@@ -77,6 +77,7 @@ class Clusters:
         self._twins = Twins(self.chosen)
         self._told: dict[ClusterName, ClusterStatus] = {}
         self._listeners: list[Callable[[], None]] = []
+        self._registration_listeners: list[Callable[[], None]] = []
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
         self._gone_listeners: list[Callable[[ClusterName], None]] = []
         self._subscriptions: list[Subscription] = []
@@ -212,6 +213,16 @@ class Clusters:
         """Calls `listener` whenever another cluster may be found than before."""
         return enlist(self._listeners, listener)
 
+    def registrations(self, hub: ClusterName) -> Sequence[Registration] | None:
+        """What the hub's own objects register, in the order of their names; None where that is not known (yet)."""
+        if self._registrar is None:
+            return ()
+        return self._hubs[hub].all if hub in self._hubs and self._hubs[hub].known else None
+
+    def on_registrations(self, listener: Callable[[], None]) -> Subscription:
+        """Calls `listener` whenever `registrations` of a hub is another."""
+        return enlist(self._registration_listeners, listener)
+
     def find(self, hub: ClusterName, *, server: str, name: str) -> Site:
         """The cluster into which a destination of the hub's Applications syncs, and the hub's own way to it.
 
@@ -303,9 +314,9 @@ class Clusters:
             self._place_told(place)
         for store in self.chosen.values():
             self._tell(self._shown(store.api.status))
-        if changed or gone:
-            for listener in tuple(self._listeners):
-                listener()
+        told = [*self._registration_listeners, *(self._listeners if changed or gone else ())]
+        for listener in told:
+            listener()
 
     def _claims(self) -> Iterator[Claim]:
         for hub in self.chosen:

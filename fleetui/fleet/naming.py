@@ -79,5 +79,5 @@ class ClusterNames:
 
 
 def _hubs(origin: str) -> list[str]:
-    """The hubs in a status' origin, such as ``kubeconfig, hub prod-eu-1``."""
-    return [each.removeprefix("hub ") for each in origin.split(", ") if each.startswith("hub ")]
+    """The hubs in a status' origin, such as ``kubeconfig, hub prod-eu-1, flux edge``."""
+    return [hub for each in origin.split(", ") if (hub := each.partition(" ")[2])]

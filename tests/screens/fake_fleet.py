@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from fleetui.engine.appset.preview import Preview
 from fleetui.fleet.api import LogSink
+from fleetui.fleet.appsets import AppSetKey, AppSets
 from fleetui.fleet.cells import DEFAULT
 from fleetui.fleet.projects import Projects
 from fleetui.fleet.views import (
@@ -136,6 +138,9 @@ class FakeFleet:
         self.deployments: dict[tuple[AppKey, int], Deployed | Exception] = {}
         self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
         self.project_list: Projects | Exception = Projects(())
+        self.appset_list: AppSets | Exception = AppSets(())
+        self.would: Preview | Exception = Preview()
+        self.previewed: list[tuple[AppSetKey, Obj | None]] = []
         self.running: dict[tuple[AppKey, ObjectRef | None], PodViews | Exception] = {}
         self.followed: list[tuple[PodLog, LogSink]] = []
         self.shells: list[tuple[PodView, str]] = []
@@ -151,6 +156,8 @@ class FakeFleet:
         self.watched: list[AppKey] = []
         self.subscribed_on: int = 0
         self.closed = 0
+        self.rollouts: Any = None
+        """What `tests.screens.fake_rollouts` makes."""
         self.gate: asyncio.Event | None = None
         self.git_gate: asyncio.Event | None = None
 
@@ -264,6 +271,13 @@ class FakeFleet:
 
     async def projects(self) -> Projects:
         return await self._answer("projects", self.project_list)
+
+    async def appsets(self) -> AppSets:
+        return await self._answer("appsets", self.appset_list)
+
+    async def preview(self, key: AppSetKey, edited: Obj | None = None) -> Preview:
+        self.previewed.append((key, edited))
+        return await self._answer("preview", self.would)
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         return await self._answer("pods", self.running.get((key, ref), PodViews(())))

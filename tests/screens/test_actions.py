@@ -13,6 +13,7 @@ from screens.app import FleetApp
 from screens.app_base import AppViewScreen
 from screens.app_view import AppScreen
 from screens.apps import AppsScreen
+from screens.appsets import AppSetsScreen, PreviewScreen
 from screens.base import FleetScreen
 from screens.clusters import ClustersScreen
 from screens.confirm import ConfirmScreen
@@ -25,6 +26,9 @@ from screens.manifest import ManifestScreen
 from screens.matrix import MatrixScreen
 from screens.projects import ProjectsScreen
 from screens.prompt import QuitScreen
+from screens.rollout import RolloutScreen, RolloutWaves
+from screens.rollout_wizard import RolloutWizard
+from screens.rollouts import RolloutsScreen
 from screens.shell import ShellScreen
 from screens.versions import VersionsScreen
 from screens.why_view import WhyScreen
@@ -40,13 +44,18 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "apps": (AppsScreen,),
     "clusters": (ClustersScreen,),
     "projects": (ProjectsScreen,),
+    "appsets": (AppSetsScreen,),
+    "preview": (PreviewScreen,),
     "matrix": (MatrixScreen,),
     "grid": (MatrixGrid,),
     "versions": (VersionsScreen,),
+    "rollouts": (RolloutsScreen,),
+    "rollout": (RolloutScreen,),
+    "wizard": (RolloutWizard,),
     "view": (AppsScreen, AppViewScreen),
     "pods": (AppsScreen, AppViewScreen),
     "why": (AppsScreen, AppViewScreen),
-    "tree": (FleetTree,),
+    "tree": (FleetTree, RolloutWaves),
     "pager": (Pager,),
     "diff": (DiffScreen,),
     "logs": (LogsScreen,),
@@ -59,6 +68,8 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     AppScreen,
     ClustersScreen,
     ProjectsScreen,
+    AppSetsScreen,
+    PreviewScreen,
     MatrixScreen,
     VersionsScreen,
     DiffScreen,
@@ -67,6 +78,9 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     LogsScreen,
     ManifestScreen,
     WhyScreen,
+    RolloutsScreen,
+    RolloutScreen,
+    RolloutWizard,
     HelpScreen,
 )
 

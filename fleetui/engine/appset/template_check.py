@@ -1,9 +1,9 @@
 """Whether what an ApplicationSet made is an Application, and one that this hub can have.
 
-Owns: `check` (the object alone) and `unmet` (what it needs of the hub). Called by `fleetui.engine.appset.generate` and
-by the reconciler. Pure. The names follow Kubernetes (`fleetui.model.names`), the rest Argo CD v3.6.1
-(applicationset_controller.go, `validateGeneratedApplications`; util/argo/argo.go, `GetDestinationServer`,
-`validateSourcePermissions`); the types of the fields are `template_shape`'s.
+Owns: `check` (the object alone), `unmet` and `nowhere` (what it needs of the hub). Called by
+`fleetui.engine.appset.generate` and by the reconciler. Pure. The names follow Kubernetes (`fleetui.model.names`), the
+rest Argo CD v3.6.1 (applicationset_controller.go, `validateGeneratedApplications`; util/argo/argo.go,
+`GetDestinationServer`, `validateSourcePermissions`); the types of the fields are `template_shape`'s.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ def unmet(app: Obj, *, projects: Container[str], registered: Sequence[Registrati
     project = text(spec.get("project"))
     if project not in projects:
         return f"application references project {project} which does not exist"
-    try:
-        _find(mapping(spec.get("destination")), registered)
-    except FleetError as error:
-        return f"application destination spec is invalid: {error}"
-    return ""
+    problem = nowhere(mapping(spec.get("destination")), registered)
+    return f"application destination spec is invalid: {problem}" if problem else ""
 
 
-def _find(destination: Mapping[str, Any], registered: Sequence[Registration]) -> None:
+def nowhere(destination: Mapping[str, Any], registered: Sequence[Registration]) -> str:
+    """Why the hub has no such cluster, in Argo CD's words; empty where it has."""
     asked, name = text(destination.get("server")), text(destination.get("name"))
-    server = server_of(asked, name, registered)
+    try:
+        server = server_of(asked, name, registered)
+    except FleetError as error:
+        return str(error)
     if not server:
-        raise no_such_name(name)
-    if server != IN_CLUSTER and by_server(server, registered) is None:
-        raise no_such_server(asked)
+        return str(no_such_name(name))
+    return "" if server == IN_CLUSTER or by_server(server, registered) else str(no_such_server(asked))
 
 
 def _metadata(metadata: Mapping[str, Any]) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ gosimple/slug v1.15.0 and sigs.k8s.io/yaml v1.6.0. What is raised is a ValueErro
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ import yaml
 from fleetui.engine.appset.params import as_go_decodes, sanitized_name
 from fleetui.engine.appset.slug import slug
 from fleetui.model.errors import ManifestError
+from fleetui.model.gotext import go_text
 from fleetui.render import scalars
 from fleetui.render.yaml import documents
 
@@ -25,7 +27,7 @@ _TIME = re.compile(
     r"|[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?"
 )
 """A time, or a number of base 60."""
-_DIGITS = re.compile(r"(\d+)")
+_DIGITS = re.compile(r"\d+")
 
 
 def slugify(*args: object) -> str:
@@ -72,7 +74,7 @@ def _read(text: str) -> Any:
 
 def _jsonlike(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _jsonlike(value[key]) for key in sorted(value, key=_natural)}
+        return {str(key): _jsonlike(value[key]) for key in sorted(value, key=functools.cmp_to_key(_before))}
     if isinstance(value, list | tuple):
         return [_jsonlike(item) for item in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
@@ -80,9 +82,27 @@ def _jsonlike(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool) else None
 
 
-def _natural(key: object) -> list[tuple[bool, int, str]]:
-    """Keys in the order of yaml.v2 (sorter.go): numbers within them count as numbers, and letters after the rest."""
-    return [(part[:1].isalpha(), int(part) if part.isdigit() else -1, part) for part in _DIGITS.split(str(key)) if part]
+def _before(one: str, other: str) -> int:
+    """The order in which yaml.v2 writes keys (sorter.go, `Less`), as Python's comparisons have it: letters after all
+    else, and numbers within keys by their value."""
+    place = next((i for i, (mine, its) in enumerate(zip(one, other, strict=False)) if mine != its), -1)
+    if place < 0:
+        return len(one) - len(other)
+    mine, its = one[place], other[place]
+    if mine.isalpha() != its.isalpha():
+        return 1 if mine.isalpha() else -1
+    if not mine.isalpha():
+        # Within a longer number a 0 counts.
+        lead = "1" if "0" in (mine, its) and re.search(r"[1-9]\d*$", one[:place]) else ""
+        ours, theirs = _number(one[place:]), _number(other[place:])
+        if (found := int(lead + ours or "0") - int(lead + theirs or "0") or len(ours) - len(theirs)) != 0:
+            return found
+    return -1 if mine < its else 1
+
+
+def _number(text: str) -> str:
+    found = _DIGITS.match(text)
+    return found[0] if found else ""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -90,6 +110,10 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+    def check_simple_key(self) -> bool:
+        """An empty key is one too."""
+        return bool(super().check_simple_key()) or (isinstance(self.event, yaml.ScalarEvent) and not self.event.value)
 
 
 _Dumper.yaml_implicit_resolvers = {
@@ -104,4 +128,12 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+def _represent_float(dumper: _Dumper, value: float) -> yaml.ScalarNode:
+    written = go_text(value)
+    # As what PyYAML itself would read it, so that it writes no tag: to it, 1e-07 is no number.
+    tag = dumper.resolve(yaml.ScalarNode, written, (True, False))  # type: ignore[no-untyped-call]
+    return dumper.represent_scalar(tag, written)
+
+
 _Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(float, _represent_float)
