@@ -62,10 +62,10 @@ class Made(NamedTuple):
     generated: Generated
 
 
-def parent_of(app: App, apps: Mapping[AppKey, App]) -> AppKey | None:
+def parent_of(app: App, brought: Mapping[tuple[ClusterName, ObjectRef], AppKey]) -> AppKey | None:
     """The application that brings an application's manifest, or its ApplicationSet's, into the hub (app of apps); None
-    where none does."""
-    return parents(apps.values()).get((app.key.hub, _owner(app)))
+    where none does. `brought`: what `parents` says."""
+    return brought.get((app.key.hub, _owner(app)))
 
 
 def parents(apps: Iterable[App]) -> dict[tuple[ClusterName, ObjectRef], AppKey]:

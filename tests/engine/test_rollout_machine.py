@@ -208,7 +208,7 @@ def test_an_approval_too_early_names_the_gate_that_is_open() -> None:
         world = World(plan((1, 1), gates=(*GATES, Gate(GateKind.APPROVAL))))
         task = asyncio.ensure_future(Process(world, "one").run())
         await world.until(lambda: world.apps[cell(0)].running == NEW)
-        with pytest.raises(RefusedError, match="wave wave-0 does not wait for its approval now, gate healthy for 10s"):
+        with pytest.raises(RefusedError, match="wave wave-0 does not wait for its approval now, gate healthy 10s"):
             await world.until(lambda: world.order(Verb.APPROVE), ticks=1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
