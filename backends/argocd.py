@@ -65,9 +65,13 @@ class ArgoDialect:
             uid=obj.uid,
             labels=dict(obj.meta.labels or {}),
             project=spec.project or "default",
+            application_set=_application_set(obj),
             source=_spec_source(spec),
+            parameters=_parameters(spec),
             destination=Destination(spec.destination.server, spec.destination.name, spec.destination.namespace),
             revision=_revision(status.sync.revision, status.sync.revisions, spec.sources),
+            revisions=_revisions(spec, status.sync),
+            compared=_is_compared(spec, status.sync.compared_to),
             sync=_SYNC.get(status.sync.status, SyncStatus.UNKNOWN),
             health=Health(_HEALTH.get(status.health.status, HealthStatus.UNKNOWN), status.health.message),
             health_since=parse_time(status.health.last_transition_time),
@@ -210,6 +214,36 @@ class ArgoDialect:
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
+
+
+def _application_set(obj: StoredObject) -> str:
+    """The ApplicationSet that made it (applicationset_controller.go, `createOrUpdateInCluster`: its controller)."""
+    owners = (each for each in obj.meta.owner_references or () if each.kind == "ApplicationSet")
+    return next((each.name for each in owners if each.api_version.startswith("argoproj.io/")), "")
+
+
+def _revisions(spec: wire.Spec, sync: wire.SyncState) -> dict[str, str]:
+    urls = (each.repo_url for each in spec.sources or ())
+    return dict(zip(urls, sync.revisions or (), strict=False))
+
+
+def _is_compared(spec: wire.Spec, compared: wire.ComparedTo | None) -> bool:
+    """Whether what was last compared is what the spec says now, as far as the model has it."""
+    if compared is None or spec.source_hydrator is not None or not (compared.source or compared.sources):
+        return True
+    then = wire.Spec(source=compared.source, sources=compared.sources)
+    return _spec_source(then) == _spec_source(spec) and _parameters(then) == _parameters(spec)
+
+
+def _parameters(spec: wire.Spec) -> dict[str, str]:
+    """The Helm parameters of the source that `_spec_source` gives; the last of one name counts, as for Helm."""
+    source = spec.source_hydrator.dry_source if spec.source_hydrator is not None else _chosen_source(spec)
+    helm = source.helm if source is not None else None
+    return {each.name: each.value for each in (helm.parameters if helm is not None else None) or ()}
+
+
+def _chosen_source(spec: wire.Spec) -> wire.Source | None:
+    return spec.sources[_chosen(spec.sources)] if spec.sources else spec.source
 
 
 def _spec_source(spec: wire.Spec) -> Source:

@@ -27,12 +27,22 @@ class _Wire(msgspec.Struct, frozen=True, rename="camel"):
     pass
 
 
+class Parameter(_Wire, frozen=True):
+    name: str = ""
+    value: str = ""
+
+
+class Helm(_Wire, frozen=True):
+    parameters: list[Parameter] | None = None
+
+
 class Source(_Wire, frozen=True):
     repo_url: str = msgspec.field(default="", name="repoURL")
     path: str = ""
     target_revision: str = ""
     chart: str = ""
     ref: str = ""
+    helm: Helm | None = None
 
 
 class SyncSource(_Wire, frozen=True):
@@ -122,10 +132,16 @@ class OperationState(_Wire, frozen=True):
     sync_result: SyncResult | None = None
 
 
+class ComparedTo(_Wire, frozen=True):
+    source: Source | None = None
+    sources: list[Source] | None = None
+
+
 class SyncState(_Wire, frozen=True):
     status: str = ""
     revision: str = ""
     revisions: list[str] | None = None
+    compared_to: ComparedTo | None = None
 
 
 class HealthState(_Wire, frozen=True):

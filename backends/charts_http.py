@@ -1,7 +1,8 @@
 """How a repository of charts is asked over HTTP: its login, certificates and proxy, redirects, limits and errors.
 
 Owns: `Web`, `Answer`, `Timeouts`, `AwayError` and `failed`, and what addresses and logins have to be. Called by
-`backends.charts` and `backends.charts_oci`. With it comes aiohttp, so it is imported at the first request.
+`backends.charts`, `backends.charts_oci` and, for the interfaces of Git hosts, `backends.hosts.api`. With it comes
+aiohttp, so it is imported at the first request.
 """
 
 from __future__ import annotations
@@ -95,8 +96,38 @@ class Web:
             at = following
         raise ChartError(f"{masked(url)} redirects more than {_MOST_REDIRECTS} times", url=masked(url))
 
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        limit: int,
+        access: RepositoryAccess,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+    ) -> Answer:
+        """The answer to one request, whatever its status; no redirect is followed.
+
+        Args:
+            limit, access, headers: as for `get`, but that an Authorization is the caller's to give.
+
+        Raises:
+            ChartError: no answer, or one that is too large.
+        """
+        # Whoever asks so has other ways to say who he is: a password would go along unasked.
+        access = msgspec.structs.replace(access, username="", password="")
+        return await self._once(url, limit, access, headers, True, method=method, sent_body=body)
+
     async def _once(
-        self, url: str, limit: int, access: RepositoryAccess, headers: Mapping[str, str], trusted: bool
+        self,
+        url: str,
+        limit: int,
+        access: RepositoryAccess,
+        headers: Mapping[str, str],
+        trusted: bool,
+        *,
+        method: str = "GET",
+        sent_body: bytes = b"",
     ) -> Answer:
         address(url)
         sent = {"User-Agent": f"fleetui/{__version__}"}
@@ -107,9 +138,11 @@ class Web:
         proxy = _proxy(url, access)
         context = await self._context(access, identify=trusted)
         try:
-            async with self._opened().get(
+            async with self._opened().request(
+                method,
                 url,
                 headers=sent,
+                data=sent_body or None,
                 proxy=proxy or None,
                 ssl=context,
                 allow_redirects=False,

@@ -25,6 +25,7 @@ from backends.git_url import identity
 from backends.github_app import InstallationTokens
 from backends.repository_access import WatchedAccess
 from fleetui.config import Paths
+from fleetui.gitports import Files
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError
 from fleetui.ports import Repository, Subscription
@@ -158,6 +159,21 @@ class _Unusable:
         self._refuse()
 
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        self._refuse()
+
+    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
+        self._refuse()
+
+    async def commit_files(
+        self,
+        *,
+        branch: str,
+        paths: Sequence[str],
+        change: Callable[[Files], Files],
+        message: str,
+        author: tuple[str, str],
+        onto: str = "",
+    ) -> str:
         self._refuse()
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:

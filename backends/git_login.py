@@ -1,9 +1,9 @@
 """What git is told so that it logs in as a hub's Secret says.
 
 Owns: `prepared`: from a `RepositoryAccess` to settings and environment of one git process, with keys and certificates
-in files of this user alone that live as long as that process; and `led_to`: where a host redirects to. Called by
-`backends.git_mirror` on executor threads. No secret stands in a command line, in a mirror's own settings or in an
-error. (Argo CD v3.6: util/git/creds.go.)
+in files of this user alone that live as long as that process; `led_to`: where a host redirects to; and `app_token`.
+Called by `backends.git_mirror` and `backends.hosts` on executor threads. No secret stands in a command line, in a
+mirror's own settings or in an error. (Argo CD v3.6: util/git/creds.go.)
 
 Git follows no redirect with a login: only the first request of a process is curl's to follow, and all that come after
 go to the new host with the headers of the old one. So the redirect is followed here, and git is given its end.
@@ -144,6 +144,29 @@ def _over_http(
     return Login(tuple(config), environment)
 
 
+def app_token(access: RepositoryAccess, shown: str, tokens: InstallationTokens) -> str:
+    """The token of the GitHub App that a login is; blocks.
+
+    Args:
+        shown: how messages name the repository.
+
+    Raises:
+        GitError: the App gets none.
+    """
+    with _Files() as files:
+        return _app_token(access, shown, files, tokens)
+
+
+def _app_token(access: RepositoryAccess, shown: str, files: _Files, tokens: InstallationTokens) -> str:
+    return tokens.get(
+        access,
+        shown,
+        key=files.write("app", access.app_private_key),
+        certificate=files.client_certificate(access) if access.client_certificate else None,
+        certificate_key=files.client_key(access) if access.client_key else None,
+    )
+
+
 def _authorization(remote: Remote, access: RepositoryAccess, files: _Files, tokens: InstallationTokens) -> str:
     """The header's value: by the hub (`HTTPSCreds.Environ`, `Repository.GetGitCreds`), else by the address itself;
     empty where neither names a login."""
@@ -152,14 +175,7 @@ def _authorization(remote: Remote, access: RepositoryAccess, files: _Files, toke
     if access.bearer_token:
         return f"Bearer {access.bearer_token}"
     if access.app_private_key and not access.ssh_key:
-        token = tokens.get(
-            access,
-            remote.shown,
-            key=files.write("app", access.app_private_key),
-            certificate=files.client_certificate(access) if access.client_certificate else None,
-            certificate_key=files.client_key(access) if access.client_key else None,
-        )
-        return _basic(TOKEN_USER, token)
+        return _basic(TOKEN_USER, _app_token(access, remote.shown, files, tokens))
     return remote.authorization
 
 

@@ -318,14 +318,19 @@ class Mirror:
         """
         return self._run_with_login(["ls-remote", *arguments], timeout=self._timeouts.ask)
 
-    def push(self, commit: str, branch: str) -> None:
+    def push(self, commit: str, branch: str, *, over: str | None = None) -> None:
         """Pushes a commit onto a branch that leads to its parent, as the user: what a hub's Secrets log in to is the
         hub's to read, and not for a person to write with.
+
+        Args:
+            over: the commit that the branch has now and need not lead on from (empty: there is no such branch yet).
 
         Raises:
             GitError: the remote does not take it: no permission, a protected branch, or a commit that came before.
         """
-        command = [f"--git-dir={self.path}", "push", "--quiet", "--", self.remote.url, f"{commit}:refs/heads/{branch}"]
+        name = f"refs/heads/{branch}"
+        lease = [] if over is None else [f"--force-with-lease={name}:{over}"]
+        command = [f"--git-dir={self.path}", "push", "--quiet", *lease, "--", self.remote.url, f"{commit}:{name}"]
         with prepared(self.remote, None, self._tokens, self._led.get(self.remote.url)) as login:
             self._run(command, login=login, timeout=self._timeouts.fetch)
 

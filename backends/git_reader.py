@@ -87,6 +87,16 @@ class Reader:
             raise missing(self._mirror, sha, path)
         return self._blames.get(f"{sha}:{file}", lambda: blame(self._mirror, sha, file))
 
+    def touched(self, sha: str, path: str, limit: int) -> tuple[Commit, ...]:
+        """See `fleetui.ports.Repository.touched`.
+
+        Raises:
+            BrokenMirrorError: the mirror lacks a part of the history.
+        """
+        file = self.tree(sha).follow(path)
+        found = self._mirror.read("--literal-pathspecs", "rev-list", f"--max-count={limit}", sha, "--", file or path)
+        return tuple(self.commit(line) for line in found.decode().split())
+
 
 class _Memory(Generic[T]):
     """The last `limit` things that were asked for; each is made once, however many threads ask for it."""

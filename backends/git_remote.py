@@ -164,7 +164,7 @@ def explain(stderr: str, remote: Remote, *, by_hub: bool = False) -> GitError:
         return RedirectedError(f"the repository {url} is elsewhere: {reason}", hint, url=url)
     if any(words in said for words in _REJECTED):
         hint = "somebody pushed before, or the branch is protected: ask again, or make a pull request"
-        return GitError(f"the repository {url} does not take the push: {reason}", hint, url=url)
+        return GitError(f"the repository {url} does not take the push: {_rejection(stderr) or reason}", hint, url=url)
     if any(words in said for words in _AUTHENTICATION):
         hint = _HUB_HINT if by_hub else _authentication_hint(said, remote)
         return GitAuthenticationError(f"the repository {url} refused the login: {reason}", hint, url=url)
@@ -189,6 +189,14 @@ def _authentication_hint(said: str, remote: Remote) -> str:
     if remote.url.startswith("http"):
         return "put the credentials of this host in ~/.netrc"
     return "load the key that the repository knows into your ssh-agent"
+
+
+def _rejection(stderr: str) -> str:
+    """Why a push was rejected: in git's words, and in those of the host's hook."""
+    rejected = re.search(r"rejected\] .*\((.*)\)", stderr)
+    remote = (line.removeprefix("remote:").strip() for line in stderr.splitlines() if line.startswith("remote:"))
+    words = [rejected[1] if rejected else "", next(filter(None, remote), "")]
+    return one_line(masked(": ".join(filter(None, words))))[:_LONGEST_REASON]
 
 
 def _reason(stderr: str) -> str:

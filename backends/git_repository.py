@@ -14,14 +14,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+from backends.git_commit import author_of, commit_of, default_branch, files_at, is_commit_of, tree_of, with_files
 from backends.git_mirror import BrokenMirrorError, Mirror
 from backends.git_objects import CommitTree
 from backends.git_poll import Pace, Poller
 from backends.git_reader import Reader
 from backends.git_remote import Remote
-from backends.git_restore import author_of, default_branch, put_back
+from backends.git_restore import put_back
 from backends.git_submodules import Submodule, Whole, joined
 from backends.git_tree import Contents, MirrorTree
+from fleetui.gitports import Files
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, RefusedError, RevisionNotFoundError
 from fleetui.model.text import one_line
@@ -33,6 +35,10 @@ from fleetui.versions.newest import is_version, newest
 T = TypeVar("T")
 
 _MISS_INTERVAL = 3.0
+_PUSHES = 8
+"""How often a commit is made anew because somebody else pushed first."""
+_AT_THAT_MOMENT = (".lock", "cannot lock ref", "failed to update ref", "incorrect old value")
+"""What a remote says while it takes another push."""
 _WHOLES = 4
 """Commits with submodules that a repository remembers."""
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
@@ -170,34 +176,101 @@ class GitRepository:
             sha = await self._present(sha)
             return await self._read(lambda: self._reader.blame(sha, path))
 
+    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
+        """See `fleetui.ports.Repository.touched`."""
+        sha = await self._present(sha)
+        return await self._read(lambda: self._reader.touched(sha, path, limit))
+
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
         """See `fleetui.ports.Repository.put_back`."""
+        branch, tip = await self._tip(branch)
+        revision = await self._present(revision)
+        made = await self._pushed(
+            lambda: put_back(
+                self._mirror,
+                tip=tip,
+                branch=branch,
+                path=path,
+                revision=revision,
+                message=message,
+                author=author_of(*author),
+            )
+        )
+        await self._poller.refresh()
+        return made
+
+    async def commit_files(
+        self,
+        *,
+        branch: str,
+        paths: Sequence[str],
+        change: Callable[[Files], Files],
+        message: str,
+        author: tuple[str, str],
+        onto: str = "",
+    ) -> str:
+        """See `fleetui.gitports.Committer.commit_files`; `change` is called on a thread."""
+        branch, tip = await self._tip(branch)
+        for _ in range(_PUSHES):
+            before = tip
+            try:
+                made = await self._pushed(partial(self._commit, tip, branch, onto, paths, change, message, author))
+            except GitError as error:
+                branch, tip = await self._tip(branch)
+                if onto or (tip == before and not any(words in str(error) for words in _AT_THAT_MOMENT)):
+                    raise
+            else:
+                await self._poller.refresh()
+                return made
+        shown = self._mirror.remote.shown
+        message = f"somebody else pushed to {one_line(branch)} of {shown} each of the {_PUSHES} times"
+        raise GitError(message, "ask again", url=shown)
+
+    def _commit(
+        self,
+        tip: str,
+        branch: str,
+        onto: str,
+        paths: Sequence[str],
+        change: Callable[[Files], Files],
+        message: str,
+        author: tuple[str, str],
+    ) -> str:
+        tree, root = self._reader.tree(tip), tree_of(self._mirror, tip)
+        found = files_at(self._mirror, tree, paths)
+        wanted = {path: content for path, content in change(found).items() if content != found.get(path)}
+        made = with_files(self._mirror, tree, root, wanted) if wanted else root
+        if made == root:
+            return tip
+        there = self._branches().get(onto, "") if onto else tip
+        if onto and there and is_commit_of(self._mirror, there, made, tip, message):
+            return there
+        commit = commit_of(self._mirror, made, tip, message, author_of(*author))
+        self._mirror.push(commit, onto or branch, over=there if onto else None)
+        return commit
+
+    def _branches(self) -> dict[str, str]:
+        commits = self._poller.refs.commits if self._poller.refs else {}
+        start = "refs/heads/"
+        return {name.removeprefix(start): commit for name, commit in commits.items() if name.startswith(start)}
+
+    async def _tip(self, branch: str) -> tuple[str, str]:
+        """The branch that is meant, and its commit, as the remote now has it."""
         await self._poller.refresh()
         if branch in ("", "HEAD"):
             branch = await self._poller.on_network(default_branch, self._mirror)
-        commits = self._poller.refs.commits if self._poller.refs else {}
-        tip = commits.get(f"refs/heads/{branch}")
+        tip = self._branches().get(branch)
         if tip is None:
             shown = self._mirror.remote.shown
             message = f"{one_line(branch)!r} is no branch of {shown}"
             raise RefusedError(message, "a tag or a commit can't be committed to: change spec.source.targetRevision")
-        revision = await self._present(revision)
+        return branch, tip
+
+    async def _pushed(self, work: Callable[[], str]) -> str:
         try:
-            made = await self._poller.on_network(
-                lambda: put_back(
-                    self._mirror,
-                    tip=tip,
-                    branch=branch,
-                    path=path,
-                    revision=revision,
-                    message=message,
-                    author=author_of(*author),
-                )
-            )
+            return await self._poller.on_network(work)
         except BrokenMirrorError as error:
             raise self._unreadable(error) from error
-        await self._poller.refresh()
-        return made
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         """See `fleetui.ports.Repository.subscribe`; `listener` is also called when the repository can be read again

@@ -16,6 +16,7 @@ from backends.git_poll import Closing
 from backends.git_submodules import Submodule, Whole
 from backends.git_url import host_of
 from backends.repository_access import RepositoryAccess, WatchedAccess
+from fleetui.gitports import Files
 from fleetui.model.change import Commit
 from fleetui.ports import Repository, Subscription
 from fleetui.renderports import Tree
@@ -109,6 +110,24 @@ class SharedRepository:
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
         kept = await self._now()
         return await kept.put_back(branch=branch, path=path, revision=revision, message=message, author=author)
+
+    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
+        return await (await self._now()).touched(sha, path, limit=limit)
+
+    async def commit_files(
+        self,
+        *,
+        branch: str,
+        paths: Sequence[str],
+        change: Callable[[Files], Files],
+        message: str,
+        author: tuple[str, str],
+        onto: str = "",
+    ) -> str:
+        kept = await self._now()
+        return await kept.commit_files(
+            branch=branch, paths=paths, change=change, message=message, author=author, onto=onto
+        )
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         """See `fleetui.ports.Repository.subscribe`; `listener` is also called when another login counts."""

@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from fleetui.engine.application import Application, mapping, text
+from fleetui.engine.events import Told
 from fleetui.engine.operation import phase_of
 from fleetui.engine.sourceset import SourceSet
 from fleetui.model.objects import Obj
@@ -75,6 +76,9 @@ class EngineMetrics:
         started, finished = (parse_time(text(state.get(key))) for key in ("startedAt", "finishedAt"))
         if started is not None and finished is not None:
             self._seconds.labels(*labels).inc(max(0.0, finished - started))
+
+    def generated(self, appset: Obj, told: Told) -> None:
+        """Counts nothing."""
 
     @contextmanager
     def reconciling(self, namespace: str, name: str) -> Iterator[None]:

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fleetui.engine.application import Application
-from fleetui.engine.events import told_by
+from fleetui.engine.events import Told, told_by
 from fleetui.model.errors import ToolMissingError
+from fleetui.model.objects import Obj
 from fleetui.model.text import masked, one_line
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class EngineTraces:
         """Notes the Events of a write in the span of the reconcile that made it."""
         for told in told_by(before, after):
             self._current().add_event(told.reason, {"message": told.message})
+
+    def generated(self, appset: Obj, told: Told) -> None:
+        """Notes what was done for an ApplicationSet where a span is open."""
+        self._current().add_event(told.reason, {"message": told.message})
 
     @contextmanager
     def reconciling(self, namespace: str, name: str) -> Iterator[None]:

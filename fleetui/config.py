@@ -11,7 +11,7 @@ import logging
 import logging.handlers
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,17 @@ class Settings:
     webhook_listen: tuple[str, int] | None = None
     """Where `engine run` takes the webhooks of Git hosts; None: nowhere."""
 
+    addon_label: str = "addon"
+    """The label of an application that names its addon (`fleetui.fleet.cells`)."""
+    addon_selector: str = ""
+    """Which applications are addons, by their labels; empty: those of ApplicationSets, and those with the label."""
+
     git_submodules: bool = True
     """Whether the submodules that a commit pins are part of its files."""
+
+    git_hosts: Mapping[str, str] = field(default_factory=dict)
+    """The kinds of the user's own Git hosts by their names (``git.example.com: gitea``), where pull requests are opened
+    with the tokens of his environment."""
 
     def protects(self, cluster: str) -> bool:
         return any(fnmatch.fnmatchcase(cluster, glob) for glob in self.protected)
@@ -192,10 +201,36 @@ def _webhook_listen(path: Path, value: Any) -> tuple[str, int]:
     return found
 
 
+def _addon_label(path: Path, value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise UsageError(f"{path}: addon_label is the name of a label, such as addon")
+
+
+def _addon_selector(path: Path, value: Any) -> str:
+    from fleetui.model import selectors
+
+    try:
+        selectors.parse(value)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise UsageError(f"{path}: addon_selector is a label selector, such as tier=addon,team!=test") from error
+    return str(value)
+
+
 def _git_submodules(path: Path, value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise UsageError(f"{path}: git_submodules is true or false")
+
+
+GIT_HOSTS = ("github", "gitlab", "gitea", "bitbucketServer", "azureDevOps")
+
+
+def _git_hosts(path: Path, value: Any) -> Mapping[str, str]:
+    if isinstance(value, dict) and all(isinstance(host, str) and kind in GIT_HOSTS for host, kind in value.items()):
+        return value
+    kinds = ", ".join(GIT_HOSTS)
+    raise UsageError(f"{path}: git_hosts is a map of hosts to their kinds ({kinds}), such as git.example.com: gitea")
 
 
 _READERS: Mapping[str, Callable[[Path, Any], Any]] = {
@@ -204,5 +239,8 @@ _READERS: Mapping[str, Callable[[Path, Any], Any]] = {
     "argocd_namespaces": _argocd_namespaces,
     "hub_exec_plugins": _programs,
     "webhook_listen": _webhook_listen,
+    "addon_label": _addon_label,
+    "addon_selector": _addon_selector,
     "git_submodules": _git_submodules,
+    "git_hosts": _git_hosts,
 }

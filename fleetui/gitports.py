@@ -54,7 +54,7 @@ class PullRequest(NamedTuple):
 
 
 class GitHost(Protocol):
-    """The host of a repository, as far as it has pull requests (GitHub, GitLab, Gitea, Bitbucket)."""
+    """The host of a repository, as far as it has pull requests (GitHub, GitLab, Gitea, Bitbucket, Azure DevOps)."""
 
     async def open_pull_request(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """Opens one from branch `head` onto `base`, or returns the one that is open between the two.
@@ -64,14 +64,21 @@ class GitHost(Protocol):
         """
         ...
 
-    async def pull_request(self, number: int) -> PullRequest: ...
+    async def pull_request(self, number: int) -> PullRequest:
+        """One as it is now.
+
+        Raises:
+            GitError: the host does not answer, does not permit it, or has none with that number.
+        """
+        ...
 
 
 class GitHosts(Protocol):
     """Finds the host of a repository."""
 
-    def of(self, url: str, *, hub: str = "", project: str = "") -> GitHost:
-        """The host of the repository at `url`, logged in to as `Repositories.open` logs in.
+    async def of(self, url: str, *, hub: str = "", project: str = "") -> GitHost:
+        """The host of the repository at `url`, logged in to as `Repositories.open` logs in: waits until it is known
+        what the hub says, and asks a host of unknown kind which one it is.
 
         Raises:
             RefusedError: it is no host that has pull requests, or there is no token for it; the sentence names what

@@ -6,7 +6,7 @@ Implemented by `fleetui.fleet.clusters` and in `backends`; as in `fleetui.ports`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -48,6 +48,14 @@ class Directory(Protocol):
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         """Calls `listener` whenever another cluster may be found than before."""
+        ...
+
+    def registrations(self, hub: ClusterName) -> Sequence[Registration] | None:
+        """What the hub's own objects register, in a fixed order; None where that is not known (yet)."""
+        ...
+
+    def on_registrations(self, listener: Callable[[], None]) -> Subscription:
+        """Calls `listener` whenever `registrations` is another, if only in a label."""
         ...
 
 

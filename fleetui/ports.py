@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from fleetui.gitports import Committer
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
@@ -279,7 +280,7 @@ class LiveCluster(Protocol):
         ...
 
 
-class Repository(Protocol):
+class Repository(Committer, Protocol):
     """One Git repository, mirrored on this machine."""
 
     @property
@@ -313,6 +314,10 @@ class Repository(Protocol):
         Raises:
             PathNotFoundError: there is no such file in that commit.
         """
+        ...
+
+    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
+        """The commits that changed the file `path`, newest first, from commit `sha` on; at most `limit`."""
         ...
 
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:

@@ -44,6 +44,8 @@ _SHOWN = {
     "escape": "esc",
     "pagedown": "pgdn",
     "pageup": "pgup",
+    "circumflex_accent": "^",
+    "dollar_sign": "$",
 }
 
 
@@ -59,6 +61,11 @@ SCOPES = {
     "apps": "Applications",
     "clusters": "Clusters",
     "projects": "Projects",
+    "appsets": "ApplicationSets",
+    "preview": "What an ApplicationSet would do",
+    "matrix": "Addon matrix",
+    "grid": "Addon matrix, its cells",
+    "versions": "Which versions where",
     "view": "One application",
     "pods": "Pods, on the applications' screen and in each view of one",
     "why": "What an application waits for, in each view but the logs",
@@ -77,7 +84,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("everywhere.repaint", ("ctrl+l",), "repaint", "Paints the whole screen anew."),
     Action("screen.back", ("escape",), "back", "One screen back; clears the filter on the first one. Never quits."),
     Action("screen.leave", ("q",), "back", "One screen back; on the first one asks whether to quit."),
-    Action("screen.command", ("colon",), "command", "A command: :apps [filter], :clusters, :projects, :help, :quit."),
+    Action("screen.command", ("colon",), "command", "A command: :apps [filter], :clusters, :appsets, :matrix [filter],"
+           " :projects, :help, :quit."),
+    Action("screen.matrix", ("m",), "matrix", "The addon matrix: every addon on every cluster."),
     Action("screen.help", ("question_mark",), "help", "Every key that works here, and elsewhere."),
     Action("screen.copy_name", ("c",), "copy name", "Copies the name under the cursor to the clipboard (OSC 52)."),
     Action("screen.copy_command", ("C",), "copy command", "Copies the command line that shows the same."),
@@ -104,6 +113,34 @@ ACTIONS: tuple[Action, ...] = (
     Action("clusters.wide", ("ctrl+w",), "wide", "One more column: the server."),
     Action("projects.again", ("r",), "read again", "Reads the projects anew."),
     Action("projects.wide", ("ctrl+w",), "wide", "More columns: the destinations, and who may use it from elsewhere."),
+    Action("appsets.preview", ("d",), "preview", "What the ApplicationSet under the cursor would do to its Applications"
+           " now: created, changed field by field, deleted. Nothing is written."),
+    Action("appsets.edited", ("e",), "edited", "The same for a file in which it was edited; asks which."),
+    Action("appsets.again", ("r",), "read again", "Reads the ApplicationSets anew."),
+    Action("appsets.wide", ("ctrl+w",), "wide", "One more column: the policy."),
+    Action("preview.fold", ("f",), "fold", "Shows or folds what stays as it is, and the fields of what is created or"
+           " deleted."),
+    Action("preview.again", ("r",), "generate again", "Reads the file anew, and asks everything that generators ask."),
+    Action("matrix.filter", ("slash",), "filter", "Filters: cluster:prod-*, addon:cert*, health:degraded,missing,"
+           " sync:outofsync, version:<1.15, app:x, hub:x, a label of clusters as stage=prod, or a word; =x is x and"
+           " nothing longer; ! before one turns it round."),
+    Action("matrix.group", ("b",), "group by", "Groups the clusters by the next of their labels."),
+    Action("matrix.turn", ("o",), "turn", "Clusters across and addons down, or back."),
+    Action("matrix.versions", ("v",), "versions", "Which versions the addon under the cursor has where."),
+    Action("matrix.wide", ("ctrl+w",), "wide", "Columns with versions, as many as fit; or all of them, as narrow as it"
+           " takes."),
+    Action("matrix.diff", ("d",), "diff", "What differs from Git in the application under the cursor."),
+    Action("matrix.why", ("w",), "why", "What the application under the cursor waits for."),
+    Action("matrix.sync", ("S",), "sync", "Syncs the marked cells, or the one under the cursor; asks first.",
+           changes=True),
+    Action("matrix.refresh", ("R",), "refresh", "Compares them with Git anew; asks first.", changes=True),
+    Action("grid.right", ("l", "right"), "right", "One cell to the right."),
+    Action("grid.left", ("h", "left"), "left", "One cell to the left."),
+    Action("grid.first_column", ("circumflex_accent",), "first column", "The first cell of the row."),
+    Action("grid.last_column", ("dollar_sign",), "last column", "The last cell of the row."),
+    Action("grid.mark_column", ("V",), "mark column", "Marks every cell of the column, or takes their marks away."),
+    Action("grid.mark_row", ("H",), "mark row", "Marks every cell of the row, or takes their marks away."),
+    Action("versions.filter", ("slash",), "show", "The matrix with this version of this addon alone."),
     Action("view.tree", ("t",), "tree", "The tree of its objects, each with health and sync."),
     Action("view.diff", ("d",), "diff", "What differs from Git: of the object under the cursor, or of all."),
     Action("view.history", ("h",), "history", "Its history, with commit, author and time."),

@@ -318,7 +318,7 @@ class AppScreen(AppViewScreen):
 
     def _application(self, node: TreeNode) -> AppKey | None:
         """The application of the fleet that a node below this one is."""
-        return self.host.picture.app_at(node.cluster, node.ref, self.key.dialect) if node.depth > 0 else None
+        return self.host.picture.app_at(node.cluster, node.ref) if node.depth > 0 else None
 
     def resources(self) -> Sequence[ObjectRef]:
         """The marked objects that Git lists, of the application of the one under the cursor; without marks that one, if

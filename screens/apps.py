@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from fleetui.model.app import App, AppKey
     from fleetui.model.status import HealthStatus
 
-LOOKED_FOR = "applications.argoproj.io"
-
 
 class Judged(NamedTuple):
     """What decides on a row's place, and what is counted of it."""
@@ -219,29 +217,11 @@ class AppsScreen(FleetScreen):
     def _nothing(self, width: int) -> list[str]:
         """What stands in the table while it has no rows."""
         host = self.host
-        picture, room = host.picture, width - 4
-        names = ", ".join(sorted(picture.clusters) or host.contexts)
-        if host.failure:
-            return [*wrap(host.failure, room, 6), "", "r tries again, q quits"]
-        if host.fleet is None or not picture.clusters:
-            return [f"Connecting to {names or 'the current context'}{host.glyphs.ellipsis}"]
-        if self.filter and picture.apps:
+        if self.filter and host.picture.apps:
             return [f"No application matches {self.filter.text}", "esc takes the filter away"]
-        if picture.loading:
-            waiting = ", ".join(sorted(picture.loading))
-            return [f"Loading the applications of {waiting}{host.glyphs.ellipsis}"]
-        if picture.problems:
-            told = [f"{name}: {problem}" for name, problem in sorted(picture.problems.items())]
-            return [line for text in told for line in wrap(text, room, 4)]
-        if picture.narrowed:
-            seen = [f"{name}: {part.words}: {part.refusal}" for name, part in sorted(picture.narrowed.items())]
-            return [
-                *wrap(f"No applications on {names}", room, 2),
-                *(line for text in seen for line in wrap(text, room, 4)),
-            ]
-        silent = [f"{s.name} is {s.state.value}: {s.message}" for s in picture.clusters.values() if s.message]
-        where = [line for text in silent for line in wrap(text, room, 3)]
-        return [*wrap(f"No applications on {names}", room, 2), f"Looked for {LOOKED_FOR} in every namespace", *where]
+        from screens.nothing import no_applications
+
+        return no_applications(host, width)
 
     def fleet_failed(self) -> None:
         self.draw_frame()

@@ -126,6 +126,11 @@ class FleetScreen(Asking, Screen[None]):
 
         self.app.push_screen(HelpScreen(self.SCOPES))
 
+    def action_matrix(self) -> None:
+        from screens.command import to_matrix
+
+        to_matrix(self)
+
     def action_command(self) -> None:
         from screens import command
         from screens.prompt import PromptScreen

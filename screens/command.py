@@ -6,7 +6,7 @@ Owns: the commands and how they are understood.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -17,6 +17,8 @@ COMMANDS = {
     **dict.fromkeys(("apps", "app", "applications"), "apps"),
     **dict.fromkeys(("clusters", "cluster", "fleet", "ctx", "context", "contexts"), "clusters"),
     **dict.fromkeys(("projects", "project", "proj"), "projects"),
+    **dict.fromkeys(("matrix", "addons", "addon"), "matrix"),
+    **dict.fromkeys(("appsets", "appset", "applicationsets"), "appsets"),
     "help": "help",
     **dict.fromkeys(("quit", "q"), "quit"),
 }
@@ -60,6 +62,10 @@ def run(screen: Screen[None], text: str | None) -> None:
         _to_clusters(screen)
     elif command.name == "projects":
         _to_projects(screen)
+    elif command.name == "appsets":
+        _to_appsets(screen)
+    elif command.name == "matrix":
+        to_matrix(screen, command.words)
     elif command.name == "apps":
         to_apps(screen, command.words)
 
@@ -84,6 +90,31 @@ def _to_projects(screen: Screen[None]) -> None:
         return
     while not isinstance(app.screen, ProjectsScreen):
         app.pop_screen()
+
+
+def _to_appsets(screen: Screen[None]) -> None:
+    from screens.appsets import AppSetsScreen
+
+    app = screen.app
+    if not any(isinstance(each, AppSetsScreen) for each in app.screen_stack):
+        app.push_screen(AppSetsScreen())
+        return
+    while not isinstance(app.screen, AppSetsScreen):
+        app.pop_screen()
+
+
+def to_matrix(screen: Screen[Any], words: str = "") -> None:
+    """Shows the addon matrix, with `words` the cells that they let through as a filter."""
+    from screens.matrix import MatrixScreen
+
+    app = screen.app
+    if not any(isinstance(each, MatrixScreen) for each in app.screen_stack):
+        app.push_screen(MatrixScreen(cast("Host", app), words))
+        return
+    while not isinstance(app.screen, MatrixScreen):
+        app.pop_screen()
+    if words:
+        app.screen.set_filter(words)
 
 
 def to_apps(screen: Screen[None], words: str) -> None:

@@ -34,6 +34,10 @@ class Glyphs(NamedTuple):
     closed: str = "▸"
     ellipsis: str = "…"
     rule: str = "─"
+    nothing: str = "·"
+    behind: str = "↓"
+    ahead: str = "↑"
+    times: str = "×"
     off: str = "[ ]"
     on: str = "[x]"
 
@@ -65,6 +69,10 @@ ASCII = Glyphs(
     closed=">",
     ellipsis="..",
     rule="-",
+    nothing=".",
+    behind="-",
+    ahead="+",
+    times="x",
 )
 
 HEALTH_ROLE = {

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from threading import Lock
 
+from fleetui.fleet.naming import ClusterNames
 from fleetui.fleet.views import ChangeSet, Narrowed
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus
-
-IN_CLUSTER = {"", "https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local"}
-"""Servers that mean the hub itself (Argo CD, `argoappv1.KubernetesInternalAPIServerAddr`)."""
 
 
 class Letterbox:
@@ -56,8 +54,7 @@ class Picture:
         self.problems: dict[ClusterName, str] = {}
         self.narrowed: dict[ClusterName, Narrowed] = {}
         self._places: dict[str, int] = {name: place for place, name in enumerate(clusters)}
-        self._servers: dict[str, ClusterName] = {}
-        self._aliases: dict[str, ClusterName] = {}
+        self.names = ClusterNames()
 
     def apply(self, change: ChangeSet) -> None:
         """Takes a change set over."""
@@ -67,11 +64,9 @@ class Picture:
         for cluster in change.gone:
             self.clusters.pop(cluster, None)
         self.clusters.update(change.clusters)
-        for name, status in change.clusters.items():
+        self.names.update(change.clusters.values(), gone=change.gone)
+        for name in change.clusters:
             self._places.setdefault(name, len(self._places))
-            if status.server:
-                self._servers[status.server.rstrip("/")] = name
-            self._aliases |= dict.fromkeys(status.aliases, name)
         self.loading = change.loading
         self.problems = dict(change.problems)
         self.narrowed = dict(change.narrowed)
@@ -80,21 +75,14 @@ class Picture:
         """The place of a cluster among all, from 0; the same as long as the console runs."""
         return self._places.setdefault(cluster, len(self._places))
 
-    def app_at(self, cluster: ClusterName, ref: ObjectRef, dialect: str) -> AppKey | None:
+    def app_at(self, cluster: ClusterName, ref: ObjectRef) -> AppKey | None:
         """The application whose own object `ref` is; None where it is none that is known."""
-        key = AppKey(cluster, dialect, ref.namespace, ref.name)
-        return key if ref.kind == "Application" and key in self.apps else None
+        key = AppKey.of(cluster, ref)
+        return key if key in self.apps else None
 
     def cluster_of(self, app: App) -> str:
         """The name of the cluster that an application runs on: its hub, or the one that its destination names."""
-        destination = app.destination
-        if destination.name and destination.name != "in-cluster":
-            known = ClusterName(destination.name) in self.clusters
-            return destination.name if known else self._aliases.get(destination.name, destination.name)
-        server = destination.server.rstrip("/")
-        if server in IN_CLUSTER:
-            return app.key.hub
-        return self._servers.get(server) or server.partition("://")[2] or server
+        return self.names.of(app)
 
     def protected(self, cluster: str) -> bool:
         """Whether a cluster is marked as one that is not changed lightly."""

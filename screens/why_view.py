@@ -151,7 +151,7 @@ class WhyScreen(AppViewScreen):
         chain = self._found.chain if self._found is not None else ()
         owner = self.key
         for link in chain:
-            if (child := self.host.picture.app_at(link.cluster, link.ref, self.key.dialect)) is not None:
+            if (child := self.host.picture.app_at(link.cluster, link.ref)) is not None:
                 owner = child
                 if link.ref == ref:
                     return owner, None

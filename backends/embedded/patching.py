@@ -16,6 +16,7 @@ from backends.embedded.calls import Call
 from backends.embedded.errors import ApiError
 from backends.embedded.registry import ResourceType
 from backends.embedded.schemas import type_of
+from fleetui.model.gotext import go_text
 
 Obj = dict[str, Any]
 APPLY = "application/apply-patch+yaml"
@@ -66,18 +67,7 @@ def json_unfit(new: Obj, why: str) -> ApiError:
 
 def strategic_unfit(patch: Any) -> Callable[[Obj, str], ApiError]:
     """The same for a strategic merge patch, of which the patch itself is told."""
-    return lambda _, why: errors.invalid("", "", "", causes=[errors.field_invalid("patch", _go_text(patch), why)])
-
-
-def _go_text(value: Any) -> str:
-    """A value as Go's ``%v`` prints it."""
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{_go_text(value[key])}' for key in sorted(value))}]"
-    if isinstance(value, list):
-        return f"[{' '.join(map(_go_text, value))}]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "<nil>" if value is None else str(value)
+    return lambda _, why: errors.invalid("", "", "", causes=[errors.field_invalid("patch", go_text(patch), why)])
 
 
 def unsupported(accepted: tuple[str, ...], *, custom: bool = False) -> ApiError:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from fleetui import __version__
+from fleetui.cli.appset_commands import appset
 from fleetui.cli.engine_commands import bootstrap, engine
 from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options, yes_option
 
@@ -65,7 +66,7 @@ def get_apps(scope: Scope, selector: str, watch: bool, output: str) -> int:
 
 @get.command("clusters", short_help="The clusters, and how they are.")
 @scope_options
-@output_option("table", "json", "yaml", "name")
+@output_option("table", "wide", "json", "yaml", "name")
 @click.option("--check", is_flag=True, help="Connect to the registered clusters too, to see how they are.")
 def get_clusters(scope: Scope, output: str, check: bool) -> int:
     """The chosen clusters and those that they register, and how they are."""
@@ -82,6 +83,38 @@ def get_projects(scope: Scope, output: str) -> int:
     from fleetui.cli.projects import show_projects
 
     return show_projects(scope, output)
+
+
+@get.command("appsets", short_help="Argo CD's ApplicationSets, and how they are.")
+@scope_options
+@output_option("table", "json", "yaml", "name")
+def get_appsets(scope: Scope, output: str) -> int:
+    """Argo CD's ApplicationSets: what generates, how many Applications there are, and what is wrong."""
+    from fleetui.cli.appset_preview import show_appsets
+
+    return show_appsets(scope, output)
+
+
+@get.command("matrix", short_help="The addon matrix: which version of every addon on every cluster.")
+@scope_options
+@click.argument("words", metavar="[FILTER]...", nargs=-1)
+@click.option("-l", "--selector", default="", help="Which applications are addons, by their labels.")
+@click.option("--addon-label", default="", help="The label that names an application's addon.  [default: addon]")
+@click.option("--group-by", default="", metavar="LABEL", help="Group the clusters by a label of theirs.")
+@click.option("--turn", is_flag=True, help="Addons down and clusters across.")
+@output_option("table", "wide", "json", "yaml")
+def get_matrix(
+    scope: Scope, words: tuple[str, ...], selector: str, addon_label: str, group_by: str, turn: bool, output: str
+) -> int:
+    """The addon matrix: which version of every addon on every cluster, and how it is.
+
+    Addons are the applications that an ApplicationSet made, and those with the label; or those that -l selects. FILTER
+    shows some of the cells: cluster:prod-* addon:cert* health:degraded sync:outofsync version:<1.15 stage=prod, or a
+    word; ! before one turns it round.
+    """
+    from fleetui.cli.matrix import show_matrix
+
+    return show_matrix(scope, output, words=words, selector=selector, label=addon_label, group_by=group_by, turn=turn)
 
 
 @cli.command(short_help="The objects of an application, with the health of each.")
@@ -374,5 +407,6 @@ def render(path: Path | None, files: tuple[Path, ...], revision: str, output: st
     return show_manifests(path, files, revision, output)
 
 
+cli.add_command(appset)
 cli.add_command(engine)
 cli.add_command(bootstrap)

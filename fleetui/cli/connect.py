@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fleetui.cli.hosting import Hosting
 from fleetui.cli.options import Scope
 from fleetui.cli.renderers import Renderers
 from fleetui.model.errors import UsageError
@@ -103,8 +104,10 @@ class Connection:
         from backends.kube.throttle import RATE
         from fleetui.cli.limits import allow_many_files
         from fleetui.config import Paths, load_settings
+        from fleetui.fleet.cells import CellRules
         from fleetui.fleet.clusters import Clusters
         from fleetui.fleet.store import LiveStore
+        from fleetui.model import selectors
         from fleetui.model.objects import ClusterName
 
         allow_many_files()
@@ -116,6 +119,9 @@ class Connection:
         leaders = one_way_each(contexts, current=kubeconfig.current)
         self.scope = scope
         self._named = settings.namespaces
+        self._cell_rules = CellRules(
+            settings.addon_label, selectors.parse(settings.addon_selector) if settings.addon_selector else None
+        )
         self.stores: tuple[LiveStore, ...] = tuple(
             LiveStore(
                 KubeCluster(
@@ -147,6 +153,13 @@ class Connection:
         self.webhook_listen = settings.webhook_listen
         self.repositories: Repositories = _OpenedLater(git_interval, self.logins_of, submodules=settings.git_submodules)
         self._renderers: dict[str, Renderers] = {}
+        self.hosting = Hosting(
+            self.repositories,
+            charts=lambda hub: self.renderers_of(hub).charts,
+            kinds=settings.git_hosts,
+            hubs=lambda name: next((store.api for store in self.stores if store.api.name == name), None),
+            logins=self.logins_of,
+        )
         self.jq = _JqLater()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
@@ -156,19 +169,22 @@ class Connection:
             protects: which clusters want their name typed before a change, besides those of the settings.
         """
         from backends.argocd import ArgoDialect
+        from backends.flux import FluxKustomizations, FluxReleases
         from fleetui.fleet.fleet import LiveFleet
 
         return LiveFleet(
             self.clusters,
-            [ArgoDialect()],
+            [ArgoDialect(), FluxKustomizations(), FluxReleases()],
             self.repositories,
             read_only=self.scope.read_only,
             namespaces=(self.scope.namespace,),
             named=self._named,
             protects=protects,
+            cell_rules=self._cell_rules,
             jq=self.jq,
             # What one hub logs in to is nothing for the charts of another.
             renderers=self.renderers_of(self.stores[0].api.name if len(self.stores) == 1 else "").tools,
+            answers=self.hosting,
         )
 
     def renderers_of(self, hub: str) -> Renderers:
@@ -193,6 +209,7 @@ class Connection:
         for store in self.stores:
             store.close()
             await store.api.close()
+        await self.hosting.close()
         await self.repositories.close()
         for renderers in self._renderers.values():
             await renderers.close()

@@ -121,6 +121,7 @@ async def _run_engines(connection: Connection) -> None:
     async with asyncio.TaskGroup() as group:
         for store in connection.stores:
             recorder = EventRecorder(store.api, clock)
+            lease = EngineLease(store.api, clock)
             engine = Engine(
                 store,
                 connection.repositories,
@@ -129,7 +130,9 @@ async def _run_engines(connection: Connection) -> None:
                 jq=connection.jq,
                 tools=connection.renderers_of(store.api.name).tools,
                 listener=recorder,
+                answers=connection.hosting,
+                ours_until=lease.ours_until,
             )
             group.create_task(recorder.run(), name=f"events {store.api.name}")
             # The lease keeps off an engine that somebody else runs on these clusters.
-            group.create_task(EngineLease(store.api, clock).guard(engine.run), name=f"engine {store.api.name}")
+            group.create_task(lease.guard(engine.run), name=f"engine {store.api.name}")

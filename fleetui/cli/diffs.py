@@ -22,7 +22,7 @@ _CONTEXT = 3
 """Equal lines around a difference."""
 
 
-def show(objects: Iterable[ObjectDiff], output: str, *, of_files: bool = False) -> None:
+def show(objects: Iterable[ObjectDiff], output: str, *, of_files: bool = False, of_appset: bool = False) -> None:
     """Prints every object that differs.
 
     Args:
@@ -30,21 +30,24 @@ def show(objects: Iterable[ObjectDiff], output: str, *, of_files: bool = False) 
             ``unified``: as ``diff -u`` has it, from live to desired; ``side``: live and desired beside each other;
             ``jsonpatch``: a JSON patch (RFC 6902) from live to desired for each object.
         of_files: no Git and no cluster is compared.
+        of_appset: what is desired comes of an ApplicationSet.
     """
     differing = [one for one in objects if one.differs]
     if output == "jsonpatch":
         emit([{**documents.ref(one.ref), "patch": json_patch(one.live, one.changes)} for one in differing], "json")
         return
     form = {"table": _fields, "unified": _unified, "side": _side}[output]
-    view = _View("desired" if of_files else "Git", of_files, time.time())
+    desired = "desired" if of_files else "the ApplicationSet" if of_appset else "Git"
+    view = _View(desired, of_files, of_appset, time.time())
     emit("\n\n".join("\n".join([_head(one), *form(one, view)]) for one in differing))
 
 
 class _View(NamedTuple):
-    """How the desired side is called, whether files alone are compared, and the time in seconds since the epoch."""
+    """How the desired side is called, what is compared, and the time in seconds since the epoch."""
 
     desired: str
     of_files: bool
+    of_appset: bool
     now: float
 
 
@@ -57,6 +60,8 @@ def _head(one: ObjectDiff) -> str:
 
 
 def _fields(one: ObjectDiff, view: _View) -> list[str]:
+    if view.of_appset and (one.live is None or one.desired is None):
+        return ["+ created" if one.live is None else "- deleted"]
     git, cluster = (one.file, one.file) if view.of_files else ("Git", "the cluster")
     if one.live is None:
         return [f"+ only in {git}: a sync makes it" + "".join(_written(change, view.now) for change in one.changes)]

@@ -113,6 +113,7 @@ def cluster(value: ClusterStatus, apps: int, narrowed: Narrowed | None = None) -
         "namespaces": None if narrowed is None else list(narrowed.namespaces),
         "from": value.origin,
         "aliases": list(value.aliases),
+        "labels": value.labels,
         "apps": apps,
     }
 

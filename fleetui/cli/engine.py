@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from fleetui.cli import logs
 from fleetui.cli.connect import Connection
@@ -23,7 +24,7 @@ from fleetui.engine.controller import Engine
 from fleetui.engine.hubwebhooks import HubWebhooks
 from fleetui.engine.lease import EngineLease
 from fleetui.engine.recorder import EventRecorder
-from fleetui.engine.rehearsal import Rehearsal, Verdict
+from fleetui.engine.rehearsal import Rehearsal, SetVerdict, Verdict
 from fleetui.engine.telling import Listener, Listeners
 from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
 from fleetui.engine.webhook import Answer
@@ -97,15 +98,17 @@ def run_engine(scope: Scope, options: RunOptions) -> int:
         return ExitCode.FAILED if options.once else ExitCode.OK
     if not (options.dry_run and options.once):
         return ExitCode.OK
-    verdicts = run.verdicts()
-    if not verdicts:
+    verdicts, sets = run.verdicts(), run.sets()
+    if not verdicts and not sets:
         emit("No applications found.")
         return ExitCode.OK
     rows = [[each.namespace, each.name, each.sync, each.health, each.error or each.would] for each in verdicts]
+    rows += [[each.namespace, f"applicationset/{each.name}", "", "", each.told] for each in sets]
     emit(aligned(["NAMESPACE", "NAME", "SYNC", "HEALTH", "WOULD"], rows))
-    if any(each.error for each in verdicts):
+    found: list[Verdict | SetVerdict] = [*verdicts, *sets]
+    if any(each.error for each in found):
         return ExitCode.FAILED
-    return ExitCode.DIFFERS if any(each.would for each in verdicts) else ExitCode.OK
+    return ExitCode.DIFFERS if any(each.would for each in found) else ExitCode.OK
 
 
 class _Run:
@@ -126,6 +129,11 @@ class _Run:
     def verdicts(self) -> list[Verdict]:
         """What the dry run found, sorted."""
         found = [verdict for rehearsal in self._rehearsals for verdict in rehearsal.verdicts.values()]
+        return sorted(found, key=lambda verdict: (verdict.namespace, verdict.name))
+
+    def sets(self) -> list[SetVerdict]:
+        """What it found of ApplicationSets, sorted."""
+        found = [verdict for rehearsal in self._rehearsals for verdict in rehearsal.sets.values()]
         return sorted(found, key=lambda verdict: (verdict.namespace, verdict.name))
 
     def stop(self) -> None:
@@ -198,7 +206,8 @@ class _Run:
                 if self._options.dry_run:
                     await self._rehearse(connection, store)
                 else:
-                    await EngineLease(store.api, SystemClock()).guard(lambda: self._reconcile(connection, store))
+                    lease = EngineLease(store.api, SystemClock())
+                    await lease.guard(partial(self._reconcile, connection, store, lease))
                 return None
             except (UnreachableError, OverloadedError) as error:
                 if self._options.once:
@@ -233,18 +242,23 @@ class _Run:
         self._rehearsals.append(rehearsal)
         await self._engine(connection, store, rehearsal=rehearsal)
 
-    async def _reconcile(self, connection: Connection, store: LiveStore) -> None:
+    async def _reconcile(self, connection: Connection, store: LiveStore, lease: EngineLease) -> None:
         recorder = EventRecorder(store.api, SystemClock())
         sending = asyncio.create_task(recorder.run(), name=f"events {store.api.name}")
         try:
-            await self._engine(connection, store, recorder)
+            await self._engine(connection, store, recorder, ours_until=lease.ours_until)
             await recorder.drain(LAST_EVENTS)
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
     async def _engine(
-        self, connection: Connection, store: LiveStore, *listeners: Listener, rehearsal: Rehearsal | None = None
+        self,
+        connection: Connection,
+        store: LiveStore,
+        *listeners: Listener,
+        rehearsal: Rehearsal | None = None,
+        ours_until: Callable[[], float] = lambda: 0.0,
     ) -> None:
         looking_on = [listener for listener in (*listeners, self._metrics, self._traces) if listener is not None]
         engine = Engine(
@@ -257,13 +271,15 @@ class _Run:
             tools=connection.renderers_of(store.api.name).tools,
             listener=Listeners(*looking_on),
             rehearsal=rehearsal,
+            answers=connection.hosting,
+            ours_until=ours_until,
         )
         if self._stopping.is_set():
             return
         self._engines[store] = engine
         what = "looking what would be done; nothing is written" if rehearsal else "the engine has begun"
         _log.info("cluster %s (%s): %s", store.api.name, store.api.server, what)
-        webhooks = HubWebhooks(store.api, namespace=CONTROL_PLANE_NAMESPACE, clock=SystemClock(), pushed=engine.pushed)
+        webhooks = HubWebhooks(store.api, namespace=CONTROL_PLANE_NAMESPACE, clock=SystemClock(), heard=engine.heard)
         if self._hears is not None:
             self._webhooks[store] = webhooks
             webhooks.start()
@@ -290,10 +306,10 @@ async def _until_settled(engine: Engine, store: LiveStore, rehearsal: Rehearsal 
         await asyncio.gather(running, settling, return_exceptions=True)
 
 
-def _not_reconciled(failures: Mapping[tuple[str, str], Sequence[Exception]]) -> FleetError:
-    (namespace, name), errors = next(iter(failures.items()))
-    others = f", and {len(failures) - 1} other applications neither" if len(failures) > 1 else ""
-    return FleetError(f"{namespace}/{name} could not be reconciled in {TRIES} tries{others}: {errors[-1]}")
+def _not_reconciled(failures: Mapping[str, Sequence[Exception]]) -> FleetError:
+    name, errors = next(iter(failures.items()))
+    others = f", and {len(failures) - 1} others neither" if len(failures) > 1 else ""
+    return FleetError(f"{name} could not be reconciled in {TRIES} tries{others}: {errors[-1]}")
 
 
 async def _settled(engine: Engine, store: LiveStore, rehearsal: Rehearsal | None) -> None:
@@ -302,9 +318,13 @@ async def _settled(engine: Engine, store: LiveStore, rehearsal: Rehearsal | None
         await asyncio.sleep(SETTLED_INTERVAL)
         if resource is None or not store.knows(ObjectRef(GROUP, KIND, "", "")) or not engine.idle:
             continue
-        if engine.failures:
-            if all(len(errors) >= TRIES for errors in engine.failures.values()):
-                raise _not_reconciled(engine.failures)
+        if not engine.sets.begun:
+            continue
+        failures = {"/".join(key): errors for key, errors in engine.failures.items()}
+        failures |= {f"ApplicationSet {'/'.join(key)}": errors for key, errors in engine.sets.failures.items()}
+        if failures:
+            if all(len(errors) >= TRIES for errors in failures.values()):
+                raise _not_reconciled(failures)
             continue
         # A rehearsal leaves operations where they are.
         if rehearsal is not None or not any("operation" in obj.decode() for obj in store.of_kind(GROUP, KIND)):

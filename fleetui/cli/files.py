@@ -1,6 +1,6 @@
 """Objects in files named on the command line.
 
-Owns: `files_in` and `objects_in`. Called by `health` and `diff -f`.
+Owns: `files_in`, `content_of` and `objects_in`. Called by `health`, `diff -f`, `render -f` and `appset generate`.
 """
 
 from __future__ import annotations
@@ -42,23 +42,40 @@ def _is_manifest(path: Path) -> bool:
     return path.suffix in _SUFFIXES and not any(step.startswith(".") for step in path.parts)
 
 
+def content_of(file: Path) -> bytes:
+    """What is in a file, ``-`` being stdin.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    try:
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} can't be read: {error.strerror}") from error
+
+
 def objects_in(file: Path) -> Iterator[Document]:
-    """The documents of a file of YAML or JSON, ``-`` being stdin, with the line that each begins at; the items of a
-    List stand in its place. A document need not be an object.
+    """`objects_of` a file, ``-`` being stdin.
 
     Raises:
         UsageError: the file can't be read.
         ManifestError: while iterating, after the documents before the flaw.
     """
-    try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file} can't be read: {error.strerror}") from error
-    for document in documents(content, path=str(file)):
+    return objects_of(content_of(file), path=str(file))
+
+
+def objects_of(content: bytes, *, path: str) -> Iterator[Document]:
+    """The documents of YAML or JSON, with the line that each begins at; the items of a List stand in its place. A
+    document need not be an object. `path` is named in errors.
+
+    Raises:
+        ManifestError: while iterating, after the documents before the flaw.
+    """
+    for document in documents(content, path=path):
         value = document.value
         items = value.get("items") if isinstance(value, dict) else None
         if isinstance(items, list) and str(value.get("kind", "")).endswith("List"):
-            for item, line in items_with_lines(items, decode(content, path=str(file)), document.line):
+            for item, line in items_with_lines(items, decode(content, path=path), document.line):
                 yield Document(_of_list(item, value), line)
         else:
             yield document

@@ -55,7 +55,8 @@ def _tell_narrowed(fleet: LiveFleet) -> None:
             say(f"fleetui: {name}: {narrowed.words}: {narrowed.refusal}")
 
 
-def _tell_problems(fleet: LiveFleet) -> ExitCode:
+def tell_problems(fleet: LiveFleet) -> ExitCode:
+    """Says on stderr what keeps clusters from showing all; returns the exit status that this makes."""
     _tell_narrowed(fleet)
     for problem in fleet.problems.values():
         say(f"fleetui: {problem}")
@@ -87,7 +88,7 @@ def show_apps(scope: Scope, output: str, *, selector: str, watch: bool) -> int:
             table=tables.apps(wide=output == "wide", now=time.time()),
             empty="No applications found." if not fleet.problems else "No applications on the clusters that answer.",
         )
-        code = _tell_problems(fleet)
+        code = tell_problems(fleet)
         if watch:
             await _follow(fleet, output, chosen)
         return code
@@ -131,7 +132,7 @@ def show_clusters(scope: Scope, output: str, *, check: bool) -> int:
             output,
             document=lambda status: documents.cluster(status, counts.get(status.name, 0), narrowed.get(status.name)),
             name=lambda status: status.name,
-            table=tables.clusters(counts, narrowed, now=time.time()),
+            table=tables.clusters(counts, narrowed, wide=output == "wide", now=time.time()),
             empty="No clusters.",
         )
         return ExitCode.OK

@@ -26,6 +26,7 @@ class Renderers:
 
     def __init__(self, logins: Callable[[], WatchedAccess | None] = lambda: None) -> None:
         self._charts = _ChartsLater(logins)
+        self.charts: Charts = self._charts
         helm = _HelmLater(self._charts, self._charts.address)
         self.tools = Tools(helm=helm, charts=self._charts, kustomize=_KustomizeLater())
 

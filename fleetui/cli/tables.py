@@ -69,10 +69,11 @@ def count_apps(everything: Iterable[App], clusters: Iterable[ClusterStatus]) -> 
 
 
 def clusters(
-    counts: Mapping[str, int], narrowed: Mapping[ClusterName, Narrowed], *, now: float
+    counts: Mapping[str, int], narrowed: Mapping[ClusterName, Narrowed], *, wide: bool = False, now: float
 ) -> Callable[[Sequence[ClusterStatus]], str]:
     """`get clusters`."""
     titles = ("NAME", "STATE", "SINCE", "APPS", "VERSION", "LATENCY", "FROM", "ALIASES", "SERVER", "MESSAGE")
+    more = ("LABELS",) if wide else ()
 
     def row(status: ClusterStatus) -> list[str]:
         since, count = _age(status.since, now), str(counts.get(status.name, 0))
@@ -80,9 +81,10 @@ def clusters(
         server = f"{status.server} (insecure)" if status.insecure else status.server
         message = status.message or (part.words if part is not None else "")
         known = [status.version, latency(status), status.origin, ", ".join(status.aliases)]
-        return [status.name, status.state.value, since, count, *known, server, message]
+        labels = [",".join(f"{name}={value}" for name, value in sorted(status.labels.items()))] if wide else []
+        return [status.name, status.state.value, since, count, *known, server, message, *labels]
 
-    return lambda rows: aligned(titles, [row(status) for status in rows])
+    return lambda rows: aligned((*titles, *more), [row(status) for status in rows])
 
 
 def latency(status: ClusterStatus) -> str:

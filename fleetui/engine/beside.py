@@ -1,9 +1,9 @@
-"""Whether Argo CD's own controller is at work on a hub: it goes before us.
+"""Whether one of Argo CD's own controllers is at work on a hub: it goes before us.
 
-Owns: `refuse_beside_argocd`, asked before an engine begins, and `ForeignWrites`, which notices one that comes later.
-A controller is seen by its StatefulSet or Deployment, by the heartbeats of its shards, by a Lease, and, wherever it may
-run, by what it does: it takes the refresh annotation off an Application. Called by `fleetui.engine.lease` and
-`fleetui.engine.controller`.
+Owns: `refuse_beside_argocd`, asked before an engine begins, and `ForeignWrites`, which notices one that comes later;
+for each of the two `Controller`s whose place an engine takes. A controller is seen by its StatefulSet or Deployment, by
+the heartbeats of its shards, by a Lease, and, wherever it may run, by what it does: it takes the refresh annotation off
+an Application, or an ApplicationSet. Called by `fleetui.engine.lease`, `controller` and `appset.controller`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import logging
 from collections import deque
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleetui.engine.application import GROUP, KIND, REFRESH, STATUS_MANAGER, Application, mapping, mappings, text, whole
+from fleetui.engine.appset import applicationset as appset
 from fleetui.engine.clock import Clock
 from fleetui.engine.telling import Nobody
 from fleetui.model.errors import ClusterError, ForbiddenError, NotFoundError, RefusedError
@@ -25,9 +26,30 @@ from fleetui.ports import Cluster, PatchType
 
 _log = logging.getLogger(__name__)
 
-CONTROLLER = "argocd-application-controller"
-"""The name of its workload, of its Lease and of its field manager."""
-CONTROLLER_LABEL = f"app.kubernetes.io/name={CONTROLLER}"
+
+class Controller(NamedTuple):
+    """One of Argo CD's controllers.
+
+    `name` is that of its workload and of its field manager, `lease` is part of its Lease's name or holder. It works on
+    objects of `kind`, takes the annotation `refresh` off them, and in messages is called `title`.
+    """
+
+    name: str
+    lease: str
+    kind: str
+    refresh: str
+    title: str
+
+    @property
+    def label(self) -> str:
+        return f"app.kubernetes.io/name={self.name}"
+
+
+APPLICATIONS = Controller(STATUS_MANAGER, STATUS_MANAGER, KIND, REFRESH, "Argo CD's own controller")
+APPLICATION_SETS = Controller(
+    appset.MANAGER, "applicationsets.argoproj.io", appset.KIND, appset.REFRESH, "Argo CD's ApplicationSet controller"
+)
+
 SHARDS = "argocd-app-controller-shard-cm"
 """Where its shards write their heartbeats (`controller/sharding/sharding.go`, v3.6)."""
 
@@ -44,14 +66,17 @@ FOREIGN, WITHIN = 10, 60.0
 lost are few."""
 
 
-async def refuse_beside_argocd(hub: Cluster, clock: Clock, *, namespace: str, ours_until: float) -> None:
-    """Returns where no controller of Argo CD is seen.
+async def refuse_beside_argocd(
+    hub: Cluster, clock: Clock, *, namespace: str, ours_until: float, controller: Controller = APPLICATIONS
+) -> None:
+    """Returns where the controller is not seen.
 
     Args:
         hub: the cluster of the Applications.
         clock: the time.
         namespace: the control plane's; a controller of another namespace has other Applications.
         ours_until: until when an engine of ours was at work here (epoch seconds); what was written before says nothing.
+        controller: which of Argo CD's.
 
     Raises:
         RefusedError: one is at work; the message says where it was seen.
@@ -59,34 +84,34 @@ async def refuse_beside_argocd(hub: Cluster, clock: Clock, *, namespace: str, ou
     """
     for look in (_workload, _lease, _shards):
         try:
-            where = await look(hub, clock, namespace)
+            where = await look(hub, clock, namespace, controller)
         except ForbiddenError:
             # Who may not look may still reconcile: our own Lease stands between two engines of ours in any case.
             continue
         if where:
-            raise _refusal(hub, where)
-    if await _answers(hub, clock, namespace, ours_until):
-        raise _refusal(hub, "it answers to a refresh")
+            raise _refusal(hub, where, controller)
+    if await _answers(hub, clock, namespace, ours_until, controller):
+        raise _refusal(hub, "it answers to a refresh", controller)
 
 
-def _refusal(hub: Cluster, where: str) -> RefusedError:
+def _refusal(hub: Cluster, where: str, controller: Controller) -> RefusedError:
     return RefusedError(
-        f"Argo CD's own controller is at work on cluster {hub.name} ({where})",
-        "scale it to 0 first, or leave its Applications to it",
+        f"{controller.title} is at work on cluster {hub.name} ({where})",
+        f"scale it to 0 first, or leave its {controller.kind}s to it",
     )
 
 
-async def _workload(hub: Cluster, _: Clock, namespace: str) -> str:
+async def _workload(hub: Cluster, _: Clock, namespace: str, controller: Controller) -> str:
     discovery = await hub.discover()
     for kind in ("StatefulSet", "Deployment"):
         resource = discovery.by_kind("apps", kind)
-        for obj in await hub.list(resource, namespace, labels=CONTROLLER_LABEL) if resource is not None else ():
+        for obj in await hub.list(resource, namespace, labels=controller.label) if resource is not None else ():
             if whole(mapping(obj.get("status")).get("readyReplicas")) > 0:
                 return f"{kind} {namespace}/{text(mapping(obj.get('metadata')).get('name'))}"
     return ""
 
 
-async def _lease(hub: Cluster, clock: Clock, namespace: str) -> str:
+async def _lease(hub: Cluster, clock: Clock, namespace: str, controller: Controller) -> str:
     resource = (await hub.discover()).by_kind("coordination.k8s.io", "Lease")
     if resource is None:
         return ""
@@ -95,14 +120,14 @@ async def _lease(hub: Cluster, clock: Clock, namespace: str) -> str:
         held = text(spec.get("holderIdentity"))
         lasts = whole(spec.get("leaseDurationSeconds"), int(HEARTBEAT))
         renewed = parse_time(text(spec.get("renewTime"))) or 0.0
-        if held and CONTROLLER in f"{name} {held}" and clock.now() < renewed + lasts:
+        if held and controller.lease in f"{name} {held}" and clock.now() < renewed + lasts:
             return f"Lease {namespace}/{name}, held by {held}"
     return ""
 
 
-async def _shards(hub: Cluster, clock: Clock, namespace: str) -> str:
+async def _shards(hub: Cluster, clock: Clock, namespace: str, controller: Controller) -> str:
     resource = (await hub.discover()).by_kind("", "ConfigMap")
-    if resource is None:
+    if resource is None or controller is not APPLICATIONS:
         return ""
     try:
         obj = await hub.get(resource, SHARDS, namespace)
@@ -120,39 +145,50 @@ async def _shards(hub: Cluster, clock: Clock, namespace: str) -> str:
 
 
 async def _answers(
-    hub: Cluster, clock: Clock, namespace: str, ours_until: float, *, busy: Container[tuple[str, str]] = ()
+    hub: Cluster,
+    clock: Clock,
+    namespace: str,
+    ours_until: float,
+    controller: Controller,
+    *,
+    busy: Container[tuple[str, str]] = (),
 ) -> bool:
     """Whether a controller takes a refresh annotation away, or writes anything else, while we look on; asked only where
-    one has written lately, and not of the Applications that are `busy` (namespace and name)."""
-    resource = (await hub.discover()).by_kind(GROUP, KIND)
+    one has written lately, and not of the objects that are `busy` (namespace and name)."""
+    resource = (await hub.discover()).by_kind(GROUP, controller.kind)
     if resource is None:
         return False
     now = clock.now()
+
+    def written(metadata: Mapping[str, Any]) -> float:
+        return wrote_at(metadata, controller.name)
+
     apps = await hub.list(resource, namespace, metadata_only=True)
     since = max(ours_until, now - RECENT)
     idle = [app for app in map(Application, apps) if (app.namespace, app.name) not in busy]
-    app = max(idle, key=lambda app: wrote_at(app.metadata), default=None)
-    if app is None or wrote_at(app.metadata) <= since:
+    app = max(idle, key=lambda app: written(app.metadata), default=None)
+    if app is None or written(app.metadata) <= since:
         return False
-    ago = now - wrote_at(app.metadata)
-    _log.info("cluster %s: Argo CD's controller wrote %.0f s ago; looking whether it lives", hub.name, ago)
-    body = {"metadata": {"annotations": {REFRESH: "normal"}}}
+    ago = now - written(app.metadata)
+    _log.info("cluster %s: %s wrote %.0f s ago; looking whether it lives", hub.name, controller.title, ago)
+    body = {"metadata": {"annotations": {controller.refresh: "normal"}}}
     try:
         asked = await hub.patch(resource, app.name, namespace, body, kind=PatchType.MERGE, field_manager="fleetui")
         for _ in range(int(ANSWER / _LOOK)):
             await asyncio.sleep(_LOOK)
             fresh = Application(await hub.get(resource, app.name, namespace))
-            if not fresh.refresh or wrote_at(fresh.metadata) > wrote_at(mapping(asked.get("metadata"))):
+            answered = controller.refresh not in fresh.annotations
+            if answered or written(fresh.metadata) > written(mapping(asked.get("metadata"))):
                 return True
     except NotFoundError:
         pass
     return False
 
 
-def wrote_at(metadata: Mapping[str, Any]) -> float:
-    """When Argo CD's controller, or an engine in its place, last wrote an object (epoch seconds); 0 for never."""
+def wrote_at(metadata: Mapping[str, Any], manager: str = STATUS_MANAGER) -> float:
+    """When a controller of Argo CD, or an engine in its place, last wrote an object (epoch seconds); 0 for never."""
     entries = mappings(metadata.get("managedFields"))
-    times = [parse_time(text(entry.get("time"))) for entry in entries if entry.get("manager") == STATUS_MANAGER]
+    times = [parse_time(text(entry.get("time"))) for entry in entries if entry.get("manager") == manager]
     return max((time for time in times if time is not None), default=0.0)
 
 
@@ -164,9 +200,11 @@ class ForeignWrites(Nobody):
         hub: the cluster.
         clock: the time.
         namespace: the control plane's.
+        controller: which of Argo CD's.
     """
 
-    def __init__(self, hub: Cluster, clock: Clock, *, namespace: str) -> None:
+    def __init__(self, hub: Cluster, clock: Clock, *, namespace: str, controller: Controller = APPLICATIONS) -> None:
+        self._controller = controller
         self._hub = hub
         self._clock = clock
         self._namespace = namespace
@@ -180,7 +218,7 @@ class ForeignWrites(Nobody):
 
     def wrote(self, before: Application, after: Application) -> None:
         """Notes a write of ours."""
-        self._known[after.uid] = wrote_at(after.metadata)
+        self._known[after.uid] = wrote_at(after.metadata, self._controller.name)
         self._unsure.get((after.namespace, after.name), set()).discard(after.resource_version)
 
     @contextmanager
@@ -206,8 +244,10 @@ class ForeignWrites(Nobody):
             await self._suspicious.wait()
             self._calm.clear()
             try:
-                if await _answers(self._hub, self._clock, self._namespace, 0.0, busy=self._working):
-                    raise _refusal(self._hub, "it writes the Applications that this engine reconciles")
+                watched = self._hub, self._clock, self._namespace, 0.0, self._controller
+                if await _answers(*watched, busy=self._working):
+                    where = f"it writes the {self._controller.kind}s that this engine reconciles"
+                    raise _refusal(self._hub, where, self._controller)
             except ClusterError as error:
                 _log.info("cluster %s: whether another controller is at work can't be told: %s", self._hub.name, error)
             finally:
@@ -225,7 +265,7 @@ class ForeignWrites(Nobody):
 
     def seen(self, app: Application) -> None:
         """Notes an Application that a watch shows."""
-        uid, at = app.uid, wrote_at(app.metadata)
+        uid, at = app.uid, wrote_at(app.metadata, self._controller.name)
         known = self._known.get(uid)
         self._known[uid] = at
         if known is None or at <= known:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Collection, Container, Hashable
+from collections.abc import Callable, Collection, Container, Hashable
 
 from fleetui.engine.application import GROUP, KIND, Application, text
+from fleetui.engine.appset.asking import NoAnswers
+from fleetui.engine.appset.controller import ApplicationSets
+from fleetui.engine.appset.ports import Answers
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.comparing import Comparer
@@ -31,7 +34,7 @@ from fleetui.engine.sources import Sources
 from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
-from fleetui.engine.webhook import Push
+from fleetui.engine.webhook import Event, Push
 from fleetui.engine.writer import ApplicationWriter
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
@@ -74,6 +77,8 @@ class Engine:
         tools: what renders charts and kustomizations.
         listener: looks on.
         rehearsal: where what would be done is noted instead of done; then nothing is written.
+        answers: what answers the generators of ApplicationSets.
+        ours_until: until when an engine of ours was at work here (epoch seconds).
     """
 
     def __init__(
@@ -89,6 +94,8 @@ class Engine:
         tools: Tools | None = None,
         listener: Listener | None = None,
         rehearsal: Rehearsal | None = None,
+        answers: Answers | None = None,
+        ours_until: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._hub = hub
         self._clock = clock
@@ -130,6 +137,18 @@ class Engine:
         self._rehearsal = rehearsal
         self._foreign = ForeignWrites(hub.api, clock, namespace=self._settings.namespace)
         self._listener = Listeners(listener or Nobody(), self._foreign)
+        self.sets = ApplicationSets(
+            self._destinations.hub,
+            directory=self._directory,
+            projects=self._projects,
+            answers=answers or NoAnswers(),
+            clock=clock,
+            settings=self._settings,
+            listener=self._listener,
+            ours_until=ours_until,
+            jq=jq,
+            rehearsal=rehearsal,
+        )
         self._stopping = False
         self._resting: set[asyncio.Task[None]] = set()
         self.reconciles = 0
@@ -145,7 +164,7 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is being worked on."""
-        return self._queue.idle()
+        return self._queue.idle() and self.sets.idle
 
     @property
     def waiting(self) -> int:
@@ -203,6 +222,7 @@ class Engine:
                 self._rest(group.create_task(self._hub.listed(resource), name=f"engine {self._hub.api.name} lists"))
                 self._rest(group.create_task(self._foreign.until_certain(), name=f"engine {self._hub.api.name} looks"))
                 self._rest(group.create_task(self._serve(reconciler, group), name=f"engine {self._hub.api.name}"))
+                group.create_task(self.sets.run(), name=f"sets {self._hub.api.name}")
         except BaseExceptionGroup as ended:
             # Reconciles raise nothing: it is what looks on that ends the engine, or a failure of its own.
             raise ended.exceptions[0] from None
@@ -213,6 +233,10 @@ class Engine:
                 task.cancel()
             self._sources.close()
             self._destinations.close()
+
+    def heard(self, event: Event) -> bool:
+        """Does what an event of a Git host asks for; False where it can't take more."""
+        return self.pushed(event) if isinstance(event, Push) else True
 
     def pushed(self, push: Push) -> bool:
         """Has the repositories asked that a webhook tells of, and then looks at the Applications that it concerns;
@@ -249,6 +273,7 @@ class Engine:
     def stop(self) -> None:
         """Lets every reconcile that is going on come to its end, and begins no other; then `run` returns."""
         self._stopping = True
+        self.sets.stop()
         for task in self._resting:
             task.cancel()
 
@@ -366,6 +391,7 @@ class Engine:
         for key, name in self._project_of.items():
             if name in names:
                 self._queue.add(key)
+        self.sets.projects_changed()
 
     def _moved(self, url: str) -> None:
         for key in self._by_url.get(url, ()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
 from fleetui.engine.projects import Place
 from fleetui.engine.tracking import BY_ANNOTATION, Tracking
-from fleetui.hubports import Directory, Site
+from fleetui.hubports import Directory, Registration, Site
 from fleetui.model.errors import ClusterError, MissingError, UnreachableError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
@@ -391,6 +391,14 @@ class OnlyTheHub:
         raise no_such_server(server) if server else no_such_name(name)
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Nothing ever changes."""
+        return self
+
+    def registrations(self, hub: ClusterName) -> Sequence[Registration] | None:
+        """None."""
+        return ()
+
+    def on_registrations(self, listener: Callable[[], None]) -> Subscription:
         """Nothing ever changes."""
         return self
 

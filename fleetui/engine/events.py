@@ -1,8 +1,8 @@
 """The Kubernetes Events that Argo CD's controller emits, from what was written to an Application.
 
-Owns: `told_by` (which Events a write gives) and `event_of` (one as the API server takes it). The rules are those of
-`controller/appcontroller.go` (`persistAppStatus`, `setOperationState`, `autoSync`) and `util/argo/audit_logger.go`
-(`logEvent`), Argo CD v3.6. Pure: the time is passed in. Sent by `fleetui.engine.recorder`.
+Owns: `told_by` (which Events a write gives), `event_of` and `event_about` (one as the API server takes it). The rules
+are those of `controller/appcontroller.go` (`persistAppStatus`, `setOperationState`, `autoSync`) and
+`util/argo/audit_logger.go` (`logEvent`), Argo CD v3.6. Pure: the time is passed in. Sent by `fleetui.engine.recorder`.
 """
 
 from __future__ import annotations
@@ -55,26 +55,27 @@ def told_by(before: Application, after: Application) -> list[Told]:
 
 def event_of(app: Application, told: Told, now: float) -> Obj:
     """The Event object of the Application `app` at `now` (epoch seconds), to be created in its namespace."""
-    stamp = format_time(now)
+    destination = {"dest-server": text(app.destination.get("server")), "dest-namespace": app.destination_namespace}
+    event = event_about(app.obj, KIND, told, now, component=STATUS_MANAGER)
+    return {**event, "metadata": {**event["metadata"], "annotations": destination}}
+
+
+def event_about(obj: Mapping[str, Any], kind: str, told: Told, now: float, *, component: str) -> Obj:
+    """The Event object of an object of Argo CD's group, told by one of its components."""
+    stamp, metadata = format_time(now), mapping(obj.get("metadata"))
+    name, namespace = text(metadata.get("name")), text(metadata.get("namespace"))
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {
-            "name": f"{app.name}.{int(now * 1e9):x}",
-            "namespace": app.namespace,
-            "annotations": {
-                "dest-server": text(app.destination.get("server")),
-                "dest-namespace": app.destination_namespace,
-            },
-        },
-        "source": {"component": STATUS_MANAGER},
+        "metadata": {"name": f"{name}.{int(now * 1e9):x}", "namespace": namespace},
+        "source": {"component": component},
         "involvedObject": {
-            "kind": KIND,
-            "name": app.name,
-            "namespace": app.namespace,
-            "resourceVersion": app.resource_version,
+            "kind": kind,
+            "name": name,
+            "namespace": namespace,
+            "resourceVersion": text(metadata.get("resourceVersion")),
             "apiVersion": f"{GROUP}/v1alpha1",
-            "uid": app.uid,
+            "uid": text(metadata.get("uid")),
         },
         "firstTimestamp": stamp,
         "lastTimestamp": stamp,

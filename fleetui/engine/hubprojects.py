@@ -92,6 +92,16 @@ class HubProjects:
         """Returns when the projects have been read or may not be, however long that takes."""
         await self._known.wait()
 
+    def names(self) -> frozenset[str]:
+        """The names of all projects; `default` is there in any case, as for `of`.
+
+        Raises:
+            ForbiddenError: projects can't be read.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        return frozenset((*self._projects, DEFAULT))
+
     def of(self, app: Application) -> Project:
         """The project of an Application. Where the hub has no project ``default`` it is the one that Argo CD's API
         server would make.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fleetui.engine.clock import Clock
 from fleetui.engine.gathering import Rechecked
-from fleetui.engine.webhook import Answer, Push, WebhookSecrets, answer_to, webhook_secrets
+from fleetui.engine.webhook import Answer, Event, WebhookSecrets, answer_to, webhook_secrets
 from fleetui.model.errors import ForbiddenError
 from fleetui.model.objects import ApiResource, ObjectRef, StoredObject
 from fleetui.model.secrets import secret_texts
@@ -33,13 +33,13 @@ class HubWebhooks:
         hub: the cluster.
         namespace: where Argo CD runs.
         clock: for the next look at what may not be read.
-        pushed: told of each push that is believed; False where it can't take more.
+        heard: told of each event that is believed; False where it can't take more.
     """
 
-    def __init__(self, hub: Cluster, *, namespace: str, clock: Clock, pushed: Callable[[Push], bool]) -> None:
+    def __init__(self, hub: Cluster, *, namespace: str, clock: Clock, heard: Callable[[Event], bool]) -> None:
         self._hub = hub
         self._namespace = namespace
-        self._pushed = pushed
+        self._heard = heard
         self._secrets: WebhookSecrets | None = None
         self._watch = Rechecked(hub, clock, settle=self._settle, change=self._change, refused=self._refuse)
 
@@ -52,7 +52,7 @@ class HubWebhooks:
         self._watch.close()
 
     def receive(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Answers a request, and hands on the push that it tells of."""
+        """Answers a request, and hands on the event that it tells of."""
         if self._secrets is None:
             # Without them everybody would be believed.
             return Answer(503, NOT_YET)
@@ -60,7 +60,7 @@ class HubWebhooks:
         if answer.status >= 400:
             # The sender is not told what is wrong with it, whoever reads the log may want to know that he came.
             _log.info("%s: a webhook was refused: %s (%d)", self._hub.name, answer.text, answer.status)
-        if answer.push is not None and not self._pushed(answer.push):
+        if answer.event is not None and not self._heard(answer.event):
             return Answer(503, FULL)
         return answer
 

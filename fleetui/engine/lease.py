@@ -56,7 +56,12 @@ class EngineLease:
         self._api = api
         self._clock = clock
         self._namespace = namespace
+        self._ours_until = 0.0
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid4().hex[:8]}"
+
+    def ours_until(self) -> float:
+        """Until when an engine of ours may have been at work here before this one (epoch seconds); 0 for never."""
+        return self._ours_until
 
     async def guard(self, run: Callable[[], Awaitable[None]]) -> None:
         """Runs `run` while the Lease is held, and gives it back afterwards.
@@ -65,8 +70,8 @@ class EngineLease:
             RefusedError: Argo CD's own controller, or another engine, is at work here.
             ClusterError: the hub can't be asked.
         """
-        ours_until = await self._last_held()
-        await refuse_beside_argocd(self._api, self._clock, namespace=self._namespace, ours_until=ours_until)
+        self._ours_until = await self._last_held()
+        await refuse_beside_argocd(self._api, self._clock, namespace=self._namespace, ours_until=self._ours_until)
         lease = await self._acquire()
         work = asyncio.ensure_future(run())
         renewal = asyncio.create_task(self._keep(lease), name=f"lease {self._api.name}")
@@ -143,7 +148,7 @@ class EngineLease:
         """Seconds until the Lease may be taken; 0 where nobody holds it any more."""
         spec = mapping(lease.get("spec"))
         holder = text(spec.get("holderIdentity"))
-        if not holder or holder == self._identity or _is_dead(holder):
+        if not holder or holder == self._identity or is_dead(holder):
             return 0.0
         renewed = parse_time(text(spec.get("renewTime"))) or 0.0
         duration = float(whole(spec.get("leaseDurationSeconds"), int(DURATION)))
@@ -200,7 +205,7 @@ class EngineLease:
             _log.info("cluster %s: the lease could not be given back: %s", self._api.name, error)
 
 
-def _is_dead(holder: str) -> bool:
+def is_dead(holder: str) -> bool:
     """Whether the holder was a process of this machine that has ended."""
     return _pid_here(holder) is False
 

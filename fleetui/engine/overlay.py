@@ -76,6 +76,10 @@ class Overlay:
             del self._written[ref]
         return None if cached is None or self._is_gone(cached.uid) else cached.decode()
 
+    def written(self, group: str, kind: str) -> list[ObjectRef]:
+        """The objects of a kind whose last write of ours may not have been shown yet; some of them may be new."""
+        return [ref for ref in self._written if ref.group_kind == (group, kind)]
+
     def _bury(self, uid: str) -> None:
         if uid:
             self._gone[uid] = self._now()

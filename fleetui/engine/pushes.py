@@ -1,6 +1,6 @@
 """Which applications a push concerns.
 
-Owns: `concerned_urls` and `names_repository`. Pure. Called by the engine for its Applications (Argo CD v3.6:
+Owns: `concerned_urls`, `names_repository` and `moves`. Pure. Called by the engine for its Applications (Argo CD v3.6:
 util/webhook/webhook.go, `HandleEvent`; util/app/path/path.go).
 """
 
@@ -28,6 +28,11 @@ def names_repository(push: Push, url: str) -> bool:
     return any(_same_repository(pushed, url) for pushed in push.urls)
 
 
+def moves(push: Push, url: str, revision: str) -> bool:
+    """Whether a push may have moved what a revision of the repository at `url` is."""
+    return names_repository(push, url) and _moved(revision, push)
+
+
 def concerned_urls(push: Push, application: Mapping[str, Any]) -> tuple[str, ...]:
     """The `repoURL` of each source of an Application that a push concerns; none where it is nothing to it."""
     spec, metadata = mapping(application.get("spec")), mapping(application.get("metadata"))
@@ -35,8 +40,7 @@ def concerned_urls(push: Push, application: Mapping[str, Any]) -> tuple[str, ...
     found = [
         url
         for source in SourceSet.of(spec).sources
-        if names_repository(push, url := text(source.get("repoURL")))
-        and _moved(text(source.get("targetRevision")), push)
+        if moves(push, url := text(source.get("repoURL")), text(source.get("targetRevision")))
         and files_concern(refresh_paths(watched, text(source.get("path"))), push.changed)
     ]
     return tuple(dict.fromkeys(found))

@@ -11,15 +11,19 @@ import logging
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 
-from fleetui.engine.application import STATUS_MANAGER, Application, mappings, text
+from fleetui.engine.application import STATUS_MANAGER, Application, mapping, mappings, text
+from fleetui.engine.appset.applicationset import KIND as APPLICATION_SET
 from fleetui.engine.clock import Clock
-from fleetui.engine.events import NORMAL, event_of, told_by
+from fleetui.engine.events import NORMAL, Told, event_about, event_of, told_by
 from fleetui.model.errors import ClusterError
 from fleetui.model.objects import ApiResource, Obj
 from fleetui.ports import Cluster
 
 MOST = 10_000
 """Events that may wait; the oldest are dropped then."""
+
+APPLICATION_SET_COMPONENT = "applicationset-controller"
+"""What Argo CD's controller of ApplicationSets calls itself in Events."""
 
 _RESOURCE = ApiResource(group="", version="v1", kind="Event", plural="events", namespaced=True)
 _log = logging.getLogger(__name__)
@@ -52,11 +56,24 @@ class EventRecorder:
             level = logging.INFO if told.type == NORMAL else logging.WARNING
             about = {"namespace": after.namespace, "application": after.name, "event": told.reason}
             _log.log(level, "%s/%s: %s", after.namespace, after.name, told.message, extra=about)
-            # The name is made of the time: no two may have the same.
-            self._last = max(self._clock.now(), self._last + 1e-6)
-            self._waiting.append(event_of(before, told, self._last))
-        if self._waiting:
-            self._some.set()
+            self._queue(event_of(before, told, self._moment()))
+
+    def generated(self, appset: Obj, told: Told) -> None:
+        """Logs what was done for an ApplicationSet, and queues its Event."""
+        metadata = mapping(appset.get("metadata"))
+        namespace, name = text(metadata.get("namespace")), text(metadata.get("name"))
+        about = {"namespace": namespace, "applicationset": name, "event": told.reason}
+        _log.info("%s/%s: %s", namespace, name, told.message, extra=about)
+        self._queue(event_about(appset, APPLICATION_SET, told, self._moment(), component=APPLICATION_SET_COMPONENT))
+
+    def _moment(self) -> float:
+        """The time; the name of an Event is made of it, and no two may have the same."""
+        self._last = max(self._clock.now(), self._last + 1e-6)
+        return self._last
+
+    def _queue(self, event: Obj) -> None:
+        self._waiting.append(event)
+        self._some.set()
 
     def reconciling(self, namespace: str, name: str) -> AbstractContextManager[object]:
         """Nothing is told of that."""

@@ -33,12 +33,38 @@ class Verdict:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class SetVerdict:
+    """One ApplicationSet: the names of the Applications that it would create, change and delete, and in `error` what is
+    wrong with it."""
+
+    namespace: str
+    name: str
+    create: tuple[str, ...] = ()
+    change: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def would(self) -> str:
+        """What the engine would do about it; empty: nothing."""
+        verbs = {"create": self.create, "change": self.change, "delete": self.delete}
+        return "; ".join(f"{verb} {', '.join(names)}" for verb, names in verbs.items() if names)
+
+    @property
+    def told(self) -> str:
+        """What is wrong, and what would be done all the same."""
+        return "; ".join(filter(None, (self.error, self.would)))
+
+
 class Rehearsal:
-    """The verdicts of one engine; `verdicts` is keyed by namespace and name, and each is logged at `log_level`."""
+    """The verdicts of one engine; `verdicts`, and `sets`, are keyed by namespace and name, and each is logged at
+    `log_level`."""
 
     def __init__(self, log_level: int = logging.INFO) -> None:
         self._log_level = log_level
         self.verdicts: dict[tuple[str, str], Verdict] = {}
+        self.sets: dict[tuple[str, str], SetVerdict] = {}
 
     def compared(self, app: Application, comparison: Comparison, operation: Obj | None) -> None:
         """Notes a comparison, and the automated operation that would follow on it."""
@@ -69,6 +95,15 @@ class Rehearsal:
         )
         would = "delete what it has made" if app.finalizers else ""
         self._note(Verdict(app.namespace, app.name, *known, would=would))
+
+    def generated(self, verdict: SetVerdict) -> None:
+        """Notes what an ApplicationSet makes."""
+        key = (verdict.namespace, verdict.name)
+        if self.sets.get(key) == verdict:
+            return
+        self.sets[key] = verdict
+        said = (verdict.error, f"would {verdict.would}" if verdict.would else "nothing to do")
+        _log.log(self._log_level, "ApplicationSet %s/%s: %s", *key, "; ".join(filter(None, said)))
 
     def gone(self, namespace: str, name: str) -> None:
         """Forgets an Application."""

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import Protocol
 
 from fleetui.engine.application import Application
+from fleetui.engine.events import Told
+from fleetui.model.objects import Obj
 
 
 class Listener(Protocol):
@@ -24,6 +26,10 @@ class Listener(Protocol):
         """Entered for as long as a reconcile of one Application goes on."""
         ...
 
+    def generated(self, appset: Obj, told: Told) -> None:
+        """Something was done for an ApplicationSet."""
+        ...
+
 
 class Nobody:
     """A `Listener` that does nothing."""
@@ -34,6 +40,9 @@ class Nobody:
     def reconciling(self, namespace: str, name: str) -> AbstractContextManager[object]:
         """Nothing."""
         return nullcontext()
+
+    def generated(self, appset: Obj, told: Told) -> None:
+        """Nothing."""
 
 
 class Listeners:
@@ -54,3 +63,8 @@ class Listeners:
             for listener in self._listeners:
                 stack.enter_context(listener.reconciling(namespace, name))
             yield
+
+    def generated(self, appset: Obj, told: Told) -> None:
+        """Told to each."""
+        for listener in self._listeners:
+            listener.generated(appset, told)

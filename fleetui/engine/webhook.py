@@ -1,9 +1,10 @@
 """What a Git host's webhook says: which repository was pushed to, and what of it changed.
 
-Owns: `answer_to`: from a request's headers and body to a `Push` or a refusal, signatures checked; and `WebhookSecrets`.
-Pure. Called by `backends.webhook_server`; which applications a push concerns is in `fleetui.engine.pushes`. Providers,
-their order, checks and answers are Argo CD's (v3.6: util/webhook/scm.go, util/webhook/webhook.go, and
-go-playground/webhooks v6 that it uses); registries of charts and images are no part of this.
+Owns: `answer_to`: from a request's headers and body to a `Push`, a `PullEvent` or a refusal, signatures checked; and
+`WebhookSecrets`. Pure. Called by `backends.webhook_server`; which applications a push concerns is in
+`fleetui.engine.pushes`. Providers, their order, checks and answers are Argo CD's (v3.6: util/webhook/scm.go,
+util/webhook/webhook.go, and go-playground/webhooks v6 that it uses), where its two listeners, for Applications and for
+ApplicationSets, are one; registries of charts and images are no part of this.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import Any
 
 import msgspec
 
+from fleetui.engine import pullevents
 from fleetui.engine.application import mapping, mappings, strings, text
+from fleetui.engine.pullevents import PullEvent
 
 LARGEST = 50 * 1024 * 1024
 """Bytes of the largest body (`defaultMaxWebhookPayloadSize`)."""
@@ -83,13 +86,16 @@ class Push:
     changed: tuple[str, ...] = ()
 
 
+Event = Push | PullEvent
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What the sender is told, and what he said; no `push` where there is nothing to do."""
+    """What the sender is told, and what he said; no `event` where there is nothing to do."""
 
     status: int
     text: str = ""
-    push: Push | None = None
+    event: Event | None = None
 
 
 class _RefusedError(Exception):
@@ -105,7 +111,7 @@ def answer_to(method: str, headers: Mapping[str, str], body: bytes, secrets: Web
     if method != "POST":
         return Answer(405, FAILED)
     try:
-        return Answer(200, push=provider.read(given, body, secrets))
+        return Answer(200, event=provider.read(given, body, secrets))
     except _RefusedError as error:
         return Answer(400, str(error))
 
@@ -118,16 +124,17 @@ def revision_of(ref: str) -> str:
 # --- providers ------------------------------------------------------------------------------------------------------
 
 
-def _azure(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Push | None:
+def _azure(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Event | None:
     if secrets.azure_username or secrets.azure_password:
         expected = f"{secrets.azure_username}:{secrets.azure_password}"
         _must_equal(_basic(headers.get("authorization", "")), expected)
     payload = _json(body)
-    if payload.get("eventType") != "git.push":
-        # Events about pull requests and builds are understood, and nothing is to be done.
-        if text(payload.get("eventType")) in _AZURE_OTHERS:
-            return None
-        raise _RefusedError(FAILED)
+    kind = text(payload.get("eventType"))
+    if kind in pullevents.AZURE_EVENTS:
+        return pullevents.of_azure(payload)
+    if kind == "build.complete":
+        return None
+    _must_be_one_of(kind, "git.push")
     pushed = mapping(payload.get("resource"))
     repository = mapping(pushed.get("repository"))
     refs = [text(update.get("name")) for update in mappings(pushed.get("refUpdates"))]
@@ -135,46 +142,54 @@ def _azure(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> 
     return _push("azuredevops", [repository.get("remoteUrl")], [*map(revision_of, refs)], touched_head=head in refs)
 
 
-_AZURE_OTHERS = frozenset(
-    {"git.pullrequest.created", "git.pullrequest.merged", "git.pullrequest.updated", "build.complete"}
-)
-
-
-def _gogs(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Push | None:
-    _must_be_one_of(headers["x-gogs-event"], "push")
+def _gogs(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Event | None:
+    event = headers["x-gogs-event"]
+    _must_be_one_of(event, "push", *_GITEA_PULLS)
     _must_be_signed(body, headers.get("x-gogs-signature"), secrets.gogs)
     payload = _json(body)
+    if event != "push":
+        return pullevents.of_gitea(payload)
     return _commits("gogs", payload, mapping(payload.get("repository")), "html_url")
 
 
-def _github(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Push | None:
+_GITEA_PULLS = ("pull_request", "pull_request_label", "pull_request_sync")
+
+
+def _github(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Event | None:
     event = headers["x-github-event"]
     if event == "package":
         raise _RefusedError(UNKNOWN)
-    _must_be_one_of(event, "push", "ping")
+    _must_be_one_of(event, "push", "pull_request", "ping")
     signature = headers.get("x-hub-signature-256")
     _must_be_signed(body, signature and signature.removeprefix("sha256="), secrets.github)
     payload = _json(body)
-    return None if event == "ping" else _commits("github", payload, mapping(payload.get("repository")), "html_url")
+    if event == "push":
+        return _commits("github", payload, mapping(payload.get("repository")), "html_url")
+    return pullevents.of_github(payload) if event == "pull_request" else None
 
 
-def _gitlab(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Push | None:
+def _gitlab(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Event | None:
     # Also where none is configured: a sender that has a token takes this for another receiver.
     _must_equal(headers.get("x-gitlab-token", ""), secrets.gitlab)
     event = headers["x-gitlab-event"]
-    _must_be_one_of(event, "Push Hook", "Tag Push Hook", "System Hook")
+    _must_be_one_of(event, "Push Hook", "Tag Push Hook", "Merge Request Hook", "System Hook")
     payload = _json(body)
+    kind = text(payload.get("object_kind")) or text(payload.get("event_name"))
     if event == "System Hook":
-        kind = text(payload.get("object_kind")) or text(payload.get("event_name"))
-        _must_be_one_of(kind, "push", "tag_push")
+        _must_be_one_of(kind, "push", "tag_push", "merge_request")
+    if kind == "merge_request":
+        return pullevents.of_gitlab(payload)
     return _commits("gitlab", payload, mapping(payload.get("project")), "web_url")
 
 
-def _bitbucket(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Push | None:
+def _bitbucket(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Event | None:
     if secrets.bitbucket_uuid:
         _must_equal(headers["x-hook-uuid"], secrets.bitbucket_uuid)
-    _must_be_one_of(headers.get("x-event-key", ""), "repo:push")
+    event = headers.get("x-event-key", "")
+    _must_be_one_of(event, "repo:push", *pullevents.BITBUCKET_EVENTS)
     payload = _json(body)
+    if event != "repo:push":
+        return pullevents.of_bitbucket(payload)
     links = mapping(mapping(payload.get("repository")).get("links"))
     changes = mappings(mapping(payload.get("push")).get("changes"))
     # Mere names, not references. The default branch is not told; the engine looks for itself, as Argo CD's does.
@@ -182,21 +197,23 @@ def _bitbucket(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets)
     return _push("bitbucket", [mapping(links.get("html")).get("href")], names, touched_head=True)
 
 
-def _bitbucket_server(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Push | None:
+def _bitbucket_server(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Event | None:
     event = headers["x-event-key"]
-    _must_be_one_of(event, "repo:refs_changed", "diagnostics:ping")
+    _must_be_one_of(event, "repo:refs_changed", "diagnostics:ping", *pullevents.BITBUCKET_SERVER_EVENTS)
     if event == "diagnostics:ping":
         return None
     signature = headers.get("x-hub-signature")
     _must_be_signed(body, signature and signature.removeprefix("sha256="), secrets.bitbucket_server)
     payload = _json(body)
+    if event != "repo:refs_changed":
+        return pullevents.of_bitbucket_server(payload)
     clones = mappings(mapping(mapping(payload.get("repository")).get("links")).get("clone"))
     urls = [clone.get("href") for clone in clones if clone.get("name") in ("http", "ssh")]
     refs = [text(mapping(change.get("ref")).get("id")) for change in mappings(payload.get("changes"))]
     return _push("bitbucketserver", urls, [*map(revision_of, refs)], touched_head=True)
 
 
-def _generic(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Push | None:
+def _generic(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -> Event | None:
     """``{"repository": URL, "ref": REF, "changed": [FILE]}``; without a `ref` all of the repository may have moved.
 
     Ours, for hosts that Argo CD does not know; without a secret it is refused.
@@ -214,7 +231,7 @@ def _generic(headers: Mapping[str, str], body: bytes, secrets: WebhookSecrets) -
 class _Provider:
     header: str
     """Whose presence says that a request is this provider's."""
-    read: Callable[[Mapping[str, str], bytes, WebhookSecrets], Push | None]
+    read: Callable[[Mapping[str, str], bytes, WebhookSecrets], Event | None]
 
 
 _PROVIDERS = (

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from fleetui.fleet.cells import CellRules
 from fleetui.fleet.views import (
     Action,
     AppDiff,
@@ -34,6 +35,8 @@ from fleetui.podports import ExecSession
 from fleetui.ports import Subscription
 
 if TYPE_CHECKING:
+    from fleetui.engine.appset.preview import Preview
+    from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.projects import Projects
 
 
@@ -58,6 +61,11 @@ class Fleet(Protocol):
 
     @property
     def read_only(self) -> bool: ...
+
+    @property
+    def cell_rules(self) -> CellRules:
+        """Which applications are addons."""
+        ...
 
     @property
     def apps(self) -> Mapping[AppKey, App]: ...
@@ -155,6 +163,20 @@ class Fleet(Protocol):
 
     async def projects(self) -> Projects:
         """The Argo CD projects of every chosen cluster, as they are now."""
+        ...
+
+    async def appsets(self) -> AppSets:
+        """The ApplicationSets of every chosen cluster, as they are now."""
+        ...
+
+    async def preview(self, key: AppSetKey, edited: Obj | None = None) -> Preview:
+        """What an ApplicationSet would do to its Applications now: as it is, or as `edited` has it, which need not be
+        there yet.
+
+        Raises:
+            MissingError: there is no such set or no such cluster.
+            ClusterError: the hub can't be asked.
+        """
         ...
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:

@@ -27,6 +27,8 @@ FIRST_LOOK, LAST_LOOK = 1.0, 10.0
 """Seconds between two looks for a definition that is not served: first, and at most. A look is two small requests."""
 RECHECK = 60.0
 """Seconds until it is asked again what may be seen where not all of it may: permissions can't be watched."""
+OPTIONAL_LOOK = 300.0
+"""Seconds between two looks for the definition of an engine that a cluster may well do without."""
 _EACH = 6.0
 """Seconds more for each namespace that is asked about, beyond ten of them."""
 _TELLING = {ClusterState.LIVE, ClusterState.CONNECTING, ClusterState.FORBIDDEN}
@@ -41,6 +43,7 @@ class AppWatch:
         dialect: whose objects.
         namespaces: where to look; an empty string stands for all of them.
         reach: makes what finds out where a user may look who may not look there.
+        optional: a cluster without such applications is fine: that is no problem, and seldom looked at again.
         clock: for the looks after a definition, and at permissions.
         changed: called when `loading`, `problem` or `narrowed` became another.
     """
@@ -52,10 +55,12 @@ class AppWatch:
         *,
         namespaces: Sequence[str],
         reach: Callable[[], Reach],
+        optional: bool = False,
         clock: Clock,
         changed: Callable[[], None],
     ) -> None:
         self.store = store
+        self.optional = optional
         self.dialect = dialect
         self.loading = True
         self.problem = ""
@@ -76,6 +81,8 @@ class AppWatch:
         self._timer: Timer | None = None
         self._recheck: Timer | None = None
         self._pause = FIRST_LOOK
+        self._is_served = not optional
+        self._began = False
         self._denials: dict[str, str] = {}
 
     @property
@@ -88,7 +95,16 @@ class AppWatch:
         """Whether applications were listed: the cluster is a hub."""
         return self._listed
 
+    @property
+    def has_news(self) -> bool:
+        """Whether what it says of its cluster is worth telling: of an optional one only what may be seen."""
+        return not self.optional or self._listed or bool(self.narrowed is not None and self.narrowed.namespaces)
+
     def start(self) -> None:
+        """Begins; harmless when it has begun."""
+        if self._began:
+            return
+        self._began = True
         if self._resource is not None:
             self._want(self._resource)
         else:
@@ -138,6 +154,11 @@ class AppWatch:
     def _watch_told(self, resource: ApiResource, namespace: str, error: Exception | None) -> None:
         if resource.group_kind != self.dialect.app_kind or namespace not in self._wants:
             return
+        if isinstance(error, ForbiddenError | NotFoundError) and not self._is_served:
+            # Who may not list a kind gets a 403 whether it is served or not.
+            self._leave()
+            self._begin_look()
+            return
         if isinstance(error, ForbiddenError):
             self._errors[namespace] = self._denials[namespace] = error.message
             self._forbidden()
@@ -169,10 +190,13 @@ class AppWatch:
         with suppress(ClusterError):  # whoever needs it asks again, and is told
             await self.store.api.discover()
 
-    def _not_served(self, resource: ApiResource) -> None:
+    def _leave(self) -> None:
         for want in self._wants.values():
             want.close()
         self._wants = {}
+
+    def _not_served(self, resource: ApiResource) -> None:
+        self._leave()
         self._tell(
             loading=False,
             problem=f"no {resource.full_name} definition here; fleetui bootstrap puts it there",
@@ -233,7 +257,7 @@ class AppWatch:
 
     def _look_later(self) -> None:
         self._stop_timer()
-        self._timer = self._clock.call_later(self._pause, self._begin_look)
+        self._timer = self._clock.call_later(OPTIONAL_LOOK if self.optional else self._pause, self._begin_look)
         self._pause = min(self._pause * 1.5, LAST_LOOK)
 
     def _begin_look(self) -> None:
@@ -245,9 +269,11 @@ class AppWatch:
     async def _look_once(self) -> None:
         group, kind = self.dialect.app_kind
         try:
-            found = (await self.store.api.discover(refresh=True)).by_kind(group, kind)
+            # The first look for an optional kind is that of everybody behind the first rows.
+            again = not self.optional or self._pause > FIRST_LOOK
+            found = (await self.store.api.discover(refresh=again)).by_kind(group, kind)
         except ClusterError as error:
-            away = isinstance(error, UnreachableError | UnauthorizedError)
+            away = self.optional or isinstance(error, UnreachableError | UnauthorizedError)
             self._tell(loading=False, problem="" if away else str(error))
             self._look_later()
             return
@@ -255,10 +281,13 @@ class AppWatch:
             self._not_found(group, kind)
             return
         self._pause = FIRST_LOOK
+        self._is_served = True
         self._want(found)
 
     def _not_found(self, group: str, kind: str) -> None:
-        if not self.problem:
+        if self.optional:
+            self._tell(loading=False, problem="")
+        elif not self.problem:
             self._tell(loading=False, problem=f"no definition of {kind} ({group}) here")
         self._look_later()
 

@@ -18,7 +18,7 @@ from fleetui.engine.application import mapping, mappings, strings, text
 from fleetui.engine.projects import project_of
 from fleetui.fleet.api import Fleet
 from fleetui.fleet.cause import path_of
-from fleetui.fleet.edges import APPLICATION, POD, SERVICE
+from fleetui.fleet.edges import POD, SERVICE
 from fleetui.fleet.events import Subject, events_of
 from fleetui.fleet.facts import endpoints
 from fleetui.fleet.finalizers import keeper_of
@@ -33,7 +33,7 @@ from fleetui.fleet.why import Start, begin, explain, in_silence, is_away, throug
 from fleetui.fleet.windows import block_of, windows_of
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
-from fleetui.model.objects import ClusterName, ObjectRef, ref_of
+from fleetui.model.objects import ClusterName, ref_of
 from fleetui.model.status import PROBLEM_ORDER, HealthStatus, OperationPhase, SyncStatus
 
 LINES = 10
@@ -79,7 +79,7 @@ async def _why(fleet: Fleet, key: AppKey, stores: Stores, above: tuple[AppKey, .
         raise MissingError(f"{key} is gone")
     cluster = fleet.clusters.get(key.hub)
     if is_away(cluster):
-        root = TreeNode(ObjectRef(*APPLICATION, key.namespace, key.name), key.hub, 0)
+        root = TreeNode(key.ref, key.hub, 0)
         return explain(app, cluster=cluster, tree=Tree(key, (root,)), trail=Trail())
     with closing(fleet.watch_tree(key)):  # all that follows is of the tree, which would be listed anew each time
         tree = await fleet.tree(key)
@@ -153,9 +153,8 @@ class _Question:
 
     def _key_at(self, node: TreeNode) -> AppKey | None:
         """The application whose own object stands at `node`, below the root."""
-        key = AppKey(node.cluster, self._app.key.dialect, node.ref.namespace, node.ref.name)
-        is_app = node.depth > 0 and node.ref.group_kind == APPLICATION
-        return key if is_app and key in self._fleet.apps else None
+        key = AppKey.of(node.cluster, node.ref) if node.depth > 0 else None
+        return key if key in self._fleet.apps else None
 
 
 def _is_behind(app: App) -> bool:

@@ -40,7 +40,7 @@ class Ending(StrEnum):
 
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the audit log. `time` is RFC 3339; `cluster` is the hub that was written to, `destination` where the
-    application runs; `message` tells the refusal or the failure."""
+    application runs; `message` tells the refusal or the failure; `rollout` names the rollout that asked for it."""
 
     time: str
     who: str
@@ -58,6 +58,7 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     hard: bool = False
     history_id: int | None = None
     resources: tuple[str, ...] = ()
+    rollout: str = ""
 
 
 class Operator(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.engine.lookup import by_server, no_such_name, no_such_server, server_of
 from fleetui.fleet.references import References
-from fleetui.fleet.registered import Claim, Registered, close_store
+from fleetui.fleet.registered import Claim, Registered, close_store, labels_of
 from fleetui.fleet.registrations import Registrations
 from fleetui.fleet.sorting import Sorting, key_of
 from fleetui.fleet.store import LiveStore
@@ -76,6 +77,7 @@ class Clusters:
         self._twins = Twins(self.chosen)
         self._told: dict[ClusterName, ClusterStatus] = {}
         self._listeners: list[Callable[[], None]] = []
+        self._registration_listeners: list[Callable[[], None]] = []
         self._status_listeners: list[Callable[[ClusterStatus], None]] = []
         self._gone_listeners: list[Callable[[ClusterName], None]] = []
         self._subscriptions: list[Subscription] = []
@@ -211,6 +213,16 @@ class Clusters:
         """Calls `listener` whenever another cluster may be found than before."""
         return enlist(self._listeners, listener)
 
+    def registrations(self, hub: ClusterName) -> Sequence[Registration] | None:
+        """What the hub's own objects register, in the order of their names; None where that is not known (yet)."""
+        if self._registrar is None:
+            return ()
+        return self._hubs[hub].all if hub in self._hubs and self._hubs[hub].known else None
+
+    def on_registrations(self, listener: Callable[[], None]) -> Subscription:
+        """Calls `listener` whenever `registrations` of a hub is another."""
+        return enlist(self._registration_listeners, listener)
+
     def find(self, hub: ClusterName, *, server: str, name: str) -> Site:
         """The cluster into which a destination of the hub's Applications syncs, and the hub's own way to it.
 
@@ -302,9 +314,9 @@ class Clusters:
             self._place_told(place)
         for store in self.chosen.values():
             self._tell(self._shown(store.api.status))
-        if changed or gone:
-            for listener in tuple(self._listeners):
-                listener()
+        told = [*self._registration_listeners, *(self._listeners if changed or gone else ())]
+        for listener in told:
+            listener()
 
     def _claims(self) -> Iterator[Claim]:
         for hub in self.chosen:
@@ -356,11 +368,13 @@ class Clusters:
         """The status of a chosen cluster, with what is known of it besides."""
         given, found = self._given_aliases.get(status.name, ()), self._found_aliases.get(status.name, ())
         aliases = (*given, *found, *self._sorting.aliases(status.name))
-        twins = tuple(place.name for place in self._registered if self._twins.of(place.name) == status.name)
+        twins = [place for place in self._registered if self._twins.of(place.name) == status.name]
+        claims = (self._sorting.of_chosen.get(status.name, ()), *(place.claims for place in twins))
         problem = self.unread(status.name) if status.state is ClusterState.LIVE else ""
         return msgspec.structs.replace(
             status,
-            aliases=tuple(dict.fromkeys((*aliases, *twins))),
+            aliases=tuple(dict.fromkeys((*aliases, *(place.name for place in twins)))),
+            labels=labels_of(chain.from_iterable(claims)),
             origin=", ".join((status.origin, *self._sorting.origins(status.name))),
             message=status.message or problem,
         )

@@ -27,7 +27,8 @@ class Coverage:
 
     Args:
         clusters: where they are looked for.
-        dialects: how they may be written down.
+        dialects: how they may be written down. The first is looked for at once; each other one behind it, or when
+            somebody waits (`hurry`), and a cluster without it is fine.
         namespaces: where to look; an empty string stands for all.
         named: namespaces to look into where not all may be listed, besides the context's own.
         permissions: makes what knows the user's permissions; called when a list was forbidden.
@@ -52,10 +53,18 @@ class Coverage:
         self._clock = clock
         self._changed = changed
         self._watches = {
-            (store.api.name, each.name): self._watch(store, each) for store in clusters for each in dialects
+            (store.api.name, each.name): self._watch(store, each, optional=each is not dialects[0])
+            for store in clusters
+            for each in dialects
         }
 
     def start(self) -> None:
+        for watch in self._watches.values():
+            if not watch.optional:
+                watch.start()
+
+    def hurry(self) -> None:
+        """Looks for everything at once: somebody waits until it is known what there is."""
         for watch in self._watches.values():
             watch.start()
 
@@ -69,15 +78,16 @@ class Coverage:
 
     @property
     def hubs(self) -> list[ClusterName]:
-        """The clusters that have listed applications."""
-        return list(dict.fromkeys(cluster for (cluster, _), watch in self._watches.items() if watch.listed))
+        """The clusters that have listed applications, and may register others."""
+        listed = (cluster for (cluster, _), watch in self._watches.items() if watch.listed and not watch.optional)
+        return list(dict.fromkeys(listed))
 
     @property
     def problems(self) -> dict[ClusterName, str]:
         """Why a cluster shows no applications; one that shows some in one dialect has no problem with the others."""
         problems: dict[ClusterName, str] = {}
         fine: set[ClusterName] = set()
-        for (cluster, _), watch in self._watches.items():
+        for cluster, watch in self._with_news:
             if watch.problem:
                 problems.setdefault(cluster, watch.problem)
             else:
@@ -87,7 +97,7 @@ class Coverage:
     @property
     def narrowed(self) -> dict[ClusterName, Narrowed]:
         """The clusters of which not all that was asked for may be seen."""
-        seen = ((cluster, watch.narrowed) for (cluster, _), watch in self._watches.items())
+        seen = ((cluster, watch.narrowed) for cluster, watch in self._with_news)
         return {cluster: narrowed for cluster, narrowed in seen if narrowed is not None}
 
     def narrowed_in(self, cluster: ClusterName, dialect: Dialect) -> Narrowed | None:
@@ -96,7 +106,7 @@ class Coverage:
 
     def refusal(self, cluster: ClusterName) -> str:
         """What is missing where no application of a cluster may be seen in any dialect; empty where some may."""
-        mine = [watch.narrowed for (name, _), watch in self._watches.items() if name == cluster]
+        mine = [watch.narrowed for name, watch in self._with_news if name == cluster]
         if any(narrowed is None or narrowed.namespaces for narrowed in mine):
             return ""
         return next((narrowed.refusal for narrowed in mine if narrowed is not None), "")
@@ -107,14 +117,26 @@ class Coverage:
             if name == cluster:
                 watch.retry()
 
-    def _watch(self, store: LiveStore, dialect: Dialect) -> AppWatch:
+    @property
+    def _with_news(self) -> list[tuple[ClusterName, AppWatch]]:
+        return [(cluster, watch) for (cluster, _), watch in self._watches.items() if watch.has_news]
+
+    def _told(self, store: LiveStore, dialect: Dialect) -> None:
+        if not self._watches[store.api.name, dialect.name].loading:
+            for (name, _), watch in self._watches.items():
+                if name == store.api.name:
+                    watch.start()
+        self._changed(store, dialect)
+
+    def _watch(self, store: LiveStore, dialect: Dialect, *, optional: bool) -> AppWatch:
         return AppWatch(
             store,
             dialect,
             namespaces=self._namespaces,
             reach=lambda: self._reach(store),
+            optional=optional,
             clock=self._clock,
-            changed=lambda: self._changed(store, dialect),
+            changed=lambda: self._told(store, dialect),
         )
 
     def _reach(self, store: LiveStore) -> Reach:

@@ -158,6 +158,7 @@ class Dispatcher:
                 hard=action.hard,
                 history_id=action.history_id,
                 resources=tuple(str(ref) for ref in action.resources),
+                rollout=action.rollout,
             )
 
         return self._audit.write(make)

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from fleetui.engine.application import mapping, mappings, text
-from fleetui.model.objects import Obj, ObjectRef, StoredObject, split_api_version
+from fleetui.model.objects import Obj, ObjectRef, StoredObject, inventory_ref, split_api_version
 
 GroupKind = tuple[str, str]
 
@@ -136,19 +136,6 @@ def listed(obj: Obj) -> tuple[ObjectRef, ...]:
         chart = chart_of(obj)
         return (*refs, chart) if chart.name else tuple(refs)
     return tuple(_composed(obj)) if may_list(kind) else ()
-
-
-def inventory_ref(entry: str) -> ObjectRef | None:
-    """The object of an inventory's entry, ``<namespace>_<name>_<group>_<kind>``; None where it is none.
-
-    A colon of a name is written as two underscores (cli-utils, pkg/object/objmetadata.go, `ParseObjMetadata`).
-    """
-    namespace, first, rest = entry.partition("_")
-    rest, last, kind = rest.rpartition("_")
-    name, middle, group = rest.rpartition("_")
-    if not (first and last and middle and name and kind):
-        return None
-    return ObjectRef(group, kind, namespace, name.replace("__", ":"))
 
 
 def _composed(obj: Obj) -> Iterable[ObjectRef]:

@@ -11,7 +11,12 @@ from difflib import get_close_matches
 from fleetui.model.app import AppKey
 from fleetui.model.errors import MissingError, UsageError
 
-_KINDS = ("app", "apps", "application", "applications", "application.argoproj.io", "applications.argoproj.io")
+_KINDS = {
+    "argo": ("application", "applications", "application.argoproj.io", "applications.argoproj.io"),
+    "flux": ("kustomization", "kustomizations", "ks"),
+    "helm": ("helmrelease", "helmreleases", "hr"),
+}
+"""What kubectl calls the objects of each dialect."""
 _NEAREST = 3
 
 
@@ -45,7 +50,7 @@ def _names(key: AppKey) -> set[str]:
         f"{key.namespace}/{key.name}",
         f"{key.hub}/{key.name}",
         str(key),
-        *(f"{kind}/{key.name}" for kind in _KINDS),
+        *(f"{kind}/{key.name}" for kind in ("app", "apps", *_KINDS[key.dialect])),
     }
 
 

@@ -19,13 +19,14 @@ import msgspec
 from fleetui import renderports
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.fleet.applications import Applications
+from fleetui.fleet.cells import DEFAULT, CellRules
 from fleetui.fleet.changes import Publisher
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
 from fleetui.fleet.overrides import HubOverrides
-from fleetui.fleet.places import behind, called, grown_in, is_the_hub, place_of
+from fleetui.fleet.places import behind, by_kubeconfig, called, grown_in, is_the_hub, place_of
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.subscription import Once
@@ -55,7 +56,10 @@ from fleetui.podports import ExecSession
 from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 
 if TYPE_CHECKING:
+    from fleetui.engine.appset.ports import Answers
+    from fleetui.engine.appset.preview import Preview
     from fleetui.fleet.api import LogSink
+    from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.projects import Projects
     from fleetui.fleet.trees import TreeWatch
@@ -82,6 +86,8 @@ class LiveFleet:
         clock: the time.
         jq: evaluates the expressions of `ignoreDifferences` that compute.
         renderers: what renders charts and kustomizations.
+        answers: what answers the generators of ApplicationSets.
+        cell_rules: which applications are addons.
     """
 
     def __init__(
@@ -98,7 +104,10 @@ class LiveFleet:
         clock: Clock | None = None,
         jq: Jq | None = None,
         renderers: renderports.Tools | None = None,
+        answers: Answers | None = None,
+        cell_rules: CellRules = DEFAULT,
     ) -> None:
+        self.cell_rules = cell_rules
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
@@ -117,6 +126,8 @@ class LiveFleet:
             renderers=renderers,
         )
         self._protects = protects
+        self._jq = jq
+        self._answers = answers
         self._clock = clock
         self._publisher = Publisher(clock, stamp=self._as_of_now)
         self._coverage = Coverage(
@@ -237,6 +248,7 @@ class LiveFleet:
                 await asyncio.wait_for(store.api.urgent.discover(), MET_WITHIN)
 
     async def loaded(self) -> None:
+        self._coverage.hurry()
         if self._coverage.loading:
             await self._loaded.wait()
 
@@ -292,6 +304,16 @@ class LiveFleet:
         from fleetui.fleet.projects import projects_in
 
         return await projects_in(self._stores.values())
+
+    async def appsets(self) -> AppSets:
+        from fleetui.fleet.appsets import appsets_in
+
+        return await appsets_in(self._stores.values())
+
+    async def preview(self, key: AppSetKey, edited: Obj | None = None) -> Preview:
+        from fleetui.fleet.appsets import preview_in
+
+        return await preview_in(self._asked(key.hub), self._directory, self._answers, key, edited=edited, jq=self._jq)
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         from fleetui.fleet.pods import pods_of_tree
@@ -402,7 +424,9 @@ class LiveFleet:
         return Subject(app, hub=hub, dialect=self._by_name[key.dialect], place=place, overrides=overrides)
 
     async def _place(self, app: App) -> LiveStore | str:
-        if not is_the_hub(app):
+        if by_kubeconfig(app):
+            await self._directory.referred()
+        elif not is_the_hub(app):
             await self._directory.ready(app.key.hub)
         return place_of(app, self._directory)
 

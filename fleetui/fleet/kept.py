@@ -50,7 +50,8 @@ class Trees:
 
     async def tree(self, app: App, place: LiveStore) -> Tree:
         """The tree of an application that runs on `place`."""
-        tracking = instance_name(app.key.namespace, app.key.name)
+        # Only Argo CD marks what it manages so.
+        tracking = instance_name(app.key.namespace, app.key.name) if app.key.dialect == "argo" else ""
         kept = self._kept.get(app.key)
         if kept is not None:
             watch = kept.watch(place, lambda: self._make(app, place, lambda: self._touched(app.key)))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.tracking import instance_name
 from fleetui.fleet.clusters import Clusters
+from fleetui.fleet.edges import APPLICATION
 from fleetui.fleet.items import Grown
 from fleetui.fleet.store import LiveStore
 from fleetui.model.app import App
@@ -24,9 +25,18 @@ def is_the_hub(app: App) -> bool:
     return app.destination.server.rstrip("/") == IN_CLUSTER and not app.destination.name
 
 
+def by_kubeconfig(app: App) -> bool:
+    """Whether the destination is the Secret with a kubeconfig: Flux knows no other clusters than its own and those."""
+    return app.key.dialect != "argo" and bool(app.destination.name)
+
+
 def place_of(app: App, clusters: Clusters) -> LiveStore | str:
     """The cluster into which `app` is synced, or the sentence that says why it is not known here."""
     destination = app.destination
+    if by_kubeconfig(app):
+        found = clusters.behind(app.key.hub, app.key.namespace, destination.name)
+        secret = f"Secret {app.key.namespace}/{destination.name}"
+        return clusters.named(found) if found is not None else f"the cluster behind {secret} is not known here"
     named = destination.server or destination.name
     try:
         return clusters.store(app.key.hub, server=destination.server, name=destination.name)
@@ -37,7 +47,8 @@ def place_of(app: App, clusters: Clusters) -> LiveStore | str:
 def grown_in(hub: ClusterName, dialects: Iterable[Dialect], clusters: Clusters, stored: StoredObject) -> Grown | None:
     """What an Application in a cluster's tree manages, and where; None where no dialect reads it, or where the cluster
     is no hub of this fleet. Connects to nothing."""
-    dialect = next((each for each in dialects if each.app_kind == stored.ref.group_kind), None)
+    # What Flux's objects list is read where they stand (`fleetui.fleet.edges`).
+    dialect = next((each for each in dialects if each.app_kind == stored.ref.group_kind == APPLICATION), None)
     if dialect is None or hub not in clusters.chosen:
         return None
     app = dialect.app(hub, stored)
@@ -48,6 +59,8 @@ def called(app: App, clusters: Clusters) -> ClusterName:
     """The name of the cluster into which `app` is synced, as its destination says it where it is not known here.
     Connects to nothing."""
     server, name = app.destination.server, app.destination.name
+    if by_kubeconfig(app):
+        return behind(app.key.hub, app.key.namespace, name, clusters)
     return clusters.called(app.key.hub, server=server, name=name) or ClusterName(name or server)
 
 

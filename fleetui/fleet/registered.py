@@ -5,7 +5,7 @@ Owns: `Registered`. Called by `fleetui.fleet.clusters`, which finds it and says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -113,7 +113,9 @@ class Registered:
             )
         origins = dict.fromkeys(origin(claim) for claim in self.claims)
         others = dict.fromkeys(each.name for _, each in self.claims if each.name not in {"", self.name})
-        return msgspec.structs.replace(status, origin=", ".join(origins), aliases=tuple(others))
+        return msgspec.structs.replace(
+            status, origin=", ".join(origins), aliases=tuple(others), labels=labels_of(self.claims)
+        )
 
     def close(self) -> None:
         """Ends the connection for good."""
@@ -151,6 +153,14 @@ def origin(claim: Claim) -> str:
     """From where a cluster is known, as ``hub prod-eu-1``."""
     hub, registration = claim
     return f"{registration.by} {hub}"
+
+
+def labels_of(claims: Iterable[Claim]) -> dict[str, str]:
+    """What hubs label a cluster with; where two give one label another value, the first one's counts."""
+    labels: dict[str, str] = {}
+    for _, registration in claims:
+        labels = {**registration.labels, **labels}
+    return labels
 
 
 async def close_store(store: LiveStore) -> None:

@@ -41,6 +41,7 @@ class Registrations:
         """What it registers, in the order of the objects' names."""
         self._problems: dict[str, str] = {}
         self._waiting = set(registrar.namespaces)
+        self._unread = set(registrar.namespaces)
         self._listed = asyncio.Event()
         self._watches: list[Subscription] = []
 
@@ -70,6 +71,11 @@ class Registrations:
         """Why it is not known what this hub registers, in a sentence."""
         return next(iter(self._problems.values()), "")
 
+    @property
+    def known(self) -> bool:
+        """Whether what this hub registers has been read at least once."""
+        return not self._unread
+
     async def ready(self) -> None:
         """Returns when the objects were listed, can't be, or patience ends."""
         try:
@@ -94,15 +100,16 @@ class Registrations:
             self._changed()
 
     def _take(self, objects: Iterable[StoredObject], gone: set[ObjectRef], *, settled: str = "") -> None:
-        before = dict(self._known), self.problem
+        before = dict(self._known), self.problem, self.known
         for ref in gone:
             self._known.pop(ref, None)
         for obj in objects:
             self._known[obj.ref] = self._registrar.read(obj)
         if settled:
+            self._unread.discard(settled)
             self._problems.pop(settled, None)
             self._have(settled)
-        if (self._known, self.problem) != before:
+        if (self._known, self.problem, self.known) != before:
             self.all = tuple(self._known[ref] for ref in sorted(self._known))
             self._changed()
 

@@ -38,14 +38,16 @@ class WaveRule(msgspec.Struct, frozen=True):
 
 class RolloutRequest(msgspec.Struct, frozen=True):
     """What a rollout is planned from. `moves` gives each addon the version that it goes to. `cells`: only these;
-    empty: every cell of these addons. `name`: empty for one that is made up. `truths`: where the version is written,
-    as ``URL#PATH``, for an ApplicationSet of which the fleet does not see it by itself."""
+    empty: every cell of these addons. `patience`: that of the plan. `name`: empty for one that is made up. `truths`:
+    where the version is written, as ``URL#PATH``, for an ApplicationSet of which the fleet does not see it by itself.
+    """
 
     moves: Mapping[str, str]
     cells: tuple[AppKey, ...] = ()
     waves: tuple[WaveRule, ...] = ()
     gates: tuple[Gate, ...] = ()
     failures_allowed: int = 0
+    patience: float = 60.0
     delivery: Delivery = Delivery.COMMIT
     message: str = ""
     name: str = ""

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from fleetui.engine.overrides import Overrides
 
 
+_BESIDES = {
+    "Kustomization": "flux diff kustomization compares it with a folder",
+    "HelmRelease": "helm get manifest shows what was installed",
+}
+"""What says more of an object of Flux."""
+
+
 class Subject:
     """One application.
 
@@ -50,7 +57,7 @@ class Subject:
     @property
     def ref(self) -> ObjectRef:
         """The application's own object."""
-        return ObjectRef(*self.dialect.app_kind, self.app.key.namespace, self.app.key.name)
+        return self.app.key.ref
 
     @property
     def stored(self) -> StoredObject:
@@ -91,9 +98,12 @@ class Subject:
         """The sources of the spec, or of one history entry.
 
         Raises:
-            FleetError: one names no repository.
+            FleetError: one names no repository, or the application is Flux's: what that renders is not known here.
             MissingError: there is no such history entry, or no such application any more.
         """
+        if self.app.key.dialect != "argo":
+            kind = self.ref.kind
+            raise FleetError(f"{self.app.key}: what a {kind} of Flux renders to is not known here yet", _BESIDES[kind])
         found = SourceSet.of(self._entry(history_id) if history_id is not None else self._spec())
         if not all(source.get("repoURL") for source in found.sources):
             raise FleetError(f"{self.app.key}: its source names no repository")

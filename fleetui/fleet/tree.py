@@ -13,7 +13,7 @@ from collections.abc import Callable, Container
 from itertools import chain
 from typing import Protocol
 
-from fleetui.fleet.edges import APPLICATION, ENDPOINT_SLICE, REPLICA_SET, SERVICE, GroupKind
+from fleetui.fleet.edges import ENDPOINT_SLICE, REPLICA_SET, SERVICE, GroupKind
 from fleetui.fleet.facts import Facts, endpoints, facts_of
 from fleetui.fleet.items import Grown, Item, listing_of, revision
 from fleetui.fleet.leads import Leads, Objects
@@ -96,7 +96,7 @@ class ResourceTree:
         self._blind: Blind = _sees_all
         self._kinds: tuple[tuple[GroupKind, str], ...] = ()
         self._kinds_at = -1
-        root = Item((app.key.hub, ObjectRef(*APPLICATION, app.key.namespace, app.key.name)), None)
+        root = Item((app.key.hub, app.key.ref), None)
         root.grown = Grown(app, cluster, tracking)
         root.listed = listing_of(root.grown)
         self._leads = Leads(cluster, objects, facts=facts, grown=grown, remote=remote)

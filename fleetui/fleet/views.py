@@ -231,7 +231,7 @@ class Action(msgspec.Struct, frozen=True):
     """A write that an operator asks for.
 
     ``revert`` is a rollback as a commit in Git. `restore`: after a rollback, automated sync is to be switched on again
-    when Git has moved on (see `fleetui.fleet.restore`).
+    when Git has moved on (see `fleetui.fleet.restore`). `rollout` is the rollout that asks for it, for the record.
     """
 
     kind: ActionKind
@@ -242,6 +242,7 @@ class Action(msgspec.Struct, frozen=True):
     dry_run: bool = False
     hard: bool = False
     restore: bool = False
+    rollout: str = ""
     resources: tuple[ObjectRef, ...] = ()
 
 

@@ -6,10 +6,20 @@ as it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
+
+APP_KINDS: Mapping[str, tuple[str, str]] = {
+    "argo": ("argoproj.io", "Application"),
+    "flux": ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+    "helm": ("helm.toolkit.fluxcd.io", "HelmRelease"),
+}
+"""Group and kind of the application objects of each dialect."""
+_DIALECTS = {kind: dialect for dialect, kind in APP_KINDS.items()}
 
 
 class AppKey(msgspec.Struct, frozen=True, gc=False, order=True):
@@ -19,6 +29,17 @@ class AppKey(msgspec.Struct, frozen=True, gc=False, order=True):
     dialect: str
     namespace: str
     name: str
+
+    @classmethod
+    def of(cls, hub: ClusterName, ref: ObjectRef) -> AppKey | None:
+        """The application whose own object `ref` is; None where it is an object of no dialect."""
+        dialect = _DIALECTS.get(ref.group_kind)
+        return None if dialect is None else cls(hub, dialect, ref.namespace, ref.name)
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The application's own object."""
+        return ObjectRef(*APP_KINDS[self.dialect], self.namespace, self.name)
 
     def __str__(self) -> str:
         return f"{self.hub}/{self.namespace}/{self.name}"
@@ -121,15 +142,22 @@ class App(msgspec.Struct, frozen=True):
     """An application of any dialect.
 
     `revision` is the commit that was last compared; `pending` says that an operation was asked for and not begun.
+    `application_set` is the name of the ApplicationSet that made it, empty for none; `parameters` are the Helm
+    parameters of `source`. `compared`: what was last compared with Git is what the spec says now. `revisions`: where
+    there are several sources, the commit of each repository that was last compared, by its URL.
     """
 
     key: AppKey
     uid: str = ""
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     project: str = ""
+    application_set: str = ""
     source: Source = Source()
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
     destination: Destination = Destination()
     revision: str = ""
+    revisions: dict[str, str] = msgspec.field(default_factory=dict)
+    compared: bool = True
     sync: SyncStatus = SyncStatus.UNKNOWN
     health: Health = Health(HealthStatus.UNKNOWN)
     health_since: float | None = None

@@ -201,6 +201,24 @@ class ExpressionError(FleetError):
     """A jq path expression that could not be evaluated: it is no jq, took too long or too much, or there is no jq."""
 
 
+# --- what is written in an ApplicationSet ---------------------------------------------------------------------
+
+
+class TemplateError(FleetError):
+    """A template that can't be rendered, or makes no Application.
+
+    Args:
+        message: what is wrong.
+        field: the field of the template, such as ``spec.source.path``; empty where it is not known (yet).
+        hint: what to do about it.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, field: str = "") -> None:
+        self.field = field
+        self.reason = message
+        super().__init__(f"{field}: {message}" if field else message, hint)
+
+
 # --- what turns sources into manifests ------------------------------------------------------------------------
 
 

@@ -120,6 +120,19 @@ def is_older(one: str, other: str) -> bool:
     return one.isdecimal() and other.isdecimal() and int(one) < int(other)
 
 
+def inventory_ref(entry: str) -> ObjectRef | None:
+    """The object of an inventory's entry, ``<namespace>_<name>_<group>_<kind>``; None where it is none.
+
+    A colon of a name is written as two underscores (cli-utils, pkg/object/objmetadata.go, `ParseObjMetadata`).
+    """
+    namespace, first, rest = entry.partition("_")
+    rest, last, kind = rest.rpartition("_")
+    name, middle, group = rest.rpartition("_")
+    if not (first and last and middle and name and kind):
+        return None
+    return ObjectRef(group, kind, namespace, name.replace("__", ":"))
+
+
 class OwnerRef(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """`metadata.ownerReferences[]`."""
 

@@ -82,8 +82,10 @@ class GateKind(StrEnum):
 class Gate(msgspec.Struct, frozen=True):
     """What must hold before the next wave begins.
 
-    `seconds`: how long it must hold. `timeout`: seconds after which it counts as not held, 0 for never. `url` is
-    Prometheus' base URL or the webhook's; `query` and `condition` (as ``< 0.01``) are a metric's.
+    The gates of a wave open one after another: the first when all of the wave is in Git, each other one when those
+    before it have passed. `seconds`: how long it must hold. `timeout`: seconds from its opening after which it counts
+    as not held, 0 for never; cells that are not synced or healthy by then have failed. `url` is Prometheus' base URL or
+    the webhook's; `query` and `condition` (as ``< 0.01``) are a metric's.
     """
 
     kind: GateKind
@@ -113,7 +115,8 @@ class Delivery(StrEnum):
 class RolloutPlan(msgspec.Struct, frozen=True):
     """All that was decided before it began. `created_by` as ``ann@bastion``; times in seconds since the epoch.
 
-    `failures_allowed` counts over all waves. `author` is name and email of the commits.
+    `failures_allowed` counts over all waves. `patience`: for how many seconds a cell may be degraded, or its
+    application gone, before it counts as failed. `author` is name and email of the commits.
     """
 
     key: RolloutKey
@@ -122,6 +125,7 @@ class RolloutPlan(msgspec.Struct, frozen=True):
     cells: tuple[CellPlan, ...]
     waves: tuple[WavePlan, ...]
     failures_allowed: int = 0
+    patience: float = 60.0
     delivery: Delivery = Delivery.COMMIT
     author: tuple[str, str] = ("", "")
     message: str = ""
@@ -171,9 +175,23 @@ class CellPhase(StrEnum):
     RESTORED = "restored"
 
 
-class CellState(msgspec.Struct, frozen=True):
-    """How a cell stands. `since` is when `phase` began, `commit` what wrote its version; `found` is the version that
-    somebody else gave it, where `phase` is ``changed``."""
+class Asked(StrEnum):
+    """The last thing on its way that was done for a cell; each follows on the one before it."""
+
+    NOTHING = ""
+    WRITE = "write"
+    REFRESH = "refresh"
+    SYNC = "sync"
+
+
+class CellState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a cell stands. `since` is when `phase` began, `commit` what wrote its version.
+
+    `found` is the version that somebody else gave it, where `phase` is ``changed``, or where it was taken along
+    nevertheless: then it is what rolling back restores. `found_in` says whether Git has it or only the application.
+    `attempts` counts its retries; `away` is why nothing newer is known of it, `trouble_since` since when it is degraded
+    or its application gone.
+    """
 
     phase: CellPhase = CellPhase.WAITING
     since: float = 0.0
@@ -181,11 +199,17 @@ class CellState(msgspec.Struct, frozen=True):
     commit: str = ""
     found: str = ""
     attempts: int = 0
+    asked: Asked = Asked.NOTHING
+    found_in: str = ""
+    away: str = ""
+    trouble_since: float | None = None
 
 
-class GateState(msgspec.Struct, frozen=True):
-    """How a gate stands: `held_since` is since when it holds without a break, `passed_at` when it was passed."""
+class GateState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a gate stands: `opened_at` is when its turn came, `held_since` since when it holds without a break,
+    `passed_at` when it was passed."""
 
+    opened_at: float | None = None
     held_since: float | None = None
     passed_at: float | None = None
     failed: bool = False
@@ -194,13 +218,15 @@ class GateState(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class WaveState(msgspec.Struct, frozen=True):
-    """`gates` are those of the plan, in its order; `change` is the pull request, where there is one."""
+class WaveState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`gates` are those of the plan, in its order; `change` is the pull request, where there is one, and `merged` the
+    commit by which it was merged."""
 
     started_at: float | None = None
     ended_at: float | None = None
     gates: tuple[GateState, ...] = ()
     change: str = ""
+    merged: str = ""
 
 
 class Driver(msgspec.Struct, frozen=True):
@@ -212,7 +238,7 @@ class Driver(msgspec.Struct, frozen=True):
     until: float = 0.0
 
 
-class RolloutEvent(msgspec.Struct, frozen=True):
+class RolloutEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the timeline. `who` is empty for what the rollout did by itself."""
 
     time: float
@@ -222,12 +248,14 @@ class RolloutEvent(msgspec.Struct, frozen=True):
     cell: CellKey | None = None
 
 
-class RolloutState(msgspec.Struct, frozen=True):
-    """What changes while it runs. `wave` is the index of the current one; `cells` are those of the plan, in order."""
+class RolloutState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What changes while it runs. `wave` is the index of the current one; `cells` are those of the plan, in order.
+    `restoring`: it goes back, also while it is paused or halted on that way."""
 
     phase: RolloutPhase = RolloutPhase.PLANNED
     reason: str = ""
     wave: int = 0
+    restoring: bool = False
     cells: tuple[CellState, ...] = ()
     waves: tuple[WaveState, ...] = ()
     driver: Driver = Driver()

@@ -52,6 +52,15 @@ def parse_duration(text: str) -> float:
     return sign * total
 
 
+def format_duration(seconds: float) -> str:
+    """A Go duration as people write it: ``45s``, ``10m``, ``1h30m``; what `parse_duration` reads."""
+    left = max(0.0, seconds)
+    hours, left = divmod(left, 3600)
+    minutes, left = divmod(left, 60)
+    words = [f"{hours:g}h" if hours else "", f"{minutes:g}m" if minutes else "", f"{left:g}s" if left else ""]
+    return "".join(words) or "0s"
+
+
 def age(seconds: float) -> str:
     """A duration in seconds as kubectl shows an age: ``12s``, ``4m``, ``3h``, ``2d``."""
     whole = max(0, int(seconds))

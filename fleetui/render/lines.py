@@ -1,6 +1,7 @@
 """Where in its file a field is written.
 
-Owns: `lines_of`, `item_lines`, `items_with_lines`. Called by whoever shows a difference beside its origin in Git. Pure.
+Owns: `lines_of`, `item_lines`, `items_with_lines`, `NodeLoader`. Called by whoever shows a difference
+beside its origin in Git, or edits a file in its place. Pure.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def items_with_lines(items: Sequence[Any], text: str, document_line: int) -> Ite
 _OTHER_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
 
 
-class _Loader(yaml.CSafeLoader):
+class NodeLoader(yaml.CSafeLoader):
     """Composes nodes only, to a limited depth."""
 
     def __init__(self, text: str) -> None:
@@ -104,7 +105,7 @@ def _document(text: str, document_line: int) -> tuple[yaml.Node | None, int]:
     try:
         for first, chunk in chunks(text.replace("\r\n", "\n")):
             if first + chunk.count("\n") >= document_line:
-                return _Loader(chunk).get_single_node(), first
+                return NodeLoader(chunk).get_single_node(), first
     except (Flaw, yaml.YAMLError):
         pass
     return None, 1

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tests.waiting import wait_until
+
 Json = dict[str, Any]
 FIELD_MANAGER = "a-person"
 MERGE, JSON_PATCH, APPLY = (
@@ -25,15 +27,18 @@ MERGE, JSON_PATCH, APPLY = (
 _ARGO, _APPS = "/apis/argoproj.io/v1alpha1", "/apis/apps/v1"
 KINDS = {
     "application": (_ARGO, "applications"),
+    "applicationset": (_ARGO, "applicationsets"),
     "appproject": (_ARGO, "appprojects"),
     "configmap": ("/api/v1", "configmaps"),
     "customresourcedefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
     "deployment": (_APPS, "deployments"),
+    "event": ("/api/v1", "events"),
     "job": ("/apis/batch/v1", "jobs"),
     "lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "namespace": ("/api/v1", "namespaces"),
     "pod": ("/api/v1", "pods"),
     "replicaset": (_APPS, "replicasets"),
+    "secret": ("/api/v1", "secrets"),
     "service": ("/api/v1", "services"),
     "widget": ("/apis/example.com/v1", "widgets"),
 }
@@ -123,7 +128,14 @@ class Client:
         *,
         absent: bool = False,
     ) -> Json | None:
-        status, found = self._exchange(method, path, None if body is None else json.dumps(body).encode(), content)
+        sent = None if body is None else json.dumps(body).encode()
+
+        def answered() -> tuple[int, Json] | None:
+            # What was just defined is served a moment later.
+            status, found = self._exchange(method, path, sent, content)
+            return None if status == 429 else (status, found)
+
+        status, found = wait_until(answered, 10, f"{method} {path} is served") or (429, {})
         if status == 404 and absent:
             return None
         if status >= 300:

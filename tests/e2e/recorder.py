@@ -56,7 +56,9 @@ class Call:
     def about(self, plural: str, name: str = "") -> bool:
         """Whether it is about an object of that kind, or about that very object."""
         parts = self.path.strip("/").split("/")
-        return (parts[-1] == plural and not name) or (parts[-2:] == [plural, name] if name else parts[-2] == plural)
+        return (parts[-1] == plural and not name) or (
+            parts[-2:] == [plural, name] if name else parts[-2:-1] == [plural]
+        )
 
 
 class Recorder:

@@ -126,6 +126,22 @@ def test_get_projects_tells_what_they_permit(settled: Run) -> None:
     assert all(name.startswith("appproject.argoproj.io/") for name in names)
 
 
+def test_an_applicationset_is_generated_with_the_clusters_of_a_hub(settled: Run, tmp_path: Path) -> None:
+    file = tmp_path / "appset.yaml"
+    source = "{repoURL: https://git.example/r, path: x}"
+    spec = f"{{project: default, source: {source}, destination: {{server: '{{{{server}}}}'}}}}"
+    file.write_text(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: x}\nspec:\n"
+        f"  generators: [{{clusters: {{}}}}]\n  template: {{metadata: {{name: 'a-{{{{name}}}}'}}, spec: {spec}}}\n"
+    )
+    done = settled("appset", "generate", "-f", str(file), "--context", "prod-eu-1", "-o", "name")
+    assert (done.returncode, done.stderr) == (0, "")
+    names = [f"application.argoproj.io/a-{name}" for name in ("depot-1", "prod-eu-2", "in-cluster")]
+    assert done.stdout.splitlines() == names
+    several = settled("appset", "generate", "-f", str(file), "--all-contexts")
+    assert (several.returncode, "name one context" in several.stderr) == (2, True)
+
+
 def test_get_clusters_shows_what_hubs_have_registered_and_connects_to_it_when_asked(settled: Run) -> None:
     def clusters(*arguments: str) -> dict[str, dict[str, Any]]:
         done = settled("get", "clusters", "--all-contexts", "-o", "json", *arguments)

@@ -28,6 +28,7 @@ from fleetui.engine.controller import Engine
 from fleetui.engine.settings import Settings
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
+from fleetui.gitports import Files
 from fleetui.model.change import Commit
 from fleetui.model.errors import NotFoundError, RevisionNotFoundError
 from fleetui.model.objects import ApiResource, Obj
@@ -94,6 +95,21 @@ class Repo:
         raise NotImplementedError
 
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        raise NotImplementedError
+
+    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
+        raise NotImplementedError
+
+    async def commit_files(
+        self,
+        *,
+        branch: str,
+        paths: Sequence[str],
+        change: Callable[[Files], Files],
+        message: str,
+        author: tuple[str, str],
+        onto: str = "",
+    ) -> str:
         raise NotImplementedError
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:

@@ -19,7 +19,7 @@ from backends.git import GitRepositories
 from backends.webhook_server import WebhookServer
 from fleetui.engine.gathering import RECHECK
 from fleetui.engine.hubwebhooks import FULL, NOT_YET, HubWebhooks
-from fleetui.engine.webhook import FAILED, LARGEST, TOO_LARGE, Answer, Push
+from fleetui.engine.webhook import FAILED, LARGEST, TOO_LARGE, Answer, Event, Push
 from fleetui.model.errors import FleetError, ForbiddenError
 from tests.engine.bench import application, embedded_hub, running, synced
 from tests.unit.fakes import FakeClock, FakeCluster, FakeWatch
@@ -71,7 +71,7 @@ async def test_a_signed_push_is_synced_long_before_the_next_poll(tmp_path: Path)
         async with embedded_hub(tmp_path) as hub, running(hub, repositories) as run:
             await hub.create(application(source={"repoURL": url, "path": "shop", "targetRevision": "main"}))
             await hub.until(synced, "the first commit is synced")
-            webhooks = HubWebhooks(run.api, namespace="argocd", clock=FakeClock(), pushed=run.engine.pushed)
+            webhooks = HubWebhooks(run.api, namespace="argocd", clock=FakeClock(), heard=run.engine.heard)
             webhooks.start()
             data = secret("argocd-secret", **{"webhook.github.secret": "s3cr3t"}).decode()
             await hub.create({key: data[key] for key in ("apiVersion", "kind", "data")} | {"metadata": NAMED})
@@ -147,13 +147,13 @@ class Hooks:
     def __init__(self, *, takes: bool = True) -> None:
         self.hub = FakeCluster("hub")
         self.clock = FakeClock()
-        self.pushes: list[Push] = []
+        self.events: list[Event] = []
         self._takes = takes
-        self.webhooks = HubWebhooks(self.hub, namespace="argocd", clock=self.clock, pushed=self._pushed)
+        self.webhooks = HubWebhooks(self.hub, namespace="argocd", clock=self.clock, heard=self._heard)
         self.webhooks.start()
 
-    def _pushed(self, push: Push) -> bool:
-        self.pushes.append(push)
+    def _heard(self, event: Event) -> bool:
+        self.events.append(event)
         return self._takes
 
     @property
@@ -176,7 +176,7 @@ def test_nobody_is_believed_before_the_hub_has_said_whom_to_believe(caplog: pyte
     hooks.watch.lists(secret("argocd-secret", **{"webhook.github.secret": "s"}))
     assert hooks.receive("t") == Answer(400, FAILED)
     assert hooks.receive("s").status == 200
-    assert len(hooks.pushes) == 1
+    assert len(hooks.events) == 1
     hooks.watch.sink.upsert([secret("argocd-secret", **{"webhook.github.secret": "t"})])
     assert hooks.receive("s").status == 400
     assert hooks.receive("t").status == 200
@@ -186,7 +186,7 @@ def test_without_a_secret_everybody_is_believed_as_by_argo_cd() -> None:
     hooks = Hooks()
     hooks.watch.lists()
     assert hooks.receive("whatever").status == 200
-    assert len(hooks.pushes) == 1
+    assert len(hooks.events) == 1
 
 
 def test_one_push_too_many_is_told_to_the_sender() -> None:

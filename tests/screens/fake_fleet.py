@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from fleetui.engine.appset.preview import Preview
 from fleetui.fleet.api import LogSink
+from fleetui.fleet.appsets import AppSetKey, AppSets
+from fleetui.fleet.cells import DEFAULT
 from fleetui.fleet.projects import Projects
 from fleetui.fleet.views import (
     Action,
@@ -135,6 +138,9 @@ class FakeFleet:
         self.deployments: dict[tuple[AppKey, int], Deployed | Exception] = {}
         self.happened: dict[tuple[AppKey, ObjectRef | None], tuple[ObjectEvent, ...] | Exception] = {}
         self.project_list: Projects | Exception = Projects(())
+        self.appset_list: AppSets | Exception = AppSets(())
+        self.would: Preview | Exception = Preview()
+        self.previewed: list[tuple[AppSetKey, Obj | None]] = []
         self.running: dict[tuple[AppKey, ObjectRef | None], PodViews | Exception] = {}
         self.followed: list[tuple[PodLog, LogSink]] = []
         self.shells: list[tuple[PodView, str]] = []
@@ -156,6 +162,8 @@ class FakeFleet:
     @property
     def read_only(self) -> bool:
         return self._read_only
+
+    cell_rules = DEFAULT
 
     @property
     def apps(self) -> Mapping[AppKey, App]:
@@ -261,6 +269,13 @@ class FakeFleet:
 
     async def projects(self) -> Projects:
         return await self._answer("projects", self.project_list)
+
+    async def appsets(self) -> AppSets:
+        return await self._answer("appsets", self.appset_list)
+
+    async def preview(self, key: AppSetKey, edited: Obj | None = None) -> Preview:
+        self.previewed.append((key, edited))
+        return await self._answer("preview", self.would)
 
     async def pods(self, key: AppKey, ref: ObjectRef | None = None) -> PodViews:
         return await self._answer("pods", self.running.get((key, ref), PodViews(())))

@@ -19,7 +19,7 @@ from fleetui.fleet.views import (
     Tree,
     Why,
 )
-from fleetui.model.app import AppKey, AppResource, Condition, OperationState, Source
+from fleetui.model.app import AppKey, AppResource, Condition, Destination, OperationState, Source
 from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.status import ClusterState, Health, HealthStatus, OperationPhase, SyncStatus
@@ -119,3 +119,25 @@ def _fill(fleet: FakeFleet, key: AppKey, text: str) -> None:
         )
         fleet.plans[kind] = plan
     fleet.outcome = Outcome(action=None, accepted=False, message=text)  # type: ignore[arg-type]
+
+
+def hostile_matrix() -> FakeFleet:
+    """Addons, versions, clusters and groups with such names."""
+    texts = [*TEXTS[:-1], f"{MARKUP} {ESCAPES} {WIDE}" * 20]
+    hub = status("hub")
+    places = [
+        status(text, origin="hub hub", server=f"https://{n}", labels={"s": text[:3], text: "x"})
+        for n, text in enumerate(texts)
+    ]
+    cells = [
+        app(
+            f"{row}-{column}",
+            "hub",
+            labels={"addon": addon, "version": texts[(row + column) % len(texts)]},
+            destination=Destination(server=f"https://{row}"),
+            message=addon,
+        )
+        for row in range(len(texts))
+        for column, addon in enumerate(texts)
+    ]
+    return FakeFleet(*cells, clusters=(hub, *places))

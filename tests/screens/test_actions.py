@@ -13,6 +13,7 @@ from screens.app import FleetApp
 from screens.app_base import AppViewScreen
 from screens.app_view import AppScreen
 from screens.apps import AppsScreen
+from screens.appsets import AppSetsScreen, PreviewScreen
 from screens.base import FleetScreen
 from screens.clusters import ClustersScreen
 from screens.confirm import ConfirmScreen
@@ -22,11 +23,14 @@ from screens.help import HelpScreen
 from screens.history import HistoryScreen
 from screens.logs import LogsScreen
 from screens.manifest import ManifestScreen
+from screens.matrix import MatrixScreen
 from screens.projects import ProjectsScreen
 from screens.prompt import QuitScreen
 from screens.shell import ShellScreen
+from screens.versions import VersionsScreen
 from screens.why_view import WhyScreen
 from screens.widgets.lines import Pager
+from screens.widgets.matrix import MatrixGrid
 from screens.widgets.rows import VirtualRows
 from screens.widgets.tree import FleetTree
 
@@ -37,6 +41,11 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "apps": (AppsScreen,),
     "clusters": (ClustersScreen,),
     "projects": (ProjectsScreen,),
+    "appsets": (AppSetsScreen,),
+    "preview": (PreviewScreen,),
+    "matrix": (MatrixScreen,),
+    "grid": (MatrixGrid,),
+    "versions": (VersionsScreen,),
     "view": (AppsScreen, AppViewScreen),
     "pods": (AppsScreen, AppViewScreen),
     "why": (AppsScreen, AppViewScreen),
@@ -53,6 +62,10 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     AppScreen,
     ClustersScreen,
     ProjectsScreen,
+    AppSetsScreen,
+    PreviewScreen,
+    MatrixScreen,
+    VersionsScreen,
     DiffScreen,
     EventsScreen,
     HistoryScreen,

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from tests.screens.console import Console, console
 from tests.screens.fake_fleet import FakeFleet, stamped
-from tests.screens.hostile import ESCAPES, MARKUP, TEXTS, WIDE, hostile_fleet
+from tests.screens.hostile import ESCAPES, MARKUP, TEXTS, WIDE, hostile_fleet, hostile_matrix
 
 pytestmark = pytest.mark.usefixtures("curious")
 
@@ -51,6 +51,17 @@ async def test_every_screen_shows_hostile_text_as_plain_text(size: tuple[int, in
             await found.still()
             check(found)
         assert found.app.is_running
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
+async def test_the_matrix_shows_hostile_text_as_plain_text(size: tuple[int, int]) -> None:
+    async with console(hostile_matrix(), size=size) as found:
+        for key in ("m", "b", "ctrl+w", "dollar_sign", "G", "H", "o", "ctrl+w", "dollar_sign", "v", "j", "escape"):
+            await found.press(key)
+            await found.still()
+            check(found)
+        assert found.app.is_running
+        assert "matrix" in {type(screen).__name__.lower()[:6] for screen in found.app.screen_stack}
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])

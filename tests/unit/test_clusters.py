@@ -251,6 +251,36 @@ async def test_a_server_that_two_hubs_register_is_one_cluster_and_stays_with_the
         assert run.gone == []
 
 
+async def test_a_cluster_has_the_labels_that_hubs_give_it_and_so_has_a_context_that_is_registered() -> None:
+    async with bench() as run:
+        run.lists(
+            secret("edge", labels={"stage": "canary", "region": "asia"}),
+            secret("prod-2", server="https://second.example", labels={"stage": "prod"}),
+        )
+        run.lists(secret("edge-of-second", labels={"stage": "test", "size": "small"}), on=run.second)
+        edge = ClusterName("edge")
+        assert run.clusters.statuses[edge].labels == {"stage": "canary", "region": "asia", "size": "small"}
+        assert run.clusters.statuses[SECOND].labels == {"stage": "prod"}
+        assert run.clusters.statuses[HUB].labels == {}
+        changes = run.changes
+        run.lists(secret("edge", labels={"stage": "prod"}))
+        assert run.statuses[-2].name == edge
+        assert run.statuses[-2].labels == {"stage": "prod", "size": "small"}
+        assert run.clusters.statuses[SECOND].labels == {}
+        assert run.changes == changes + 1, "prod-2 went; a label alone leads no sync elsewhere"
+
+
+async def test_a_server_that_says_it_is_a_context_s_gives_it_its_labels() -> None:
+    async with bench() as run:
+        run.registrar.uids[EDGE] = "uid-of-second"
+        run.second.objects[KUBE_SYSTEM] = {"metadata": {"uid": "uid-of-second"}}
+        run.lists(secret("prod", labels={"stage": "prod"}))
+        run.found(EDGE)
+        run.registrar.made[-1].becomes(ClusterState.LIVE)
+        await run.until(lambda: set(run.shown) == {"hub", "second"}, "they are one")
+        assert run.clusters.statuses[SECOND].labels == {"stage": "prod"}
+
+
 async def test_another_proxy_may_lead_to_another_server() -> None:
     identities = {SECOND: ServerIdentity(EDGE, proxy="http://proxy:3128")}
     async with bench(identities=identities) as run:

@@ -99,12 +99,18 @@ def test_what_hubs_may_say_is_a_setting(tmp_path: Path) -> None:
     file.write_text("argocd_namespaces: [gitops]\nhub_exec_plugins: [tsh, gke-gcloud-auth-plugin]\n")
     settings = load_settings(file)
     assert (settings.argocd_namespaces, settings.hub_exec_plugins) == (("gitops",), ("tsh", "gke-gcloud-auth-plugin"))
+    file.write_text("git_hosts: {git.example: gitea}\n")
+    assert load_settings(file).git_hosts == {"git.example": "gitea"}
     for wrong, said in (
         ("argocd_namespaces: []", "argocd_namespaces is a list of namespaces"),
         ("hub_exec_plugins: [/usr/bin/tsh]", "hub_exec_plugins is a list of programs of the PATH"),
         ("hub_exec_plugins: tsh", "hub_exec_plugins is a list of programs of the PATH"),
         ("webhook_listen: 8083", "webhook_listen is an address to listen on"),
+        ("addon_label: 1", "addon_label is the name of a label"),
+        ("addon_selector: a in (", "addon_selector is a label selector"),
         ("git_submodules: maybe", "git_submodules is true or false"),
+        ("git_hosts: [git.example]", "git_hosts is a map of hosts to their kinds"),
+        ("git_hosts: {git.example: sourcehut}", "git_hosts is a map of hosts to their kinds"),
         ("webhook_listen: here", "webhook_listen is an address to listen on"),
     ):
         file.write_text(wrong)

@@ -16,9 +16,9 @@ import pytest
 
 from backends import git_poll
 from backends.git import GitRepositories
+from backends.git_commit import author_of
 from backends.git_process import Processes
 from backends.git_refs import fingerprint
-from backends.git_restore import author_of
 from fleetui.model.errors import (
     FleetError,
     GitError,

@@ -10,6 +10,7 @@ import pytest
 
 from fleetui.fleet.audit import AuditRecord, Ending
 from fleetui.fleet.history import Commits, history_of, origin_of
+from fleetui.gitports import Files
 from fleetui.model.app import App, AppKey, HistoryEntry, Source
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, PathNotFoundError, RepositoryUnreachableError, RevisionNotFoundError
@@ -58,6 +59,21 @@ class FakeRepository:
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
         self.put.append((branch, path, revision, message, author))
         return "c" * 40
+
+    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
+        raise NotImplementedError
+
+    async def commit_files(
+        self,
+        *,
+        branch: str,
+        paths: Sequence[str],
+        change: Callable[[Files], Files],
+        message: str,
+        author: tuple[str, str],
+        onto: str = "",
+    ) -> str:
+        raise NotImplementedError
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         return Closing(lambda: None)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from fleetui.engine.application import TRACKING_ID
-from fleetui.fleet.edges import came_from, inventory_ref, listed
+from fleetui.fleet.edges import came_from, listed
 from fleetui.fleet.items import Grown
 from fleetui.fleet.tree import ResourceTree
 from fleetui.fleet.views import TreeNode
 from fleetui.model.app import App, AppKey, AppResource
-from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ClusterName, Obj, ObjectRef, StoredObject, inventory_ref
 from fleetui.model.status import Health, HealthStatus, SyncStatus
 from tests.unit.fakes import manifest, stored
 from tests.unit.test_tree_increments import Held

@@ -56,7 +56,8 @@ class Sight(msgspec.Struct, frozen=True):
     """How a cell's application is, as it was last seen.
 
     `version` is the one in what it was last compared with, empty where that is not known. `synced`: that is what runs.
-    `busy`: an operation is asked for or in progress. `failed` is what the last operation for this version failed with.
+    `busy`: an operation is asked for or in progress. `failed` is what the last operation for this version failed with,
+    `error` why the application can't be compared with Git at all.
     `away` says why nothing newer is known (the hub or the cluster does not answer).
     """
 
@@ -66,6 +67,7 @@ class Sight(msgspec.Struct, frozen=True):
     message: str = ""
     busy: bool = False
     failed: str = ""
+    error: str = ""
     automated: bool = False
     away: str = ""
     missing: bool = False

@@ -1,0 +1,192 @@
+"""The ApplicationSets of the fleet's hubs, as a person looks at them, and what one of them would do.
+
+Owns: `appsets_in` (all of them) and `preview_in` (what one would do, as it is or edited). Called by
+`fleetui.fleet.fleet`. What a set makes is in `fleetui.engine.appset`; here nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fleetui.engine.application import GROUP, mapping, mappings, text, whole
+from fleetui.engine.application import KIND as APPLICATION
+from fleetui.engine.appset.applicationset import KIND, ApplicationSet
+from fleetui.engine.projects import PROJECT_KIND
+from fleetui.fleet.projects import CONTROL_PLANE
+from fleetui.fleet.store import LiveStore
+from fleetui.model.errors import ClusterError, MissingError, NotFoundError
+from fleetui.model.objects import ClusterName, Obj, ref_of
+from fleetui.model.text import one_line, sanitize_all
+from fleetui.ports import Cluster, Jq
+
+if TYPE_CHECKING:
+    from fleetui.engine.appset.ports import Answers
+    from fleetui.engine.appset.preview import Preview
+    from fleetui.fleet.clusters import Clusters
+
+_NO_KINDS = frozenset({"selector"})
+
+
+class AppSetKey(msgspec.Struct, frozen=True, order=True):
+    """Which ApplicationSet."""
+
+    hub: ClusterName
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.hub}/{self.namespace}/{self.name}"
+
+
+class AppSetView(msgspec.Struct, frozen=True):
+    """An ApplicationSet and how it is, by what its status says; all text is sanitised.
+
+    `generators`: the kind of each, such as ``matrix(clusters, list)``. `applications`: how many its status names.
+    `healthy`: false where an error occurred. `rolling`: whether a RollingSync is under way. `said`: the message of
+    the condition that tells most, empty where there is no status yet. `policy`: `applicationsSync`.
+    """
+
+    key: AppSetKey
+    generators: tuple[str, ...]
+    applications: int | None
+    healthy: bool | None
+    rolling: bool
+    said: str
+    policy: str
+    obj: Obj
+
+    @property
+    def state(self) -> str:
+        """One word for it: ``error``, ``rolling``, ``ok``, or nothing where nobody has reconciled it yet."""
+        if self.healthy is None:
+            return ""
+        return "error" if not self.healthy else "rolling" if self.rolling else "ok"
+
+
+class AppSets(msgspec.Struct, frozen=True):
+    """The ApplicationSets, by hub and name; `problems` are sentences on the clusters that could not be asked."""
+
+    rows: tuple[AppSetView, ...]
+    problems: tuple[str, ...] = ()
+
+
+async def appsets_in(stores: Iterable[LiveStore]) -> AppSets:
+    """All ApplicationSets of these clusters, listed once; one that serves none has none."""
+    answers = await asyncio.gather(*(_listed(store.api.urgent) for store in stores))
+    rows = sorted((row for found, _ in answers for row in found), key=lambda row: row.key)
+    return AppSets(tuple(rows), tuple(problem for _, problem in answers if problem))
+
+
+async def _listed(api: Cluster) -> tuple[list[AppSetView], str]:
+    try:
+        resource = (await api.discover()).by_kind(GROUP, KIND)
+        found = await api.list(resource, "") if resource is not None else []
+    except ClusterError as error:
+        return [], f"{api.name}: {error}"
+    return [view_of(api.name, sanitize_all(obj)) for obj in found], ""
+
+
+def view_of(hub: ClusterName, obj: Obj) -> AppSetView:
+    """One sanitised object as it is shown."""
+    appset = ApplicationSet(obj)
+    status = appset.status
+    holding = {
+        text(each.get("type")): each for each in mappings(status.get("conditions")) if each.get("status") == "True"
+    }
+    telling = next(
+        (holding[kind] for kind in ("ErrorOccurred", "RolloutProgressing", "ResourcesUpToDate") if kind in holding), {}
+    )
+    count = whole(status.get("resourcesCount")) or len(mappings(status.get("resources")))
+    return AppSetView(
+        AppSetKey(hub, appset.namespace, appset.name),
+        tuple(_kinds(each) for each in mappings(appset.spec.get("generators"))),
+        count if status else None,
+        None if not holding else "ErrorOccurred" not in holding,
+        "RolloutProgressing" in holding,
+        one_line(text(telling.get("message"))),
+        text(mapping(appset.spec.get("syncPolicy")).get("applicationsSync")) or "sync",
+        obj,
+    )
+
+
+def _kinds(generator: Mapping[str, Any]) -> str:
+    """``list``, or ``matrix(clusters, list)``."""
+    kinds = [kind for kind in generator if kind not in _NO_KINDS]
+    said = []
+    for kind in kinds:
+        inner = [_kinds(each) for each in mappings(mapping(generator[kind]).get("generators"))]
+        said.append(f"{kind}({', '.join(inner)})" if inner else kind)
+    return "+".join(said)
+
+
+async def preview_in(
+    api: Cluster,
+    directory: Clusters,
+    answers: Answers | None,
+    key: AppSetKey,
+    *,
+    edited: Obj | None = None,
+    jq: Jq | None = None,
+) -> Preview:
+    """What an ApplicationSet of a hub would do now, with everything asked anew.
+
+    Args:
+        api: the hub.
+        directory: which clusters the hub has registered.
+        answers: what answers the questions of generators; None: nothing does.
+        key: which set; it need not be there where `edited` is given.
+        edited: the set as it would be; its own namespace and name count for nothing.
+        jq: what evaluates the expressions of `ignoreApplicationDifferences`.
+
+    Raises:
+        MissingError: there is no such set, and `edited` is None; or the hub serves no ApplicationSets.
+        ClusterError: the hub can't be asked.
+    """
+    from fleetui.engine.appset.asking import Asking, NoAnswers
+    from fleetui.engine.appset.preview import preview
+    from fleetui.engine.appset.template_check import unmet
+    from fleetui.engine.ignoring import Ignoring
+
+    served = await api.discover()
+    sets, applications, projects = (served.by_kind(GROUP, kind) for kind in (KIND, APPLICATION, PROJECT_KIND))
+    if sets is None or applications is None or projects is None:
+        raise MissingError(f"{api.name} serves no ApplicationSets", "fleetui bootstrap installs what is needed")
+    try:
+        there = await api.get(sets, key.name, key.namespace)
+    except NotFoundError:
+        if edited is None:
+            raise
+        there = {"metadata": {"namespace": key.namespace, "name": key.name}}
+    appset = ApplicationSet(there if edited is None else _edited(there, edited))
+    live = await api.list(applications, key.namespace)
+    places = sorted({key.namespace, CONTROL_PLANE})  # a set elsewhere has its projects there
+    listed = await asyncio.gather(*(api.list(projects, place) for place in places))
+    names = {ref_of(each).name for found in listed for each in found}
+    await directory.ready(key.hub)
+    registered = directory.registrations(key.hub)
+    if registered is None:
+        why = directory.unread(key.hub)
+        raise MissingError(f"it is not known which clusters {key.hub} has registered{f': {why}' if why else ''}")
+    asking = Asking(api.name, answers or NoAnswers(), lambda _: None)
+    try:
+        generated = await asking.generate(appset, registered)
+    finally:
+        asking.close()
+    lacking = {
+        each.name: why
+        for each in generated.applications
+        if (why := unmet(each.app, projects=names, registered=registered))
+    }
+    ignoring = Ignoring(appset.ignore_rules, jq)
+    return await ignoring.run(lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate))
+
+
+def _edited(there: Obj, edited: Obj) -> Obj:
+    """The set that is there, with what somebody has made of it in a file."""
+    own, metadata = mapping(edited.get("metadata")), mapping(there.get("metadata"))
+    kept = {key: metadata[key] for key in ("namespace", "name", "uid") if key in metadata}
+    return {**edited, "metadata": {**own, **kept}, "status": there.get("status") or {}}

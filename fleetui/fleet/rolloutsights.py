@@ -1,0 +1,186 @@
+"""The applications of a rollout's cells, as the fleet sees them.
+
+Owns: `FleetSights`, the implementation of `fleetui.engine.rollout.ports.Sights`. Called by the runner, through
+`fleetui.fleet.rollouts`. Changes go through the fleet's dispatcher, with its permissions, windows and audit record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from fleetui.engine.giturl import normalized
+from fleetui.engine.rollout.ports import Sight
+from fleetui.engine.rollout.truth import versions
+from fleetui.fleet.cells import version_of
+from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
+from fleetui.model.app import App, AppKey
+from fleetui.model.errors import FleetError, MissingError, RefusedError
+from fleetui.model.objects import ClusterName
+from fleetui.model.rollout import CellPlan, Rollout, Truth
+from fleetui.model.status import AWAY, ClusterStatus, OperationPhase, SyncStatus
+from fleetui.ports import Repositories, Subscription
+
+_IN_SOURCE = "values"
+"""The kind of truth that lies in a source of the application itself, so that the application does not tell it."""
+_REMEMBERED = 16384
+"""Versions that were read in Git are remembered up to this many."""
+
+
+class Picture(Protocol):
+    """What is asked of the fleet (`fleetui.fleet.fleet.LiveFleet`)."""
+
+    @property
+    def apps(self) -> Mapping[AppKey, App]: ...
+
+    @property
+    def clusters(self) -> Mapping[ClusterName, ClusterStatus]: ...
+
+    @property
+    def problems(self) -> Mapping[ClusterName, str]: ...
+
+    async def loaded(self) -> None: ...
+
+    def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription: ...
+
+    async def execute(self, action: Action) -> Outcome: ...
+
+
+class FleetSights:
+    """See `fleetui.engine.rollout.ports.Sights`.
+
+    Args:
+        fleet: the live picture.
+        repositories: where a version is read that an application does not tell.
+    """
+
+    def __init__(self, fleet: Picture, repositories: Repositories) -> None:
+        self._fleet = fleet
+        self._repositories = repositories
+        self._known: dict[AppKey, tuple[App, ClusterStatus | None, Sight]] = {}
+        self._in_git: dict[tuple[str, Truth], str] = {}
+
+    async def look(self, cell: CellPlan) -> Sight:
+        await self._fleet.loaded()
+        hub = cell.app.hub
+        app, status = self._fleet.apps.get(cell.app), self._fleet.clusters.get(hub)
+        if status is not None and status.state in AWAY:
+            return Sight(away=_silent(status))
+        if app is None:
+            problem = self._fleet.problems.get(hub, "")
+            return Sight(away=problem) if problem else Sight(missing=True)
+        there = self._fleet.clusters.get(cell.key.cluster)
+        known = self._known.get(cell.app)
+        if known is not None and known[0] is app and known[1] is there:
+            return known[2]
+        try:
+            sight = sight_of(app, there, await self._version(cell, app))
+        except FleetError as error:  # asked again at the next look
+            return Sight(away=str(error))
+        self._known[cell.app] = (app, there, sight)
+        return sight
+
+    def subscribe(self, cells: Sequence[CellPlan], listener: Callable[[], None]) -> Subscription:
+        mine = {cell.app for cell in cells}
+        clusters = {cell.app.hub for cell in cells} | {cell.key.cluster for cell in cells}
+
+        problems: dict[ClusterName, str] = {}
+
+        def changed(change: ChangeSet) -> None:
+            nonlocal problems
+            before, problems = problems, change.problems
+            others = not (mine.isdisjoint(change.apps) and mine.isdisjoint(change.removed))
+            if others or not clusters.isdisjoint(change.clusters) or before != problems:
+                listener()
+
+        return self._fleet.subscribe(changed)
+
+    async def refresh(self, cell: CellPlan) -> None:
+        await self._fleet.execute(Action(ActionKind.REFRESH, cell.app))
+
+    async def sync(self, cell: CellPlan, rollout: Rollout) -> None:
+        app = self._fleet.apps.get(cell.app)
+        if app is None:
+            raise MissingError(f"there is no application {cell.app}")
+        if _busy(app):
+            return  # what runs ends, and is looked at again
+        try:
+            await self._fleet.execute(
+                Action(ActionKind.SYNC, cell.app, prune=app.automation.prune, rollout=rollout.plan.key.name)
+            )
+        except RefusedError:
+            now = self._fleet.apps.get(cell.app)
+            if now is None or not _busy(now):
+                raise
+
+    async def _version(self, cell: CellPlan, app: App) -> str:
+        """The version in what the application was last compared with; empty where that is not known."""
+        if cell.truth.kind != _IN_SOURCE:
+            return version_of(app) if app.compared else ""
+        revision = _revision(cell.truth, app)
+        if not revision:
+            return ""
+        key = (revision, cell.truth)
+        if key not in self._in_git:
+            if len(self._in_git) >= _REMEMBERED:
+                self._in_git.clear()
+            self._in_git[key] = await self._read(cell.truth, app, revision)
+        return self._in_git[key]
+
+    async def _read(self, truth: Truth, app: App, revision: str) -> str:
+        repository = self._repositories.open(truth.url, hub=app.key.hub, project=app.project)
+        tree = await repository.tree(await repository.resolve(revision))
+
+        def read() -> str:
+            content = tree.files("").get(truth.path)
+            return versions(content.decode(), [truth]).get(truth, "") if content is not None else ""
+
+        return await asyncio.to_thread(read)
+
+
+def sight_of(app: App, there: ClusterStatus | None, version: str) -> Sight:
+    """What an application says of itself; `there` is the cluster that it runs on, `version` what it was last compared
+    with."""
+    errors = [condition.message for condition in app.conditions if condition.is_error]
+    error = errors[0] if errors and app.sync is SyncStatus.UNKNOWN else ""
+    away = ""
+    if error and there is not None and there.state in AWAY:
+        away, error = _silent(there), ""
+    return Sight(
+        version=version,
+        synced=app.sync is SyncStatus.SYNCED and not _busy(app),
+        health=app.health.status,
+        message=app.health.message,
+        busy=_busy(app),
+        failed=_failed(app),
+        error=error,
+        automated=app.automation.enabled,
+        away=away,
+        missing=app.deleting,
+    )
+
+
+def _silent(status: ClusterStatus) -> str:
+    return f"cluster {status.name}: {status.message or status.state}"
+
+
+def _busy(app: App) -> bool:
+    return app.pending or (app.operation is not None and not app.operation.phase.completed)
+
+
+def _failed(app: App) -> str:
+    """What the last operation failed with, where it was one for what is compared with now."""
+    operation = app.operation
+    if operation is None or operation.phase not in {OperationPhase.FAILED, OperationPhase.ERROR} or operation.dry_run:
+        return ""
+    if operation.revision and app.revision and operation.revision != app.revision:
+        return ""
+    return operation.message or str(operation.phase)
+
+
+def _revision(truth: Truth, app: App) -> str:
+    for url, revision in app.revisions.items():
+        if normalized(url) == normalized(truth.url):
+            return revision
+    return app.revision if normalized(app.source.repo_url) == normalized(truth.url) else ""

@@ -1,0 +1,165 @@
+"""The article's ApplicationSet on a real hub: three clusters, three addons, and clusters that come and go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.embedded.cluster import EmbeddedCluster
+from backends.embedded.errors import ApiError
+from backends.embedded.thread import EmbeddedHost
+from tests.controlplane.server import ControlPlane
+from tests.e2e.client import Client, Json
+from tests.e2e.conftest import Stage, on_stage
+from tests.e2e.manifests import config_map
+from tests.e2e.story import Repository
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.real
+
+PATIENCE = 40.0
+ADDONS = ("cert-manager", "ingress-nginx", "metrics-server")
+LABELS = {"argocd.argoproj.io/secret-type": "cluster", "fleet": "edge"}
+
+
+class Sites:
+    """Embedded clusters that a hub's Secrets register."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._clusters = {name: EmbeddedCluster(name, anonymous=False) for name in names}
+        self._host = EmbeddedHost(list(self._clusters.values()))
+
+    def __enter__(self) -> Sites:
+        self._host.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._host.stop()
+
+    def secret(self, name: str) -> Json:
+        """What registers a cluster."""
+        cluster = self._clusters[name]
+        config = json.dumps({"bearerToken": cluster.token})
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": f"cluster-{name}", "namespace": "argocd", "labels": LABELS},
+            "stringData": {"name": name, "server": cluster.url, "config": config},
+        }
+
+    def version(self, name: str, addon: str) -> str | None:
+        """What runs of an addon there."""
+        store = self._clusters[name].store
+        try:
+            found: Any = self._host.run(lambda: store.get("", "ConfigMap", addon, addon))
+        except ApiError:
+            return None
+        return str(found["data"]["version"])
+
+
+def applicationset(repository: str, *, go: bool) -> Json:
+    """The article's matrix of clusters and addons, in either dialect of templates."""
+    name, addon, server = ("{{.name}}", "{{.addon}}", "{{.server}}") if go else ("{{name}}", "{{addon}}", "{{server}}")
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "ApplicationSet",
+        "metadata": {"name": "addons", "namespace": "argocd"},
+        "spec": {
+            **({"goTemplate": True, "goTemplateOptions": ["missingkey=error"]} if go else {}),
+            "generators": [
+                {
+                    "matrix": {
+                        "generators": [
+                            {"clusters": {"selector": {"matchLabels": {"fleet": "edge"}}}},
+                            {"list": {"elements": [{"addon": each} for each in ADDONS]}},
+                        ]
+                    }
+                }
+            ],
+            "template": {
+                "metadata": {"name": f"{name}-{addon}"},
+                "spec": {
+                    "project": "default",
+                    "source": {"repoURL": repository, "targetRevision": "main", "path": addon},
+                    "destination": {"server": server, "namespace": addon},
+                    "syncPolicy": {
+                        "automated": {"prune": True, "selfHeal": True},
+                        "syncOptions": ["CreateNamespace=true"],
+                    },
+                },
+            },
+        },
+    }
+
+
+@pytest.fixture
+def stage(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Stage]:
+    with on_stage(control_plane, tmp_path) as ready:
+        yield ready
+
+
+def test_the_articles_addons_follow_the_clusters(stage: Stage, tmp_path: Path) -> None:
+    repository, client = Repository(tmp_path), Client(stage.plane.kubeconfig())
+    files = {f"{addon}/all.yaml": json.dumps(config_map(addon, version="1.14")) for addon in ADDONS}
+    repository.commit(files, "addons")
+
+    def healthy() -> set[str]:
+        apps = [app for app in client.all("application", "argocd") if "ownerReferences" in app["metadata"]]
+        status = [(app["metadata"]["name"], app.get("status", {})) for app in apps]
+        return {
+            name
+            for name, each in status
+            if (each.get("sync", {}).get("status"), each.get("health", {}).get("status")) == ("Synced", "Healthy")
+        }
+
+    def of(*clusters: str) -> set[str]:
+        return {f"{cluster}-{addon}" for cluster in clusters for addon in ADDONS}
+
+    def until(*clusters: str) -> None:
+        wait_until(lambda: healthy() == of(*clusters), PATIENCE, f"the addons of {clusters} run")
+
+    def created(mark: int) -> list[str]:
+        calls = [call for call in stage.recorder.since(mark) if call.method == "POST" and call.about("applications")]
+        return sorted(call.body["metadata"]["name"] for call in calls)
+
+    def status_of_set() -> Json:
+        found: Json = (client.get("applicationset", "addons", "argocd") or {}).get("status", {})
+        return found
+
+    with Sites(("seoul-1", "tokyo-1", "osaka-1", "lab-1")) as sites:
+        try:
+            for cluster in ("seoul-1", "tokyo-1", "osaka-1"):
+                client.apply(sites.secret(cluster))
+            client.apply(applicationset(repository.url, go=False))
+            until("seoul-1", "tokyo-1", "osaka-1")
+            assert created(0) == sorted(of("seoul-1", "tokyo-1", "osaka-1")), "each is made once"
+            assert sites.version("tokyo-1", "cert-manager") == "1.14"
+            wait_until(lambda: status_of_set().get("health", {}).get("status") == "Healthy", PATIENCE, "and told so")
+            assert status_of_set()["resourcesCount"] == 9
+
+            mark = len(stage.recorder.calls)
+            client.apply(sites.secret("lab-1"))
+            until("seoul-1", "tokyo-1", "osaka-1", "lab-1")
+            assert created(mark) == sorted(of("lab-1")), "a cluster came: its three, and nothing else is made"
+            assert sites.version("lab-1", "ingress-nginx") == "1.14"
+
+            mark = len(stage.recorder.calls)
+            client.apply(applicationset(repository.url, go=True))
+            last = len(client.get("applicationset", "addons", "argocd")["metadata"]["managedFields"])  # type: ignore[index]
+            assert last
+            client.delete("secret", "cluster-tokyo-1", "argocd")
+            until("seoul-1", "osaka-1", "lab-1")
+            writes = [call for call in stage.recorder.since(mark) if call.writes and "/applications/" in call.path]
+            assert {call.path.rsplit("/", 1)[1] for call in writes if call.method == "DELETE"} == of("tokyo-1")
+            assert not [call for call in writes if "spec" in (call.body or {})], "the other dialect says the same"
+            assert sites.version("tokyo-1", "cert-manager") == "1.14", "what it left there, nobody could take away"
+        finally:
+            client.delete("applicationset", "addons", "argocd")
+            wait_until(lambda: not healthy(), PATIENCE, "the rest goes by its owner")
+            for cluster in ("seoul-1", "tokyo-1", "osaka-1", "lab-1"):
+                client.delete("secret", f"cluster-{cluster}", "argocd")
+            client.close()
