@@ -7,7 +7,7 @@ Owns: `appsets_in` (all of them) and `preview_in` (what one would do, as it is o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers
     from fleetui.engine.appset.preview import Preview
     from fleetui.fleet.clusters import Clusters
+    from fleetui.hubports import Registration
 
 _NO_KINDS = frozenset({"selector"})
 
@@ -132,7 +133,7 @@ async def preview_in(
     edited: Obj | None = None,
     jq: Jq | None = None,
 ) -> Preview:
-    """What an ApplicationSet of a hub would do now, with everything asked anew.
+    """What an ApplicationSet of a hub would do now.
 
     Args:
         api: the hub.
@@ -151,6 +152,35 @@ async def preview_in(
     from fleetui.engine.appset.template_check import unmet
     from fleetui.engine.ignoring import Ignoring
 
+    there, live, projects = await _of_hub(api, key, wanted=edited is None)
+    appset = ApplicationSet(there if edited is None else _edited(there, edited))
+    registered = await registered_in(directory, key.hub)
+    asking = Asking(api.name, answers or NoAnswers(), lambda _: None)
+    try:
+        generated = await asking.generate(appset, registered)
+    finally:
+        asking.close()
+    lacking = {each.name: unmet(each.app, projects=projects, registered=registered) for each in generated.applications}
+    ignoring = Ignoring(appset.ignore_rules, jq)
+    return await ignoring.run(lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate))
+
+
+async def registered_in(directory: Clusters, hub: ClusterName) -> Sequence[Registration]:
+    """What a hub's own objects register.
+
+    Raises:
+        MissingError: that can't be known.
+    """
+    await directory.ready(hub)
+    registered = directory.registrations(hub)
+    if registered is None:
+        why = directory.unread(hub)
+        raise MissingError(f"it is not known which clusters {hub} has registered{f': {why}' if why else ''}")
+    return registered
+
+
+async def _of_hub(api: Cluster, key: AppSetKey, *, wanted: bool) -> tuple[Obj, list[Obj], set[str]]:
+    """The set, the Applications of its namespace, and the names of the projects that there are."""
     served = await api.discover()
     sets, applications, projects = (served.by_kind(GROUP, kind) for kind in (KIND, APPLICATION, PROJECT_KIND))
     if sets is None or applications is None or projects is None:
@@ -158,31 +188,14 @@ async def preview_in(
     try:
         there = await api.get(sets, key.name, key.namespace)
     except NotFoundError:
-        if edited is None:
+        if wanted:
             raise
         there = {"metadata": {"namespace": key.namespace, "name": key.name}}
-    appset = ApplicationSet(there if edited is None else _edited(there, edited))
-    live = await api.list(applications, key.namespace)
     places = sorted({key.namespace, CONTROL_PLANE})  # a set elsewhere has its projects there
-    listed = await asyncio.gather(*(api.list(projects, place) for place in places))
-    names = {ref_of(each).name for found in listed for each in found}
-    await directory.ready(key.hub)
-    registered = directory.registrations(key.hub)
-    if registered is None:
-        why = directory.unread(key.hub)
-        raise MissingError(f"it is not known which clusters {key.hub} has registered{f': {why}' if why else ''}")
-    asking = Asking(api.name, answers or NoAnswers(), lambda _: None)
-    try:
-        generated = await asking.generate(appset, registered)
-    finally:
-        asking.close()
-    lacking = {
-        each.name: why
-        for each in generated.applications
-        if (why := unmet(each.app, projects=names, registered=registered))
-    }
-    ignoring = Ignoring(appset.ignore_rules, jq)
-    return await ignoring.run(lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate))
+    live, *listed = await asyncio.gather(
+        api.list(applications, key.namespace), *(api.list(projects, place) for place in places)
+    )
+    return there, list(live), {ref_of(each).name for found in listed for each in found}
 
 
 def _edited(there: Obj, edited: Obj) -> Obj:
