@@ -68,8 +68,8 @@ class AppSetView(msgspec.Struct, frozen=True):
 
 
 class AppSets(msgspec.Struct, frozen=True):
-    """The ApplicationSets, by hub and name; `problems` are sentences on the clusters that could not be asked, `hubs` are
-    the clusters that serve ApplicationSets, whether they have some or not."""
+    """The ApplicationSets, by hub and name; `problems` are sentences on the clusters that could not be asked, `hubs`
+    are the clusters that serve ApplicationSets, whether they have some or not."""
 
     rows: tuple[AppSetView, ...]
     problems: tuple[str, ...] = ()
