@@ -7,7 +7,7 @@ Owns: `appsets_in` (all of them) and `preview_in` (what one would do, as it is o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers
     from fleetui.engine.appset.preview import Preview
     from fleetui.fleet.clusters import Clusters
+    from fleetui.hubports import Registration
 
 _NO_KINDS = frozenset({"selector"})
 
@@ -160,11 +161,7 @@ async def preview_in(
 
     there, live, projects = await _of_hub(api, key, wanted=edited is None)
     appset = ApplicationSet(there if edited is None else _edited(there, edited))
-    await directory.ready(key.hub)
-    registered = directory.registrations(key.hub)
-    if registered is None:
-        why = directory.unread(key.hub)
-        raise MissingError(f"it is not known which clusters {key.hub} has registered{f': {why}' if why else ''}")
+    registered = await registered_in(directory, key.hub)
     asking = Asking(api.name, answers or NoAnswers(), lambda _: None)
     try:
         generated = await asking.generate(appset, registered)
@@ -173,6 +170,20 @@ async def preview_in(
     lacking = {each.name: unmet(each.app, projects=projects, registered=registered) for each in generated.applications}
     ignoring = Ignoring(appset.ignore_rules, jq)
     return await ignoring.run(lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate))
+
+
+async def registered_in(directory: Clusters, hub: ClusterName) -> Sequence[Registration]:
+    """What a hub's own objects register.
+
+    Raises:
+        MissingError: that can't be known.
+    """
+    await directory.ready(hub)
+    registered = directory.registrations(hub)
+    if registered is None:
+        why = directory.unread(hub)
+        raise MissingError(f"it is not known which clusters {hub} has registered{f': {why}' if why else ''}")
+    return registered
 
 
 async def _of_hub(api: Cluster, key: AppSetKey, *, wanted: bool) -> tuple[Obj, list[Obj], set[str]]:
