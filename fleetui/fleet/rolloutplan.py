@@ -24,7 +24,7 @@ from fleetui.fleet.cells import DEFAULT, CellRules, cell_of
 from fleetui.fleet.naming import ClusterNames
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, WaveRule
 from fleetui.fleet.rolloutchanges import Changes, Move
-from fleetui.fleet.rolloutorigins import File, Made, Origins, SetKey, set_of
+from fleetui.fleet.rolloutorigins import File, Made, Origins, Parents, SetKey, set_of
 from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, some, unpermitted
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, RefusedError
@@ -94,6 +94,7 @@ class RolloutPlanner:
         self._operator = operator
         self._clock = clock
         self._rules = rules
+        self._parents = Parents(apps)
 
     async def plan(self, request: RolloutRequest) -> PlannedRollout:
         """What a rollout would do; changes nothing.
@@ -135,7 +136,12 @@ class RolloutPlanner:
             *filter(None, (self._unpermitted(cell, projects) for cell in draft.cells)),
             *_divided(request, waves, draft.cells),
         ]
-        draft.notes += [*away(chosen, self._clusters()), *backwards(chosen), *_files(draft.cells)]
+        draft.notes += [
+            *away(chosen, self._clusters()),
+            *backwards(chosen),
+            *_files(draft.cells),
+            *self._by_hand(chosen),
+        ]
         plan = RolloutPlan(
             key=key,
             moves=dict(request.moves),
@@ -172,6 +178,16 @@ class RolloutPlanner:
     def _unpermitted(self, cell: _Cell, projects: Mapping[tuple[ClusterName, str, str], object]) -> str:
         project = projects.get(project_key(cell.chosen.app))
         return unpermitted(cell.chosen.key, cell.after, project)  # type: ignore[arg-type]
+
+    def _by_hand(self, cells: Iterable[Chosen]) -> list[str]:
+        """Notes on what brings the cells' ApplicationSets and Applications into the hub, and waits for a human."""
+        apps = self._apps()
+        brought = dict.fromkeys(filter(None, (self._parents.of(cell.app) for cell in cells)))
+        return [
+            f"{parent} is not synced automatically: sync it after each wave, or nothing reaches the cells"
+            for parent in brought
+            if not apps[parent].automation.enabled
+        ]
 
     # --- cells --------------------------------------------------------------------------------------------------------
 

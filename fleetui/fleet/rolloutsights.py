@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from fleetui.engine.giturl import normalized
 from fleetui.engine.rollout.ports import Sight
 from fleetui.engine.rollout.truth import versions
 from fleetui.fleet.cells import version_of
+from fleetui.fleet.rolloutorigins import Parents
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, MissingError, RefusedError
@@ -57,6 +59,8 @@ class FleetSights:
 
     def __init__(self, fleet: Picture, repositories: Repositories) -> None:
         self._fleet = fleet
+        self._parents = Parents(lambda: fleet.apps)
+        self._asking: set[AppKey] = set()
         self._repositories = repositories
         self._known: dict[AppKey, tuple[App, ClusterStatus | None, Sight]] = {}
         self._in_git: dict[tuple[str, Truth], str] = {}
@@ -97,6 +101,16 @@ class FleetSights:
         return self._fleet.subscribe(changed)
 
     async def refresh(self, cell: CellPlan) -> None:
+        app = self._fleet.apps.get(cell.app)
+        parent = self._parents.of(app) if app is not None else None
+        if parent is not None and parent not in self._asking and not self._fleet.apps[parent].refreshing:
+            # What makes the application has to change first; who may not ask for that waits for it.
+            self._asking.add(parent)
+            try:
+                with suppress(FleetError):
+                    await self._fleet.execute(Action(ActionKind.REFRESH, parent))
+            finally:
+                self._asking.discard(parent)
         await self._fleet.execute(Action(ActionKind.REFRESH, cell.app))
 
     async def sync(self, cell: CellPlan, rollout: Rollout) -> None:

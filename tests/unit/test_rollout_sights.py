@@ -12,9 +12,9 @@ import pytest
 from backends.argocd import ArgoDialect
 from fleetui.fleet.rolloutsights import FleetSights
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
-from fleetui.model.app import App, Automation, Condition, OperationState, Source
+from fleetui.model.app import App, AppKey, AppResource, Automation, Condition, OperationState, Source
 from fleetui.model.errors import MissingError, RefusedError
-from fleetui.model.objects import ClusterName
+from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.rollout import CellPlan, Rollout, RolloutState, Truth
 from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.ports import Subscription
@@ -167,6 +167,14 @@ def test_a_sync_names_the_rollout_and_one_that_runs_already_is_none() -> None:
             Action(ActionKind.SYNC, CELL.app, rollout="certs"),
             Action(ActionKind.REFRESH, CELL.app),
         ]
+        own = ObjectRef("argoproj.io", "Application", CELL.app.namespace, CELL.app.name)
+        brings = App(AppKey(HUB, "argo", "argocd", "root"), resources=(AppResource(own),))
+        picture.apps = {brings.key: brings, CELL.app: app()}
+        await sights.refresh(CELL)
+        assert picture.actions[2:] == [Action(ActionKind.REFRESH, brings.key), Action(ActionKind.REFRESH, CELL.app)]
+        picture.apps[brings.key] = msgspec.structs.replace(brings, refreshing=True)
+        await sights.refresh(CELL)
+        assert picture.actions[4:] == [Action(ActionKind.REFRESH, CELL.app)]
 
         picture.refuse = lambda: RefusedError("blocked by a window")
         with pytest.raises(RefusedError, match="window"):
