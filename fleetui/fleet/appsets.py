@@ -69,25 +69,32 @@ class AppSetView(msgspec.Struct, frozen=True):
 
 
 class AppSets(msgspec.Struct, frozen=True):
-    """The ApplicationSets, by hub and name; `problems` are sentences on the clusters that could not be asked."""
+    """The ApplicationSets, by hub and name; `problems` are sentences on the clusters that could not be asked, `hubs`
+    are the clusters that serve ApplicationSets, whether they have some or not."""
 
     rows: tuple[AppSetView, ...]
     problems: tuple[str, ...] = ()
+    hubs: tuple[ClusterName, ...] = ()
 
 
 async def appsets_in(stores: Iterable[LiveStore]) -> AppSets:
     """All ApplicationSets of these clusters, listed once; one that serves none has none."""
-    answers = await asyncio.gather(*(_listed(store.api.urgent) for store in stores))
-    rows = sorted((row for found, _ in answers for row in found), key=lambda row: row.key)
-    return AppSets(tuple(rows), tuple(problem for _, problem in answers if problem))
+    apis = [store.api.urgent for store in stores]
+    answers = await asyncio.gather(*map(_listed, apis))
+    rows = sorted((row for found, _ in answers for row in found or ()), key=lambda row: row.key)
+    hubs = tuple(api.name for api, (found, _) in zip(apis, answers, strict=True) if found is not None)
+    return AppSets(tuple(rows), tuple(problem for _, problem in answers if problem), hubs)
 
 
-async def _listed(api: Cluster) -> tuple[list[AppSetView], str]:
+async def _listed(api: Cluster) -> tuple[list[AppSetView] | None, str]:
+    """What a cluster has, None where it serves none or can't be asked; and why it can't."""
     try:
         resource = (await api.discover()).by_kind(GROUP, KIND)
-        found = await api.list(resource, "") if resource is not None else []
+        if resource is None:
+            return None, ""
+        found = await api.list(resource, "")
     except ClusterError as error:
-        return [], f"{api.name}: {error}"
+        return None, f"{api.name}: {error}"
     return [view_of(api.name, sanitize_all(obj)) for obj in found], ""
 
 
