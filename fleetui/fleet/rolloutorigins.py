@@ -1,7 +1,7 @@
 """Where in Git the version of each cell is written.
 
 Owns: `Origins`, which finds it: through the ApplicationSet that makes the application, and the application that brings
-this ApplicationSet into the hub; and `Parents`. Called by the plan of a rollout and by `fleetui.fleet.rollouttruth`.
+this ApplicationSet into the hub; and `parent_of`. Called by the plan of a rollout and by `fleetui.fleet.rollouttruth`.
 How a file is read and edited is in `fleetui.engine.rollout.truth`.
 """
 
@@ -29,7 +29,6 @@ from fleetui.ports import Repositories, Repository
 
 APPLICATION_SET, APPLICATION = "ApplicationSet", "Application"
 _TEXTS = (".yaml", ".yml", ".json")
-_NOBODY = AppKey(ClusterName(""), "", "", "")
 _GIVE = "say where with --truth URL#PATH"
 
 
@@ -63,31 +62,10 @@ class Made(NamedTuple):
     generated: Generated
 
 
-class Parents:
-    """The applications that bring others, and ApplicationSets, into the hub (app of apps).
-
-    Args:
-        apps: all applications of the fleet, as they are now.
-    """
-
-    def __init__(self, apps: Callable[[], Mapping[AppKey, App]]) -> None:
-        self._apps = apps
-        self._known: dict[tuple[ClusterName, ObjectRef], AppKey] = {}
-        self._counted = -1
-
-    def of(self, app: App) -> AppKey | None:
-        """The application that brings an application's ApplicationSet, or its own manifest; None where none does.
-
-        Remembered as long as it is so, and that there is none for as long as there are so many applications: thousands
-        of cells ask for the same one.
-        """
-        apps, owner = self._apps(), (app.key.hub, _owner(app))
-        known = apps.get(self._known.get(owner, _NOBODY))
-        if known is not None and any(resource.ref == owner[1] for resource in known.resources):
-            return known.key
-        if known is not None or self._counted != len(apps):
-            self._known, self._counted = parents(apps.values()), len(apps)
-        return self._known.get(owner)
+def parent_of(app: App, brought: Mapping[tuple[ClusterName, ObjectRef], AppKey]) -> AppKey | None:
+    """The application that brings an application's manifest, or its ApplicationSet's, into the hub (app of apps); None
+    where none does. `brought`: what `parents` says."""
+    return brought.get((app.key.hub, _owner(app)))
 
 
 def parents(apps: Iterable[App]) -> dict[tuple[ClusterName, ObjectRef], AppKey]:
@@ -295,6 +273,9 @@ def text_in(content: bytes, path: str) -> str:
         return content.decode()
     except UnicodeDecodeError as error:
         raise ManifestError("not text in UTF-8", path=path, hint="save it in UTF-8") from error
+
+
+_NOBODY = AppKey(ClusterName(""), "", "", "")
 
 
 def _found(files: Mapping[str, bytes], document: str) -> tuple[str, Obj] | None:

@@ -24,7 +24,7 @@ from fleetui.fleet.cells import DEFAULT, CellRules, cell_of
 from fleetui.fleet.naming import ClusterNames
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, WaveRule
 from fleetui.fleet.rolloutchanges import Changes, Move
-from fleetui.fleet.rolloutorigins import File, Made, Origins, Parents, SetKey, set_of
+from fleetui.fleet.rolloutorigins import File, Made, Origins, SetKey, parent_of, parents, set_of
 from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, some, unpermitted
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, RefusedError
@@ -94,7 +94,6 @@ class RolloutPlanner:
         self._operator = operator
         self._clock = clock
         self._rules = rules
-        self._parents = Parents(apps)
 
     async def plan(self, request: RolloutRequest) -> PlannedRollout:
         """What a rollout would do; changes nothing.
@@ -182,7 +181,8 @@ class RolloutPlanner:
     def _by_hand(self, cells: Iterable[Chosen]) -> list[str]:
         """Notes on what brings the cells' ApplicationSets and Applications into the hub, and waits for a human."""
         apps = self._apps()
-        brought = dict.fromkeys(filter(None, (self._parents.of(cell.app) for cell in cells)))
+        known = parents(apps.values())
+        brought = dict.fromkeys(filter(None, (parent_of(cell.app, known) for cell in cells)))
         return [
             f"{parent} is not synced automatically: sync it after each wave, or nothing reaches the cells"
             for parent in brought

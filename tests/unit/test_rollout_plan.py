@@ -11,7 +11,7 @@ import pytest
 
 from fleetui.engine.rollout.waves import Rule, by_count, by_labels, by_name, by_percent, the_rest, waves_of
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, WaveRule
-from fleetui.fleet.rolloutorigins import Parents
+from fleetui.fleet.rolloutorigins import parent_of, parents
 from fleetui.model.app import Automation, Source
 from fleetui.model.errors import RefusedError
 from fleetui.model.objects import ClusterName, Discovery, ObjectRef
@@ -251,11 +251,9 @@ async def test_nothing_to_move_and_unknown_addons(fleet: AddonFleet) -> None:
 async def test_an_applicationset_that_nobody_brings_and_where_it_is_said_to_be(fleet: AddonFleet) -> None:
     root = next(key for key in fleet.apps if key.name == "root")
     app = next(app for app in fleet.apps.values() if app.application_set)
-    parents = Parents(lambda: fleet.apps)
-    assert parents.of(app) == root
+    assert parent_of(app, parents(fleet.apps.values())) == root
     del fleet.apps[root]
-    assert parents.of(app) is None
-    assert parents.of(app) is None
+    assert parent_of(app, parents(fleet.apps.values())) is None
     [refusal] = (await plan(fleet)).refusals
     assert refusal.endswith(
         "cluster-addons of hub: no application brings it from Git (say where with --truth URL#PATH)"
