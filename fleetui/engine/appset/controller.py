@@ -91,6 +91,7 @@ class ApplicationSets:
         self._seen = Seen()
         self._of_clusters: set[Key] = set()
         self._wrong: set[Key] = set()
+        self._waiting: set[Key] = set()
         self._foreign = ForeignWrites(hub.api, clock, namespace=settings.namespace, controller=APPLICATION_SETS)
         self._resting: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -103,8 +104,8 @@ class ApplicationSets:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing is being worked on."""
-        return self._queue.idle()
+        """Whether nothing waits, nothing is being worked on, and no rollout goes on by itself."""
+        return self._queue.idle() and not self._waiting
 
     @property
     def waiting(self) -> int:
@@ -254,7 +255,8 @@ class ApplicationSets:
         else:
             self._queue.forget(key)
             self.failures.pop(key, None)
-            (self._wrong.add if later.wrong else self._wrong.discard)(key)
+            for among, belongs in ((self._wrong, later.wrong), (self._waiting, later.waits)):
+                (among.add if belongs else among.discard)(key)
             if later.after is not None:
                 self._queue.add_after(key, later.after, Priority.ROUTINE)
         finally:

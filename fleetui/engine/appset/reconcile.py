@@ -46,10 +46,12 @@ STUCK = 120.0
 
 class Later(NamedTuple):
     """When an ApplicationSet is to be looked at again, whatever wakes it: in `after` seconds, or never. `wrong`: it has
-    Applications that can't be made as long as projects and clusters are as they are."""
+    Applications that can't be made as long as projects and clusters are as they are. `waits`: a rollout goes on then.
+    """
 
     after: float | None = None
     wrong: bool = False
+    waits: bool = False
 
 
 class SetReconciler:
@@ -166,9 +168,9 @@ class SetReconciler:
         if not wrong:
             status = self._with(status, appset, told.ALL_GENERATED)
         await self._status(appset, status)
-        times = [generated.ask_again, WRONG if wrong and generated.ask_again is None else None]
-        times.append(rollout.wait if rollout is not None and rollout.wait else None)
-        return Later(min((time for time in times if time is not None), default=None), wrong)
+        wait = rollout.wait if rollout is not None else 0.0
+        times = [generated.ask_again, WRONG if wrong and generated.ask_again is None else None, wait or None]
+        return Later(min((time for time in times if time is not None), default=None), wrong, wait > 0)
 
     # --- what there is to be ------------------------------------------------------------------------------------------
 
