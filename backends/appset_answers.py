@@ -48,7 +48,10 @@ REMEMBERED = 1800.0
 (Argo CD v3.6.1: `DefaultSCMProviderRequeueAfter` and its like)."""
 _OF_REQUEUE = 0.9
 """How much of that time: who comes again when it is over is to be answered anew."""
+_PATIENCE = 600.0
+"""Seconds for all requests of one answer."""
 _MOST_REMEMBERED = 1024
+_NARROWER = "list less: a smaller organization or group, or not all branches"
 _Key = tuple[str, str, Question]
 
 
@@ -126,10 +129,15 @@ class AppSetAnswers:
             value, began = self._remembered.get(key, (None, -math.inf))
             if began > asked or (not fresh and asked < began + _kept_for(question)):
                 return value
+            # Where it fails, what was known before is not the answer either.
+            self._remembered.pop(key, None)
             began = self._now()
-            value = await self._ask_host(question, *key[:2])
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    value = await self._ask_host(question, *key[:2])
+            except TimeoutError as error:
+                raise FleetError(f"what a generator asked took longer than {_PATIENCE:.0f} s", _NARROWER) from error
             self._remembered[key] = (value, began)
-            self._remembered.move_to_end(key)
             while len(self._remembered) > _MOST_REMEMBERED:
                 self._remembered.popitem(last=False)
             return value

@@ -258,7 +258,7 @@ def _proxy(url: str, access: RepositoryAccess) -> str:
     if proxy and (problem := proxy_problem(proxy)):
         raise ChartError(f"the proxy for {masked(url)} {problem}", url=masked(url))
     if proxy and not proxy.startswith("http"):
-        raise ChartError(f"the proxy for {masked(url)} is of a kind that charts can't be read through; use an http one")
+        raise ChartError(f"the proxy for {masked(url)} is of a kind that can't be read through; use an http one")
     return proxy
 
 

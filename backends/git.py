@@ -161,6 +161,9 @@ class _Unusable:
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
         self._refuse()
 
+    async def branch(self, revision: str) -> str:
+        self._refuse()
+
     async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
         self._refuse()
 

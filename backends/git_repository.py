@@ -176,6 +176,10 @@ class GitRepository:
             sha = await self._present(sha)
             return await self._read(lambda: self._reader.blame(sha, path))
 
+    async def branch(self, revision: str) -> str:
+        """See `fleetui.gitports.Committer.branch`."""
+        return (await self._tip(revision))[0]
+
     async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
         """See `fleetui.ports.Repository.touched`."""
         sha = await self._present(sha)

@@ -111,6 +111,9 @@ class SharedRepository:
         kept = await self._now()
         return await kept.put_back(branch=branch, path=path, revision=revision, message=message, author=author)
 
+    async def branch(self, revision: str) -> str:
+        return await (await self._now()).branch(revision)
+
     async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
         return await (await self._now()).touched(sha, path, limit=limit)
 

@@ -16,6 +16,14 @@ Files = Mapping[str, bytes | None]
 class Committer(Protocol):
     """A repository that takes commits of single files."""
 
+    async def branch(self, revision: str) -> str:
+        """The branch that `revision` names, which the remote is asked for (``HEAD``, or nothing: the default one).
+
+        Raises:
+            RefusedError: it is no branch.
+        """
+        ...
+
     async def commit_files(
         self,
         *,

@@ -66,6 +66,9 @@ SCOPES = {
     "matrix": "Addon matrix",
     "grid": "Addon matrix, its cells",
     "versions": "Which versions where",
+    "rollouts": "Rollouts",
+    "rollout": "One rollout",
+    "wizard": "A rollout that is being planned",
     "view": "One application",
     "pods": "Pods, on the applications' screen and in each view of one",
     "why": "What an application waits for, in each view but the logs",
@@ -85,7 +88,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("screen.back", ("escape",), "back", "One screen back; clears the filter on the first one. Never quits."),
     Action("screen.leave", ("q",), "back", "One screen back; on the first one asks whether to quit."),
     Action("screen.command", ("colon",), "command", "A command: :apps [filter], :clusters, :appsets, :matrix [filter],"
-           " :projects, :help, :quit."),
+           " :projects, :rollouts, :rollout ADDON [VERSION], :help, :quit."),
     Action("screen.matrix", ("m",), "matrix", "The addon matrix: every addon on every cluster."),
     Action("screen.help", ("question_mark",), "help", "Every key that works here, and elsewhere."),
     Action("screen.copy_name", ("c",), "copy name", "Copies the name under the cursor to the clipboard (OSC 52)."),
@@ -120,7 +123,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("appsets.wide", ("ctrl+w",), "wide", "One more column: the policy."),
     Action("preview.fold", ("f",), "fold", "Shows or folds what stays as it is, and the fields of what is created or"
            " deleted."),
-    Action("preview.again", ("r",), "generate again", "Reads the file anew, and asks everything that generators ask."),
+    Action("preview.again", ("r",), "generate again", "Reads the file anew, and generates again."),
     Action("matrix.filter", ("slash",), "filter", "Filters: cluster:prod-*, addon:cert*, health:degraded,missing,"
            " sync:outofsync, version:<1.15, app:x, hub:x, a label of clusters as stage=prod, or a word; =x is x and"
            " nothing longer; ! before one turns it round."),
@@ -134,6 +137,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("matrix.sync", ("S",), "sync", "Syncs the marked cells, or the one under the cursor; asks first.",
            changes=True),
     Action("matrix.refresh", ("R",), "refresh", "Compares them with Git anew; asks first.", changes=True),
+    Action("matrix.roll_out", ("U",), "roll out", "Takes the marked cells, or the one under the cursor, to another"
+           " version in waves; plans first.", changes=True),
     Action("grid.right", ("l", "right"), "right", "One cell to the right."),
     Action("grid.left", ("h", "left"), "left", "One cell to the left."),
     Action("grid.first_column", ("circumflex_accent",), "first column", "The first cell of the row."),
@@ -141,6 +146,26 @@ ACTIONS: tuple[Action, ...] = (
     Action("grid.mark_column", ("V",), "mark column", "Marks every cell of the column, or takes their marks away."),
     Action("grid.mark_row", ("H",), "mark row", "Marks every cell of the row, or takes their marks away."),
     Action("versions.filter", ("slash",), "show", "The matrix with this version of this addon alone."),
+    Action("rollouts.again", ("r",), "read again", "Reads the rollouts anew."),
+    Action("rollout.hold", ("p",), "pause", "Pauses it, at once; where it is paused, resumes it, and asks first.",
+           changes=True),
+    Action("rollout.skip", ("s",), "skip", "Leaves the cell under the cursor as it is, on a wave's row those that"
+           " failed; asks first.", changes=True),
+    Action("rollout.retry", ("r",), "retry", "Tries the cell under the cursor again, on a wave's row those that"
+           " failed; asks first.", changes=True),
+    Action("rollout.approve", ("A",), "approve", "Lets a wave through that waits for a human; asks first.",
+           changes=True),
+    Action("rollout.abort", ("X",), "abort", "Ends it; what it has changed stays; asks first.", changes=True),
+    Action("rollout.roll_back", ("B",), "roll back", "Gives each cell that it has changed the version that it had; asks"
+           " first.", changes=True),
+    Action("rollout.drive", ("D",), "drive", "Carries it on from this console, where nobody does; takes it over from"
+           " another process, and asks first.", changes=True),
+    Action("rollout.export", ("e",), "export", "Saves its timeline as JSON and as Markdown, and says where."),
+    Action("wizard.next", ("right",), "next", "The next of the known values; enter types another one, and opens a group"
+           " of changes."),
+    Action("wizard.previous", ("left",), "previous", "The one before it."),
+    Action("wizard.again", ("r",), "plan again", "Plans anew, with what is in Git now."),
+    Action("wizard.start", ("S",), "start", "Begins the rollout; asks first.", changes=True),
     Action("view.tree", ("t",), "tree", "The tree of its objects, each with health and sync."),
     Action("view.diff", ("d",), "diff", "What differs from Git: of the object under the cursor, or of all."),
     Action("view.history", ("h",), "history", "Its history, with commit, author and time."),

@@ -1,7 +1,7 @@
 """The ApplicationSets of all hubs in one table, and what one of them would do.
 
 Owns: `AppSetsScreen` and `PreviewScreen`. What a row or a line says is in `screens.appset_rows`. The sets are read when
-the screen opens, and again when asked for; a preview asks everything anew, and writes nothing.
+the screen opens, and again when asked for; a preview writes nothing.
 """
 
 from __future__ import annotations

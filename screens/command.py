@@ -19,6 +19,8 @@ COMMANDS = {
     **dict.fromkeys(("projects", "project", "proj"), "projects"),
     **dict.fromkeys(("matrix", "addons", "addon"), "matrix"),
     **dict.fromkeys(("appsets", "appset", "applicationsets"), "appsets"),
+    **dict.fromkeys(("rollouts", "ro"), "rollouts"),
+    "rollout": "rollout",
     "help": "help",
     **dict.fromkeys(("quit", "q"), "quit"),
 }
@@ -66,6 +68,12 @@ def run(screen: Screen[None], text: str | None) -> None:
         _to_appsets(screen)
     elif command.name == "matrix":
         to_matrix(screen, command.words)
+    elif command.name == "rollouts":
+        _to_rollouts(screen)
+    elif command.name == "rollout":
+        from screens.rollout_wizard import open_for_addon
+
+        open_for_addon(screen.app, command.words)
     elif command.name == "apps":
         to_apps(screen, command.words)
 
@@ -89,6 +97,17 @@ def _to_projects(screen: Screen[None]) -> None:
         app.push_screen(ProjectsScreen())
         return
     while not isinstance(app.screen, ProjectsScreen):
+        app.pop_screen()
+
+
+def _to_rollouts(screen: Screen[None]) -> None:
+    from screens.rollouts import RolloutsScreen
+
+    app = screen.app
+    if not any(isinstance(each, RolloutsScreen) for each in app.screen_stack):
+        app.push_screen(RolloutsScreen())
+        return
+    while not isinstance(app.screen, RolloutsScreen):
         app.pop_screen()
 
 

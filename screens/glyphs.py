@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from fleetui.model.rollout import CellPhase, RolloutPhase
 from fleetui.model.status import ClusterState, HealthStatus, OperationPhase, SyncStatus
 
 
@@ -38,6 +39,11 @@ class Glyphs(NamedTuple):
     behind: str = "↓"
     ahead: str = "↑"
     times: str = "×"
+    waiting: str = "·"
+    skipped: str = "–"
+    by_hand: str = "≈"
+    restored: str = "○"
+    passed: str = "✓"
     off: str = "[ ]"
     on: str = "[x]"
 
@@ -48,6 +54,10 @@ class Glyphs(NamedTuple):
     def sync(self, status: SyncStatus) -> str:
         """The glyph of a sync status."""
         return {SyncStatus.SYNCED: self.synced, SyncStatus.OUT_OF_SYNC: self.out_of_sync}.get(status, self.sync_unknown)
+
+    def cell(self, phase: CellPhase) -> str:
+        """The glyph of a rollout's cell."""
+        return str(getattr(self, ROLLOUT_GLYPH[phase]))
 
 
 UNICODE = Glyphs()
@@ -73,6 +83,11 @@ ASCII = Glyphs(
     behind="-",
     ahead="+",
     times="x",
+    waiting=".",
+    skipped="-",
+    by_hand="c",
+    restored="o",
+    passed="ok",
 )
 
 HEALTH_ROLE = {
@@ -92,6 +107,43 @@ PHASE_ROLE = {
     OperationPhase.FAILED: "error",
     OperationPhase.ERROR: "error",
     OperationPhase.SUCCEEDED: "muted",
+}
+
+ROLLOUT_GLYPH = {
+    CellPhase.WAITING: "waiting",
+    CellPhase.WRITING: "out_of_sync",
+    CellPhase.WRITTEN: "out_of_sync",
+    CellPhase.SYNCING: "out_of_sync",
+    CellPhase.PROGRESSING: "progressing",
+    CellPhase.HEALTHY: "healthy",
+    CellPhase.FAILED: "degraded",
+    CellPhase.SKIPPED: "skipped",
+    CellPhase.CHANGED: "by_hand",
+    CellPhase.RESTORING: "progressing",
+    CellPhase.RESTORED: "restored",
+}
+"""The glyph of a rollout's cell, by its name in `Glyphs`: what is on its way looks as it does elsewhere."""
+
+ROLLOUT_CELL_ROLE = {
+    **dict.fromkeys(ROLLOUT_GLYPH, "info"),
+    CellPhase.WAITING: "muted",
+    CellPhase.HEALTHY: "ok",
+    CellPhase.FAILED: "error",
+    CellPhase.SKIPPED: "muted",
+    CellPhase.CHANGED: "warning",
+    CellPhase.RESTORING: "warning",
+    CellPhase.RESTORED: "muted",
+}
+
+ROLLOUT_ROLE = {
+    RolloutPhase.PLANNED: "muted",
+    RolloutPhase.RUNNING: "info",
+    RolloutPhase.PAUSED: "warning",
+    RolloutPhase.HALTED: "error",
+    RolloutPhase.ABORTED: "muted",
+    RolloutPhase.ROLLING_BACK: "warning",
+    RolloutPhase.ROLLED_BACK: "muted",
+    RolloutPhase.DONE: "ok",
 }
 
 CLUSTER_ROLE = {

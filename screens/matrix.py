@@ -43,6 +43,7 @@ class MatrixScreen(FleetScreen):
         "rows.open",
         "rows.mark",
         "grid.mark_column",
+        "matrix.roll_out",
         "matrix.versions",
         "matrix.group",
         "matrix.turn",
@@ -242,6 +243,11 @@ class MatrixScreen(FleetScreen):
         from screens.confirm import refresh_each
 
         refresh_each(self, self.chosen())
+
+    def action_roll_out(self) -> None:
+        from screens.rollout_wizard import open_wizard
+
+        open_wizard(self.app, [(cell.app, cell.key, cell.version) for cell in self.chosen_cells()])
 
     def action_versions(self) -> None:
         from screens.versions import VersionsScreen

@@ -30,7 +30,7 @@ _VERBS = {
     "terminate": "Terminate",
 }
 _SAME_AS = " same as: "
-_VERB_ROLE = {"create": "add", "change": "info", "prune": "remove", "delete": "remove", "keep": "muted"}
+VERB_ROLE = {"create": "add", "change": "info", "prune": "remove", "delete": "remove", "keep": "muted"}
 
 
 def verb_of(action: Action) -> str:
@@ -110,7 +110,7 @@ def _entries(entries: Sequence[PlanEntry], width: int, glyphs: Glyphs) -> list[T
             lines.append(
                 Text(
                     (
-                        Span(pad(head, 11), _VERB_ROLE.get(verb, "")),
+                        Span(pad(head, 11), VERB_ROLE.get(verb, "")),
                         Span(name, "" if verb != "keep" else "muted"),
                         Span(f"  {entry.summary}", "muted"),
                     )

@@ -17,6 +17,7 @@ from textual.widgets import Input
 from screens import actions
 from screens.cells import Span
 from screens.deliberate import DeliberateScreen, Dialog
+from screens.rollout_drive import DRIVING
 from screens.widgets.lines import Bar, BarLine
 
 
@@ -68,10 +69,10 @@ class QuitScreen(DeliberateScreen[None]):
     def on_mount(self) -> None:
         keys = (Span("enter", "key"), Span(" quit  ", "muted"), Span("esc", "key"), Span(" stay", "muted"))
         lines = [BarLine((Span(" Quit fleetui?   ", "bright"), *keys))]
-        waiting = sorted(worker.name for worker in self.app.workers if worker.group == RESTORING and worker.is_running)
-        if waiting:
-            words = f" Automated sync stays off then: {', '.join(waiting)}"
-            lines.insert(0, BarLine((Span(words, "warning"),)))
+        for group, words in ((DRIVING, "Nobody drives then"), (RESTORING, "Automated sync stays off then")):
+            going_on = sorted(each.name for each in self.app.workers if each.group == group and each.is_running)
+            if going_on:
+                lines.insert(0, BarLine((Span(f" {words}: {', '.join(going_on)}", "warning"),)))
         self.query_one("#question", Bar).show(*lines)
 
     def action_quit_now(self) -> None:

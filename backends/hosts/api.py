@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +26,8 @@ MOST_PAGES = 100
 """Of one list: 10,000 repositories, branches or pull requests."""
 PAGE = 100
 _MOST_BYTES = 16 * 1024 * 1024
-_MOST_AT_ONCE = 16
+_MOST_AT_ONCE = 8
+"""Requests to one interface."""
 _MOST_REDIRECTS = 5
 _DEFAULT_WAIT = 60.0
 """Seconds to leave a host alone that wants it and does not say for how long."""
@@ -48,8 +50,9 @@ class Line:
 
     def __init__(self, timeouts: Timeouts | None = None, *, now: Callable[[], float] = time.time) -> None:
         self.web = Web(timeouts or Timeouts())
-        self.gate = asyncio.Semaphore(_MOST_AT_ONCE)
         self.now = now
+        self.gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_MOST_AT_ONCE))
+        """By base address: whoever is slow holds up nobody else."""
         self.resting: dict[tuple[str, str], float] = {}
         """Until when a base address is not asked with a login any more."""
 
@@ -159,7 +162,7 @@ class Api:
         headers = self._headers | ({"Content-Type": "application/json"} if body else {})
         at = url
         for _ in range(_MOST_REDIRECTS):
-            async with self._line.gate:
+            async with self._line.gates[self.base]:
                 self._refuse_while_resting()
                 answer = await self._once(method, at, headers, body)
             target = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""

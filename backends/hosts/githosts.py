@@ -20,7 +20,7 @@ from backends.git_login import TOKEN_USER, app_token
 from backends.git_remote import Remote
 from backends.git_url import host_of
 from backends.github_app import InstallationTokens
-from backends.hosts import azure, github
+from backends.hosts import azure, bitbucket, github
 from backends.hosts.api import Api, Line
 from backends.hosts.kinds import Kind, Token, opened
 from backends.hosts.model import words
@@ -65,17 +65,20 @@ class HostsOfRepositories:
             kind = self._found[place.web] = await self._kind_at(place, access)
         if kind is None:
             raise _unknown(place)
-        api, organization, path = place.web, "", place.path
-        if place.web in _APIS:
-            api = _APIS[place.web]
-        elif kind is Kind.AZURE:
+        api, organization, path = _APIS.get(place.web, place.web), "", place.path
+        if kind is Kind.AZURE:
             api, organization, path = _azure(place)
         elif kind is Kind.BITBUCKET_SERVER:
             # A server may lie below a path of its own.
             prefix, scm, rest = path.partition("scm/")
             api, path = (f"{place.web}/{prefix}", rest) if scm else (api, path)
         token = await self._token(kind, place, access)
-        access = msgspec.structs.replace(access, url=api or place.web)
+        if book is not None and host_of(api) != host_of(place.web):
+            # Certificates are those of a host, and this is another one.
+            other = book.find(api, project)
+            authority = other.certificate_authority if other is not None else ""
+            access = msgspec.structs.replace(access, certificate_authority=authority)
+        access = msgspec.structs.replace(access, url=api)
         host = opened(kind, self._line, api=api, token=token, access=access, organization=organization)
         return host.requests(path)
 
@@ -122,8 +125,8 @@ _SIGNS = (
     # Tells nobody who has not logged in, and says so.
     (Kind.GITLAB, "api/v4/version", "version"),
 )
-_APIS = {"https://github.com": "", "https://gitlab.com": "", "https://bitbucket.org": ""}
-"""The web addresses of public hosts, and what their interfaces are called by `opened`."""
+_APIS = {"https://github.com": github.PUBLIC, "https://bitbucket.org": bitbucket.PUBLIC}
+"""Public hosts whose interfaces lie elsewhere, by their web addresses."""
 _WEB = {
     "ssh.github.com": "github.com",
     "altssh.gitlab.com": "gitlab.com",

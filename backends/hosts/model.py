@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -127,8 +128,6 @@ def has_labels(part: Mapping[str, Any], found: Sequence[str]) -> bool:
 
 def next_in_link(answer: Answer, _: Any) -> Query | None:
     """The next page of GitHub and Gitea: the `page` of the ``Link`` with ``rel="next"`` (RFC 8288)."""
-    from urllib.parse import parse_qs, urlsplit
-
     for link in answer.headers.get("link", "").split(","):
         target, _, rest = link.strip().partition(">")
         if 'rel="next"' in rest.replace(" ", ""):

@@ -54,8 +54,8 @@ class OwnHosts:
         return self._kinds.get(host_of(url))
 
     def token(self, kind: Kind, url: str) -> Token:
-        """The token for a host; `NOBODY` where there is none, or none for this host."""
-        if self.kind(url) is not kind:
+        """The token for a host; `NOBODY` where there is none, none for this host, or the way to it is plain http."""
+        if self.kind(url) is not kind or not url.startswith("https://"):
             return NOBODY
         values = (self._environment.get(name, "") for name in _VARIABLES[kind])
         return Token(secret=next(filter(None, values), ""))

@@ -18,7 +18,7 @@ from fleetui.cli.files import content_of, objects_of
 from fleetui.cli.options import Scope
 from fleetui.cli.output import aligned, emit
 from fleetui.cli.report import say
-from fleetui.engine.application import mapping, text
+from fleetui.engine.application import mapping, mappings, text
 from fleetui.engine.appset import Generated, GeneratedApplication, Problem
 from fleetui.engine.appset.asking import answered
 from fleetui.engine.appset.generated import PARAMETERS
@@ -57,6 +57,8 @@ def show_generated(
         FleetError: the hub does not answer.
     """
     given = [found for file in files for found in _appsets(file, scope.namespace)]
+    if clusters is None and not (scope.contexts or scope.all_contexts) and any(each.wants_clusters for each in given):
+        say("fleetui: no clusters are given, so there is the hub itself alone (name --clusters FILE or --context)")
     made = asyncio.run(_generated(given, scope, clusters, folders))
     apps = [app for each in made for app in each.applications]
     _print(apps, output)
@@ -79,6 +81,11 @@ class _Given:
         self.namespace = text(metadata.get("namespace")) or namespace
         self.obj: Obj = {**obj, "metadata": {**metadata, "namespace": self.namespace}}
 
+    @property
+    def wants_clusters(self) -> bool:
+        """Whether a generator makes something of each registered cluster."""
+        return _wants_clusters(mapping(self.obj.get("spec")))
+
     def where(self, problem: Problem) -> str:
         """A problem with the file and the line that it comes from."""
         return f"{self._file}:{self._line_of(problem)}: {problem}"
@@ -95,6 +102,14 @@ class _Given:
 
     def _written(self, path: Steps) -> int:
         return next(iter(lines_of(self._content, self._line, path)), 0)
+
+
+def _wants_clusters(spec: Mapping[str, Any]) -> bool:
+    return any(
+        each.get("clusters") is not None
+        or any(_wants_clusters(mapping(each.get(kind))) for kind in ("matrix", "merge"))
+        for each in mappings(spec.get("generators"))
+    )
 
 
 def _path(field: str) -> Steps:

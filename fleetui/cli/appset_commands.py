@@ -67,7 +67,7 @@ def generate(
 def diff(scope: Scope, name: str, files: tuple[Path, ...], output: str) -> int:
     """What an ApplicationSet, as it is or as a file has it (- is stdin), would create, change and delete now.
 
-    Nothing is written. Exit status 4 if anything would be, 1 if it can't be generated.
+    Nothing is written. Exit status 4 if anything would be or is wrong, 1 if it can't be generated.
     """
     from fleetui.cli.appset_preview import show_preview
 

@@ -7,6 +7,7 @@ is imported when it is needed.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from fleetui.cli.hosting import Hosting
 from fleetui.cli.options import Scope
 from fleetui.cli.renderers import Renderers
 from fleetui.config import Paths, load_settings
+from fleetui.engine.application import mapping
 from fleetui.engine.appset import RegisteredCluster
 from fleetui.engine.appset.ports import Answers
 from fleetui.engine.appset.questions import Answer, GitDirectories, GitFiles, Question
@@ -150,9 +152,14 @@ def _of_secret(secret: Obj, where: str) -> RegisteredCluster | None:
     from fleetui.fleet.dispatch import stored_of
 
     key, value = _SECRET_TYPE
-    if ((secret.get("metadata") or {}).get("labels") or {}).get(key) != value:
+    if mapping(mapping(secret.get("metadata")).get("labels")).get(key) != value:
         return None
-    registration = ClusterSecrets().read(stored_of(secret))
+    written = {name: text for name, text in mapping(secret.get("stringData")).items() if isinstance(text, str)}
+    data = {name: base64.b64encode(text.encode()).decode() for name, text in written.items()}
+    try:
+        registration = ClusterSecrets().read(stored_of({**secret, "data": {**mapping(secret.get("data")), **data}}))
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where}: this is no Secret: {error}") from error
     if not registration.server:
         raise UsageError(f"{where}: {registration.source} says no server", "its data is base64")
     return RegisteredCluster.of(registration)

@@ -88,7 +88,7 @@ def show_preview(scope: Scope, name: str, files: Sequence[Path], output: str) ->
     """`appset diff`: what the named set, or those of files, would do now.
 
     Returns:
-        4 where anything would be created, changed or deleted, 1 where a set can't be generated.
+        4 where anything would be created, changed or deleted, or is wrong, 1 where a set can't be generated.
 
     Raises:
         UsageError: neither or both are given, or it is not clear on which cluster a set of a file is meant to be.

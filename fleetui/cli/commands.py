@@ -14,6 +14,7 @@ from fleetui import __version__
 from fleetui.cli.appset_commands import appset
 from fleetui.cli.engine_commands import bootstrap, engine
 from fleetui.cli.options import Scope, chosen, duration, output_option, scope_options, yes_option
+from fleetui.cli.rollout_commands import list_rollouts, rollout
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -410,3 +411,5 @@ def render(path: Path | None, files: tuple[Path, ...], revision: str, output: st
 cli.add_command(appset)
 cli.add_command(engine)
 cli.add_command(bootstrap)
+cli.add_command(rollout)
+get.add_command(list_rollouts, "rollouts")

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from backends.kube.context import ContextConfig
     from backends.kube.firstlook import FirstLook
     from backends.kube.kubeconfig import Kubeconfig
+    from backends.rollout_gates import HttpGates
+    from fleetui.engine.rollout.ports import Verdict
     from fleetui.fleet.fleet import LiveFleet
     from fleetui.fleet.store import LiveStore
+    from fleetui.model.rollout import Gate, Rollout
     from fleetui.model.servers import ServerIdentity
     from fleetui.ports import PathExpressions, Repositories, Repository
 
@@ -161,6 +164,7 @@ class Connection:
             logins=self.logins_of,
         )
         self.jq = _JqLater()
+        self.gates = _GatesLater()
 
     def fleet(self, *, protects: Callable[[str], bool] = lambda _: False) -> LiveFleet:
         """The live fleet over these clusters; not started.
@@ -181,10 +185,12 @@ class Connection:
             named=self._named,
             protects=protects,
             cell_rules=self._cell_rules,
+            answers=self.hosting,
+            hosts=self.hosting,
+            outside=self.gates,
             jq=self.jq,
             # What one hub logs in to is nothing for the charts of another.
             renderers=self.renderers_of(self.stores[0].api.name if len(self.stores) == 1 else "").tools,
-            answers=self.hosting,
         )
 
     def renderers_of(self, hub: str) -> Renderers:
@@ -210,6 +216,7 @@ class Connection:
             store.close()
             await store.api.close()
         await self.hosting.close()
+        await self.gates.close()
         await self.repositories.close()
         for renderers in self._renderers.values():
             await renderers.close()
@@ -254,20 +261,46 @@ class _JqLater:
             self._made.close()
 
 
+class _GatesLater:
+    """What gates ask over HTTP, at no cost before one does."""
+
+    def __init__(self) -> None:
+        self._made: HttpGates | None = None
+
+    @property
+    def _gates(self) -> HttpGates:
+        if self._made is None:
+            from backends.rollout_gates import HttpGates
+
+            self._made = HttpGates()
+        return self._made
+
+    async def metric(self, gate: Gate) -> Verdict:
+        return await self._gates.metric(gate)
+
+    async def webhook(self, gate: Gate, rollout: Rollout, wave: str) -> Verdict:
+        return await self._gates.webhook(gate, rollout, wave)
+
+    async def close(self) -> None:
+        if self._made is not None:
+            await self._made.close()
+
+
 def with_fleet(scope: Scope, work: Callable[[LiveFleet], Coroutine[Any, Any, T]]) -> T:
     """Starts a fleet on an engine thread, runs `work` there and ends everything again; returns its result."""
-
-    async def run() -> T:
-        connection = Connection(scope)
-        fleet = connection.fleet()
-        try:
-            await fleet.start()
-            return await work(fleet)
-        finally:
-            await fleet.close()
-            await connection.close()
-
     from fleetui.runtime import Runtime
 
     with Runtime() as runtime:
-        return runtime.submit(run()).result()
+        return runtime.submit(on_fleet(scope, work)).result()
+
+
+async def on_fleet(scope: Scope, work: Callable[[LiveFleet], Coroutine[Any, Any, T]]) -> T:
+    """As `with_fleet`, on the engine's thread already."""
+    connection = Connection(scope)
+    fleet = connection.fleet()
+    try:
+        await fleet.start()
+        return await work(fleet)
+    finally:
+        await fleet.close()
+        await connection.close()

@@ -236,6 +236,7 @@ class Engine:
 
     def heard(self, event: Event) -> bool:
         """Does what an event of a Git host asks for; False where it can't take more."""
+        self.sets.heard(event)
         return self.pushed(event) if isinstance(event, Push) else True
 
     def pushed(self, push: Push) -> bool:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fleetui.engine.appset.preview import Preview
     from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.projects import Projects
+    from fleetui.fleet.rolloutapi import Rollouts
 
 
 class LogSink(Protocol):
@@ -72,6 +73,11 @@ class Fleet(Protocol):
 
     @property
     def clusters(self) -> Mapping[ClusterName, ClusterStatus]: ...
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """The rollouts of addons over this fleet."""
+        ...
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         """Calls `listener` on the engine's thread with the whole picture at once, then with each merged change set, at

@@ -132,7 +132,7 @@ async def preview_in(
     edited: Obj | None = None,
     jq: Jq | None = None,
 ) -> Preview:
-    """What an ApplicationSet of a hub would do now, with everything asked anew.
+    """What an ApplicationSet of a hub would do now.
 
     Args:
         api: the hub.
@@ -151,21 +151,8 @@ async def preview_in(
     from fleetui.engine.appset.template_check import unmet
     from fleetui.engine.ignoring import Ignoring
 
-    served = await api.discover()
-    sets, applications, projects = (served.by_kind(GROUP, kind) for kind in (KIND, APPLICATION, PROJECT_KIND))
-    if sets is None or applications is None or projects is None:
-        raise MissingError(f"{api.name} serves no ApplicationSets", "fleetui bootstrap installs what is needed")
-    try:
-        there = await api.get(sets, key.name, key.namespace)
-    except NotFoundError:
-        if edited is None:
-            raise
-        there = {"metadata": {"namespace": key.namespace, "name": key.name}}
+    there, live, projects = await _of_hub(api, key, wanted=edited is None)
     appset = ApplicationSet(there if edited is None else _edited(there, edited))
-    live = await api.list(applications, key.namespace)
-    places = sorted({key.namespace, CONTROL_PLANE})  # a set elsewhere has its projects there
-    listed = await asyncio.gather(*(api.list(projects, place) for place in places))
-    names = {ref_of(each).name for found in listed for each in found}
     await directory.ready(key.hub)
     registered = directory.registrations(key.hub)
     if registered is None:
@@ -176,13 +163,28 @@ async def preview_in(
         generated = await asking.generate(appset, registered)
     finally:
         asking.close()
-    lacking = {
-        each.name: why
-        for each in generated.applications
-        if (why := unmet(each.app, projects=names, registered=registered))
-    }
+    lacking = {each.name: unmet(each.app, projects=projects, registered=registered) for each in generated.applications}
     ignoring = Ignoring(appset.ignore_rules, jq)
     return await ignoring.run(lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate))
+
+
+async def _of_hub(api: Cluster, key: AppSetKey, *, wanted: bool) -> tuple[Obj, list[Obj], set[str]]:
+    """The set, the Applications of its namespace, and the names of the projects that there are."""
+    served = await api.discover()
+    sets, applications, projects = (served.by_kind(GROUP, kind) for kind in (KIND, APPLICATION, PROJECT_KIND))
+    if sets is None or applications is None or projects is None:
+        raise MissingError(f"{api.name} serves no ApplicationSets", "fleetui bootstrap installs what is needed")
+    try:
+        there = await api.get(sets, key.name, key.namespace)
+    except NotFoundError:
+        if wanted:
+            raise
+        there = {"metadata": {"namespace": key.namespace, "name": key.name}}
+    places = sorted({key.namespace, CONTROL_PLANE})  # a set elsewhere has its projects there
+    live, *listed = await asyncio.gather(
+        api.list(applications, key.namespace), *(api.list(projects, place) for place in places)
+    )
+    return there, list(live), {ref_of(each).name for found in listed for each in found}
 
 
 def _edited(there: Obj, edited: Obj) -> Obj:

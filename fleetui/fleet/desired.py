@@ -6,19 +6,21 @@ so that console and engine see the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from fleetui.engine.application import Application, text
 from fleetui.engine.desired import Targets, targets_of
-from fleetui.engine.loading import Loader, Remotes, charts_of
+from fleetui.engine.loading import Loaded, Loader, Remotes, charts_of
 from fleetui.engine.rendering import Place
 from fleetui.engine.sourceset import SourceSet, is_oci
+from fleetui.engine.tracking import instance_name
 from fleetui.fleet.subject import Subject
 from fleetui.model.errors import FleetError, RevisionNotFoundError
-from fleetui.model.objects import Discovery
+from fleetui.model.objects import ClusterName, Discovery, Obj
 from fleetui.ports import Repositories, Repository
 from fleetui.renderports import Tools
 
@@ -73,13 +75,7 @@ class Desires:
         place = Place.of(app, subject.tracking, discovery, build_options=overrides.kustomize_options)
         opened = partial(self._repositories.open, hub=subject.app.key.hub, project=project)
         remotes = Remotes(partial(self._resolve, opened, project=project, fetch=fetch), opened, project)
-        try:
-            loaded = await self._loader.load(wanted, place, remotes, revisions=revisions)
-        except FleetError as error:
-            if not wanted.multiple and error.__cause__ is not None:
-                # Which of the sources it is needs no saying.
-                raise error.__cause__ from None
-            raise
+        loaded = await self._load(wanted, place, remotes, revisions)
         targets = targets_of(
             loaded.manifests,
             discovery,
@@ -88,6 +84,55 @@ class Desires:
             tracking=overrides.tracking,
         )
         return Desired(_first(wanted, loaded.revisions, loaded.tools), targets, discovery)
+
+    async def loaded(
+        self,
+        obj: Obj,
+        *,
+        hub: ClusterName,
+        discovery: Discovery,
+        build_options: str = "",
+        resolved: dict[tuple[str, ...], asyncio.Task[str]],
+    ) -> Loaded:
+        """The manifests of an Application that need not be in its hub.
+
+        Args:
+            obj: the Application.
+            hub: whose logins are used.
+            discovery: what its destination serves.
+            build_options: what the hub wants of every ``kustomize build``.
+            resolved: what revisions mean, for all who are given the same map.
+
+        Raises:
+            FleetError: as `of`.
+        """
+        app = Application(obj)
+        place = Place.of(app, instance_name(app.namespace, app.name), discovery, build_options=build_options)
+        opened = partial(self._repositories.open, hub=hub, project=app.project)
+
+        def resolve(source: Mapping[str, Any], wish: str) -> Awaitable[str]:
+            key = (
+                text(source.get("repoURL")),
+                text(source.get("chart")),
+                wish,
+                app.project,
+                text(source.get("tagPrefix")),
+            )
+            if key not in resolved:
+                asking = self._resolve(opened, source, wish, project=app.project, fetch=False)
+                resolved[key] = asyncio.ensure_future(asking)
+            return asyncio.shield(resolved[key])
+
+        return await self._load(SourceSet.of(app.spec), place, Remotes(resolve, opened, app.project))
+
+    async def _load(self, wanted: SourceSet, place: Place, remotes: Remotes, revisions: tuple[str, ...] = ()) -> Loaded:
+        try:
+            return await self._loader.load(wanted, place, remotes, revisions=revisions)
+        except FleetError as error:
+            if not wanted.multiple and error.__cause__ is not None:
+                # Which of the sources it is needs no saying.
+                raise error.__cause__ from None
+            raise
 
     async def _resolve(
         self, opened: Callable[[str], Repository], source: Mapping[str, Any], wish: str, *, project: str, fetch: bool

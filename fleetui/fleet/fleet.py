@@ -8,9 +8,9 @@ engine's loop. Never here: rules of a dialect, requests other than through a mod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, closing, suppress
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,8 @@ from fleetui.fleet.views import (
 )
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
-from fleetui.model.objects import ClusterName, Obj, ObjectRef
+from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef
+from fleetui.model.rollout import Rollout
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.podports import ExecSession
 from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
@@ -58,11 +59,19 @@ from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
 if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers
     from fleetui.engine.appset.preview import Preview
+    from fleetui.engine.rollout.ports import Outside
     from fleetui.fleet.api import LogSink
     from fleetui.fleet.appsets import AppSetKey, AppSets
     from fleetui.fleet.audit import Audit
+    from fleetui.fleet.cells import CellRules
     from fleetui.fleet.projects import Projects
+    from fleetui.fleet.rolloutchanges import Served
+    from fleetui.fleet.rolloutorigins import Origins
+    from fleetui.fleet.rolloutplan import RolloutPlanner
+    from fleetui.fleet.rollouts import LiveRollouts
     from fleetui.fleet.trees import TreeWatch
+    from fleetui.gitports import GitHosts
+    from fleetui.hubports import Registration
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
@@ -88,6 +97,7 @@ class LiveFleet:
         renderers: what renders charts and kustomizations.
         answers: what answers the generators of ApplicationSets.
         cell_rules: which applications are addons.
+        hosts, outside: what rollouts ask beyond clusters and repositories: pull requests, gates; None: nobody can be.
     """
 
     def __init__(
@@ -106,14 +116,18 @@ class LiveFleet:
         renderers: renderports.Tools | None = None,
         answers: Answers | None = None,
         cell_rules: CellRules = DEFAULT,
+        hosts: GitHosts | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self.cell_rules = cell_rules
+        self._hosts, self._outside = hosts, outside
         clock = clock or SystemClock()
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
         self._stores = self._directory.chosen
         self._by_name = {dialect.name: dialect for dialect in dialects}
         self._namespaces = tuple(namespaces)
+        self._repositories = repositories
         self._commits = Commits(repositories)
         self._tools = Tools(
             repositories,
@@ -175,6 +189,8 @@ class LiveFleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if "rollouts" in vars(self):
+            await self.rollouts.close()
         self._trees.close()
         self._overrides.close()
         await self._coverage.close()
@@ -354,6 +370,78 @@ class LiveFleet:
             known=known.meta.resource_version if known is not None else "",
         )
         return outcome
+
+    # --- rollouts ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def rollouts(self) -> LiveRollouts:
+        from fleetui.fleet.rolloutorigins import Origins
+        from fleetui.fleet.rollouts import LiveRollouts, NobodyOutside
+        from fleetui.fleet.rolloutsights import FleetSights
+        from fleetui.fleet.rollouttruth import GitTruths
+
+        origins = Origins(self._repositories, lambda: self._apps.shown, self._registered, self._answers)
+        rollouts = LiveRollouts(
+            self._stores,
+            self._namespaces_of_hubs,
+            planner=lambda request: planner.plan(request),
+            truths=GitTruths(origins, lambda: self._apps.shown, self._hosts),
+            sights=FleetSights(self, self._repositories),
+            outside=self._outside or NobodyOutside(),
+            audit=self._tools.audit,
+            clock=self._clock,
+            read_only=self.read_only,
+        )
+        planner = self._rollout_planner(origins, rollouts.all)
+        return rollouts
+
+    async def _registered(self, hub: ClusterName) -> Sequence[Registration]:
+        await self._directory.ready(hub)
+        return self._directory.registrations(hub) or ()
+
+    def _namespaces_of_hubs(self) -> dict[ClusterName, frozenset[str]]:
+        """The clusters that have applications, each with the namespaces that they are in."""
+        found: dict[ClusterName, set[str]] = {hub: set() for hub in self._coverage.hubs}
+        for key in self._apps.shown:
+            found.setdefault(key.hub, set()).add(key.namespace)
+        return {hub: frozenset(namespaces) for hub, namespaces in found.items()}
+
+    def _rollout_planner(self, origins: Origins, others: Callable[[], Awaitable[Sequence[Rollout]]]) -> RolloutPlanner:
+        from fleetui.fleet.rolloutchanges import Changes
+        from fleetui.fleet.rolloutplan import RolloutPlanner
+        from fleetui.fleet.rolloutrefusals import Refusals
+
+        tools = self._tools
+        return RolloutPlanner(
+            lambda: self._apps.shown,
+            lambda: self._clusters,
+            origins=origins,
+            changes=Changes(tools.differ.desires, self._served),
+            refusals=Refusals(
+                lambda hub: self._stores[hub].api,
+                self._app_resource,
+                tools.permissions,
+                self._clock,
+                read_only=tools.read_only,
+            ),
+            others=others,
+            protects=self._is_protected,
+            operator=tools.audit.operator,
+            clock=self._clock,
+            rules=self.cell_rules,
+        )
+
+    async def _app_resource(self, key: AppKey) -> ApiResource:
+        return await (await self._subject(key)).app_resource()
+
+    async def _served(self, app: App) -> Served:
+        from fleetui.fleet.rolloutchanges import Served
+
+        place = await self._place(app)
+        if isinstance(place, str):
+            raise FleetError(place)
+        overrides = await self._overrides.of(self._stores[app.key.hub].api)
+        return Served(await place.api.discover(), overrides.kustomize_options)
 
     # --- what clusters tell -----------------------------------------------------------------------------------------
 

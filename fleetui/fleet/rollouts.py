@@ -18,7 +18,7 @@ from fleetui.engine.clock import Clock
 from fleetui.engine.lease import is_dead
 from fleetui.engine.rollout import gates
 from fleetui.engine.rollout.orders import obey
-from fleetui.engine.rollout.ports import Outside, Sights, Truths
+from fleetui.engine.rollout.ports import Outside, Sights, Truths, Verdict
 from fleetui.engine.rollout.runner import Runner
 from fleetui.engine.rollout.store import RolloutStore
 from fleetui.fleet.audit import Audit, AuditRecord, Ending
@@ -26,7 +26,7 @@ from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest
 from fleetui.fleet.store import LiveStore
 from fleetui.model.errors import ClusterError, FleetError, ForbiddenError, MissingError, RefusedError
 from fleetui.model.objects import ClusterName
-from fleetui.model.rollout import Order, Rollout, RolloutKey, RolloutPlan, RolloutState, Verb
+from fleetui.model.rollout import Gate, Order, Rollout, RolloutKey, RolloutPlan, RolloutState, Verb
 from fleetui.ports import Subscription
 
 _log = logging.getLogger(__name__)
@@ -223,6 +223,16 @@ class LiveRollouts:
                 rollout=f"{key.namespace}/{key.name}",
             )
         )
+
+
+class NobodyOutside:
+    """See `fleetui.engine.rollout.ports.Outside`: for a fleet that can ask nobody."""
+
+    async def metric(self, gate: Gate) -> Verdict:
+        raise RefusedError(f"nothing here can ask {gate.url}")
+
+    async def webhook(self, gate: Gate, rollout: Rollout, wave: str) -> Verdict:
+        raise RefusedError(f"nothing here can ask {gate.url}")
 
 
 def _log_failure(task: asyncio.Task[Rollout]) -> None:

@@ -7,6 +7,7 @@ Called by whoever makes objects or selectors of what others wrote. Pure.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 LONGEST_NAME, LONGEST_LABEL = 253, 63
 
@@ -19,6 +20,7 @@ def is_subdomain(name: str) -> bool:
     return len(name) <= LONGEST_NAME and bool(_SUBDOMAIN.fullmatch(name))
 
 
+@lru_cache(maxsize=4096)
 def is_qualified_name(key: str) -> bool:
     """Whether a label may have the key: a subdomain, if there is one, a slash, and a name."""
     prefix, slash, name = key.rpartition("/")

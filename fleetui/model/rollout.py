@@ -230,12 +230,13 @@ class WaveState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Driver(msgspec.Struct, frozen=True):
-    """Who carries the rollout on: a process. Until `until` (epoch seconds) nobody else may."""
+    """Who carries the rollout on: a process, from `since` on. Until `until` nobody else may; both in epoch seconds."""
 
     holder: str = ""
     """Unique for each process."""
     who: str = ""
     until: float = 0.0
+    since: float = 0.0
 
 
 class RolloutEvent(msgspec.Struct, frozen=True, omit_defaults=True):

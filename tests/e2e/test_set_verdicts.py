@@ -27,8 +27,9 @@ from fleetui.fleet.store import LiveStore
 from fleetui.runtime import Runtime
 from tests.e2e.client import Client
 from tests.e2e.embedded_plane import EmbeddedPlane
-from tests.e2e.set_verdicts import RECORDED, STORIES, SetTeller
+from tests.e2e.set_verdicts import NAMESPACE, PATIENCE, RECORDED, STORIES, SetTeller
 from tests.e2e.story import bootstrap
+from tests.waiting import wait_until
 
 
 async def reconcile_sets(kubeconfig: Path) -> None:
@@ -86,6 +87,25 @@ def test_it_comes_to_what_argo_cd_makes_of_it(title: str, client: Client) -> Non
     teller = SetTeller(client, title)
     try:
         STORIES[title](teller)
+    finally:
+        teller.close()
+
+
+@pytest.mark.parametrize("name", ["-", "{{nothing}}", "same"])
+def test_names_that_say_nothing_of_the_elements_delete_nothing(name: str, client: Client) -> None:
+    """Argo CD deletes what it made before."""
+    teller = SetTeller(client, "")
+    try:
+        teller.apply({"name": "alpha"}, {"name": "beta"})
+        wait_until(lambda: len(client.all("application", NAMESPACE)) == 2, PATIENCE, "both are made")
+        teller.apply({"name": "alpha"}, {"name": "beta"}, template={**teller.template(), "metadata": {"name": name}})
+
+        def said() -> str:
+            conditions = teller.verdict()["set"]["status"].get("conditions", ())
+            return next((each["message"] for each in conditions if each["type"] == "ErrorOccurred"), "")
+
+        wait_until(lambda: "both Applications get the same name" in said(), PATIENCE, "the set says what is wrong")
+        assert teller.verdict()["applications"].keys() == {"alpha", "beta"}
     finally:
         teller.close()
 

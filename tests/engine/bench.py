@@ -97,6 +97,9 @@ class Repo:
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
         raise NotImplementedError
 
+    async def branch(self, revision: str) -> str:
+        raise NotImplementedError
+
     async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
         raise NotImplementedError
 

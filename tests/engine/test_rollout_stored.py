@@ -43,7 +43,7 @@ def test_what_is_stored_comes_back() -> None:
         "wave": "wave-0 (1 of 3)",
         "cells": "2 writing, 10 waiting",
         "created-by": "ann@bastion",
-        "driver": '{"holder":"one","who":"ann@bastion","until":7.0}',
+        "driver": '{"holder":"one","who":"ann@bastion","until":7.0,"since":0.0}',
     }
 
 

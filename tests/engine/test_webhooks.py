@@ -15,14 +15,22 @@ from typing import Any
 import aiohttp
 import pytest
 
+from backends.appset_answers import AppSetAnswers
 from backends.git import GitRepositories
+from backends.github_app import InstallationTokens
+from backends.hosts.api import Line
+from backends.hosts.own import OwnHosts
 from backends.webhook_server import WebhookServer
+from fleetui.cli.renderers import Renderers
 from fleetui.engine.gathering import RECHECK
 from fleetui.engine.hubwebhooks import FULL, NOT_YET, HubWebhooks
+from fleetui.engine.pullevents import PullEvent
 from fleetui.engine.webhook import FAILED, LARGEST, TOO_LARGE, Answer, Event, Push
 from fleetui.model.errors import FleetError, ForbiddenError
 from tests.engine.bench import application, embedded_hub, running, synced
+from tests.unit.charts import serving
 from tests.unit.fakes import FakeClock, FakeCluster, FakeWatch
+from tests.unit.git_hosts import HostServer
 from tests.unit.git_source import Source, WebServer
 from tests.unit.repository_secrets import secret
 from tests.waiting import await_until
@@ -136,6 +144,52 @@ async def test_a_push_that_is_nothing_to_an_application_asks_nobody(tmp_path: Pa
     finally:
         await repositories.close()
         web.close()
+
+
+async def test_a_pull_request_makes_its_application_long_before_its_host_is_asked_again(tmp_path: Path) -> None:
+    server, line = HostServer("github"), Line()
+    source = Source(tmp_path / "source")
+    source.put("shop/all.yaml", f"{CONFIG_MAP}one}}\n".encode())
+    source.commit()
+    repositories = GitRepositories(tmp_path / "cache", interval=3600)
+    pulls = server.routes["GET /api/v3/repos/acme/shop/pulls?per_page=100"]["body"]
+    try:
+        async with serving(server), embedded_hub(tmp_path) as hub:
+            answers = AppSetAnswers(
+                repositories,
+                hubs=lambda _: hub.api,
+                charts=lambda _: Renderers().charts,
+                own=OwnHosts({}, {}),
+                line=line,
+                tokens=InstallationTokens(),
+            )
+            async with running(hub, repositories, answers=answers) as run:
+                await hub.create(previews(server.url, source.url))
+                await hub.until(synced, "the open pull request has its Application", app="pr-7")
+                await run.idle()
+                asked = server.count("pulls")
+                pulls.append({**pulls[0], "number": 9})
+                assert run.engine.heard(PullEvent("github", f"{server.url}/api/v3/repos/acme/blog", ("acme/blog",)))
+                await run.idle()
+                assert server.count("pulls") == asked
+                assert run.engine.heard(PullEvent("github", f"{server.url}/api/v3/repos/acme/shop", ("acme/shop",)))
+                await hub.until(synced, "the new one too", app="pr-9")
+                assert server.count("pulls") == asked + 1
+    finally:
+        await line.close()
+        await repositories.close()
+
+
+def previews(api: str, url: str) -> Any:
+    """An ApplicationSet for the pull requests of acme/shop that are labelled so."""
+    generator = {"pullRequest": {"github": {"owner": "acme", "repo": "shop", "api": api, "labels": ["preview"]}}}
+    spec = application(source={"repoURL": url, "path": "shop", "targetRevision": "main"})["spec"]
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "ApplicationSet",
+        "metadata": {"name": "previews", "namespace": "argocd"},
+        "spec": {"generators": [generator], "template": {"metadata": {"name": "pr-{{number}}"}, "spec": spec}},
+    }
 
 
 # --- the hub's secrets ----------------------------------------------------------------------------------------------

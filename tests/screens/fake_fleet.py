@@ -156,6 +156,8 @@ class FakeFleet:
         self.watched: list[AppKey] = []
         self.subscribed_on: int = 0
         self.closed = 0
+        self.rollouts: Any = None
+        """What `tests.screens.fake_rollouts` makes."""
         self.gate: asyncio.Event | None = None
         self.git_gate: asyncio.Event | None = None
 

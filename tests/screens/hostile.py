@@ -22,8 +22,21 @@ from fleetui.fleet.views import (
 from fleetui.model.app import AppKey, AppResource, Condition, Destination, OperationState, Source
 from fleetui.model.change import Blame, Change, ChangeKind, Commit, ObjectDiff
 from fleetui.model.objects import ClusterName, ObjectRef
+from fleetui.model.rollout import (
+    CellPhase,
+    CellState,
+    Driver,
+    Gate,
+    GateKind,
+    GateState,
+    Rollout,
+    RolloutEvent,
+    RolloutPhase,
+    Truth,
+)
 from fleetui.model.status import ClusterState, Health, HealthStatus, OperationPhase, SyncStatus
 from tests.screens.fake_fleet import NOW, FakeFleet, app, node, status
+from tests.screens.fake_rollouts import GATES, addon_app, addon_fleet, underway
 
 MARKUP = "[red]x[/red] [/x] [@click=app.exit]q[/] [link=https://x]l[/link] $foo {bar}"
 ESCAPES = "\x1b]52;c;cHduZWQ=\x07 \x1b]0;pwned\x1b\\ \x1b[31m\x1b[2J \x9b31m \x07\x08\r\n\t\x00"
@@ -141,3 +154,55 @@ def hostile_matrix() -> FakeFleet:
         for column, addon in enumerate(texts)
     ]
     return FakeFleet(*cells, clusters=(hub, *places))
+
+
+def hostile_rollouts() -> FakeFleet:
+    """A fleet with a rollout and plans, in which every text is an attack."""
+    text = f"{MARKUP} {ESCAPES} {WIDE}"
+    fleet = addon_fleet()
+    cluster = next(name for name, each in fleet.clusters.items() if each.labels)
+    found = addon_app(cluster, "plain", text)
+    fleet._apps = {key: replace(each, labels={"addon": MARKUP, "version": text}) for key, each in fleet.apps.items()}
+    fleet._apps[found.key] = found
+    fleet._clusters[cluster] = replace(fleet.clusters[cluster], labels={text: text, MARKUP: ESCAPES})
+    shown = underway(addon_fleet())
+    truth = Truth(text, text, text, text, text, text)
+    states = [
+        CellState(phase, NOW - 60, text, text, found=text)
+        for phase in (*CellPhase, *[CellPhase.CHANGED] * len(shown.plan.cells))
+    ]
+    gates = (
+        *GATES,
+        Gate(GateKind.METRIC, 60.0, url=text, query=text, condition=text),
+        Gate(GateKind.WEBHOOK, url=text),
+    )
+    plan = replace(
+        shown.plan,
+        moves={MARKUP: text},
+        cells=tuple(
+            replace(each, key=replace(each.key, addon=text if number % 2 else MARKUP), truth=truth, to_version=text)
+            for number, each in enumerate(shown.plan.cells)
+        ),
+        created_by=text,
+    )
+    keys = {before.key: after.key for before, after in zip(shown.plan.cells, plan.cells, strict=True)}
+    plan = replace(
+        plan,
+        waves=tuple(
+            replace(wave, name=text, gates=gates, cells=tuple(keys[key] for key in wave.cells)) for wave in plan.waves
+        ),
+    )
+    gate = GateState(failed=True, message=text, by=text)
+    state = replace(
+        shown.state,
+        phase=RolloutPhase.HALTED,
+        reason=text,
+        cells=tuple(states[: len(plan.cells)]),
+        waves=tuple(replace(each, gates=(gate,) * len(gates), change=text) for each in shown.state.waves),
+        driver=Driver("x", text, NOW + 60),
+        events=tuple(RolloutEvent(NOW, each, who=each, wave=each, cell=plan.cells[0].key) for each in (text, *TEXTS)),
+    )
+    name = replace(plan.key, name=text)
+    fleet.rollouts.stored = {name: Rollout(replace(plan, key=name), state)}
+    fleet.rollouts.refusals = fleet.rollouts.notes = (text,)
+    return fleet

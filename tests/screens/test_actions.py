@@ -26,6 +26,9 @@ from screens.manifest import ManifestScreen
 from screens.matrix import MatrixScreen
 from screens.projects import ProjectsScreen
 from screens.prompt import QuitScreen
+from screens.rollout import RolloutScreen, RolloutWaves
+from screens.rollout_wizard import RolloutWizard
+from screens.rollouts import RolloutsScreen
 from screens.shell import ShellScreen
 from screens.versions import VersionsScreen
 from screens.why_view import WhyScreen
@@ -46,10 +49,13 @@ OWNERS: dict[str, tuple[type[Any], ...]] = {
     "matrix": (MatrixScreen,),
     "grid": (MatrixGrid,),
     "versions": (VersionsScreen,),
+    "rollouts": (RolloutsScreen,),
+    "rollout": (RolloutScreen,),
+    "wizard": (RolloutWizard,),
     "view": (AppsScreen, AppViewScreen),
     "pods": (AppsScreen, AppViewScreen),
     "why": (AppsScreen, AppViewScreen),
-    "tree": (FleetTree,),
+    "tree": (FleetTree, RolloutWaves),
     "pager": (Pager,),
     "diff": (DiffScreen,),
     "logs": (LogsScreen,),
@@ -72,6 +78,9 @@ SCREENS: tuple[type[FleetScreen], ...] = (
     LogsScreen,
     ManifestScreen,
     WhyScreen,
+    RolloutsScreen,
+    RolloutScreen,
+    RolloutWizard,
     HelpScreen,
 )
 

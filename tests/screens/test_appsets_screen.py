@@ -104,6 +104,17 @@ async def test_it_shows_the_sets_with_what_is_wrong_and_previews_the_one_under_t
         await found.until(lambda: len(scripted.previewed) == before + 1, "generated again")
 
 
+async def test_looks() -> None:
+    async with console(fleet()) as found:
+        await opened(found)
+        await found.press("j")
+        await found.still()
+        found.looks("appsets-80x24")
+        await found.press("k", "d")
+        await previewed(found)
+        found.looks("appset-preview-80x24")
+
+
 async def test_an_edited_file_is_asked_for_and_read(tmp_path: Path) -> None:
     edited = tmp_path / "addons.yaml"
     edited.write_text(yaml.safe_dump_all([WRONG, EDITED]))

@@ -9,9 +9,13 @@ from typing import cast
 import pytest
 from rich.cells import cell_len
 
+from fleetui.fleet.rolloutpick import cells_by_addon
+from fleetui.model.app import AppKey
+from fleetui.model.rollout import CellKey
+from screens.rollout_wizard import open_wizard
 from tests.screens.console import Console, console
 from tests.screens.fake_fleet import FakeFleet, stamped
-from tests.screens.hostile import ESCAPES, MARKUP, TEXTS, WIDE, hostile_fleet, hostile_matrix
+from tests.screens.hostile import ESCAPES, MARKUP, TEXTS, WIDE, hostile_fleet, hostile_matrix, hostile_rollouts
 
 pytestmark = pytest.mark.usefixtures("curious")
 
@@ -93,6 +97,40 @@ async def test_what_pods_write_and_events_tell_is_plain_text(size: tuple[int, in
         await found.shows("Shell in Pod")
         await found.still()
         check(found)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
+async def test_rollouts_show_hostile_text_as_plain_text(size: tuple[int, int]) -> None:
+    async with console(hostile_rollouts(), size=size, contexts=("hub",)) as found:
+        await found.press("colon")
+        await found.enter("rollouts")
+        await found.shows("[red]x[/")
+        for keys, sign in (
+            (("enter",), "Rollout"),
+            (("n",), "Halted"),
+            (("j", "j", "j"), "Halted"),
+            (("s",), "enter Skip"),
+            (("escape", "D"), "enter Take over"),
+            (("escape", "escape", "escape"), "Apps"),
+        ):
+            await found.press(*keys)
+            await found.shows(sign)
+            await found.still()
+            check(found)
+        await found.press("colon")
+        await found.enter(f"rollout {MARKUP.partition(' ')[0]}")
+        await found.until(lambda: found.toasts(), "told")
+        open_wizard(found.app, hostile_cells(cast(FakeFleet, found.app.fleet)))
+        await found.shows("Nothing to do")
+        await found.still()
+        check(found)
+        assert found.app.is_running
+
+
+def hostile_cells(fleet: FakeFleet) -> list[tuple[AppKey, CellKey, str]]:
+    """Every cell, each with its own name for its version."""
+    found = cells_by_addon(fleet)[MARKUP]
+    return [(key, cell, f"{number}{ESCAPES}{WIDE}") for number, (key, cell) in enumerate(found.items())]
 
 
 async def test_dialogs_and_toasts_show_hostile_text_as_plain_text() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import backends.appset_answers as answers_module
 from backends.appset_answers import REMEMBERED, AppSetAnswers
 from backends.appset_files import doublestar, folders_of, pathspec
 from backends.charts import ChartRepositories
@@ -62,11 +63,12 @@ class World:
         self.book = Book()
         self.charts = ChartRepositories(self.book, cache=tmp_path / "charts")
         self.environment: dict[str, str] = {}
+        self.own = OwnHosts(self.environment, {"gitea.example": "gitea"})
         self.answers = AppSetAnswers(
             self.repositories,
             hubs=lambda name: self.hub if name == "hub" else None,
             charts=lambda _: self.charts,
-            own=OwnHosts(self.environment, {"gitea.example": "gitea"}),
+            own=self.own,
             line=self.line,
             tokens=InstallationTokens(),
             now=self.clock,
@@ -374,11 +376,12 @@ async def test_without_a_hub_the_users_own_token_goes_to_hosts_of_his_own_alone(
         found = await world.ask(pulls(server), hub="")
     assert [one["number"] for one in found.value] == [7, 8]
     assert "Authorization" not in server.headers[0]
-    own = world.answers._generators._own
+    own = world.own
     world.environment |= {"GITEA_TOKEN": "t"}
     assert own.token(Kind.GITHUB, "https://api.github.com").secret == "0wn"
     assert own.token(Kind.GITEA, "https://gitea.example/x/y").secret == "t"
     assert own.token(Kind.GITEA, "https://gitea.evil.example") == NOBODY
+    assert own.token(Kind.GITHUB, "http://api.github.com") == NOBODY
     assert own.token(Kind.GITHUB, "https://gitea.example") == NOBODY
 
 
@@ -458,6 +461,14 @@ async def test_a_host_is_asked_again_when_the_time_has_come_or_when_that_is_want
         assert server.count("pulls") == 5
 
 
+async def test_all_that_an_answer_takes_has_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers_module, "_PATIENCE", 0.05)
+    server = HostServer()
+    async with serving(server):
+        question = HostRepositories("bitbucket", spec(bitbucket={"owner": "slow", "api": server.url}))
+        assert "took longer than 0 s" in (await world.ask(question)).problem
+
+
 async def test_what_failed_is_not_remembered(world: World) -> None:
     server = HostServer("github")
     known = dict(server.routes)
@@ -466,3 +477,8 @@ async def test_what_failed_is_not_remembered(world: World) -> None:
         assert (await world.ask(pulls(server))).problem
         server.routes |= known
         assert len((await world.ask(pulls(server))).value) == 2
+        # What was known before something is asked anew is no answer any more.
+        server.routes.clear()
+        world.clock.now += 1
+        assert (await world.ask(pulls(server), fresh=True)).problem
+        assert (await world.ask(pulls(server))).problem

@@ -86,6 +86,16 @@ def test_the_policy_keeps_what_it_says(policy: str, fates: dict[str, str]) -> No
     assert all(policy in each.why for each in found.applications if each.fate is Fate.KEPT)
 
 
+def test_automated_sync_that_a_rolling_sync_keeps_off_is_no_change() -> None:
+    rolling = {"type": "RollingSync", "rollingSync": {"steps": [{"matchExpressions": []}]}}
+    obj = _set(("cert-manager", "1.14"), strategy=rolling)
+    obj["spec"]["template"]["spec"]["syncPolicy"] = {"automated": {"prune": True}}
+    live = _made(obj)
+    assert _fates(_seen(obj, live)) == {"cert-manager": "changed"}
+    live[0]["spec"]["syncPolicy"]["automated"]["enabled"] = False
+    assert _fates(_seen(obj, live)) == {"cert-manager": "same"}
+
+
 def test_what_others_wrote_and_is_preserved_or_ignored_is_no_change() -> None:
     live = _made(BEFORE)
     live[0]["metadata"]["labels"]["team"] = "platform"

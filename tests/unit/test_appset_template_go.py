@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fleetui.engine.appset import template, template_go
+from fleetui.engine.appset import generate, template_budget, template_go
 from fleetui.engine.appset.template import Templating, render, render_text
 from fleetui.model.errors import TemplateError, ToolMissingError
 from fleetui.model.objects import Obj
@@ -119,13 +119,17 @@ def test_a_template_that_would_hang_or_fill_the_engine_is_stopped(text: str) -> 
         _rendered(text, params={"self": "{{ tpl .self . }}"})
 
 
-def test_what_all_applications_take_together_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(template, "LONGEST", 0.0)
-    made = {"metadata": {"name": "{{.n}}"}, "spec": {"project": "p", "destination": {"name": "x"}}}
-    make = Templating("argocd", go=True).maker(made)
-    assert make({"n": "one"})["metadata"]["name"] == "one"
-    with pytest.raises(TemplateError, match="have taken more than"):
-        make({"n": "two"})
+def test_what_all_templates_of_a_set_take_together_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template_budget, "LONGEST", 0.0)
+    metadata = {"name": "{{ .n | lower }}"}
+    made = {"metadata": metadata, "spec": {"project": "p", "destination": {"name": "x"}, "source": {"repoURL": "r"}}}
+    elements = [{"n": "ONE"}, {"n": "TWO"}]
+    spec = {"goTemplate": True, "generators": [{"list": {"elements": elements}}], "template": made}
+    found = generate({"metadata": {"name": "s", "namespace": "argocd"}, "spec": spec})
+    (problem,) = found.problems
+    assert problem.elements == (1,)
+    assert "have taken more than" in problem.message
+    assert _rendered("{{ .name | upper }}") == "SEOUL-1"
 
 
 def test_an_option_that_there_is_not_is_named() -> None:

@@ -409,7 +409,7 @@ async def test_a_proxy_is_the_repositorys_own_or_that_of_the_environment(
     with pytest.raises(ChartError, match="its name is not known"):
         await charts.resolve("http://x.internal", "web", "*")
     book.known["http://y.internal"] = RepositoryAccess(url="http://y.internal", proxy="socks5://127.0.0.1:1")
-    with pytest.raises(ChartError, match="is of a kind that charts can't be read through"):
+    with pytest.raises(ChartError, match="is of a kind that can't be read through"):
         await charts.resolve("http://y.internal", "web", "*")
 
 

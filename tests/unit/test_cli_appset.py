@@ -109,6 +109,24 @@ def test_secrets_of_clusters_as_kubectl_lists_them(tmp_path: Path) -> None:
     ]
 
 
+def test_a_secret_as_it_is_written_by_hand(tmp_path: Path) -> None:
+    made = secret("seoul-1")
+    del made["data"]
+    made["stringData"] = {"name": "seoul-1", "server": "https://seoul-1"}
+    file = tmp_path / "secret.yaml"
+    file.write_text(yaml.safe_dump(made))
+    shown = generate("-f", written(tmp_path, appset({"clusters": {}})), "--clusters", file, "-o", "name")
+    assert shown.output.split() == [f"application.argoproj.io/{name}" for name in ("seoul-1", "in-cluster")]
+
+
+def test_without_clusters_there_is_the_hub_alone_which_is_said(tmp_path: Path) -> None:
+    shown = generate("-f", written(tmp_path, article(RESTORED)), "-o", "name")
+    assert shown.return_value == 0
+    assert len(shown.stdout.splitlines()) == 3
+    assert "no clusters are given" in shown.stderr
+    assert not generate("-f", written(tmp_path, appset(elements({"name": "a"})))).stderr
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -116,6 +134,7 @@ def test_secrets_of_clusters_as_kubectl_lists_them(tmp_path: Path) -> None:
         ("- name: a", "missing required field `server`"),
         ("- {name: a, server: b, region: kr}", "a cluster has no field region"),
         ("- 3", "this is no cluster"),
+        ("kind: Secret\nmetadata: {name: 3, labels: {argocd.argoproj.io/secret-type: cluster}}", "is no Secret"),
         ("kind: Secret\nmetadata: {labels: {argocd.argoproj.io/secret-type: cluster}}", "says no server"),
     ],
 )

@@ -324,6 +324,14 @@ async def test_the_hubs_token_goes_before_ones_own_and_for_its_own_project_alone
             assert host._api._headers["Authorization"] == f"Bearer {token}"
 
 
+async def test_certificates_are_those_of_the_host_that_is_asked() -> None:
+    github = secret(url="https://github.com/team/deploy", password="s3cr3t")
+    for certificates, wanted in (({"github.com": "A"}, ""), ({"github.com": "A", "api.github.com": "B"}, "B")):
+        async with hosts(book=HandBook(github, certificates=certificates)) as found:
+            host: Any = await found.of("https://github.com/team/deploy", hub="hub")
+            assert host._api._access.certificate_authority == wanted
+
+
 async def test_ones_own_token_goes_to_no_host_that_a_hub_names() -> None:
     server = HostServer()
     async with hosts(server, own={}, environment=MINE) as found:

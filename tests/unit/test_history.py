@@ -60,6 +60,9 @@ class FakeRepository:
         self.put.append((branch, path, revision, message, author))
         return "c" * 40
 
+    async def branch(self, revision: str) -> str:
+        raise NotImplementedError
+
     async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
         raise NotImplementedError
 

@@ -76,25 +76,34 @@ class Asking:
         self._answers = answers
         self._changed = changed
         self._heard: dict[Key, dict[Question, Subscription]] = {}
+        self._doubted: set[Key] = set()
+
+    def doubt(self, key: Key) -> None:
+        """Has everything that an ApplicationSet wants to know asked anew when it is generated next."""
+        self._doubted.add(key)
 
     async def generate(self, appset: ApplicationSet, registered: Iterable[Registration]) -> Generated:
         """What an ApplicationSet makes of what the hub registers, with no question left open; what can't be answered
         is a problem of it."""
+        key = appset.namespace, appset.name
         asked: set[Question] = set()
+        fresh = appset.refresh or key in self._doubted
+        # What is doubted while it is asked is to be asked again.
+        self._doubted.discard(key)
 
         async def ask(question: Question) -> Answer:
             asked.add(question)
             # Heard before it is asked: what changes in between would be missed.
             self._hear(key, question)
-            return await self._answers.answer(question, hub=self._hub, namespace=appset.namespace, fresh=appset.refresh)
+            return await self._answers.answer(question, hub=self._hub, namespace=appset.namespace, fresh=fresh)
 
-        key = appset.namespace, appset.name
         generated = await answered(appset.obj, [RegisteredCluster.of(each) for each in registered], ask)
         self._hear_only(key, asked)
         return generated
 
     def forget(self, key: Key) -> None:
         """Hears no more of what an ApplicationSet asked."""
+        self._doubted.discard(key)
         self._hear_only(key, ())
 
     def close(self) -> None:

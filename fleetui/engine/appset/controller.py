@@ -20,6 +20,7 @@ from fleetui.engine.appset.asking import Asking
 from fleetui.engine.appset.ports import Answers
 from fleetui.engine.appset.reconcile import SetReconciler
 from fleetui.engine.appset.waking import Key, Seen
+from fleetui.engine.appset.webhook import concerns
 from fleetui.engine.appset.writing import SetWriter
 from fleetui.engine.beside import APPLICATION_SETS, ForeignWrites, refuse_beside_argocd
 from fleetui.engine.clock import Clock
@@ -29,6 +30,7 @@ from fleetui.engine.queue import Priority, WorkQueue
 from fleetui.engine.rehearsal import Rehearsal
 from fleetui.engine.settings import Settings
 from fleetui.engine.telling import Listener
+from fleetui.engine.webhook import Event
 from fleetui.hubports import Directory
 from fleetui.model.errors import ClusterError, FleetError, ForbiddenError, RefusedError
 from fleetui.model.objects import ApiResource, StoredObject
@@ -118,6 +120,15 @@ class ApplicationSets:
     def refresh(self, key: Key) -> None:
         """Has an ApplicationSet looked at now."""
         self._queue.add(key, Priority.ASKED)
+
+    def heard(self, event: Event) -> None:
+        """Has the ApplicationSets looked at that an event of a Git host concerns, with everything asked anew."""
+        for obj in self._hub.live.of_kind(GROUP, SET_KIND):
+            key = obj.ref.namespace, obj.ref.name
+            if key[0] == self._settings.namespace and concerns(event, obj.decode()):
+                _log.info("ApplicationSet %s/%s is concerned by what %s says", *key, event.provider)
+                self._asking.doubt(key)
+                self._queue.add(key, Priority.ASKED)
 
     def projects_changed(self) -> None:
         """Looks again at what named no project."""

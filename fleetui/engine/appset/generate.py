@@ -31,6 +31,7 @@ from fleetui.engine.appset.params import Params
 from fleetui.engine.appset.questions import Answer, Question
 from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.template import Templating
+from fleetui.engine.appset.template_budget import within_time
 from fleetui.engine.appset.template_check import check
 from fleetui.engine.appset.template_patch import merged_template
 from fleetui.engine.appset.world import Unanswered, World
@@ -58,7 +59,8 @@ def generate(
     Raises no error: what is wrong is in `Generated.problems`, each with generator, element and field.
     """
     try:
-        return _Generation(appset, clusters, answers or {}).run()
+        with within_time():
+            return _Generation(appset, clusters, answers or {}).run()
     except Flaw as flaw:
         problem = Problem(
             reason=PARAMETERS, generator=0, kind="", field=flaw.field, message=flaw.message, hint=flaw.hint

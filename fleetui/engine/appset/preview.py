@@ -17,10 +17,11 @@ from fleetui.diff.structure import compare
 from fleetui.engine.application import mapping, text
 from fleetui.engine.appset.applicationset import ApplicationSet
 from fleetui.engine.appset.generated import VALIDATION, Generated
+from fleetui.engine.appset.rolling import without_automation
 from fleetui.engine.appset.updates import change_of
 from fleetui.model.change import ObjectDiff
 from fleetui.model.objects import Obj, ref_of
-from fleetui.model.text import sanitize_all
+from fleetui.model.text import one_line, sanitize_all
 from fleetui.ports import PathExpressions
 
 
@@ -47,8 +48,8 @@ class Previewed(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """Everything that would be done. `problems` are sentences; where they keep the set from being generated at all,
-    nothing is done, and there are no `applications`."""
+    """Everything that would be done; all text is sanitised. `problems` are sentences; where they keep the set from
+    being generated at all, nothing is done, and there are no `applications`."""
 
     applications: tuple[Previewed, ...] = ()
     problems: tuple[str, ...] = ()
@@ -84,14 +85,15 @@ def preview(
         unmet: by name, why the hub can't have an Application that was made.
         evaluate: as for `change_of`.
     """
-    problems = tuple(map(str, generated.problems))
+    problems = tuple(one_line(str(problem)) for problem in generated.problems)
     if any(problem.reason != VALIDATION for problem in generated.problems):
         return Preview(problems=problems)
     there = {_name(app): app for app in live}
-    held = dict.fromkeys(generated.held, "it is not valid") | dict(unmet or {})
+    lacking = {name: why for name, why in (unmet or {}).items() if why}
+    held = dict.fromkeys(generated.held, "it is not valid") | lacking
     found = [
         Previewed(name, Fate.HELD, why=why) if (why := held.get(name)) else _one(appset, app, there.get(name), evaluate)
-        for name, app in ((each.name, each.app) for each in generated.applications)
+        for name, app in ((each.name, _to_write(appset, each.app)) for each in generated.applications)
     ]
     made = {each.name for each in generated.applications}
     found += [Previewed(name, Fate.HELD, why=why) for name, why in held.items() if name not in made]
@@ -99,8 +101,15 @@ def preview(
         gone = [app for name, app in there.items() if appset.owns(app) and name not in made and name not in held]
         found += [_gone(appset, app) for app in gone]
     # What is wrong with one that was generated says the generation itself.
-    told = [f"{each.name}: {each.why}" for each in found if each.fate is Fate.HELD and each.name not in generated.held]
-    return Preview(tuple(sorted(found, key=lambda each: (_ORDER[each.fate], each.name))), (*problems, *told))
+    wrong = [each for each in found if each.fate is Fate.HELD and each.name not in generated.held]
+    told = [one_line(f"{each.name}: {each.why}") for each in wrong]
+    shown = [msgspec.structs.replace(each, name=one_line(each.name), why=one_line(each.why)) for each in found]
+    return Preview(tuple(sorted(shown, key=lambda each: (_ORDER[each.fate], each.name))), (*problems, *told))
+
+
+def _to_write(appset: ApplicationSet, app: Obj) -> Obj:
+    """A generated Application as it is written first; whose turn it is to be synced comes later."""
+    return without_automation(app) if appset.rolls else app
 
 
 def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathExpressions | None) -> Previewed:

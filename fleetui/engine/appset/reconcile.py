@@ -115,9 +115,9 @@ class SetReconciler:
             unknown = f"the clusters that {self._hub.api.name} registers are not known (yet)"
             return await self._failed(appset, told.error(PARAMETERS, unknown), generated=False)
         generated = await self._asking.generate(appset, registered)
-        if not generated.complete:
-            problem = next(each for each in generated.problems if each.reason != VALIDATION)
-            return await self._failed(appset, told.error(problem.reason, str(problem)), generated=False)
+        if (stopper := generated.stopper) is not None:
+            is_made = stopper.reason == VALIDATION
+            return await self._failed(appset, told.error(stopper.reason, str(stopper)), generated=is_made)
         if appset.rolls and not appset.steps:
             return await self._failed(appset, told.error(told.ROLLOUT_ERROR, "No steps defined for rollout"))
         wrong = self._wrong(generated, registered)
@@ -170,7 +170,7 @@ class SetReconciler:
         """What is wrong with single Applications, by name (`validateGeneratedApplications`)."""
         wrong: dict[str, str] = {}
         for problem in generated.problems:
-            wrong |= dict.fromkeys(problem.applications or ("",), str(problem))
+            wrong |= dict.fromkeys(problem.applications, str(problem))
         projects = self._projects.names()
         for each in generated.applications:
             if lacks := unmet(each.app, projects=projects, registered=registered):

@@ -1,15 +1,14 @@
 """How a template of an ApplicationSet becomes an Application.
 
 Owns: `Templating` (what an ApplicationSet says of its templates), `render` and `render_text`. Called by
-`fleetui.engine.appset.generate` and its generators. Pure, but that it gives up after a time. The rules are those of
-Argo CD v3.6.1 (applicationset/utils/utils.go, `RenderTemplateParams` and `deeplyReplaceWithFilter`;
+`fleetui.engine.appset.generate` and its generators. Pure. The rules are those of Argo CD v3.6.1
+(applicationset/utils/utils.go, `RenderTemplateParams` and `deeplyReplaceWithFilter`;
 applicationset/controllers/template/template.go, `GenerateApplications`): each string is a template, and each key of a
 map; numbers and booleans stay; where there are no parameters, nothing is rendered at all.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,6 @@ from fleetui.engine.appset import template_fast, template_patch
 from fleetui.engine.appset.template_shape import typed
 from fleetui.model.errors import TemplateError
 from fleetui.model.objects import Obj
-
-LONGEST = 30.0
-"""Seconds that all Applications of one template may take: a stranger's template must not hold up the engine."""
 
 Params = Mapping[str, Any]
 _Made = Callable[[Params], Any]
@@ -110,7 +106,7 @@ class Templating:
             made["metadata"]["namespace"] = self.namespace
             return made
 
-        return _in_time(make) if self.go else make
+        return make
 
     def _patch(self) -> Callable[[Params], str] | None:
         if self.patch is None:
@@ -118,23 +114,6 @@ class Templating:
         whole = self.patch
         made = _text(whole, template_patch.FIELD, _dialect(go=self.go, options=self.options))
         return made or (lambda params: whole)
-
-
-def _in_time(make: Callable[[Params], Obj]) -> Callable[[Params], Obj]:
-    """The same for as long as all that it is called for takes no longer than `LONGEST`."""
-    took = 0.0
-
-    def timed(params: Params) -> Obj:
-        nonlocal took
-        if took > LONGEST:
-            raise TemplateError(f"the templates have taken more than {LONGEST:.0f} s", "make them simpler")
-        began = time.perf_counter()
-        try:
-            return make(params)
-        finally:
-            took += time.perf_counter() - began
-
-    return timed
 
 
 def _as_go_reads(value: Any) -> Any:

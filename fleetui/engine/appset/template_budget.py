@@ -1,8 +1,9 @@
 """How much one Go template may do: a template is a stranger's, and must not hang or fill the engine.
 
-Owns: `Budget`. Called by `fleetui.engine.appset.template_go`, around each function that a template can call. What a
-template repeats, nests and writes is limited by gotpl's own budget (`ExecutionBudget.strict`); this is about what a
-single call takes and makes. Text and items are counted alike.
+Owns: `Budget`, which `fleetui.engine.appset.template_go` puts around each function that a template can call, and
+`within_time`, which `fleetui.engine.appset.generate` puts around all of one ApplicationSet. What a template repeats,
+nests and writes is limited by gotpl's own budget (`ExecutionBudget.strict`); a `Budget` is about what single calls take
+and make. Text and items are counted alike.
 """
 
 from __future__ import annotations
@@ -11,9 +12,15 @@ import functools
 import math
 import re
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+LONGEST = 30.0
+"""Seconds that all Go templates of one generation may take: within its budget, each one may take a second."""
+_TAKEN: ContextVar[list[float] | None] = ContextVar("seconds taken", default=None)
 _WHOLE = 500_000
 """Characters and items that all calls of one rendering may take and make."""
 _WIDEST = 10_000
@@ -23,6 +30,36 @@ _MAX_INT = 2**63
 _REGEX = re.compile("(?:must)?regex", re.IGNORECASE)
 _SQUARE = frozenset({"uniq", "mustUniq", "without", "mustWithout", "sortAlpha"})
 _RETURN_A_PART = frozenset({"get", "dig", "first", "mustFirst", "last", "mustLast", "default", "coalesce", "ternary"})
+
+
+@contextmanager
+def within_time() -> Iterator[None]:
+    """Within it, Go templates may take `LONGEST` altogether."""
+    token = _TAKEN.set([0.0])
+    try:
+        yield
+    finally:
+        _TAKEN.reset(token)
+
+
+@contextmanager
+def timed() -> Iterator[None]:
+    """One rendering, whose time counts.
+
+    Raises:
+        ValueError: those before it have taken all the time that there is.
+    """
+    taken = _TAKEN.get()
+    if taken is None:
+        yield
+        return
+    if taken[0] > LONGEST:
+        raise ValueError(f"the Go templates of this ApplicationSet have taken more than {LONGEST:.0f} s altogether")
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        taken[0] += time.perf_counter() - began
 
 
 class Budget(threading.local):

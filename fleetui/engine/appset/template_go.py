@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from fleetui.engine.appset import template_functions
 from fleetui.engine.appset.params import sanitized_name
-from fleetui.engine.appset.template_budget import Budget
+from fleetui.engine.appset.template_budget import Budget, timed
 from fleetui.model.errors import TemplateError, ToolMissingError
 from fleetui.model.text import one_line
 
@@ -42,6 +42,10 @@ _CHANGE_THEIR_ARGUMENT = ("set", "unset", "merge", "mergeOverwrite", "mustMerge"
 _WORD = re.compile(r"\w+")
 _FIELD = re.compile(r"\{\{[ \t\r\n]*((?:\.[A-Za-z_][A-Za-z0-9_]*)+)[ \t\r\n]*\}\}")
 _DEEPEST_TPL = 3
+_LONGEST = 200_000
+"""Characters of one template; gotpl reads some 50,000 in a second."""
+_READING = 4
+"""What a character that `tpl` reads costs, measured by one that a function makes."""
 _FIELDS = ("Major", "Minor", "Patch", "Prerelease", "Metadata", "Original")
 """Those of a `semver`: whatever else has fields is a map."""
 
@@ -77,7 +81,9 @@ def dialect(options: tuple[str, ...]) -> Callable[[str], Rendered | None]:
         words = set(_WORD.findall(text))
         # gotpl goes through all functions at each rendering: so it gets those that are named alone.
         used = functions if "tpl" in words else {name: functions[name] for name in words & functions.keys()}
-        sandbox = gotpl.SandboxPolicy.strict(allow_functions=used, allow_attributes=_FIELDS, allow_methods=_FIELDS)
+        sandbox = gotpl.SandboxPolicy.strict(
+            allow_functions=used, allow_attributes=_FIELDS, allow_methods=_FIELDS, max_template_chars=_LONGEST
+        )
         try:
             template = gotpl.Environment(functions=used, missing_key=missing, sandbox=sandbox).from_string(text)
         except (gotpl.TemplateError, RecursionError) as error:
@@ -87,7 +93,8 @@ def dialect(options: tuple[str, ...]) -> Callable[[str], Rendered | None]:
         def render(params: Mapping[str, Any]) -> str:
             budget.renew()
             try:
-                return str(template.render(copy.deepcopy(params) if changes else params))
+                with timed():
+                    return str(template.render(copy.deepcopy(params) if changes else params))
             except (gotpl.TemplateError, RecursionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
                 raise _told(error) from error
 
@@ -97,13 +104,12 @@ def dialect(options: tuple[str, ...]) -> Callable[[str], Rendered | None]:
     def compiled(text: str) -> Rendered | None:
         if "{{" not in text:
             return None
-        rendered = read(text)
-        return _with_fields_alone(text, rendered) or rendered
+        return _with_fields_alone(text, functools.cache(lambda: read(text))) or read(text)
 
     return compiled
 
 
-def _with_fields_alone(text: str, otherwise: Rendered) -> Rendered | None:
+def _with_fields_alone(text: str, otherwise: Callable[[], Rendered]) -> Rendered | None:
     """What renders a text that has nothing but fields in it, as nearly all do, at a twentieth of the cost; where one of
     them is no text, `otherwise` decides. None for any other text."""
     if "{{" in _FIELD.sub("", text):
@@ -123,10 +129,10 @@ def _with_fields_alone(text: str, otherwise: Rendered) -> Rendered | None:
             value: Any = params
             for key in path:
                 if type(value) is not dict or key not in value:
-                    return otherwise(params)
+                    return otherwise()(params)
                 value = value[key]
             if type(value) is not str:
-                return otherwise(params)
+                return otherwise()(params)
             made += literal + value
         return made + last
 
@@ -136,6 +142,8 @@ def _with_fields_alone(text: str, otherwise: Rendered) -> Rendered | None:
 def _told(error: Exception) -> TemplateError:
     if isinstance(error, RecursionError):
         return TemplateError("the template nests too deeply")
+    if type(error) is ValueError:
+        return TemplateError(str(error))
     said = one_line(str(error)).removeprefix("template: ").replace('executing "template": ', "")
     return TemplateError(f"the Go template is wrong at {said.removeprefix('template:')}")
 
@@ -184,6 +192,7 @@ def _functions(budget: Budget) -> dict[str, Callable[..., object]]:
         depth = context.state("tpl", lambda: [0])
         if depth[0] >= _DEEPEST_TPL:
             raise ValueError(f"maximum recursion depth {_DEEPEST_TPL} exceeded in tpl function")
+        budget.spend(_READING * len(text))
         depth[0] += 1
         try:
             return str(context.render_source(text, data)).replace("<no value>", "")

@@ -9,6 +9,7 @@ passed: a wave ends only while they hold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import urlsplit
 
 from fleetui.engine.rollout.board import Board, Draft, replace
 from fleetui.engine.rollout.effects import Ask
@@ -182,13 +183,15 @@ def problems(plan: RolloutPlan) -> list[str]:
 
 
 def gate_words(gate: Gate) -> str:
-    """A gate in a few words, as ``healthy for 10m``."""
+    """A gate in a few words: ``healthy 10m``, ``approval by a human``, ``webhook of example.com``."""
     words = str(gate.kind)
+    if gate.kind is GateKind.APPROVAL:
+        words = "approval by a human"
     if gate.kind is GateKind.METRIC:
         words = f"metric {gate.query} {gate.condition}"
     if gate.kind is GateKind.WEBHOOK:
-        words = f"webhook {gate.url}"
-    return f"{words} for {format_duration(gate.seconds)}" if gate.seconds else words
+        words = f"webhook of {urlsplit(gate.url).hostname or gate.url}"
+    return f"{words} {format_duration(gate.seconds)}" if gate.seconds else words
 
 
 def _judged(draft: Draft, wave: int, gate: Gate, state: GateState) -> GateState:

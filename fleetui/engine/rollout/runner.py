@@ -89,13 +89,14 @@ class Runner:
             return rollout
 
         def take(rollout: Rollout) -> Rollout:
-            return driving.take(rollout, self.me(), self.clock.now(), take_over=take_over)
+            now = self.clock.now()
+            return driving.take(rollout, self.me(since=now), now, take_over=take_over)
 
         rollout = await self.store.update(rollout, take)
         return await _Drive(self, rollout).run()
 
-    def me(self) -> Driver:
-        return Driver(self.holder, self.who, self.clock.now() + driving.DURATION)
+    def me(self, *, since: float) -> Driver:
+        return Driver(self.holder, self.who, self.clock.now() + driving.DURATION, since)
 
 
 class _LostError(Exception):
@@ -255,7 +256,8 @@ class _Drive:
             after = change(rollout)
             if after is rollout and not renew:
                 return rollout
-            return msgspec.structs.replace(after, state=msgspec.structs.replace(after.state, driver=self._runner.me()))
+            me = self._runner.me(since=after.state.driver.since)
+            return msgspec.structs.replace(after, state=msgspec.structs.replace(after.state, driver=me))
 
         async with self._writing:
             self._rollout = await self._runner.store.update(self._rollout, changed)

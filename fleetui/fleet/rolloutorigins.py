@@ -1,0 +1,331 @@
+"""Where in Git the version of each cell is written.
+
+Owns: `Origins`, which finds it: through the ApplicationSet that makes the application, and the application that brings
+this ApplicationSet into the hub; and `parent_of`. Called by the plan of a rollout and by `fleetui.fleet.rollouttruth`.
+How a file is read and edited is in `fleetui.engine.rollout.truth`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fleetui.engine.application import GROUP, mapping, mappings, text
+from fleetui.engine.appset.generate import generate
+from fleetui.engine.appset.generated import Generated, RegisteredCluster
+from fleetui.engine.appset.ports import Answers
+from fleetui.engine.appset.questions import Answer, GitFiles, Question
+from fleetui.engine.rollout.elements import elements_of, file_of
+from fleetui.engine.rollout.truth import ELEMENT
+from fleetui.engine.rollout.truthtext import document_of
+from fleetui.fleet.cells import version_of
+from fleetui.hubports import Registration
+from fleetui.model.app import App, AppKey
+from fleetui.model.errors import ManifestError, RefusedError
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
+from fleetui.model.rollout import Truth
+from fleetui.ports import Repositories, Repository
+
+APPLICATION_SET, APPLICATION = "ApplicationSet", "Application"
+_TEXTS = (".yaml", ".yml", ".json")
+_GIVE = "say where with --truth URL#PATH"
+_AT_ONCE = 10
+
+
+class SetKey(NamedTuple):
+    """An ApplicationSet's identity."""
+
+    hub: ClusterName
+    namespace: str
+    name: str
+
+    @property
+    def document(self) -> str:
+        """As `Truth.document` has it."""
+        return f"{APPLICATION_SET} {self.namespace}/{self.name}"
+
+
+class File(NamedTuple):
+    """A file of a branch."""
+
+    url: str
+    branch: str
+    path: str
+
+
+class Made(NamedTuple):
+    """An ApplicationSet as Git has it, what it generates, and where it is written."""
+
+    key: SetKey
+    file: File
+    appset: Obj
+    generated: Generated
+
+
+def parent_of(app: App, apps: Mapping[AppKey, App]) -> AppKey | None:
+    """The application that brings an application's manifest, or its ApplicationSet's, into the hub (app of apps); None
+    where none does."""
+    return parents(apps.values()).get((app.key.hub, _owner(app)))
+
+
+def parents(apps: Iterable[App]) -> dict[tuple[ClusterName, ObjectRef], AppKey]:
+    """The application that holds each ApplicationSet and each Application, by hub and object."""
+    kinds = {(GROUP, APPLICATION_SET), (GROUP, APPLICATION)}
+    return {
+        (app.key.hub, resource.ref): app.key
+        for app in apps
+        for resource in app.resources
+        if resource.ref.group_kind in kinds and resource.ref.name
+    }
+
+
+def set_of(app: App) -> SetKey | None:
+    """The ApplicationSet that makes an application; it is in the same namespace (argo-cd v3.6,
+    applicationset_controller.go)."""
+    return SetKey(app.key.hub, app.key.namespace, app.application_set) if app.application_set else None
+
+
+def _owner(app: App) -> ObjectRef:
+    kind, name = (APPLICATION_SET, app.application_set) if app.application_set else (APPLICATION, app.key.name)
+    return ObjectRef(GROUP, kind, app.key.namespace, name)
+
+
+class Origins:
+    """Finds where versions are written.
+
+    Args:
+        repositories: where Git repositories are opened.
+        apps: all applications of the fleet, as they are now.
+        registered: what a hub registers.
+        answers: answers what generators ask; None: those that ask nothing work.
+    """
+
+    def __init__(
+        self,
+        repositories: Repositories,
+        apps: Callable[[], Mapping[AppKey, App]],
+        registered: Callable[[ClusterName], Awaitable[Sequence[Registration]]],
+        answers: Answers | None = None,
+    ) -> None:
+        self._repositories = repositories
+        self._apps = apps
+        self._registered = registered
+        self._answers = answers
+
+    def opened(self, url: str, *, hub: ClusterName, project: str = "") -> Repository:
+        """A repository, logged in to as a hub says."""
+        return self._repositories.open(url, hub=hub, project=project)
+
+    # --- ApplicationSets ----------------------------------------------------------------------------------------------
+
+    async def made(self, key: SetKey, truths: Sequence[str] = ()) -> Made:
+        """An ApplicationSet as the tip of its branch has it, and what it generates there.
+
+        Args:
+            truths: where an operator says that versions are, as ``URL#PATH``.
+
+        Raises:
+            RefusedError: it can't be found in Git, or generates nothing that counts; the sentence says what to do.
+            FleetError: Git does not answer.
+        """
+        file, found = await self._written(key.hub, key.document, truths)
+        return Made(key, file, found, await self.generated(key, found))
+
+    async def made_at(self, key: SetKey, file: File) -> Made:
+        """The same, where it is known in which file it is written.
+
+        Raises:
+            RefusedError: it is not there, or generates nothing that counts.
+            FleetError: Git does not answer.
+        """
+        found = _found(await self._texts(file, hub=key.hub), key.document)
+        if found is None:
+            raise RefusedError(f"{file.path} of {file.url} ({file.branch}) does not hold {key.document} any more")
+        return Made(key, file, found[1], await self.generated(key, found[1]))
+
+    async def generated(self, key: SetKey, appset: Obj, files: Mapping[File, bytes] | None = None) -> Generated:
+        """What an ApplicationSet generates, with some files of Git as they are to be.
+
+        Raises:
+            RefusedError: a generator or the template is wrong; the sentence names what and where.
+        """
+        clusters = [RegisteredCluster.of(each) for each in await self._registered(key.hub)]
+        appset = {**appset, "metadata": {**mapping(appset.get("metadata")), "namespace": key.namespace}}
+        answers: dict[Question, Answer] = {}
+        while (found := await asyncio.to_thread(generate, appset, clusters, answers)).questions:
+            gate = asyncio.Semaphore(_AT_ONCE)
+            asked = await asyncio.gather(*(self._ask(each, key, gate, files or {}) for each in found.questions))
+            answers |= dict(zip(found.questions, asked, strict=True))
+        if not found.complete:
+            raise RefusedError(f"{key.document} of {key.hub} makes nothing as it is: {found.problems[0]}")
+        return found
+
+    async def _ask(
+        self, question: Question, key: SetKey, gate: asyncio.Semaphore, files: Mapping[File, bytes]
+    ) -> Answer:
+        if self._answers is None:
+            return Answer(problem=f"there is nothing here that answers {type(question).__name__}")
+        async with gate:
+            answer = await self._answers.answer(question, hub=key.hub, namespace=key.namespace)
+        if not isinstance(question, GitFiles) or not isinstance(answer.value, Mapping):
+            return answer
+        known = {each.path: content for each, content in files.items() if each.url == question.url}
+        return Answer(value={path: known.get(path, content) for path, content in answer.value.items()})
+
+    def truths_of(self, made: Made) -> dict[str, Truth]:
+        """Where the version of each application that an ApplicationSet makes is written, by the application's name."""
+        applications = made.generated.applications
+        found = {
+            name: Truth(ELEMENT, *made.file, document=made.key.document, field=str(element))
+            for name, element in elements_of(made.appset, applications).items()
+        }
+        for each in applications:
+            if each.name not in found and (file := file_of(made.appset, each)) is not None:
+                url, branch, path, field = file
+                found[each.name] = Truth("file", url, branch, path, field=field.replace(".", r"\."))
+        return found
+
+    # --- applications of their own ------------------------------------------------------------------------------------
+
+    async def truth_of(self, app: App, truths: Sequence[str] = ()) -> Truth:
+        """Where the version of an application is written that no ApplicationSet makes: in its own manifest, or where
+        the operator says, as ``URL#PATH#FIELD``.
+
+        Raises:
+            RefusedError: it can't be found.
+        """
+        for url, path, field in filter(None, map(_with_field, truths)):
+            branch = await self._branch(url, "", hub=app.key.hub, project=app.project)
+            return Truth("values", url, branch, path, field=field)
+        document = f"{APPLICATION} {app.key.namespace}/{app.key.name}"
+        file, found = await self._written(app.key.hub, document, truths)
+        field = _field_of(app, found)
+        if not field:
+            hint = "say where with --truth URL#PATH#FIELD"
+            raise RefusedError(f"{app.key}: its manifest {file.path} of {file.url} names no version of its own", hint)
+        return Truth("manifest", *file, document=document, field=field)
+
+    # --- Git ----------------------------------------------------------------------------------------------------------
+
+    async def _written(self, hub: ClusterName, document: str, truths: Sequence[str]) -> tuple[File, Obj]:
+        kind, _, full = document.partition(" ")
+        namespace, _, name = full.partition("/")
+        for given in truths:
+            url, _, path = given.partition("#")
+            if path and "#" not in path:
+                file = File(url, await self._branch(url, "", hub=hub), path)
+                found = _found(await self._texts(file, hub=hub), document)
+                if found is not None:
+                    return file._replace(path=found[0]), found[1]
+        apps = self._apps()
+        parent = apps.get(parents(apps.values()).get((hub, ObjectRef(GROUP, kind, namespace, name)), _NOBODY))
+        if parent is None:
+            raise RefusedError(f"{document} of {hub}: no application brings it from Git", _GIVE)
+        source = parent.source
+        if source.chart or not source.repo_url:
+            raise RefusedError(f"{document} of {hub} comes from a chart of {parent.key}, not from a file", _GIVE)
+        branch = await self._branch(source.repo_url, source.target_revision, hub=hub, project=parent.project)
+        file = File(source.repo_url, branch, source.path)
+        found = _found(await self._texts(file, hub=hub, project=parent.project), document)
+        if found is None:
+            where = f"{source.path or 'the root'} of {source.repo_url} ({branch})"
+            raise RefusedError(f"{document}: {parent.key} brings it, and no file below {where} is it", _GIVE)
+        return file._replace(path=found[0]), found[1]
+
+    async def _branch(self, url: str, revision: str, *, hub: ClusterName, project: str = "") -> str:
+        """The branch that is meant.
+
+        Raises:
+            RefusedError: it is none, so nothing can be committed to it.
+        """
+        try:
+            return await self.opened(url, hub=hub, project=project).branch(revision)
+        except RefusedError as error:
+            raise RefusedError(f"{error.message}, and takes no commit", _GIVE) from error
+
+    async def text_of(self, file: File, *, hub: ClusterName, project: str = "") -> str:
+        """A file at the tip of its branch, as it was last seen.
+
+        Raises:
+            RefusedError: there is none.
+            ManifestError: it is no text.
+        """
+        content = (await self._texts(file, hub=hub, project=project)).get(file.path)
+        if content is None:
+            raise RefusedError(f"there is no YAML or JSON file {file.path} in {file.url} ({file.branch})", _GIVE)
+        return text_in(content, file.path)
+
+    async def _texts(self, place: File, *, hub: ClusterName, project: str = "") -> dict[str, bytes]:
+        """The YAML and JSON files below a folder, or the one file, at the tip of a branch."""
+        repository = self.opened(place.url, hub=hub, project=project)
+        tree = await repository.tree(await repository.resolve(place.branch))
+        path = "/".join(part for part in place.path.split("/") if part not in ("", "."))
+
+        def read() -> dict[str, bytes]:
+            everything = tree.files("")
+            inside = f"{path}/" if path else ""
+            names = [each for each in everything if each == path or each.startswith(inside)]
+            return {each: everything[each] for each in names if each.endswith(_TEXTS)}
+
+        return await asyncio.to_thread(read)
+
+
+def text_in(content: bytes, path: str) -> str:
+    """A file's text.
+
+    Raises:
+        ManifestError: it is none in UTF-8.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ManifestError("not text in UTF-8", path=path, hint="save it in UTF-8") from error
+
+
+_NOBODY = AppKey(ClusterName(""), "", "", "")
+
+
+def _found(files: Mapping[str, bytes], document: str) -> tuple[str, Obj] | None:
+    """The one file that holds an object.
+
+    Raises:
+        RefusedError: several do.
+    """
+    kind, _, full = document.partition(" ")
+    words = kind.encode(), full.rpartition("/")[2].encode()
+    found: list[tuple[str, Any]] = []
+    for path, content in files.items():
+        if all(word in content for word in words):
+            try:
+                found.append((path, document_of(content.decode(), path, document).value))
+            except (ManifestError, UnicodeDecodeError):
+                continue  # templates of a chart, and files that hold other objects
+    if len(found) > 1:
+        raise RefusedError(f"{document} is written in {' and in '.join(path for path, _ in found)}", _GIVE)
+    return found[0] if found else None
+
+
+def _with_field(truth: str) -> tuple[str, str, str] | None:
+    url, _, rest = truth.partition("#")
+    path, _, field = rest.partition("#")
+    return (url, path, field) if field else None
+
+
+def _field_of(app: App, obj: Obj) -> str:
+    """Which field of an Application's manifest says its version, by the rules of `fleetui.fleet.cells.version_of`."""
+    spec, version = mapping(obj.get("spec")), version_of(app)
+    several = mappings(spec.get("sources"))
+    sources = [(f"spec.sources.{number}", each) for number, each in enumerate(several)]
+    for at, source in sources or [("spec.source", mapping(spec.get("source")))]:
+        if source.get("chart"):
+            return f"{at}.targetRevision"
+        for parameter in mappings(mapping(source.get("helm")).get("parameters")):
+            if parameter.get("name") == "version" and parameter.get("value") == version:
+                return f"{at}.helm.parameters.name=version.value"
+        parts = text(source.get("path")).split("/")
+        if version in parts:
+            return f"{at}.path#{parts.index(version)}"
+        if version and version in text(source.get("targetRevision")):
+            return f"{at}.targetRevision"
+    return ""
