@@ -85,16 +85,20 @@ class MatrixScreen(FleetScreen):
         super().picture_changed(change)
 
     def _show(self, touched: Touched) -> None:
+        places = [self.view.at_of(key) for key in touched.cells]
         if touched.shape:
             self._reshape()
-        elif touched.usual:
+            return
+        self.grid_.grow(self.view.wants({column for _, column in places}))
+        if touched.usual:
             self.grid_.touch_all()
-        elif touched.cells:
-            self.grid_.touch(map(self.view.at_of, touched.cells))
+        else:
+            self.grid_.touch(places)
 
     def _reshape(self) -> None:
         view = self.view
-        self.grid_.set_shape(view.rows(), view.columns(), view.wants(), view.titles())
+        columns = view.columns()
+        self.grid_.set_shape(view.rows(), columns, list(view.wants(columns).values()), view.titles())
         self.grid_.marks &= set(self.matrix.cells)
         self.draw_frame()
 

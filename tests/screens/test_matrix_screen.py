@@ -197,6 +197,8 @@ async def test_a_version_that_becomes_the_usual_one_makes_others_be_behind() -> 
         shown = cast(FakeFleet, found.app.fleet)
         shown.publish(cell("oslo-1", "cert-manager", "1.15.0"), cell("paris-1", "cert-manager", "1.15.0"))
         await found.shows("✖ 1.14.5 behind")
+        shown.publish(cell("oslo-1", "metrics-server", "0.8.0-rc.10"))
+        await found.shows("● 0.8.0-rc.10")
 
 
 async def test_clusters_and_addons_come_and_go_while_it_is_open() -> None:
