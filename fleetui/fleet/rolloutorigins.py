@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fleetui.engine.application import GROUP, mapping, mappings, text
-from fleetui.engine.appset.generate import generate
+from fleetui.engine.appset.asking import NoAnswers, answered
 from fleetui.engine.appset.generated import Generated, RegisteredCluster
 from fleetui.engine.appset.ports import Answers
 from fleetui.engine.appset.questions import Answer, GitFiles, Question
@@ -30,7 +30,6 @@ from fleetui.ports import Repositories, Repository
 APPLICATION_SET, APPLICATION = "ApplicationSet", "Application"
 _TEXTS = (".yaml", ".yml", ".json")
 _GIVE = "say where with --truth URL#PATH"
-_AT_ONCE = 10
 
 
 class SetKey(NamedTuple):
@@ -63,10 +62,10 @@ class Made(NamedTuple):
     generated: Generated
 
 
-def parent_of(app: App, apps: Mapping[AppKey, App]) -> AppKey | None:
+def parent_of(app: App, brought: Mapping[tuple[ClusterName, ObjectRef], AppKey]) -> AppKey | None:
     """The application that brings an application's manifest, or its ApplicationSet's, into the hub (app of apps); None
-    where none does."""
-    return parents(apps.values()).get((app.key.hub, _owner(app)))
+    where none does. `brought`: what `parents` says."""
+    return brought.get((app.key.hub, _owner(app)))
 
 
 def parents(apps: Iterable[App]) -> dict[tuple[ClusterName, ObjectRef], AppKey]:
@@ -111,7 +110,7 @@ class Origins:
         self._repositories = repositories
         self._apps = apps
         self._registered = registered
-        self._answers = answers
+        self._answers = answers or NoAnswers()
 
     def opened(self, url: str, *, hub: ClusterName, project: str = "") -> Repository:
         """A repository, logged in to as a hub says."""
@@ -152,26 +151,19 @@ class Origins:
         """
         clusters = [RegisteredCluster.of(each) for each in await self._registered(key.hub)]
         appset = {**appset, "metadata": {**mapping(appset.get("metadata")), "namespace": key.namespace}}
-        answers: dict[Question, Answer] = {}
-        while (found := await asyncio.to_thread(generate, appset, clusters, answers)).questions:
-            gate = asyncio.Semaphore(_AT_ONCE)
-            asked = await asyncio.gather(*(self._ask(each, key, gate, files or {}) for each in found.questions))
-            answers |= dict(zip(found.questions, asked, strict=True))
+        edited = {(file.url, file.path): content for file, content in (files or {}).items()}
+
+        async def ask(question: Question) -> Answer:
+            answer = await self._answers.answer(question, hub=key.hub, namespace=key.namespace, fresh=True)
+            if not isinstance(question, GitFiles) or not isinstance(answer.value, Mapping):
+                return answer
+            url = question.url
+            return Answer({path: edited.get((url, path), content) for path, content in answer.value.items()})
+
+        found = await answered(appset, clusters, ask)
         if not found.complete:
             raise RefusedError(f"{key.document} of {key.hub} makes nothing as it is: {found.problems[0]}")
         return found
-
-    async def _ask(
-        self, question: Question, key: SetKey, gate: asyncio.Semaphore, files: Mapping[File, bytes]
-    ) -> Answer:
-        if self._answers is None:
-            return Answer(problem=f"there is nothing here that answers {type(question).__name__}")
-        async with gate:
-            answer = await self._answers.answer(question, hub=key.hub, namespace=key.namespace)
-        if not isinstance(question, GitFiles) or not isinstance(answer.value, Mapping):
-            return answer
-        known = {each.path: content for each, content in files.items() if each.url == question.url}
-        return Answer(value={path: known.get(path, content) for path, content in answer.value.items()})
 
     def truths_of(self, made: Made) -> dict[str, Truth]:
         """Where the version of each application that an ApplicationSet makes is written, by the application's name."""

@@ -24,7 +24,7 @@ from fleetui.fleet.cells import DEFAULT, CellRules, cell_of
 from fleetui.fleet.naming import ClusterNames
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, WaveRule
 from fleetui.fleet.rolloutchanges import Changes, Move
-from fleetui.fleet.rolloutorigins import File, Made, Origins, SetKey, set_of
+from fleetui.fleet.rolloutorigins import File, Made, Origins, SetKey, parent_of, parents, set_of
 from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, some, unpermitted
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, RefusedError
@@ -135,7 +135,12 @@ class RolloutPlanner:
             *filter(None, (self._unpermitted(cell, projects) for cell in draft.cells)),
             *_divided(request, waves, draft.cells),
         ]
-        draft.notes += [*away(chosen, self._clusters()), *backwards(chosen), *_files(draft.cells)]
+        draft.notes += [
+            *away(chosen, self._clusters()),
+            *backwards(chosen),
+            *_files(draft.cells),
+            *self._by_hand(chosen),
+        ]
         plan = RolloutPlan(
             key=key,
             moves=dict(request.moves),
@@ -172,6 +177,17 @@ class RolloutPlanner:
     def _unpermitted(self, cell: _Cell, projects: Mapping[tuple[ClusterName, str, str], object]) -> str:
         project = projects.get(project_key(cell.chosen.app))
         return unpermitted(cell.chosen.key, cell.after, project)  # type: ignore[arg-type]
+
+    def _by_hand(self, cells: Iterable[Chosen]) -> list[str]:
+        """Notes on what brings the cells' ApplicationSets and Applications into the hub, and waits for a human."""
+        apps = self._apps()
+        known = parents(apps.values())
+        brought = dict.fromkeys(filter(None, (parent_of(cell.app, known) for cell in cells)))
+        return [
+            f"{parent} is not synced automatically: sync it after each wave, or nothing reaches the cells"
+            for parent in brought
+            if not apps[parent].automation.enabled
+        ]
 
     # --- cells --------------------------------------------------------------------------------------------------------
 

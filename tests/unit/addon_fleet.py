@@ -26,7 +26,7 @@ from fleetui.fleet.rolloutrefusals import Refusals
 from fleetui.fleet.rollouttruth import GitTruths
 from fleetui.gitports import GitHosts
 from fleetui.hubports import Registration
-from fleetui.model.app import App, AppKey, AppResource, Destination, Source
+from fleetui.model.app import App, AppKey, AppResource, Automation, Destination, Source
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import ApiResource, ClusterName, ObjectRef
 from fleetui.model.pathglobs import path_matches
@@ -102,6 +102,7 @@ class AddonFleet:
         parent = App(
             AppKey(HUB, "argo", "argocd", "root"),
             source=Source(self.git.url, "apps", "main"),
+            automation=Automation(enabled=True),
             resources=(AppResource(ObjectRef("argoproj.io", "ApplicationSet", "argocd", "cluster-addons")),),
         )
         made = [self.app(cluster, addon, version) for cluster in clusters for addon, version in VERSIONS.items()]
