@@ -43,7 +43,6 @@ class _Flux:
     """What both dialects have in common."""
 
     name: str
-    word: str
     app_resource: ApiResource | None
 
     @property
