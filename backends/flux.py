@@ -158,6 +158,7 @@ class _Flux:
             health=_health(obj, status, ready, suspended=suspended),
             health_since=since,
             operation=_operation(status, ready, since),
+            compared=_is_observed(obj, status),
             pending=waits,
             refreshing=waits,
             deleting=obj.meta.deletion_timestamp is not None,
