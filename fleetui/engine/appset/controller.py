@@ -86,12 +86,7 @@ class ApplicationSets:
         self._ours_until = ours_until
         self._jq = jq
         self._rehearsal = rehearsal
-        self._queue: WorkQueue[Key] = WorkQueue(clock, places=PLACES)
-        self._asking = Asking(hub.api.name, answers, self._queue.add)
-        self._seen = Seen()
-        self._of_clusters: set[Key] = set()
-        self._wrong: set[Key] = set()
-        self._waiting: set[Key] = set()
+        self._asking = Asking(hub.api.name, answers, lambda key: self._queue.add(key))
         self._foreign = ForeignWrites(hub.api, clock, namespace=settings.namespace, controller=APPLICATION_SETS)
         self._resting: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -101,26 +96,27 @@ class ApplicationSets:
         """How many reconciles have been made."""
         self.failures: dict[Key, list[Exception]] = {}
         """The ApplicationSets whose last reconcile failed, with the errors since one succeeded, the latest last."""
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Forgets what was seen, and what waits: another controller may have been at work meanwhile."""
+        self._queue: WorkQueue[Key] = WorkQueue(self._clock, places=PLACES)
+        self._seen = Seen()
+        self._of_clusters: set[Key] = set()
+        self._wrong: set[Key] = set()
+        self._waiting: set[Key] = set()
+        self.failures.clear()
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits, nothing is being worked on, and no rollout goes on by itself."""
         return self._queue.idle() and not self._waiting
 
-    @property
-    def waiting(self) -> int:
-        """How many ApplicationSets wait for their turn."""
-        return self._queue.waiting()
-
     def stop(self) -> None:
         """Lets every reconcile that is going on come to its end, and begins no other; then `run` returns."""
         self._stopping = True
         for task in self._resting:
             task.cancel()
-
-    def refresh(self, key: Key) -> None:
-        """Has an ApplicationSet looked at now."""
-        self._queue.add(key, Priority.ASKED)
 
     def heard(self, event: Event) -> None:
         """Has the ApplicationSets looked at that an event of a Git host concerns, with everything asked anew."""
@@ -171,11 +167,10 @@ class ApplicationSets:
             ClusterError: the hub can't be asked.
         """
         if self._rehearsal is None:
-            where = self._settings.namespace
             await refuse_beside_argocd(
                 self._hub.api,
                 self._clock,
-                namespace=where,
+                namespace=self._settings.namespace,
                 ours_until=self._ours_until(),
                 controller=APPLICATION_SETS,
             )
@@ -220,6 +215,7 @@ class ApplicationSets:
             for subscription in going:
                 subscription.close()
             self._asking.close()
+            self._begin_anew()
 
     @contextmanager
     def _rests(self, task: asyncio.Task[None]) -> Iterator[asyncio.Task[None]]:
@@ -280,6 +276,7 @@ class ApplicationSets:
         if deleted:
             self._foreign.gone(obj.uid)
             self._wrong.discard(key)
+            self._waiting.discard(key)
         else:
             decoded = obj.decode()
             if self._rehearsal is None:
