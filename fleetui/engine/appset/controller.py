@@ -42,6 +42,9 @@ PLACES = 10
 """ApplicationSets that are worked on at a time (Argo CD's `concurrent-reconciliations`)."""
 ASIDE = 60.0
 """Seconds between two looks whether Argo CD's controller is still at work, or the hub can be asked again."""
+SOON = 5.0
+"""Seconds in which the status of an ApplicationSet that does not roll follows those of its Applications: many change at
+once, and Argo CD, which looks at none of them then, follows by chance."""
 MOST_FAILURES = 5
 """How many errors of one ApplicationSet are remembered."""
 LIST = "the ApplicationSets of cluster {} can't be listed: {}; none is reconciled"
@@ -103,6 +106,7 @@ class ApplicationSets:
         self._queue: WorkQueue[Key] = WorkQueue(self._clock, places=PLACES)
         self._seen = Seen()
         self._of_clusters: set[Key] = set()
+        self._rolling: set[Key] = set()
         self._wrong: set[Key] = set()
         self._waiting: set[Key] = set()
         self.failures.clear()
@@ -264,8 +268,11 @@ class ApplicationSets:
         if obj.ref.group_kind == (GROUP, SET_KIND):
             self._set_changed(obj, deleted=deleted)
         elif obj.ref.group_kind == (GROUP, KIND):
-            for key in self._seen.application(obj, deleted=deleted):
+            woken = self._seen.application(obj, deleted=deleted)
+            for key in woken.written:
                 self._queue.add(key)
+            for key in woken.told:
+                self._queue.add_after(key, 0.0 if key in self._rolling else SOON, Priority.ROUTINE)
 
     def _set_changed(self, obj: StoredObject, *, deleted: bool) -> None:
         key = obj.ref.namespace, obj.ref.name
@@ -273,16 +280,19 @@ class ApplicationSets:
         if obj.ref.namespace != self._settings.namespace:
             return
         self._of_clusters.discard(key)
+        self._rolling.discard(key)
         if deleted:
             self._foreign.gone(obj.uid)
             self._wrong.discard(key)
             self._waiting.discard(key)
         else:
-            decoded = obj.decode()
+            appset = ApplicationSet(obj.decode())
             if self._rehearsal is None:
-                self._foreign.seen(Application(decoded))
-            if names_clusters(ApplicationSet(decoded).spec.get("generators")):
+                self._foreign.seen(Application(appset.obj))
+            if names_clusters(appset.spec.get("generators")):
                 self._of_clusters.add(key)
+            if appset.rolls:
+                self._rolling.add(key)
         if self._seen.applicationset(obj, deleted=deleted):
             self._queue.add(key)
 

@@ -99,7 +99,8 @@ def with_syncs(
     """The generated Applications with automated sync off, and an operation on those whose turn it is
     (`SyncDesiredApplications`).
 
-    An Application whose operation has begun since its turn came gets no other: Argo CD may ask for a second one.
+    An Application whose operation has begun since its turn came gets no other, and one that nobody has compared yet
+    none before it is: Argo CD asks twice, and then for no certain revision.
     """
     states = {text(each.get("application")): each for each in rollout.statuses}
     apps = {app.name: app for app in live}
@@ -267,7 +268,8 @@ def _with_sync(
     name = text(mapping(generated.get("metadata")).get("name"))
     state, there = states.get(name, {}), apps.get(name)
     app = without_automation(generated)
-    if name not in allowed or state.get("status") != PENDING or there is None or _was_synced(there, state):
+    due = name in allowed and state.get("status") == PENDING
+    if not due or there is None or not there.status.get("reconciledAt") or _was_synced(there, state):
         return app
     prune = mapping(Application(dict(generated)).automated).get("prune") is True
     app["operation"] = _operation(mapping(app.get("spec")), strings(state.get("targetRevisions")), prune)
