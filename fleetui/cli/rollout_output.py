@@ -27,6 +27,7 @@ from fleetui.fleet.rolloutview import (
     failed_cells,
     moves_text,
     versions_text,
+    waits_for,
     waves_of,
 )
 from fleetui.model.rollout import (
@@ -108,9 +109,10 @@ def standing(rollout: Rollout, now: float) -> str:
     waves = f"wave {min(state.wave + 1, len(plan.waves))} of {len(plan.waves)}"
     begun = state.started_at
     took = age((state.ended_at if state.ended_at is not None else now) - begun) if begun is not None else ""
-    said = f"{state.phase.value}: {state.reason}" if state.reason else state.phase.value
-    driver = driver_words(rollout, now)
-    parts = [said, "" if state.phase.ended else waves, took, driver]
+    approval = awaits_approval(rollout)
+    why = waits_for(rollout, now) if approval and not state.reason else state.reason
+    said = f"{state.phase}: {why}" if why else state.phase.value
+    parts = [said, "" if state.phase.ended else waves, took, "" if approval else driver_words(rollout, now)]
     return f"{plan.key.name}  {moves_text(rollout)}  {', '.join(part for part in parts if part)}"
 
 

@@ -216,7 +216,7 @@ async def test_p_pauses_at_once_and_asks_before_it_goes_on() -> None:
         fleet = cast(FakeFleet, found.app.fleet)
         fleet.rollouts.obey = _to_phase
         await found.press("p")
-        await found.shows("Paused: p goes on")
+        await found.shows("Paused: p resumes it")
         assert [order.verb for order in fleet.rollouts.orders] == [Verb.PAUSE]
         await confirmed(found, "p")
         await found.shows("running")
