@@ -157,6 +157,12 @@ class RolloutScreen(FleetScreen):
 
         return head_lines(self.rollout, self.host, self.lock_spans())
 
+    def hints(self) -> Sequence[str]:
+        if self.rollout is None or not self.rollout.state.phase.ended:
+            return self.HINTS
+        back = ["rollout.roll_back"] * (self.rollout.state.phase.value != "rolled back")
+        return (*back, "rollout.export", "rows.open", "screen.back", "screen.help")
+
     def draw_frame(self) -> None:
         if not self.is_mounted:
             return

@@ -147,6 +147,9 @@ async def test_the_countdown_of_a_gate_repaints_its_line_and_nothing_when_no_gat
         fleet = cast(FakeFleet, found.app.fleet)
         fleet.rollouts.becomes(underway(fleet, phase=RolloutPhase.DONE, ended_at=NOW, wave=2))
         await found.until(lambda: not counting(screen), "no clock")
+        hints = screen.query_one("#hints", Bar).text
+        assert "B roll back" in hints
+        assert "pause" not in hints, "it has ended"
 
 
 def counting(screen: RolloutScreen) -> bool:
