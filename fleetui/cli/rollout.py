@@ -51,6 +51,7 @@ def request_of(
     waves: Sequence[str],
     gates: Sequence[str],
     max_failures: int | None,
+    patience: float | None,
     pull_request: bool,
     message: str,
     truths: Sequence[str],
@@ -82,6 +83,8 @@ def request_of(
     request = replace(request, **{field: value for field, value in given.items() if value})
     if max_failures is not None:
         request = replace(request, failures_allowed=max_failures)
+    if patience is not None:
+        request = replace(request, patience=patience)
     if not request.moves:
         raise UsageError("it takes what goes to which version", "e.g. cert-manager=1.15.0, or -f FILE")
     return request, tuple(clusters) or named, selector or labels
