@@ -17,12 +17,12 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from backends.appset_files import doublestar, files_of, folders_of, pathspec
+from backends.appset_files import Matches, doublestar, files_of, folders_of, pathspec
 from backends.appset_plugins import decisions, plugin_parameters
 from backends.git_poll import Closing
 from backends.github_app import InstallationTokens
 from backends.hosts.api import Line
-from backends.hosts.generators import Asker, Generators
+from backends.hosts.generators import Asker, Generators, parameters_of, switched_on
 from backends.hosts.own import OwnHosts
 from backends.hub_objects import HubObjects
 from fleetui.engine.appset.questions import (
@@ -36,6 +36,7 @@ from fleetui.engine.appset.questions import (
     PluginParameters,
     Question,
 )
+from fleetui.engine.projects import DEFAULT, project_of
 from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
 from fleetui.model.errors import FleetError, MissingError, RefusedError
 from fleetui.model.objects import ClusterName
@@ -43,9 +44,13 @@ from fleetui.model.text import masked, quoted
 from fleetui.ports import Cluster, Repositories, Subscription
 from fleetui.renderports import Charts
 
+NEW_GLOBBING = "enable.new.git.file.globbing"
+"""With this parameter of Argo CD, patterns of files are doublestar's."""
 REMEMBERED = 1800.0
 """Seconds for which hosts and plugins are not asked again, unless the generator's `requeueAfterSeconds` says otherwise
 (Argo CD v3.6.1: `DefaultSCMProviderRequeueAfter` and its like)."""
+_RULES_KEPT = 30.0
+"""Seconds for which it is known how a hub wants its repositories to be read."""
 _OF_REQUEUE = 0.9
 """How much of that time: who comes again when it is over is to be answered anew."""
 _PATIENCE = 600.0
@@ -89,6 +94,7 @@ class AppSetAnswers:
         self._control_plane = control_plane
         self._now = now
         self._remembered: OrderedDict[_Key, tuple[Any, float]] = OrderedDict()
+        self._ways: dict[tuple[str, str], tuple[Callable[[str], Matches], float]] = {}
         self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
 
     async def answer(self, question: Question, *, hub: ClusterName, namespace: str, fresh: bool = False) -> Answer:
@@ -170,14 +176,43 @@ class AppSetAnswers:
     # --- Git and registries -----------------------------------------------------------------------------------------
 
     async def _of_git(self, question: GitDirectories | GitFiles, hub: str, *, fresh: bool) -> Any:
+        matching = await self._matching(hub, question.project)
         repository = self._repositories.open(question.url, hub=hub, project=question.project)
         sha = await repository.resolve(question.revision or "HEAD", fetch=fresh)
         tree = await repository.tree(sha)
         if isinstance(question, GitDirectories):
             return await asyncio.to_thread(lambda: folders_of(tree.files("")))
-        matches = pathspec(question.pattern)
+        matches = matching(question.pattern)
         what = f"the pattern {quoted(question.pattern)} in {masked(question.url)}"
         return await asyncio.to_thread(lambda: files_of(tree.files(""), matches, what))
+
+    async def _matching(self, hub: str, project: str) -> Callable[[str], Matches]:
+        """How patterns of a hub's generators are meant.
+
+        Raises:
+            RefusedError: a generator may not read commits for the project as they are: they would have to be verified
+                (applicationset/generators/git.go, `resolveSourceIntegrity`).
+        """
+        if not hub:
+            return pathspec
+        known, until = self._ways.get((hub, project), (pathspec, -math.inf))
+        if self._now() < until:
+            return known
+        objects = self._hub(hub, "a project")
+        if project and (refusal := await self._unserved(objects, project)):
+            raise RefusedError(refusal)
+        new = switched_on(await parameters_of(objects, self._control_plane), NEW_GLOBBING)
+        found = doublestar if new else pathspec
+        self._ways[hub, project] = found, self._now() + _RULES_KEPT
+        return found
+
+    async def _unserved(self, objects: HubObjects, project: str) -> str:
+        try:
+            return project_of(await objects.project(self._control_plane, project)).unserved
+        except MissingError:
+            if project == DEFAULT:
+                return ""
+            raise
 
     async def _of_artifact(self, spec: Mapping[str, Any], hub: str, *, fresh: bool) -> Any:
         url, project, pattern = str(spec.get("repoURL", "")), str(spec.get("project", "")), spec.get("pattern")

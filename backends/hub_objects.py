@@ -1,4 +1,4 @@
-"""Secrets and ConfigMaps of a hub, read when somebody names them.
+"""Secrets, ConfigMaps and projects of a hub, read when somebody names them.
 
 Owns: `HubObjects`. Called by `backends.appset_answers` and `backends.hosts.generators`; what is watched instead is in
 `backends.argocd_access`. Nothing of a Secret is ever shown but its name.
@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from backends.argocd_repositories import texts_of
 from fleetui.fleet.dispatch import stored_of
 from fleetui.model.errors import MissingError, NotFoundError, RefusedError
-from fleetui.model.objects import ApiResource, StoredObject
+from fleetui.model.objects import ApiResource, Obj, StoredObject
 from fleetui.model.secrets import secret_texts
 from fleetui.model.text import one_line
 from fleetui.ports import Cluster
 
 _SECRET = ApiResource(group="", version="v1", kind="Secret", plural="secrets", namespaced=True)
+_PROJECT = ApiResource(
+    group="argoproj.io", version="v1alpha1", kind="AppProject", plural="appprojects", namespaced=True
+)
 _CONFIG_MAP = ApiResource(group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True)
 
 
@@ -57,6 +60,9 @@ class HubObjects:
             raise RefusedError(message, f"the hub wants the label {labelled[0]}={labelled[1]} on it")
         texts, _ = secret_texts(found)
         return self._value(texts, "Secret", namespace, name, key)
+
+    async def project(self, namespace: str, name: str) -> Obj:
+        return (await self._object(_PROJECT, namespace, name)).decode()
 
     async def _object(self, resource: ApiResource, namespace: str, name: str) -> StoredObject:
         if not name:

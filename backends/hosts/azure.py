@@ -2,7 +2,7 @@
 
 Owns: `AzureDevOps`, which implements `backends.hosts.model.Host`, and `base_of`. (Argo CD v3.6.1:
 applicationset/services/scm_provider/azure_devops.go, applicationset/services/pull_request/azure_devops.go;
-learn.microsoft.com, Azure DevOps Services REST API 7.1, Git.)
+learn.microsoft.com, Azure DevOps Services REST API 6.0, which Azure DevOps Server 2020 has too.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fleetui.gitports import GitHost, PullRequest
 from fleetui.model.errors import GitError
 
 PUBLIC = "https://dev.azure.com"
-_VERSION = {"api-version": "7.1"}
+_VERSION = {"api-version": "6.0"}
 _HEADS = "refs/heads/"
 
 

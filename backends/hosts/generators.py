@@ -1,7 +1,7 @@
 """From an SCM provider or pull request generator to what its host lists.
 
 Owns: `Generators`: the login that a generator names (read from the hub, in the ApplicationSet's namespace), what the
-hub's administrator allows, and the answers to `HostRepositories` and `HostPullRequests`. Called by
+hub's administrator allows, and the answers to `HostRepositories` and `HostPullRequests`; and `parameters_of`. Called by
 `backends.appset_answers`. (Argo CD v3.6.1: applicationset/generators/scm_provider.go,
 applicationset/generators/pull_request.go, applicationset/utils/kubernetes.go.)
 
@@ -49,13 +49,18 @@ class ScmRules(msgspec.Struct, frozen=True):
     strict: bool = False
 
 
+def switched_on(parameters: Mapping[str, str], name: str) -> bool:
+    """Whether a parameter of the ApplicationSet controller that is off by default is on."""
+    return parameters.get(f"{_PREFIX}{name}", "") in _TRUE
+
+
 def rules_of(parameters: Mapping[str, str]) -> ScmRules:
     """Those of the ConfigMap's data; what can't be read counts as Argo CD's default (util/env/env.go)."""
     allowed = parameters.get(f"{_PREFIX}allowed.scm.providers", "")
     return ScmRules(
         enabled=parameters.get(f"{_PREFIX}enable.scm.providers", "true") not in _FALSE,
         allowed=tuple(filter(None, (address.strip() for address in allowed.split(",")))),
-        strict=parameters.get(f"{_PREFIX}enable.tokenref.strict.mode", "") in _TRUE,
+        strict=switched_on(parameters, "enable.tokenref.strict.mode"),
     )
 
 
@@ -128,7 +133,7 @@ class Generators:
             access = RepositoryAccess(url=api, insecure=part.get("insecure") is True)
             token = self._own.token(kind, api or PUBLIC[kind])
         else:
-            rules = rules_of(await _parameters(asker.hub, asker.control_plane))
+            rules = rules_of(await parameters_of(asker.hub, asker.control_plane))
             _refuse_what_is_not_allowed(api, rules, asker)
             access = await _access(part, api, asker.hub, asker.namespace)
             if words(part, "appSecretName"):
@@ -169,7 +174,7 @@ PUBLIC: Mapping[Kind, str] = {
 """Where a kind of host is that a generator names no address of."""
 
 
-async def _parameters(hub: HubObjects, control_plane: str) -> Mapping[str, str]:
+async def parameters_of(hub: HubObjects, control_plane: str) -> Mapping[str, str]:
     """Those of Argo CD; none where there is no such ConfigMap. One that may not be read is an error: it could forbid
     what is asked."""
     try:

@@ -17,7 +17,7 @@ from fleetui.cli.options import Scope
 from fleetui.cli.output import aligned, emit, emit_rows
 from fleetui.cli.report import say
 from fleetui.cli.waiting import loaded
-from fleetui.engine.appset.preview import Fate, Preview, Previewed
+from fleetui.engine.appset.preview import Fate, Preview
 from fleetui.fleet.appsets import AppSetKey, AppSetView
 from fleetui.fleet.projects import CONTROL_PLANE
 from fleetui.model.errors import ExitCode, ManifestError, MissingError, UsageError
@@ -26,7 +26,7 @@ from fleetui.model.objects import ClusterName, Obj
 if TYPE_CHECKING:
     from fleetui.fleet.fleet import LiveFleet
 
-_MARKS = {Fate.CREATED: "+", Fate.DELETED: "-", Fate.CHANGED: "~"}
+_MARKS = {Fate.CREATED: "+", Fate.DELETED: "-", Fate.CHANGED: "~", Fate.HELD: "!"}
 
 
 def show_appsets(scope: Scope, output: str) -> int:
@@ -113,7 +113,7 @@ def show_preview(scope: Scope, name: str, files: Sequence[Path], output: str) ->
                     f"there is no ApplicationSet {name}", "fleetui get appsets lists those that there are"
                 )
             return [(key, await fleet.preview(key)) for key in keys]
-        placed = [(_place(obj, known, list(fleet.clusters), scope.namespace), obj) for obj in edited]
+        placed = [(_place(obj, known, found.hubs, scope.namespace), obj) for obj in edited]
         return [(key, await fleet.preview(key, obj)) for key, obj in placed]
 
     found = with_fleet(scope, work)
@@ -121,7 +121,10 @@ def show_preview(scope: Scope, name: str, files: Sequence[Path], output: str) ->
         emit([preview_document(key, preview) for key, preview in found], output)
     else:
         emit("\n\n".join(_told(key, preview) for key, preview in found))
-        shown = [each.diff for _, preview in found for each in preview.applications if each.diff and _shows(each)]
+        every = [each for _, preview in found for each in preview.applications]
+        # A table names what is created and deleted; the other forms are for reading all of it.
+        fates = {Fate.CHANGED} if output == "table" else {Fate.CHANGED, Fate.CREATED, Fate.DELETED}
+        shown = [each.diff for each in every if each.diff is not None and each.fate in fates]
         if shown:
             emit("")
             diffs.show(shown, output, of_appset=True)
@@ -132,10 +135,6 @@ def show_preview(scope: Scope, name: str, files: Sequence[Path], output: str) ->
 
 def _failed(preview: Preview) -> bool:
     return bool(preview.problems) and not preview.applications
-
-
-def _shows(each: Previewed) -> bool:
-    return each.fate in _MARKS
 
 
 def _edited(files: Sequence[Path]) -> list[Obj]:

@@ -38,16 +38,15 @@ def show(objects: Iterable[ObjectDiff], output: str, *, of_files: bool = False, 
         return
     form = {"table": _fields, "unified": _unified, "side": _side}[output]
     desired = "desired" if of_files else "the ApplicationSet" if of_appset else "Git"
-    view = _View(desired, of_files, of_appset, time.time())
+    view = _View(desired, of_files, time.time())
     emit("\n\n".join("\n".join([_head(one), *form(one, view)]) for one in differing))
 
 
 class _View(NamedTuple):
-    """How the desired side is called, what is compared, and the time in seconds since the epoch."""
+    """How the desired side is called, whether files alone are compared, and the time in seconds since the epoch."""
 
     desired: str
     of_files: bool
-    of_appset: bool
     now: float
 
 
@@ -60,8 +59,6 @@ def _head(one: ObjectDiff) -> str:
 
 
 def _fields(one: ObjectDiff, view: _View) -> list[str]:
-    if view.of_appset and (one.live is None or one.desired is None):
-        return ["+ created" if one.live is None else "- deleted"]
     git, cluster = (one.file, one.file) if view.of_files else ("Git", "the cluster")
     if one.live is None:
         return [f"+ only in {git}: a sync makes it" + "".join(_written(change, view.now) for change in one.changes)]

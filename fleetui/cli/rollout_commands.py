@@ -59,7 +59,7 @@ def _request_options(command: F) -> F:
             click.option("--pull-request", is_flag=True, help="Pull requests, and no commits on the branch."),
             click.option("--message", default="", help="The subject of the commits."),
             click.option(
-                "--truth", "truths", multiple=True, metavar="URL#PATH", help="Where the versions are written."
+                "--truth", "truths", multiple=True, metavar="URL#PATH[#FIELD]", help="Where the versions are written."
             ),
             click.option("--name", default="", help="The rollout's name.  [default: made up]"),
         )

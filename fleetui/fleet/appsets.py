@@ -7,7 +7,7 @@ Owns: `appsets_in` (all of them) and `preview_in` (what one would do, as it is o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers
     from fleetui.engine.appset.preview import Preview
     from fleetui.fleet.clusters import Clusters
+    from fleetui.hubports import Registration
 
 _NO_KINDS = frozenset({"selector"})
 
@@ -68,25 +69,32 @@ class AppSetView(msgspec.Struct, frozen=True):
 
 
 class AppSets(msgspec.Struct, frozen=True):
-    """The ApplicationSets, by hub and name; `problems` are sentences on the clusters that could not be asked."""
+    """The ApplicationSets, by hub and name; `problems` are sentences on the clusters that could not be asked, `hubs`
+    are the clusters that serve ApplicationSets, whether they have some or not."""
 
     rows: tuple[AppSetView, ...]
     problems: tuple[str, ...] = ()
+    hubs: tuple[ClusterName, ...] = ()
 
 
 async def appsets_in(stores: Iterable[LiveStore]) -> AppSets:
     """All ApplicationSets of these clusters, listed once; one that serves none has none."""
-    answers = await asyncio.gather(*(_listed(store.api.urgent) for store in stores))
-    rows = sorted((row for found, _ in answers for row in found), key=lambda row: row.key)
-    return AppSets(tuple(rows), tuple(problem for _, problem in answers if problem))
+    apis = [store.api.urgent for store in stores]
+    answers = await asyncio.gather(*map(_listed, apis))
+    rows = sorted((row for found, _ in answers for row in found or ()), key=lambda row: row.key)
+    hubs = tuple(api.name for api, (found, _) in zip(apis, answers, strict=True) if found is not None)
+    return AppSets(tuple(rows), tuple(problem for _, problem in answers if problem), hubs)
 
 
-async def _listed(api: Cluster) -> tuple[list[AppSetView], str]:
+async def _listed(api: Cluster) -> tuple[list[AppSetView] | None, str]:
+    """What a cluster has, None where it serves none or can't be asked; and why it can't."""
     try:
         resource = (await api.discover()).by_kind(GROUP, KIND)
-        found = await api.list(resource, "") if resource is not None else []
+        if resource is None:
+            return None, ""
+        found = await api.list(resource, "")
     except ClusterError as error:
-        return [], f"{api.name}: {error}"
+        return None, f"{api.name}: {error}"
     return [view_of(api.name, sanitize_all(obj)) for obj in found], ""
 
 
@@ -153,11 +161,7 @@ async def preview_in(
 
     there, live, projects = await _of_hub(api, key, wanted=edited is None)
     appset = ApplicationSet(there if edited is None else _edited(there, edited))
-    await directory.ready(key.hub)
-    registered = directory.registrations(key.hub)
-    if registered is None:
-        why = directory.unread(key.hub)
-        raise MissingError(f"it is not known which clusters {key.hub} has registered{f': {why}' if why else ''}")
+    registered = await registered_in(directory, key.hub)
     asking = Asking(api.name, answers or NoAnswers(), lambda _: None)
     try:
         generated = await asking.generate(appset, registered)
@@ -166,6 +170,20 @@ async def preview_in(
     lacking = {each.name: unmet(each.app, projects=projects, registered=registered) for each in generated.applications}
     ignoring = Ignoring(appset.ignore_rules, jq)
     return await ignoring.run(lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate))
+
+
+async def registered_in(directory: Clusters, hub: ClusterName) -> Sequence[Registration]:
+    """What a hub's own objects register.
+
+    Raises:
+        MissingError: that can't be known.
+    """
+    await directory.ready(hub)
+    registered = directory.registrations(hub)
+    if registered is None:
+        why = directory.unread(hub)
+        raise MissingError(f"it is not known which clusters {hub} has registered{f': {why}' if why else ''}")
+    return registered
 
 
 async def _of_hub(api: Cluster, key: AppSetKey, *, wanted: bool) -> tuple[Obj, list[Obj], set[str]]:

@@ -71,7 +71,6 @@ if TYPE_CHECKING:
     from fleetui.fleet.rollouts import LiveRollouts
     from fleetui.fleet.trees import TreeWatch
     from fleetui.gitports import GitHosts
-    from fleetui.hubports import Registration
 
 GREETED_WITHIN = 2.0
 """Seconds that a greeted cluster has to answer before the next one's turn comes."""
@@ -375,12 +374,14 @@ class LiveFleet:
 
     @cached_property
     def rollouts(self) -> LiveRollouts:
+        from fleetui.fleet.appsets import registered_in
         from fleetui.fleet.rolloutorigins import Origins
         from fleetui.fleet.rollouts import LiveRollouts, NobodyOutside
         from fleetui.fleet.rolloutsights import FleetSights
         from fleetui.fleet.rollouttruth import GitTruths
 
-        origins = Origins(self._repositories, lambda: self._apps.shown, self._registered, self._answers)
+        registered = partial(registered_in, self._directory)
+        origins = Origins(self._repositories, lambda: self._apps.shown, registered, self._answers)
         rollouts = LiveRollouts(
             self._stores,
             self._namespaces_of_hubs,
@@ -394,10 +395,6 @@ class LiveFleet:
         )
         planner = self._rollout_planner(origins, rollouts.all)
         return rollouts
-
-    async def _registered(self, hub: ClusterName) -> Sequence[Registration]:
-        await self._directory.ready(hub)
-        return self._directory.registrations(hub) or ()
 
     def _namespaces_of_hubs(self) -> dict[ClusterName, frozenset[str]]:
         """The clusters that have applications, each with the namespaces that they are in."""
@@ -425,11 +422,15 @@ class LiveFleet:
                 read_only=tools.read_only,
             ),
             others=others,
+            obj=self._object,
             protects=self._is_protected,
             operator=tools.audit.operator,
             clock=self._clock,
             rules=self.cell_rules,
         )
+
+    async def _object(self, key: AppKey) -> Obj:
+        return (await self._subject(key)).stored.decode()
 
     async def _app_resource(self, key: AppKey) -> ApiResource:
         return await (await self._subject(key)).app_resource()

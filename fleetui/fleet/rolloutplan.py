@@ -24,7 +24,7 @@ from fleetui.fleet.cells import DEFAULT, CellRules, cell_of
 from fleetui.fleet.naming import ClusterNames
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, WaveRule
 from fleetui.fleet.rolloutchanges import Changes, Move
-from fleetui.fleet.rolloutorigins import File, Made, Origins, SetKey, set_of
+from fleetui.fleet.rolloutorigins import File, Made, Origins, SetKey, parent_of, parents, set_of
 from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, some, unpermitted
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, RefusedError
@@ -37,12 +37,14 @@ _ONE_WAVE = WaveRule("all", rest=True)
 
 
 class _Cell(NamedTuple):
-    """A chosen cell, with where its version is written and its Application now and after the move."""
+    """A chosen cell, with where its version is written, its Application now and after the move, and the files that the
+    move changes, by repository and path."""
 
     chosen: Chosen
     truth: Truth
     before: Obj
     after: Obj
+    edited: Mapping[tuple[str, str], bytes] = {}
 
 
 class _Draft:
@@ -64,6 +66,7 @@ class RolloutPlanner:
         changes: finds out what a move changes.
         refusals: asks what forbids one.
         others: the rollouts that there are.
+        obj: an application's object.
         protects: which clusters want their name typed.
         operator: who plans.
         clock: the time.
@@ -79,6 +82,7 @@ class RolloutPlanner:
         changes: Changes,
         refusals: Refusals,
         others: Callable[[], Awaitable[Sequence[Rollout]]],
+        obj: Callable[[AppKey], Awaitable[Obj]],
         protects: Callable[[ClusterName], bool],
         operator: Operator,
         clock: Clock,
@@ -90,6 +94,7 @@ class RolloutPlanner:
         self._changes = changes
         self._refusals = refusals
         self._others = others
+        self._object = obj
         self._protects = protects
         self._operator = operator
         self._clock = clock
@@ -121,9 +126,9 @@ class RolloutPlanner:
                     cell.after,
                     _own_names(cell.chosen, names),
                     projects.get(project_key(cell.chosen.app)),
+                    cell.edited,
                 )
                 for cell in draft.cells
-                if cell.after
             ],
         )
         change_of = {cell: group.change for group in found.groups for cell in group.cells}
@@ -135,7 +140,12 @@ class RolloutPlanner:
             *filter(None, (self._unpermitted(cell, projects) for cell in draft.cells)),
             *_divided(request, waves, draft.cells),
         ]
-        draft.notes += [*away(chosen, self._clusters()), *backwards(chosen), *_files(draft.cells)]
+        draft.notes += [
+            *away(chosen, self._clusters()),
+            *backwards(chosen),
+            *_files(draft.cells),
+            *self._by_hand(chosen),
+        ]
         plan = RolloutPlan(
             key=key,
             moves=dict(request.moves),
@@ -173,6 +183,17 @@ class RolloutPlanner:
         project = projects.get(project_key(cell.chosen.app))
         return unpermitted(cell.chosen.key, cell.after, project)  # type: ignore[arg-type]
 
+    def _by_hand(self, cells: Iterable[Chosen]) -> list[str]:
+        """Notes on what brings the cells' ApplicationSets and Applications into the hub, and waits for a human."""
+        apps = self._apps()
+        known = parents(apps.values())
+        brought = dict.fromkeys(filter(None, (parent_of(cell.app, known) for cell in cells)))
+        return [
+            f"{parent} is not synced automatically: sync it after each wave, or nothing reaches the cells"
+            for parent in brought
+            if not apps[parent].automation.enabled
+        ]
+
     # --- cells --------------------------------------------------------------------------------------------------------
 
     def _chosen(self, request: RolloutRequest, names: ClusterNames, draft: _Draft) -> dict[CellKey, App]:
@@ -200,6 +221,11 @@ class RolloutPlanner:
 
     async def _locate(self, apps: Mapping[CellKey, App], request: RolloutRequest, draft: _Draft) -> None:
         """Finds where each cell's version is written, what it is, and what its Application becomes."""
+        first = next(iter(apps.values()))
+        given = await self._origins.given(apps, request.truths, hub=first.key.hub, project=first.project)
+        if given:
+            draft.cells += await self._of_fields(apps, given, request, draft)
+            return
         sets: dict[SetKey, dict[CellKey, App]] = {}
         alone: dict[CellKey, App] = {}
         for cell, app in apps.items():
@@ -241,8 +267,10 @@ class RolloutPlanner:
         any_app = next(iter(apps.values()))
         moves: dict[CellKey, Chosen] = {}
         edited: dict[File, bytes] = {}
-        for file, cells in _by_file(truths).items():
-            text = await self._origins.text_of(file, hub=made.key.hub, project=any_app.project)
+        by_file = _by_file(truths)
+        texts = await self._origins.texts(by_file, hub=made.key.hub, project=any_app.project)
+        for file, cells in by_file.items():
+            text = texts.get(file, "")
             said = await asyncio.to_thread(versions, text, list(cells.values()))
             wanted: dict[Truth, str] = {}
             for cell, truth in cells.items():
@@ -279,20 +307,49 @@ class RolloutPlanner:
         """A cell whose Application nothing makes."""
         try:
             truth = await self._origins.truth_of(app, request.truths)
-            file = File(truth.url, truth.branch, truth.path)
-            text = await self._origins.text_of(file, hub=app.key.hub, project=app.project)
+            file = _file(truth)
+            text = (await self._origins.texts([file], hub=app.key.hub, project=app.project))[file]
             move = _move(cell, app, versions(text, [truth]).get(truth), request, draft, file)
             if move is None:
                 return []
             edited = with_versions(text, {truth: move.to_version})
-            if not truth.document:
-                draft.notes.append(f"{cell}: what changes can't be said, because values beside its Application move")
-                return [_Cell(move, truth, {}, {})]
             before, after = (document_of(each, file.path, truth.document).value for each in (text, edited))
             return [_Cell(move, truth, before, after)]
         except FleetError as error:
             draft.refusals.append(f"{cell}: {error}")
             return []
+
+    async def _of_fields(
+        self,
+        apps: Mapping[CellKey, App],
+        given: Mapping[CellKey, tuple[Truth, ...]],
+        request: RolloutRequest,
+        draft: _Draft,
+    ) -> list[_Cell]:
+        """Cells whose version is in a field that the operator names."""
+        first = next(iter(apps.values()))
+        files = [_file(truth) for truths in given.values() for truth in truths]
+        texts = await self._origins.texts(files, hub=first.key.hub, project=first.project)
+        moves: dict[CellKey, tuple[Chosen, Truth]] = {}
+        wanted: dict[File, dict[Truth, str]] = {}
+        for cell, truths in given.items():
+            try:
+                said = {each: versions(texts[_file(each)], [each]).get(each) for each in truths if _file(each) in texts}
+            except FleetError as error:
+                draft.refusals.append(f"{cell}: {error}")
+                continue
+            truth = next((each for each in truths if said.get(each) is not None), truths[0])
+            move = _move(cell, apps[cell], said.get(truth), request, draft, _file(truth))
+            if move is not None:
+                moves[cell] = move, truth
+                wanted.setdefault(_file(truth), {})[truth] = move.to_version
+        edited = {file: with_versions(texts[file], of).encode() for file, of in wanted.items()}
+        found = []
+        for move, truth in moves.values():
+            obj = await self._object(move.app.key)
+            file = _file(truth)
+            found.append(_Cell(move, truth, obj, obj, {(file.url, file.path): edited[file]}))
+        return found
 
     # --- waves --------------------------------------------------------------------------------------------------------
 
@@ -354,10 +411,14 @@ def _rule(rule: WaveRule, request: RolloutRequest, labels: Mapping[ClusterName, 
     raise ValueError("it says not which cells it takes")
 
 
+def _file(truth: Truth) -> File:
+    return File(truth.url, truth.branch, truth.path)
+
+
 def _by_file(truths: Mapping[CellKey, Truth]) -> dict[File, dict[CellKey, Truth]]:
     found: dict[File, dict[CellKey, Truth]] = {}
     for cell, truth in truths.items():
-        found.setdefault(File(truth.url, truth.branch, truth.path), {})[cell] = truth
+        found.setdefault(_file(truth), {})[cell] = truth
     return found
 
 
@@ -380,7 +441,7 @@ def _divided(request: RolloutRequest, waves: Sequence[WavePlan], cells: Iterable
 
 
 def _files(cells: Iterable[_Cell]) -> list[str]:
-    files = dict.fromkeys(File(cell.truth.url, cell.truth.branch, cell.truth.path) for cell in cells)
+    files = dict.fromkeys(_file(cell.truth) for cell in cells)
     if len(files) > 3:
         return [f"written to {len(files)} files of {', '.join(sorted({file.url for file in files}))}"]
     return [f"written to {file.path} of {file.url} ({file.branch})" for file in files]

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from fleetui.engine.giturl import normalized
 from fleetui.engine.rollout.ports import Sight
 from fleetui.engine.rollout.truth import versions
 from fleetui.fleet.cells import version_of
+from fleetui.fleet.rolloutorigins import parent_of, parents
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, MissingError, RefusedError
-from fleetui.model.objects import ClusterName
+from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.rollout import CellPlan, Rollout, Truth
 from fleetui.model.status import AWAY, ClusterStatus, OperationPhase, SyncStatus
 from fleetui.ports import Repositories, Subscription
@@ -26,6 +28,9 @@ _IN_SOURCE = "values"
 """The kind of truth that lies in a source of the application itself, so that the application does not tell it."""
 _REMEMBERED = 16384
 """Versions that were read in Git are remembered up to this many."""
+
+_ONE_WRITE = 5.0
+"""Seconds within which what brings many of the cells is refreshed once for all of them."""
 
 
 class Picture(Protocol):
@@ -59,6 +64,8 @@ class FleetSights:
         self._fleet = fleet
         self._repositories = repositories
         self._known: dict[AppKey, tuple[App, ClusterStatus | None, Sight]] = {}
+        self._parents: Mapping[tuple[ClusterName, ObjectRef], AppKey] | None = None
+        self._refreshed: set[AppKey] = set()
         self._in_git: dict[tuple[str, Truth], str] = {}
 
     async def look(self, cell: CellPlan) -> Sight:
@@ -97,7 +104,27 @@ class FleetSights:
         return self._fleet.subscribe(changed)
 
     async def refresh(self, cell: CellPlan) -> None:
-        await self._fleet.execute(Action(ActionKind.REFRESH, cell.app))
+        app = self._fleet.apps.get(cell.app)
+        if app is None:
+            raise MissingError(f"there is no application {cell.app}")
+        parent = parent_of(app, self._brought())
+        if parent is not None and parent not in self._refreshed:
+            self._refreshed.add(parent)
+            with suppress(FleetError):  # it is compared in its time
+                await self._fleet.execute(Action(ActionKind.REFRESH, parent))
+        if parent is None or cell.truth.kind == _IN_SOURCE:
+            await self._fleet.execute(Action(ActionKind.REFRESH, cell.app))
+
+    def _brought(self) -> Mapping[tuple[ClusterName, ObjectRef], AppKey]:
+        """Which application brings what, found out once for all cells of a wave."""
+        if self._parents is None:
+            self._parents = parents(self._fleet.apps.values())
+            asyncio.get_running_loop().call_later(_ONE_WRITE, self._forget)
+        return self._parents
+
+    def _forget(self) -> None:
+        self._parents = None
+        self._refreshed.clear()
 
     async def sync(self, cell: CellPlan, rollout: Rollout) -> None:
         app = self._fleet.apps.get(cell.app)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import takewhile
 from typing import NamedTuple
 
 from fleetui.engine.rollout.ports import Written
@@ -18,10 +18,9 @@ from fleetui.fleet.rolloutorigins import File, Origins, SetKey, set_of, text_in
 from fleetui.gitports import Files, GitHosts
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
-from fleetui.model.errors import ManifestError, RefusedError
+from fleetui.model.errors import RefusedError
 from fleetui.model.rollout import CellKey, CellPlan, Delivery, RolloutPlan, Truth
 from fleetui.ports import Repository
-from fleetui.render.yaml import documents
 
 TRAILER = "Fleetui-Rollout"
 WAVE_TRAILER = "Fleetui-Wave"
@@ -131,7 +130,8 @@ class GitTruths:
             made = await self._origins.made_at(key, File(truth.url, truth.branch, truth.path))
             known += [each for each in self._origins.truths_of(made).values() if each.kind == ELEMENT]
         by_path = _by_path(cells)
-        before = {path: await self._before(branch, path, cells[0], plan) for path in by_path}
+        goes_back = all(wanted[cell.key] == cell.from_version for cell in cells)
+        before = {path: await self._before(branch, path, cells[0], plan) for path in by_path} if goes_back else {}
         return _Edit(by_path, dict(wanted), dict(expected), tuple(dict.fromkeys(known)), before)
 
     def _set(self, cell: CellPlan) -> SetKey | None:
@@ -139,14 +139,15 @@ class GitTruths:
         return set_of(app) if app is not None else None
 
     async def _before(self, branch: _Branch, path: str, cell: CellPlan, plan: RolloutPlan) -> tuple[bytes, ...]:
-        """What a file was before each of the newest commits in a row that this rollout has made of it."""
+        """What a file is, and what it was before each of the newest commits in a row that this rollout has made of it;
+        nothing where somebody else's is the newest."""
         repository = self._opened(cell)
-        commits = await repository.touched(await repository.resolve(branch.branch, fetch=True), path, limit=_REMEMBERED)
+        tip = await repository.resolve(branch.branch, fetch=True)
+        commits = await repository.touched(tip, path, limit=_REMEMBERED)
+        own = list(takewhile(lambda commit: is_of(commit, plan.key.name), commits))
         found = []
-        for commit, earlier in pairwise(commits):
-            if not is_of(commit, plan.key.name):
-                break
-            files = (await repository.tree(earlier.sha)).files("")
+        for commit in commits[: len(own) + 1] if own else ():
+            files = (await repository.tree(commit.sha)).files("")
             content = await asyncio.to_thread(files.get, path)
             if content is not None:
                 found.append(content)
@@ -233,8 +234,18 @@ class _Edit:
         if content is None or not moving:
             return content
         known = [each for each in self._known if each.path == path]
-        edited = with_versions(text_in(content, path), moving, known).encode()
-        return next((each for each in self._before[path] if _says_the_same(each, edited)), edited)
+        return (
+            self._restored(path, content, moving, known)
+            or with_versions(text_in(content, path), moving, known).encode()
+        )
+
+    def _restored(self, path: str, content: bytes, moving: dict[Truth, str], known: Sequence[Truth]) -> bytes | None:
+        """The file as it once was, where all of it is still as this rollout left it."""
+        left, *earlier = self._before.get(path) or (b"",)
+        if left != content or not earlier:
+            return None
+        wanted = versions(text_in(content, path), known) | moving
+        return next((each for each in earlier if versions(text_in(each, path), known) == wanted), None)
 
 
 def _by_branch(cells: Iterable[CellPlan]) -> dict[_Branch, list[CellPlan]]:
@@ -256,13 +267,6 @@ def _versions(path: str, content: bytes | None, cells: Sequence[CellPlan]) -> di
         return {}
     said = versions(text_in(content, path), [cell.truth for cell in cells])
     return {cell.key: said[cell.truth] for cell in cells if cell.truth in said}
-
-
-def _says_the_same(one: bytes, other: bytes) -> bool:
-    try:
-        return [each.value for each in documents(one)] == [each.value for each in documents(other)]
-    except ManifestError:
-        return False
 
 
 def _same_host(url: str, page: str) -> bool:

@@ -6,7 +6,7 @@ cell, a head or a total says comes from a `Source`; nothing here knows what an a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple, Protocol
 
 from rich.segment import Segment
@@ -235,7 +235,7 @@ class MatrixGrid(VirtualRows):
         rows would like to have, in cells. The cursor stays where it is in both directions, as far as that is there."""
         at, line = self.at, self.cursor - self.top
         self._rows, self._columns = list(rows), list(columns)
-        self._wants, self._titles = [max(NARROW, want + 2) for want in wants], titles
+        self._wants, self._titles = list(map(_with_blanks, wants)), titles
         if at is not None:
             places = {row.key: index for index, row in enumerate(self._rows)}
             self.cursor = places.get(at[0], self.cursor)
@@ -249,6 +249,17 @@ class MatrixGrid(VirtualRows):
         self._keep_column_in_view()
         self.keep_in_view()
         self.say_moved()
+
+    def grow(self, wants: Mapping[Key, int]) -> None:
+        """Says how wide some columns would like to be by now. They only ever grow, so that nothing jumps."""
+        before = self.laid_out
+        for column, want in wants.items():
+            place = self._columns.index(column)
+            self._wants[place] = max(self._wants[place], _with_blanks(want))
+        if self.laid_out != before:
+            self._painted.clear()
+            self._keep_column_in_view()
+            self.refresh()
 
     def touch(self, places: Iterable[tuple[Key, Key]]) -> None:
         """Says that these cells may have changed, and the totals of their rows and columns: what is seen of them and
@@ -315,12 +326,17 @@ class MatrixGrid(VirtualRows):
         room = self._room
         if self._wide or sum(self._wants) <= room:
             return self._wants
-        even = max(NARROW, room // max(1, len(self._wants)))
-        return [min(want, even) for want in self._wants]
+        left = len(self._wants)
+        for want in sorted(self._wants):
+            if want > room // left:  # this one and all that want more share evenly what the others leave
+                break
+            room -= want
+            left -= 1
+        return [min(want, max(NARROW, room // left)) for want in self._wants]
 
     @property
     def _room(self) -> int:
-        return max(NARROW, self.inner_width - MARGIN - self._title_width - GAP - self._edge)
+        return max(NARROW, self.inner_width - MARGIN - self._title_width - GAP - self._edge - 1)
 
     @property
     def _edge(self) -> int:
@@ -480,6 +496,11 @@ class MatrixGrid(VirtualRows):
                     self.go(row, column)
                     return
         self.app.bell()
+
+
+def _with_blanks(want: int) -> int:
+    """The width of a column for a text: a mark before it, a blank behind it."""
+    return max(NARROW, want + 2)
 
 
 class _Wanted(Protocol):

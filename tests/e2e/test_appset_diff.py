@@ -108,9 +108,32 @@ def test_a_set_is_shown_and_compared_as_it_is_and_edited(
 
 
 def test_a_new_set_and_a_wrong_call(scope: Scope, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scope.kubeconfig is not None
+    client = Client(scope.kubeconfig)
+    registered = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "edge",
+            "namespace": "argocd",
+            "labels": {"argocd.argoproj.io/secret-type": "cluster"},
+        },
+        "stringData": {"name": "edge", "server": "https://127.0.0.1:1", "config": "{}"},
+    }
+    client.create(registered)
+    try:
+        _preview_a_new_set(scope, tmp_path, capsys)
+    finally:
+        client.delete("secret", "edge", "argocd")
+        client.close()
+    with pytest.raises(UsageError, match="the name of an ApplicationSet, or files"):
+        show_preview(scope, "", [], "table")
+
+
+def _preview_a_new_set(scope: Scope, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     new = tmp_path / "new.yaml"
     new.write_text(yaml.safe_dump({**SET, "metadata": {"name": "another"}}))
     assert show_preview(scope, "", [new], "table") == 4
-    assert "embedded/argocd/another: 2 created" in capsys.readouterr().out
-    with pytest.raises(UsageError, match="the name of an ApplicationSet, or files"):
-        show_preview(scope, "", [], "table")
+    told = capsys.readouterr().out
+    assert "embedded/argocd/another: 4 created" in told
+    assert "+ edge-velero is created" in told

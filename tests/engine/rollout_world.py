@@ -101,6 +101,8 @@ class AppSim:
         self.failed = ""
         self.away = ""
         self.missing = False
+        self.pinned = ""
+        """The version that somebody gave the application itself, whatever Git says."""
 
     @property
     def synced(self) -> bool:
@@ -150,6 +152,7 @@ class World:
         """Whether only the driver may change anything; not where it is replaced in the very moment between the write
         that says so and what it does next, which is why all of that is idempotent."""
         self.at: Callable[[int], None] = lambda point: None
+        self.before_renewal: Callable[[], None] = lambda: None
         self.store_listeners: list[Callable[..., None]] = []
         self.sight_listeners: list[Callable[[], None]] = []
         self.maps[codec.PREFIX + KEY.name] = self._stamped(codec.encode(Rollout(planned, RolloutState())))
@@ -206,8 +209,8 @@ class World:
         for key, app in self.apps.items():
             if app.away:
                 continue
-            if app.version != self.git[key]:
-                app.version, app.failed, app.busy = self.git[key], "", False
+            if app.version != (app.pinned or self.git[key]):
+                app.version, app.failed, app.busy = app.pinned or self.git[key], "", False
             elif app.busy or (app.automated and not app.synced and not app.failed):
                 if not app.busy:
                     app.busy = True
@@ -333,6 +336,8 @@ class Process:
 
     async def patch(self, _: Any, name: str, namespace: str, body: Obj, **__: Any) -> Obj:
         self._begin()
+        if "binaryData" not in body:
+            self.world.before_renewal()
         known = self.world.maps[name]
         if body["metadata"]["resourceVersion"] != known["metadata"]["resourceVersion"]:
             raise ConflictError("it was changed", code=409)

@@ -208,7 +208,7 @@ def test_an_approval_too_early_names_the_gate_that_is_open() -> None:
         world = World(plan((1, 1), gates=(*GATES, Gate(GateKind.APPROVAL))))
         task = asyncio.ensure_future(Process(world, "one").run())
         await world.until(lambda: world.apps[cell(0)].running == NEW)
-        with pytest.raises(RefusedError, match="wave wave-0 does not wait for its approval now, gate healthy for 10s"):
+        with pytest.raises(RefusedError, match="wave wave-0 does not wait for its approval now, gate healthy 10s"):
             await world.until(lambda: world.order(Verb.APPROVE), ticks=1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -310,6 +310,84 @@ def test_what_is_reverted_before_its_application_saw_it_is_found_in_git() -> Non
     story(test)
 
 
+def test_what_somebody_gave_an_application_while_nobody_looked_stays_when_it_goes_back() -> None:
+    async def test() -> None:
+        world = World(plan())
+        world.bad.add((cell(3), NEW))
+        await driven(world)
+        assert world.rollout.state.phase is RolloutPhase.HALTED
+        for key in (cell(1), cell(4)):  # of an older wave, and of the one where it stands
+            world.apps[key].pinned = "1.99"
+        world.tick()
+        world.order(Verb.ROLL_BACK)
+        task = asyncio.ensure_future(Process(world, "two").run())
+        await world.until(lambda: world.rollout.state.restoring)
+        assert world.rollout.state.wave == 1
+        world.apps[cell(0)].pinned = "1.99"  # of a wave whose turn has not come
+        await world.until(task.done)
+        state = world.rollout.state
+        assert (state.phase, state.reason) == ("rolled back", "left as they are: 3 changed by hand")
+        left = {cell(0), cell(1), cell(4)}
+        assert world.git == {key: NEW if key in left else OLD for key in world.git}
+
+    story(test)
+
+
+def test_what_a_human_left_as_somebody_changed_it_is_not_restored() -> None:
+    async def test() -> None:
+        world = World(plan((1, 1)))
+        task = asyncio.ensure_future(Process(world, "one").run())
+        await world.until(lambda: world.rollout.state.wave == 1)
+        world.apps[cell(0)].pinned = "1.99"
+        await world.until(task.done)
+        assert message(world, cell(0)) == "somebody gave it version 1.99 meanwhile (in its application)"
+        world.order(Verb.SKIP)
+        await driven(world, "two")
+        assert world.rollout.state.phase is RolloutPhase.DONE
+        world.order(Verb.ROLL_BACK)
+        rollout = await driven(world, "three")
+        assert (rollout.state.phase, rollout.state.reason) == ("rolled back", "left as they are: 1 skipped")
+        assert world.git == {cell(0): NEW, cell(1): OLD}
+
+    story(test)
+
+
+def test_a_rollout_of_which_nothing_is_left_is_not_rolled_back() -> None:
+    async def test() -> None:
+        world = World(plan((1, 1), gates=(*GATES, Gate(GateKind.HEALTHY, seconds=100))))
+        with pytest.raises(RefusedError, match="it has changed nothing: abort ends it"):
+            world.order(Verb.ROLL_BACK)
+        task = asyncio.ensure_future(Process(world, "one").run())
+        await world.until(lambda: world.rollout.state.cells and phase(world, cell(0)) is CellPhase.HEALTHY)
+        world.apps[cell(0)].pinned = "1.99"
+        await world.until(task.done)
+        with pytest.raises(RefusedError, match="rollout certs is paused: it has changed nothing"):
+            world.order(Verb.ROLL_BACK)
+
+    story(test)
+
+
+def test_rolled_back_and_paused_while_the_write_is_under_way() -> None:
+    async def test() -> None:
+        world = World(plan((2,)))
+
+        def order(_: int) -> None:
+            if world.wrote[cell(0)] == [NEW] and world.rollout.state.phase is RolloutPhase.RUNNING:
+                world.order(Verb.ROLL_BACK)
+                world.order(Verb.PAUSE)
+
+        world.at = order
+        rollout = await driven(world)
+        assert (rollout.state.phase, rollout.state.restoring) == (RolloutPhase.PAUSED, True)
+        assert phase(world, cell(0)) is CellPhase.RESTORING
+        world.at = lambda _: None
+        world.order(Verb.RESUME)
+        await driven(world, "two")
+        world.assert_restored()
+
+    story(test)
+
+
 # --- Git ------------------------------------------------------------------------------------------------------------
 
 
@@ -375,6 +453,26 @@ def test_two_never_drive_at_once() -> None:
         second.result()
         world.assert_done_once()
         assert [event.what for event in world.rollout.state.events if event.who == "second@bastion"] == ["taken over"]
+
+    story(test)
+
+
+def test_an_order_in_the_moment_before_an_effect_is_heeded() -> None:
+    async def test() -> None:
+        world = World(plan((1,)))
+        world.git_down = unreachable()
+        task = asyncio.ensure_future(Process(world, "one").run())
+        await world.until(lambda: world.rollout.state.reason)
+
+        def pause() -> None:
+            world.git_down = None
+            world.before_renewal = lambda: None
+            world.order(Verb.PAUSE)
+
+        world.before_renewal = pause
+        await world.until(task.done)
+        assert world.rollout.state.phase is RolloutPhase.PAUSED
+        assert world.wrote[cell(0)] == []
 
     story(test)
 

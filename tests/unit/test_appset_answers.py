@@ -190,6 +190,33 @@ async def test_what_git_can_not_say_is_a_problem_in_a_sentence(world: World, tmp
     assert "is no address" in (await world.ask(GitDirectories("what", "HEAD", ""))).problem
 
 
+async def test_patterns_are_meant_as_the_hub_has_it(world: World, tmp_path: Path) -> None:
+    source = Source(tmp_path / "source")
+    source.write(apps__a__config_yaml="a: 1", apps__top_yaml="t: 1")
+    source.commit()
+    question = GitFiles(source.url, "HEAD", "default", "apps/*.yaml")
+    assert (await world.ask(question)).value.keys() == {"apps/a/config.yaml", "apps/top.yaml"}
+    globbing = {"applicationsetcontroller.enable.new.git.file.globbing": "true"}
+    world.put(host_map("argocd-cmd-params-cm", globbing))
+    world.clock.now += 60
+    assert (await world.ask(question)).value.keys() == {"apps/top.yaml"}
+    assert (await world.ask(question, hub="")).value.keys() == {"apps/a/config.yaml", "apps/top.yaml"}
+
+
+async def test_a_project_that_demands_signatures_has_nothing_generated_for_it(world: World, tmp_path: Path) -> None:
+    source = Source(tmp_path / "source")
+    source.write(a="a")
+    source.commit()
+    project = manifest(
+        "AppProject", "strict", namespace="argocd", spec={"signatureKeys": [{"keyID": "4AEE18F83AFDEB23"}]}
+    )
+    world.hub.objects[ObjectRef("argoproj.io", "AppProject", "argocd", "strict")] = project
+    found = await world.ask(GitDirectories(source.url, "HEAD", "strict"))
+    assert "demands signed commits (signatureKeys), which this engine can't verify" in found.problem
+    missing = await world.ask(GitDirectories(source.url, "HEAD", "nowhere"))
+    assert "there is no AppProject argocd/nowhere on hub" in missing.problem
+
+
 # --- registries -------------------------------------------------------------------------------------------------
 
 

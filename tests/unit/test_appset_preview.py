@@ -113,16 +113,16 @@ def test_an_application_of_somebody_else_is_held() -> None:
     live = _made(BEFORE)
     live[0]["metadata"]["ownerReferences"][0] |= {"name": "other", "uid": "u2"}
     found = _seen(BEFORE, live)
-    assert _fates(found)["cert-manager"] == "held"
-    (problem,) = found.problems
-    assert "already owned by another ApplicationSet controller other" in problem
+    assert _fates(found) == {"cert-manager": "held", "ingress": "same", "velero": "same"}
+    assert "already owned by another ApplicationSet controller other" in found.applications[0].why
+    assert found.differs
 
 
 def test_what_is_not_valid_or_not_possible_is_held_and_told() -> None:
     edited = _set(("cert-manager", "1.14"), ("Bad Name", "1"), ("ingress", "4.0"), ("velero", "5.0"))
     found = _seen(edited, _made(BEFORE), unmet={"ingress": "application references project x which does not exist"})
     assert _fates(found) == {"Bad Name": "held", "ingress": "held", "cert-manager": "same", "velero": "same"}
-    assert len(found.problems) == 3
+    assert len(found.problems) == 2, "of Bad Name: its own name, and its label"
     assert found.differs
 
 

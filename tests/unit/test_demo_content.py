@@ -77,17 +77,36 @@ def test_the_article_s_application_is_there_word_for_word(repositories: dict[str
     "role", [role for role in CAST if role.name != TROUBLE], ids=lambda role: f"{role.cluster}/{role.name}"
 )
 def test_what_git_says_is_accepted_by_an_api_server(role: Role, repositories: dict[str, DemoRepository]) -> None:
-    found = manifests(role, repositories[role.repository])
+    assert accepted(manifests(role, repositories[role.repository]), role.namespace)
+
+
+def accepted(found: list[Manifest], namespace: str) -> list[Manifest]:
     store = ObjectStore()
-    store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": role.namespace}}, manager="test")
+    for definition in definitions.load():
+        store.create(definition, manager="test")
+    store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, manager="test")
     for manifest in found:
         obj = manifest.obj
         resource = store.resources.by_kind(obj["apiVersion"].rpartition("/")[0], obj["kind"])
         assert resource is not None
         if resource.namespaced:
-            obj["metadata"]["namespace"] = role.namespace
+            obj["metadata"]["namespace"] = namespace
         store.create(obj, manager="test")
-    assert found
+    return found
+
+
+def test_each_addon_has_a_version_to_go_to(repositories: dict[str, DemoRepository]) -> None:
+    repository = repositories["cluster-addons"]
+    made = yaml.safe_load(repository.file("fleet/cluster-addons.yaml") or "")
+    elements = made["spec"]["generators"][0]["matrix"]["generators"][1]["list"]["elements"]
+    assert made["spec"]["template"]["spec"]["source"]["repoURL"] == repository.url
+    for element in elements:
+        addon, now = element["addon"], element["version"]
+        versions = git(repository, "ls-tree", "--name-only", "main", f"addons/{addon}/").split()
+        assert f"addons/{addon}/{now}" in versions
+        assert len(versions) == 2
+        for folder in versions:
+            assert accepted(from_directory({"path": folder}, files(repository, "main", folder)), addon)
 
 
 def test_the_broken_manifest_is_named_with_file_and_line(repositories: dict[str, DemoRepository]) -> None:
@@ -359,6 +378,8 @@ def test_the_first_hub_has_registered_a_cluster_with_a_context_and_one_without(t
         registrar = ClusterSecrets()
         found = [stored({"apiVersion": "v1", "kind": "Secret", **each}) for each in secrets["items"]]
         known = {each.name: each for each in map(registrar.read, found)}
+        own = known.pop(PROD_1)
+        assert (own.server, own.labels["stage"]) == (applications.IN_CLUSTER, "prod")
         assert set(known) == {PROD_2, DEPOT}
         assert {PROD_1, PROD_2} <= set(contexts)
         assert not any(context.startswith(DEPOT) for context in contexts)

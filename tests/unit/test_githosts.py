@@ -133,7 +133,7 @@ KINDS = [
         "azureDevOps",
         "/tfs/acme/web/_git/deploy",
         "/tfs/acme/web/_apis/git/repositories/deploy/pullrequests",
-        "?api-version=7.1&searchCriteria.status=active"
+        "?api-version=6.0&searchCriteria.status=active"
         "&searchCriteria.sourceRefName=refs/heads/rollout&searchCriteria.targetRefName=refs/heads/main",
         {"value": []},
         AZURE,
@@ -174,7 +174,7 @@ async def test_a_pull_request_is_opened_once_and_followed_to_its_end(
     login: tuple[str, str],
 ) -> None:
     server = HostServer()
-    version = "?api-version=7.1" if kind == "azureDevOps" else ""
+    version = "?api-version=6.0" if kind == "azureDevOps" else ""
     server.routes = {f"GET {api}{search}": {"body": nothing}, f"POST {api}{version}": {"body": opened, "status": 201}}
     book = HandBook()
     async with hosts(server, book=book, own={"127.0.0.1": kind}) as found:

@@ -246,7 +246,7 @@ async def test_a_repository_that_is_not_there_has_no_pull_requests_where_that_ma
 
 async def test_azure_is_asked_for_all_pages() -> None:
     server = HostServer("azureDevOps")
-    query = "GET /acme/web/_apis/git/pullrequests?api-version=7.1&searchCriteria.status=active&$top=100"
+    query = "GET /acme/web/_apis/git/pullrequests?api-version=6.0&searchCriteria.status=active&$top=100"
     one = server.routes[query]["body"]["value"][0]
     server.routes[query] = {"body": {"value": [{**one, "pullRequestId": number} for number in range(100)]}}
     server.routes[f"{query}&$skip=100"] = {"body": {"value": [{**one, "pullRequestId": 100}]}}

@@ -11,8 +11,8 @@ import pytest
 
 from fleetui.engine.rollout.waves import Rule, by_count, by_labels, by_name, by_percent, the_rest, waves_of
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, WaveRule
-from fleetui.fleet.rolloutorigins import parent_of
-from fleetui.model.app import Source
+from fleetui.fleet.rolloutorigins import parent_of, parents
+from fleetui.model.app import Automation, Source
 from fleetui.model.errors import RefusedError
 from fleetui.model.objects import ClusterName, Discovery, ObjectRef
 from fleetui.model.rollout import (
@@ -171,6 +171,12 @@ async def test_clusters_that_are_away_are_noted_and_do_not_forbid(fleet: AddonFl
     ]
 
 
+async def test_what_is_not_synced_by_itself_is_noted(fleet: AddonFleet) -> None:
+    root = next(key for key in fleet.apps if key.name == "root")
+    fleet.apps[root] = msgspec.structs.replace(fleet.apps[root], automation=Automation())
+    assert (await plan(fleet)).notes[-1].startswith("hub/argocd/root is not synced automatically: sync it after")
+
+
 async def test_going_back_is_noted(fleet: AddonFleet) -> None:
     fleet.addon("cert-manager", "1.9")
     fleet.git.commit("old")
@@ -245,9 +251,9 @@ async def test_nothing_to_move_and_unknown_addons(fleet: AddonFleet) -> None:
 async def test_an_applicationset_that_nobody_brings_and_where_it_is_said_to_be(fleet: AddonFleet) -> None:
     root = next(key for key in fleet.apps if key.name == "root")
     app = next(app for app in fleet.apps.values() if app.application_set)
-    assert parent_of(app, fleet.apps) == root
+    assert parent_of(app, parents(fleet.apps.values())) == root
     del fleet.apps[root]
-    assert parent_of(app, fleet.apps) is None
+    assert parent_of(app, parents(fleet.apps.values())) is None
     [refusal] = (await plan(fleet)).refusals
     assert refusal.endswith(
         "cluster-addons of hub: no application brings it from Git (say where with --truth URL#PATH)"

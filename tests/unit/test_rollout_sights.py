@@ -12,9 +12,9 @@ import pytest
 from backends.argocd import ArgoDialect
 from fleetui.fleet.rolloutsights import FleetSights
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
-from fleetui.model.app import App, Automation, Condition, OperationState, Source
+from fleetui.model.app import App, AppResource, Automation, Condition, OperationState, Source
 from fleetui.model.errors import MissingError, RefusedError
-from fleetui.model.objects import ClusterName
+from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.rollout import CellPlan, Rollout, RolloutState, Truth
 from fleetui.model.status import ClusterState, ClusterStatus, Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.ports import Subscription
@@ -184,6 +184,23 @@ def test_a_sync_names_the_rollout_and_one_that_runs_already_is_none() -> None:
         picture.apps.clear()
         with pytest.raises(MissingError, match="no application"):
             await sights.sync(CELL, rollout)
+
+    asyncio.run(test())
+
+
+def test_what_brings_many_cells_is_refreshed_once_for_all() -> None:
+    async def test() -> None:
+        mine = [app(key=cell.app, application_set="addons") for cell in PLAN.cells]
+        brings = ObjectRef("argoproj.io", "ApplicationSet", "argocd", "addons")
+        root = app(key=msgspec.structs.replace(CELL.app, name="root"), resources=(AppResource(brings),))
+        picture = FakePicture(root, *mine)
+        sights = FleetSights(picture, Values())  # type: ignore[arg-type]
+        cells = [msgspec.structs.replace(cell, truth=CELL.truth) for cell in PLAN.cells]
+        await asyncio.gather(*map(sights.refresh, cells))
+        assert picture.actions == [Action(ActionKind.REFRESH, root.key)]
+        # What lies in its own source is compared there.
+        await sights.refresh(PLAN.cells[0])
+        assert picture.actions[1:] == [Action(ActionKind.REFRESH, CELL.app)]
 
     asyncio.run(test())
 

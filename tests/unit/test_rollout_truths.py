@@ -15,7 +15,7 @@ from fleetui.engine.rollout.ports import Written
 from fleetui.fleet.rolloutapi import RolloutRequest, WaveRule
 from fleetui.fleet.rollouttruth import is_of
 from fleetui.gitports import PullRequest
-from fleetui.model.app import App, Source
+from fleetui.model.app import App
 from fleetui.model.errors import ManifestError, RefusedError
 from fleetui.model.objects import ClusterName
 from fleetui.model.rollout import CellKey, Delivery, RolloutPlan
@@ -102,13 +102,14 @@ async def test_wave_by_wave_and_back_again(fleet: AddonFleet) -> None:
         "ann\nMove cert-manager to 1.15 (canary)\n\ncert-manager 1.15: seoul-1\n\n"
         "Fleetui-Rollout: certs\nFleetui-Wave: canary"
     )
-    second = await write(fleet, plan, 1)
+    text, second = fleet.text, await write(fleet, plan, 1)
     assert generated(fleet) == {"seoul-1": "1.15", "seoul-2": "1.15", "tokyo-1": "1.15"}
-    assert fleet.text == before.replace('"1.14"', '"1.15"')
+    assert text != fleet.text == before.replace('"1.14"', '"1.15"')
     assert len(set(second.commits.values())) == 1
     assert await fleet.truths.versions(plan.cells) == dict.fromkeys((cell.key for cell in plan.cells), "1.15")
     await write(fleet, plan, 1, back=True)
     assert generated(fleet) == {"seoul-1": "1.15", "seoul-2": "1.14", "tokyo-1": "1.14"}
+    assert fleet.text == text
     await write(fleet, plan, 0, back=True)
     assert fleet.text == before
     assert int(fleet.git.git("rev-list", "--count", "main")) == 5
@@ -156,17 +157,10 @@ async def test_what_others_change_beside_it_stays_when_it_goes_back(fleet: Addon
 
 
 async def test_bytes_that_an_edit_could_not_give_back_are_those_of_before(fleet: AddonFleet) -> None:
-    odd = fleet.text.replace('"1.14"', "'1.14'").replace("{addon: dns", "{ addon: dns")
-    fleet.git.put(FILE, odd.replace("'1.14'", "v1.14").encode())
+    # In Go templates a version may be a number.
+    go = fleet.text.replace("{{", "{{.").replace("  generators:\n", "  goTemplate: true\n  generators:\n", 1)
+    fleet.git.put(FILE, go.replace('"1.14"', "1.14").encode())
     fleet.git.commit("plain")
-    for version in ("v1.14",):
-        fleet.addon("cert-manager", version)
-    fleet.git.commit("its folder")
-    for app_key, app in fleet.apps.items():
-        if app.key.name.endswith("cert-manager"):
-            fleet.apps[app_key] = msgspec.structs.replace(
-                app, source=Source(fleet.git.url, "addons/cert-manager/v1.14")
-            )
     before, plan = fleet.text, await planned(fleet)
     await write(fleet, plan, 0)
     await write(fleet, plan, 1)
@@ -244,13 +238,42 @@ spec:
     assert found.groups[0].entries[0].summary == "version 1.14 → 1.15"
     await fleet.truths.write(found.plan, "all", {cell.key: "1.15"}, expected={cell.key: "1.14"})
     assert fleet.git.git("show", "main:apps/certs.yaml") == text.replace("1.14", "1.15").strip()
-    missing = await fleet.planner().plan(
-        RolloutRequest({"certs": "1.15"}, truths=(f"{fleet.git.url}#values.yaml#a.b",))
+
+
+async def test_a_field_that_the_operator_names_for_each_cluster(fleet: AddonFleet) -> None:
+    for number, cluster in enumerate(fleet.statuses):
+        content = {"version": "1.14", "replicas": number}
+        obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "certs"}, "data": content}
+        fleet.git.put(f"clusters/{cluster}/all.yaml", yaml.safe_dump(obj).encode())
+        spec = {
+            "source": {"repoURL": fleet.git.url, "path": f"clusters/{cluster}", "targetRevision": "main"},
+            "destination": {"server": f"https://{cluster}", "namespace": "certs"},
+        }
+        name = f"{cluster}-cert-manager"
+        fleet.objects[name] = {"metadata": {"name": name, "namespace": "argocd"}, "spec": spec}
+    fleet.git.commit("clusters")
+    truths = (
+        f"{fleet.git.url}#values.yaml#certs.version",
+        f"{fleet.git.url}#clusters/{{cluster}}/all.yaml#data.version",
     )
-    assert missing.refusals == (
-        f"seoul-1/certs: there is no YAML or JSON file values.yaml in {fleet.git.url} (main)"
-        " (say where with --truth URL#PATH)",
+    found = await fleet.planner().plan(RolloutRequest(NEW, name="values", truths=truths))
+    assert found.refusals == ()
+    cell = found.plan.cells[0]
+    assert (cell.truth.kind, cell.truth.path, cell.truth.field) == (
+        "values",
+        "clusters/seoul-1/all.yaml",
+        "data.version",
     )
+    # What nobody has committed yet is rendered: the same change in three files.
+    assert [len(group.cells) for group in found.groups] == [3]
+    assert found.groups[0].entries[0].summary == "version 1.14 → 1.15"
+    wanted = {cell.key: cell.to_version for cell in found.plan.cells}
+    await fleet.truths.write(found.plan, "all", wanted, expected=dict.fromkeys(wanted, "1.14"))
+    assert "'1.15'" in fleet.git.git("show", "main:clusters/tokyo-1/all.yaml")
+    again = await fleet.planner().plan(RolloutRequest(NEW, truths=truths))
+    assert (len(again.unchanged), again.plan.cells) == (3, ())
+    missing = await fleet.planner().plan(RolloutRequest(NEW, truths=truths[:1]))
+    assert missing.refusals[0] == f"seoul-1/cert-manager: values.yaml of {fleet.git.url} (main) says no version of it"
 
 
 def own(fleet: AddonFleet) -> list[App]:

@@ -135,7 +135,12 @@ class Controllers:
         for index in range(1, self._nodes + 1):
             made = self._world.create(nodes.node(self._world.cluster, index), manager=KUBELET)
             if made is not None:
-                status = nodes.node_status(made["metadata"]["name"], index, self._world.stamp())
+                status = nodes.node_status(
+                    made["metadata"]["name"],
+                    index,
+                    self._world.stamp(),
+                    architecture=nodes.architecture(self._world.cluster),
+                )
                 self._world.set_status(made, status, manager=KUBELET)
 
     # --- who is woken ----------------------------------------------------------------------------------------------

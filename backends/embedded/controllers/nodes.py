@@ -19,13 +19,18 @@ _GOOD = {
 _SIZE = {"cpu": "8", "ephemeral-storage": "100Gi", "memory": "32Gi", "pods": "250"}
 
 
+def architecture(cluster: str) -> str:
+    """Which processors a cluster's nodes have: the small machines at the edge have others."""
+    return "arm64" if cluster.startswith("edge") else "amd64"
+
+
 def node(cluster: str, index: int) -> Obj:
     """The Node with that 1-based number, without its status."""
     name = f"{cluster}-worker-{index}"
     labels = {
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
-        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/arch": architecture(cluster),
         "node-role.kubernetes.io/worker": "",
         "topology.kubernetes.io/zone": f"zone-{'abc'[(index - 1) % 3]}",
     }
@@ -37,7 +42,7 @@ def node(cluster: str, index: int) -> Obj:
     }
 
 
-def node_status(name: str, index: int, stamp: str) -> Obj:
+def node_status(name: str, index: int, stamp: str, *, architecture: str) -> Obj:
     """The status that its kubelet reports."""
     return {
         "addresses": [
@@ -58,7 +63,7 @@ def node_status(name: str, index: int, stamp: str) -> Obj:
             for kind, (status, reason, message) in _GOOD.items()
         ],
         "nodeInfo": {
-            "architecture": "amd64",
+            "architecture": architecture,
             "bootID": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"boot.{name}")),
             "containerRuntimeVersion": "containerd://2.2.0",
             "kernelVersion": "6.12.57",

@@ -22,8 +22,18 @@ CLUSTERS = ("prod-eu-1", "prod-eu-2", "stage-1", "edge-07")
 PROD_1, PROD_2, STAGE, EDGE_07 = CLUSTERS
 DEPOT = "depot-1"
 """A cluster that no kubeconfig knows: its hub alone has a login for it."""
-REGISTERED = {PROD_1: (PROD_2, DEPOT)}
-"""What hubs have registered; the first of these is a context too."""
+ADDONS_HUB = PROD_1
+"""The hub that has registered all other clusters, and itself: its ApplicationSet gives each of them its addons."""
+ADDONS = "addons"
+"""The Application that brings this ApplicationSet from Git."""
+_SITES = {
+    "prod-eu": ("prod", "eu"),
+    "prod-us": ("prod", "us"),
+    "prod-ap": ("prod", "ap"),
+    "stage": ("stage", "eu"),
+    "edge": ("edge", "ap"),
+    "depot": ("edge", "eu"),
+}
 
 _AUTO = {"automated": {"prune": True, "selfHeal": True}}
 _MANUAL: Obj = {}
@@ -108,6 +118,7 @@ def cast(last_good: str) -> list[Role]:
         ),
         *(_platform(cluster, "ingress-nginx") for cluster in (PROD_1, PROD_2, STAGE)),
         *(_platform(cluster, "node-exporter") for cluster in CLUSTERS),
+        Role(ADDONS_HUB, ADDONS, "cluster-addons", "fleet", namespace=NAMESPACE, project="cluster-addons"),
     ]
 
 
@@ -165,6 +176,7 @@ PROJECTS = {
     "staging": "What comes next",
     "platform": "What all others stand on",
     "edge": "The sites at the edge",
+    "cluster-addons": "What every cluster has, version by version",
     "services": "The long tail of small services",
 }
 
@@ -234,15 +246,17 @@ def repository_secret(name: str, url: str) -> Obj:
 
 
 def cluster_secret(name: str, url: str, token: str) -> Obj:
-    """The Secret by which Argo CD knows another cluster, as ``argocd cluster add`` writes it."""
-    config = {"bearerToken": token, "tlsClientConfig": {"insecure": False}}
+    """The Secret by which Argo CD knows a cluster, as ``argocd cluster add --label`` writes it; its hub itself has the
+    URL `IN_CLUSTER`, and no token."""
+    config = {"bearerToken": token, "tlsClientConfig": {"insecure": False}} if token else {}
+    stage, region = next(site for prefix, site in _SITES.items() if name.startswith(prefix))
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
             "name": f"cluster-{name}",
             "namespace": NAMESPACE,
-            "labels": {"argocd.argoproj.io/secret-type": "cluster"},
+            "labels": {"argocd.argoproj.io/secret-type": "cluster", "stage": stage, "region": region},
         },
         "type": "Opaque",
         "stringData": {"name": name, "server": url, "config": json.dumps(config)},

@@ -102,17 +102,17 @@ class DemoFleet:
             self._controllers.append(controllers)
             if name in hubs:
                 planting.plant(cluster.store, hubs[name])
-                self._register_at(name)
+        self._register()
         if self._pace is not None:
             stores = {name: cluster.store for name, cluster in self.host.clusters.items()}
             story = Story(stores, self.repositories, pace=self._pace, say=self._say)
             self._story = asyncio.create_task(story.run(), name="the demo's story")
 
-    def _register_at(self, hub: str) -> None:
-        for name in applications.REGISTERED.get(hub, ()):
-            other = self.host.clusters.get(name)
-            if other is not None:
-                planting.register(self.host.clusters[hub].store, name, other.url, other.token)
+    def _register(self) -> None:
+        hub = self.host.clusters[applications.ADDONS_HUB]
+        for name, cluster in self.host.clusters.items():
+            there = (applications.IN_CLUSTER, "") if cluster is hub else (cluster.url, cluster.token)
+            planting.register(hub.store, name, *there)
 
     def _end(self) -> None:
         if self._story is not None:

@@ -161,12 +161,33 @@ EDGE = (
     ),
 )
 
-REPOSITORIES = {"k8s-manifests": K8S_MANIFESTS, "platform": PLATFORM, "edge": EDGE}
+_ADDON = "addons/{}/{}".format
+CLUSTER_ADDONS = (
+    Step(
+        48.0,
+        CHIARA,
+        "Give every cluster its addons",
+        add=(
+            "fleet",
+            _ADDON("cert-manager", "1.14.5"),
+            _ADDON("external-secrets", "0.9.4"),
+            _ADDON("metrics-server", "0.7.1"),
+        ),
+    ),
+    Step(7.0, RENOVATE, "Offer metrics-server 0.7.2", add=(_ADDON("metrics-server", "0.7.2"),)),
+    Step(3.0, RENOVATE, "Offer cert-manager 1.15.0", add=(_ADDON("cert-manager", "1.15.0"),)),
+    Step(1.0, RENOVATE, "Offer external-secrets 0.10.0", add=(_ADDON("external-secrets", "0.10.0"),)),
+)
+"""What versions there are; which cluster has which one is what a rollout is to change. The newest external-secrets does
+not run on the edge's processors: a gate is to hold it back."""
+
+REPOSITORIES = {"k8s-manifests": K8S_MANIFESTS, "platform": PLATFORM, "edge": EDGE, "cluster-addons": CLUSTER_ADDONS}
 """Name of a repository -> its commits, oldest first."""
 
 
-def commits(name: str, now: float) -> Iterator[PastCommit]:
-    """The history of one repository, oldest first; `now` in seconds since the epoch.
+def commits(name: str, now: float, *, url: str) -> Iterator[PastCommit]:
+    """The history of one repository, oldest first; `now` in seconds since the epoch. What it says of itself (an
+    ApplicationSet's `repoURL`) leads to `url`.
 
     Raises:
         ValueError: an edit does not fit the text that it changes.
@@ -175,7 +196,7 @@ def commits(name: str, now: float) -> Iterator[PastCommit]:
     for step in REPOSITORIES[name]:
         files: dict[str, str | None] = {}
         for folder in step.add:
-            files.update(_folder(CONTENT / name, folder))
+            files.update(_folder(CONTENT / name, folder, own=(f"https://github.com/myorg/{name}", url)))
         for path, old, new in step.edits:
             files[path] = changed(tree.get(path, ""), path, old=old, new=new)
         tree.update({path: text for path, text in files.items() if text is not None})
@@ -193,6 +214,6 @@ def changed(text: str, path: str, *, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def _folder(root: Path, folder: str) -> Mapping[str, str]:
+def _folder(root: Path, folder: str, *, own: tuple[str, str]) -> Mapping[str, str]:
     files = sorted(path for path in (root / folder).rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in files}
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8").replace(*own) for path in files}

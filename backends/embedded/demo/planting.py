@@ -78,7 +78,8 @@ def plan(*, clusters: int, apps: int | None, seed: int) -> Plan:
     for extra in names[len(applications.CLUSTERS) :]:
         roles += applications.extra_cast(extra)
     if apps is not None:
-        roles = roles[:apps]
+        # What an ApplicationSet makes would come on top of the number that was asked for.
+        roles = [role for role in roles if role.name != applications.ADDONS][:apps]
     rest = 0 if apps is None else apps - len(roles)
     return Plan(names, tuple(roles), tuple(crowd.crowd(names, rest, seed=seed)), seed)
 
@@ -90,10 +91,10 @@ def repositories(folder: Path, plan: Plan, *, now: float) -> dict[str, DemoRepos
         GitError: git is not installed, or refused.
     """
     found: dict[str, DemoRepository] = {}
-    for name in history.REPOSITORIES:
+    for name in sorted({role.repository for role in plan.roles}):
         found[name] = DemoRepository(folder / f"{name}.git")
         if not found[name].head:
-            found[name].write(history.commits(name, now))
+            found[name].write(history.commits(name, now, url=found[name].url))
     if plan.services:
         found[crowd.REPOSITORY] = repository = DemoRepository(folder / f"{crowd.REPOSITORY}.git")
         if not repository.head:

@@ -33,13 +33,10 @@ _IN_QUOTES = "write it in quotes, or set goTemplate: true"
 
 def of_list(spec: Mapping[str, Any], world: World, at: str) -> list[Params]:
     """The elements as they are; without Go templates each value is a text, but for those of `elementsYaml`."""
-    made = [_element(item, world, f"{at}.elements[{number}]") for number, item in enumerate(_elements(spec, at))]
+    elements = reading.items(spec, "elements", at)
+    made = [_element(item, world, f"{at}.elements[{number}]") for number, item in enumerate(elements)]
     written = reading.text(spec, "elementsYaml", at)
     return made + _yaml_elements(written, f"{at}.elementsYaml") if written else made
-
-
-def _elements(spec: Mapping[str, Any], at: str) -> list[Any]:
-    return reading.items(spec, "elements", at)
 
 
 def _element(item: Any, world: World, at: str) -> Params:

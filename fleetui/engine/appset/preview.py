@@ -48,23 +48,23 @@ class Previewed(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """Everything that would be done; all text is sanitised. `problems` are sentences; where they keep the set from
-    being generated at all, nothing is done, and there are no `applications`."""
+    """Everything that would be done; all text is sanitised. `problems` are sentences about the generation; where they
+    keep the set from being generated at all, nothing is done, and there are no `applications`."""
 
     applications: tuple[Previewed, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
     def differs(self) -> bool:
-        """Whether anything would be written, or the set can't be worked with."""
-        return bool(self.problems) or any(each.fate in _WRITTEN for each in self.applications)
+        """Whether anything would be written, or is wrong."""
+        return bool(self.problems) or any(each.fate not in _QUIET for each in self.applications)
 
     def count(self, fate: Fate) -> int:
         """So many Applications have this fate."""
         return sum(each.fate is fate for each in self.applications)
 
 
-_WRITTEN = frozenset({Fate.DELETED, Fate.CREATED, Fate.CHANGED})
+_QUIET = frozenset({Fate.KEPT, Fate.SAME})
 _ORDER = {fate: place for place, fate in enumerate(Fate)}
 
 
@@ -100,11 +100,8 @@ def preview(
     if generated.complete:
         gone = [app for name, app in there.items() if appset.owns(app) and name not in made and name not in held]
         found += [_gone(appset, app) for app in gone]
-    # What is wrong with one that was generated says the generation itself.
-    wrong = [each for each in found if each.fate is Fate.HELD and each.name not in generated.held]
-    told = [one_line(f"{each.name}: {each.why}") for each in wrong]
     shown = [msgspec.structs.replace(each, name=one_line(each.name), why=one_line(each.why)) for each in found]
-    return Preview(tuple(sorted(shown, key=lambda each: (_ORDER[each.fate], each.name))), (*problems, *told))
+    return Preview(tuple(sorted(shown, key=lambda each: (_ORDER[each.fate], each.name))), problems)
 
 
 def _to_write(appset: ApplicationSet, app: Obj) -> Obj:

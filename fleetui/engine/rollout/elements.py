@@ -6,19 +6,19 @@ Reading and editing the element is ``truthelement``'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 from fleetui.engine.application import mapping, mappings, text
 from fleetui.engine.appset.generated import GeneratedApplication
 from fleetui.engine.rollout.truthelement import Element
-from fleetui.engine.rollout.truthtext import said
+from fleetui.engine.rollout.truthtext import said, value_at
 from fleetui.model.objects import Obj
 
-FIELD = "version"
-"""The parameter that is taken for an addon's version, where there is one of this name."""
 _LIKELY = ("version", "chartVersion", "targetRevision", "revision", "tag", "chart_version", "ref")
+"""Parameters that are taken for an addon's version, the likeliest first."""
+_FIELDS = (*_LIKELY, *(f"values.{name}" for name in _LIKELY))
 _OF_CLUSTERS = frozenset({"name", "server"})
 _FIRST = ("name", "addon", "cluster", "app", "application", "component", "chart", "server")
 """Parameters that are likely to tell cells apart, the likeliest first."""
@@ -36,13 +36,10 @@ def elements_of(appset: Obj, made: Sequence[GeneratedApplication]) -> dict[str, 
     for number, generator in enumerate(generators):
         mine = [each for each in made if each.generator == number]
         elements = [mapping(each) for listed in _lists(generator) for each in listed]
-        field = next((each for each in _LIKELY if any(each in element for element in elements)), "")
-        members = [
-            (each, element)
-            for each in mine
-            if field and (element := _element(elements, each.params, field)) is not None
-        ]
-        names, only = _telling(members, field), number if len(generators) > 1 else None
+        field = next((name for name in _FIELDS if any(_version(each, name) is not None for each in elements)), "")
+        versioned = [_told(each, field) for each in elements if field and _version(each, field) is not None]
+        members = [(each, told) for each in mine if (told := _element(versioned, each.params)) is not None]
+        names, only = _telling(members), number if len(generators) > 1 else None
         for each, _ in members if names else ():
             found[each.name] = Element(field, tuple((name, said(each.params[name]) or "") for name in names), only)
     return found
@@ -57,15 +54,25 @@ def _lists(generator: Mapping[str, Any]) -> Iterator[list[Any]]:
             yield from _lists(inner)
 
 
-def _element(elements: Iterable[Mapping[str, Any]], params: Mapping[str, Any], field: str) -> Mapping[str, Any] | None:
+def _version(element: Mapping[str, Any], field: str) -> str | None:
+    return said(value_at(element, field.split(".")))
+
+
+def _told(element: Mapping[str, Any], field: str) -> dict[str, str]:
+    """What an element says of its cells, but for their version and what a template says."""
+    pairs = ((key, said(value)) for key, value in element.items() if key != field)
+    return {key: value for key, value in pairs if value is not None and "{{" not in value}
+
+
+def _element(elements: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> Mapping[str, str] | None:
     """The element that is part of some parameters, whatever version these have now."""
     for element in elements:
-        if field in element and all(params.get(key) == value for key, value in element.items() if key != field):
+        if (element or len(elements) == 1) and all(said(params.get(key)) == value for key, value in element.items()):
             return element
     return None
 
 
-def _telling(members: Sequence[tuple[GeneratedApplication, Mapping[str, Any]]], field: str) -> tuple[str, ...]:
+def _telling(members: Sequence[tuple[GeneratedApplication, Mapping[str, str]]]) -> tuple[str, ...]:
     """The fewest parameters by which every Application is told from the others, one of the element's own among them;
     none where there are none."""
     if not members:
@@ -73,8 +80,8 @@ def _telling(members: Sequence[tuple[GeneratedApplication, Mapping[str, Any]]], 
     sets = [made.params for made, _ in members]
     common = set.intersection(*({key for key, value in each.items() if said(value) is not None} for each in sets))
     mentioned = {key for _, element in members for key in element}
-    own = sorted((common & mentioned) - {field}, key=_rank)
-    others = sorted(common - mentioned - {field}, key=_rank)
+    own = sorted(common & mentioned, key=_rank)
+    others = sorted(common - mentioned - {*_FIELDS}, key=_rank)
     # Where a cluster generator makes the clusters, an element that only one has may get others; an element that says
     # its cluster itself is changed in its place.
     shared = set(others) >= _OF_CLUSTERS
