@@ -275,7 +275,7 @@ def test_automated_sync_is_suspended_and_resumed(settled: Run) -> None:
 ADDONS = """
 apiVersion: argoproj.io/v1alpha1
 kind: ApplicationSet
-metadata: {{name: addons, namespace: argocd}}
+metadata: {{name: dns, namespace: argocd}}
 spec:
   generators:
   - matrix:
@@ -315,7 +315,7 @@ def test_a_rollout_waits_for_its_approval_ends_and_is_taken_back(settled: Run, d
     root = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
-        "metadata": {"name": "addons", "namespace": "argocd"},
+        "metadata": {"name": "dns-of-all", "namespace": "argocd"},
         "spec": {
             "project": "default",
             "source": source,
@@ -327,9 +327,10 @@ def test_a_rollout_waits_for_its_approval_ends_and_is_taken_back(settled: Run, d
     file.write_text(ROLLOUT)
 
     def versions() -> set[str]:
-        apps = [app for app in client.all("application", "argocd") if app["metadata"].get("labels", {}).get("addon")]
+        found = client.all("application", "argocd")
+        apps = [app for app in found if app["metadata"].get("labels", {}).get("addon") == "dns"]
         synced = [app for app in apps if app.get("status", {}).get("sync", {}).get("status") == "Synced"]
-        return {app["metadata"]["labels"]["version"] for app in synced} if len(synced) == 3 else set()
+        return {app["metadata"]["labels"]["version"] for app in apps} if apps and len(synced) == len(apps) else set()
 
     wait_until(lambda: versions() == {"1.14.5"}, 30, "every cluster has the addon")
     started = settled("rollout", "start", "-f", str(file))
