@@ -16,7 +16,8 @@ from screens import cells
 from screens.cells import Line, Span
 from screens.glyphs import HEALTH_ROLE, Glyphs
 from screens.theme import cluster_role
-from screens.widgets.matrix import GridRow, Place
+from screens.widgets.matrix import GridRow
+from screens.widgets.matrix_layout import Place
 
 if TYPE_CHECKING:
     from fleetui.model.status import ClusterStatus
