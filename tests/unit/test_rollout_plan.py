@@ -227,7 +227,7 @@ async def test_projects_and_their_windows_forbid(fleet: AddonFleet) -> None:
     assert "tokyo-1/cert-manager: project default does not permit ConfigMap" in refusals
     assert "tokyo-1/cert-manager: a sync is blocked by a deny window of project default" in refusals
     assert "freeze" in refusals
-    assert f"seoul-1/cert-manager: project default does not permit the source {fleet.git.url}" in refusals
+    assert f"tokyo-1/cert-manager: project default does not permit the source {fleet.git.url}" in refusals
 
 
 async def test_a_rollout_that_has_one_of_the_cells(fleet: AddonFleet) -> None:
