@@ -43,7 +43,6 @@ class _Flux:
     """What both dialects have in common."""
 
     name: str
-    word: str
     app_resource: ApiResource | None
 
     @property
@@ -159,6 +158,7 @@ class _Flux:
             health=_health(obj, status, ready, suspended=suspended),
             health_since=since,
             operation=_operation(status, ready, since),
+            compared=_is_observed(obj, status),
             pending=waits,
             refreshing=waits,
             deleting=obj.meta.deletion_timestamp is not None,

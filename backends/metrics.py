@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from fleetui.engine.application import Application, mapping, text
+from fleetui.engine.application import Application, mapping, mappings, text
+from fleetui.engine.appset.applicationset import ApplicationSet
+from fleetui.engine.appset.status import RESOURCES_UP_TO_DATE
 from fleetui.engine.events import Told
 from fleetui.engine.operation import phase_of
 from fleetui.engine.sourceset import SourceSet
@@ -32,12 +34,20 @@ class EngineMetrics:
 
     Args:
         applications: gives the Applications as they are now.
+        sets: gives the ApplicationSets as they are now.
         waiting: how many Applications wait for their turn now.
     """
 
-    def __init__(self, applications: Callable[[], Iterable[Obj]], waiting: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        applications: Callable[[], Iterable[Obj]],
+        waiting: Callable[[], int],
+        *,
+        sets: Callable[[], Iterable[Obj]] = tuple,
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Applications(applications))
+        self._registry.register(_Sets(sets))
         self._syncs = Counter(
             "argocd_app_sync_total",
             "Number of application syncs.",
@@ -108,6 +118,31 @@ class _Applications(Collector):
                 conditions.add_metric((*_identity(app), kind), number)
         yield info
         yield conditions
+
+
+class _Sets(Collector):
+    """`argocd_appset_info` and `argocd_appset_owned_applications` (`applicationset/metrics/metrics.go`)."""
+
+    def __init__(self, sets: Callable[[], Iterable[Obj]]) -> None:
+        self._sets = sets
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The families."""
+        names = ("namespace", "name")
+        info = GaugeMetricFamily(
+            "argocd_appset_info", "Information about applicationset", labels=(*names, "resource_update_status")
+        )
+        owned = GaugeMetricFamily(
+            "argocd_appset_owned_applications", "Number of applications owned by the applicationset", labels=names
+        )
+        for appset in map(ApplicationSet, self._sets()):
+            conditions = mappings(appset.status.get("conditions"))
+            of_type = {text(each.get("type")): text(each.get("reason")) for each in conditions}
+            identity = appset.namespace, appset.name
+            info.add_metric((*identity, of_type.get(RESOURCES_UP_TO_DATE, "Unknown")), 1)
+            owned.add_metric(identity, len(mappings(appset.status.get("resources"))))
+        yield info
+        yield owned
 
 
 def _identity(app: Application) -> tuple[str, str, str]:

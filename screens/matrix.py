@@ -14,7 +14,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from fleetui.fleet.cells import DEFAULT
+from fleetui.fleet.cells import DEFAULT, CellRules
 from fleetui.fleet.matrix import Cell, Matrix, Touched
 from fleetui.fleet.matrixfilter import parse
 from screens import actions
@@ -57,17 +57,17 @@ class MatrixScreen(FleetScreen):
 
     def __init__(self, host: Host, words: str = "") -> None:
         super().__init__()
-        self.matrix = Matrix(host.fleet.cell_rules if host.fleet is not None else DEFAULT)
+        self.matrix = Matrix(_rules(host))
         self.matrix.show(parse(words))
         self.view = MatrixView(self.matrix, host)
-        self.grid_ = MatrixGrid(self.view, id="matrix")
-        self.grid_.opens = self._open
+        self.table = MatrixGrid(self.view, id="matrix")
+        self.table.opens = self._open
         self._cause = CauseFollower(self, self.draw_frame)
         picture = host.picture
         self.matrix.update(picture.apps.values(), clusters=picture.clusters.values())
 
     def body(self) -> ComposeResult:
-        yield self.grid_
+        yield self.table
         yield Bar(least=2, id="why")
 
     # --- the picture ---------------------------------------------------------------------------------------------
@@ -84,18 +84,29 @@ class MatrixScreen(FleetScreen):
         self._follow_cause()
         super().picture_changed(change)
 
+    def _begin_anew(self) -> None:
+        before, picture = self.matrix, self.host.picture
+        self.matrix = self.view.matrix = Matrix(_rules(self.host), group_by=before.group_by)
+        self.matrix.show(before.filter)
+        self.matrix.update(picture.apps.values(), clusters=picture.clusters.values())
+        self._reshape()
+
     def _show(self, touched: Touched) -> None:
+        places = [self.view.at_of(key) for key in touched.cells]
         if touched.shape:
             self._reshape()
-        elif touched.usual:
-            self.grid_.touch_all()
-        elif touched.cells:
-            self.grid_.touch(map(self.view.at_of, touched.cells))
+            return
+        self.table.grow(self.view.wants({column for _, column in places}))
+        if touched.usual:
+            self.table.touch_all()
+        else:
+            self.table.touch(places)
 
     def _reshape(self) -> None:
         view = self.view
-        self.grid_.set_shape(view.rows(), view.columns(), view.wants(), view.titles())
-        self.grid_.marks &= set(self.matrix.cells)
+        columns = view.columns()
+        self.table.set_shape(view.rows(), columns, list(view.wants(columns).values()), view.titles())
+        self.table.marks &= set(self.matrix.cells)
         self.draw_frame()
 
     # --- what is said around the grid ----------------------------------------------------------------------------
@@ -110,7 +121,7 @@ class MatrixScreen(FleetScreen):
         ]
         left += [Span(f"   by {matrix.group_by}", "muted")] if matrix.group_by else []
         left += [Span(f"   {matrix.filter.text}", "accent")] if matrix.filter else []
-        marked = len(self.grid_.marks)
+        marked = len(self.table.marks)
         left += [Span(f"   {marked:,} marked", "accent")] if marked else []
         totals = self.view.totals(matrix.of_all) if matrix.cells else ()
         return (BarLine(tuple(left), (*totals, Span(" "), *summary(self.host), *self.lock_spans(), Span(" "))),)
@@ -118,16 +129,19 @@ class MatrixScreen(FleetScreen):
     def draw_frame(self) -> None:
         if not self.is_mounted:
             return
+        if self.matrix.rules is not _rules(self.host):  # it was opened before the fleet was
+            self._begin_anew()
+            return
         super().draw_frame()
         self.query_one("#why", Bar).show(*self._why(self.size.width))
         if not self.matrix.cells:
-            self.grid_.say(self._nothing(self.size.width))
+            self.table.say(self._nothing(self.size.width))
 
     def _why(self, width: int) -> list[BarLine]:
         """Where the cursor is, and why the application there is as it is."""
         from screens.why import why
 
-        at, cell, app = self.grid_.at, self.cell(), self.current()
+        at, cell, app = self.table.at, self.cell(), self.current()
         if at is None:
             return []
         key, glyphs = self.view.cell_at(*at), self.host.glyphs
@@ -163,7 +177,7 @@ class MatrixScreen(FleetScreen):
 
     def cell(self) -> Cell | None:
         """The cell under the cursor."""
-        at = self.grid_.at
+        at = self.table.at
         return None if at is None else self.matrix.cells.get(self.view.cell_at(*at))
 
     def current(self) -> App | None:
@@ -173,7 +187,7 @@ class MatrixScreen(FleetScreen):
 
     def chosen_cells(self) -> list[Cell]:
         """The marked cells, in the order of the grid; without marks the one under the cursor."""
-        marks = self.grid_.marks
+        marks = self.table.marks
         if not marks:
             cell = self.cell()
             return [] if cell is None else [cell]
@@ -252,17 +266,17 @@ class MatrixScreen(FleetScreen):
     def action_versions(self) -> None:
         from screens.versions import VersionsScreen
 
-        at = self.grid_.at
+        at = self.table.at
         if at is not None:
             self.app.push_screen(VersionsScreen(self.matrix, self.view.cell_at(*at).addon, self.set_filter))
 
     def action_turn(self) -> None:
-        at = self.grid_.at
+        at = self.table.at
         key = None if at is None else self.view.cell_at(*at)
         self.view.turned = not self.view.turned
         self._reshape()
         if key is not None:
-            self.grid_.show_at(*self.view.at_of(key))
+            self.table.show_at(*self.view.at_of(key))
 
     def action_group(self) -> None:
         labels = ["", *self.matrix.group_labels]
@@ -274,7 +288,7 @@ class MatrixScreen(FleetScreen):
         self._reshape()
 
     def action_wide(self) -> None:
-        self.grid_.toggle_wide()
+        self.table.toggle_wide()
 
     def action_filter(self) -> None:
         from screens.prompt import PromptScreen
@@ -296,3 +310,8 @@ class MatrixScreen(FleetScreen):
             self.set_filter("")
         else:
             super().action_back()
+
+
+def _rules(host: Host) -> CellRules:
+    """Which applications are addons, once there is a fleet to say so."""
+    return host.fleet.cell_rules if host.fleet is not None else DEFAULT

@@ -5,6 +5,7 @@ Owns: `MatrixView`, the `screens.widgets.matrix.Source` of the addon matrix. Pur
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from fleetui.fleet.matrix import Cell, Matrix, Tally
@@ -15,7 +16,8 @@ from screens import cells
 from screens.cells import Line, Span
 from screens.glyphs import HEALTH_ROLE, Glyphs
 from screens.theme import cluster_role
-from screens.widgets.matrix import GridRow, Place
+from screens.widgets.matrix import GridRow
+from screens.widgets.matrix_layout import Place
 
 if TYPE_CHECKING:
     from fleetui.model.status import ClusterStatus
@@ -58,9 +60,10 @@ class MatrixView:
             return [cluster for _, clusters in self.matrix.groups for cluster in clusters]
         return list(self.matrix.addons)
 
-    def wants(self) -> list[int]:
-        """How wide each column would like to be, in cells."""
-        return [self._want(column) for column in self.columns()]
+    def wants(self, columns: Iterable[Key]) -> dict[Key, int]:
+        """How wide these columns would like to be, in cells."""
+        groups = [row.key for row in self.rows() if row.group]
+        return {column: self._want(column, groups) for column in columns}
 
     def titles(self) -> int:
         """How wide the titles of the rows would like to be, in cells."""
@@ -75,12 +78,11 @@ class MatrixView:
         """Where a cell stands."""
         return (key.addon, key.cluster) if self.turned else (key.cluster, key.addon)
 
-    def _want(self, column: Key) -> int:
+    def _want(self, column: Key, groups: Sequence[Key]) -> int:
         tally = self._tally(column)
         versions = max((cells.cell_len(version) for version in tally.versions), default=0)
         skew = len(BEHIND) + 1 if len(tally.versions) > 1 or self.turned else 0
         want = max(cells.cell_len(self.head(column).text), _GLYPH + versions + skew)
-        groups = [row.key for row in self.rows() if row.group]
         summaries = [cells.cell_len(self.summary(group, column, WIDEST_SUMMARY).text) for group in groups]
         return min(WIDEST, max(want, max(summaries, default=0)))
 

@@ -12,7 +12,7 @@ from screens.cells import wrap
 if TYPE_CHECKING:
     from screens.host import Host
 
-LOOKED_FOR = "applications.argoproj.io"
+LOOKED_FOR = "applications.argoproj.io and Flux's Kustomizations and HelmReleases"
 
 
 def no_applications(host: Host, width: int) -> list[str]:
@@ -38,4 +38,5 @@ def no_applications(host: Host, width: int) -> list[str]:
         ]
     silent = [f"{s.name} is {s.state.value}: {s.message}" for s in picture.clusters.values() if s.message]
     where = [line for text in silent for line in wrap(text, room, 3)]
-    return [*wrap(f"No applications on {names}", room, 2), f"Looked for {LOOKED_FOR} in every namespace", *where]
+    looked_for = wrap(f"Looked for {LOOKED_FOR} in every namespace", room, 2)
+    return [*wrap(f"No applications on {names}", room, 2), *looked_for, *where]

@@ -56,6 +56,7 @@ def app(value: App) -> Document:
         "engine": value.key.dialect,
         "project": value.project,
         "labels": value.labels,
+        "applicationSet": value.application_set,
         "health": _health(value.health),
         "sync": {"status": value.sync.value, "revision": value.revision, "outOfSync": value.out_of_sync},
         "source": {

@@ -19,6 +19,7 @@ from fleetui.cli.output import aligned, emit
 from fleetui.cli.report import say
 from fleetui.cli.service import serve_until_stopped
 from fleetui.engine.application import GROUP, KIND
+from fleetui.engine.appset.applicationset import KIND as SET_KIND
 from fleetui.engine.clock import SystemClock
 from fleetui.engine.controller import Engine
 from fleetui.engine.hubwebhooks import HubWebhooks
@@ -168,10 +169,14 @@ class _Run:
             from backends.health_server import HealthServer
             from backends.metrics import EngineMetrics
 
-            def applications() -> list[Obj]:
-                return [obj.decode() for store in stores for obj in store.of_kind(GROUP, KIND)]
+            def all_of(kind: str) -> list[Obj]:
+                return [obj.decode() for store in stores for obj in store.of_kind(GROUP, kind)]
 
-            metrics = EngineMetrics(applications, lambda: sum(engine.waiting for engine in self._engines.values()))
+            metrics = EngineMetrics(
+                partial(all_of, KIND),
+                lambda: sum(engine.waiting for engine in self._engines.values()),
+                sets=partial(all_of, SET_KIND),
+            )
             server = HealthServer(*self._options.listen, problem=self._problem, metrics=metrics.text)
             self._metrics = metrics
             port = await server.start()

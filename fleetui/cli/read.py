@@ -63,6 +63,11 @@ def tell_problems(fleet: LiveFleet) -> ExitCode:
     return ExitCode.FAILED if fleet.problems else ExitCode.OK
 
 
+def _name(app: App) -> str:
+    ref = app.key.ref
+    return f"{ref.kind.lower()}.{ref.group}/{ref.name}"
+
+
 def show_apps(scope: Scope, output: str, *, selector: str, watch: bool) -> int:
     """`get apps`.
 
@@ -84,7 +89,7 @@ def show_apps(scope: Scope, output: str, *, selector: str, watch: bool) -> int:
             apps,
             output,
             document=documents.app,
-            name=lambda app: f"application.argoproj.io/{app.key.name}",
+            name=_name,
             table=tables.apps(wide=output == "wide", now=time.time()),
             empty="No applications found." if not fleet.problems else "No applications on the clusters that answer.",
         )
@@ -111,7 +116,7 @@ async def _follow(fleet: LiveFleet, output: str, chosen: tables.Keep) -> None:
                 apps,
                 output,
                 document=documents.app,
-                name=lambda app: f"application.argoproj.io/{app.key.name}",
+                name=_name,
                 table=tables.apps(wide=output == "wide", now=time.time(), head=False),
                 empty="",
             )

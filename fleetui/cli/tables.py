@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fleetui.cli.output import aligned
 from fleetui.fleet.grouping import grouped
+from fleetui.fleet.naming import ClusterNames
 from fleetui.fleet.views import Deployed, HistoryRow, Narrowed, ObjectEvent, Orphans, Tree, Why
 from fleetui.model.app import App
 from fleetui.model.objects import ClusterName
@@ -57,14 +58,13 @@ def why(app: App) -> str:
 
 def count_apps(everything: Iterable[App], clusters: Iterable[ClusterStatus]) -> Mapping[str, int]:
     """How many applications each hub has, and how many run on each cluster that hubs have registered."""
-    names: dict[str, str] = {}
-    for status in clusters:
-        if not status.origin.startswith("kubeconfig"):
-            names |= dict.fromkeys((status.name, *status.aliases, status.server), status.name)
+    statuses = tuple(clusters)
+    names = ClusterNames(statuses)
+    registered = {status.name for status in statuses if not status.origin.startswith("kubeconfig")}
     counts: Counter[str] = Counter()
     for app in everything:
-        where = names.get(app.destination.name or app.destination.server.rstrip("/"))
-        counts.update([app.key.hub, *([where] if where else [])])
+        where = names.of(app)
+        counts.update([app.key.hub, *([where] if where in registered else [])])
     return counts
 
 

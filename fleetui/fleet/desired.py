@@ -14,10 +14,12 @@ from typing import Any
 
 from fleetui.engine.application import Application, text
 from fleetui.engine.desired import Targets, targets_of
-from fleetui.engine.loading import Loaded, Loader, Remotes, charts_of
+from fleetui.engine.giturl import normalized
+from fleetui.engine.loading import Loaded, Loader, Remotes, Trees, charts_of
 from fleetui.engine.rendering import Place
 from fleetui.engine.sourceset import SourceSet, is_oci
 from fleetui.engine.tracking import instance_name
+from fleetui.fleet.editedtree import Edited
 from fleetui.fleet.subject import Subject
 from fleetui.model.errors import FleetError, RevisionNotFoundError
 from fleetui.model.objects import ClusterName, Discovery, Obj
@@ -93,6 +95,7 @@ class Desires:
         discovery: Discovery,
         build_options: str = "",
         resolved: dict[tuple[str, ...], asyncio.Task[str]],
+        edited: Mapping[tuple[str, str], bytes] | None = None,
     ) -> Loaded:
         """The manifests of an Application that need not be in its hub.
 
@@ -102,6 +105,7 @@ class Desires:
             discovery: what its destination serves.
             build_options: what the hub wants of every ``kustomize build``.
             resolved: what revisions mean, for all who are given the same map.
+            edited: files of Git as they are to be, by repository and path from its root.
 
         Raises:
             FleetError: as `of`.
@@ -109,6 +113,10 @@ class Desires:
         app = Application(obj)
         place = Place.of(app, instance_name(app.namespace, app.name), discovery, build_options=build_options)
         opened = partial(self._repositories.open, hub=hub, project=app.project)
+
+        def trees(url: str) -> Trees:
+            mine = {path: each for (of, path), each in (edited or {}).items() if normalized(of) == normalized(url)}
+            return Edited(opened(url), mine) if mine else opened(url)
 
         def resolve(source: Mapping[str, Any], wish: str) -> Awaitable[str]:
             key = (
@@ -123,7 +131,7 @@ class Desires:
                 resolved[key] = asyncio.ensure_future(asking)
             return asyncio.shield(resolved[key])
 
-        return await self._load(SourceSet.of(app.spec), place, Remotes(resolve, opened, app.project))
+        return await self._load(SourceSet.of(app.spec), place, Remotes(resolve, trees, app.project))
 
     async def _load(self, wanted: SourceSet, place: Place, remotes: Remotes, revisions: tuple[str, ...] = ()) -> Loaded:
         try:

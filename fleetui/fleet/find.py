@@ -39,8 +39,10 @@ def find_app(keys: Iterable[AppKey], text: str, *, namespace: str = "") -> AppKe
     if len(found) == 1:
         return found[0]
     if found:
-        listed = ", ".join(str(key) for key in found)
-        raise UsageError(f"{text} fits {len(found)} applications: {listed}", "name its context or namespace too")
+        alike = len({str(key) for key in found}) < len(found)
+        listed = ", ".join(f"{_KINDS[key.dialect][0]}/{key.name}" if alike else str(key) for key in found)
+        more = "kind" if alike else "context or namespace"
+        raise UsageError(f"{text} fits {len(found)} applications: {listed}", f"name its {more} too")
     raise MissingError(f"there is no application {text}", _hint(known, text))
 
 

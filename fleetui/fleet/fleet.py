@@ -422,11 +422,15 @@ class LiveFleet:
                 read_only=tools.read_only,
             ),
             others=others,
+            obj=self._object,
             protects=self._is_protected,
             operator=tools.audit.operator,
             clock=self._clock,
             rules=self.cell_rules,
         )
+
+    async def _object(self, key: AppKey) -> Obj:
+        return (await self._subject(key)).stored.decode()
 
     async def _app_resource(self, key: AppKey) -> ApiResource:
         return await (await self._subject(key)).app_resource()

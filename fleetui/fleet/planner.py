@@ -128,6 +128,8 @@ def effects_of(action: Action, app: App) -> tuple[str, ...]:
         case ActionKind.REVERT:
             follows = "automated sync brings it to the cluster" if app.automation.enabled else "then sync it"
             return (f"commits to {app.source.target_revision or 'HEAD'} of {app.source.repo_url}; {follows}",)
+        case ActionKind.SUSPEND if app.key.dialect != "argo":
+            return ("Flux leaves it alone until it is resumed: nothing is applied, healed or pruned",)
         case ActionKind.SUSPEND:
             return ("it is still compared with Git; nothing is synced or healed without a human",)
         case ActionKind.RESUME if app.sync is SyncStatus.OUT_OF_SYNC:

@@ -38,8 +38,8 @@ _Manifests = dict[ObjectRef, bytes]
 
 
 class Move(NamedTuple):
-    """A cell, its Application as it is to be now and after the move, the names that only this cell has, and its
-    project where that is known."""
+    """A cell, its Application as it is to be now and after the move, the names that only this cell has, its project
+    where that is known, and what of its sources the move itself changes, by repository and path."""
 
     key: CellKey
     app: App
@@ -47,6 +47,7 @@ class Move(NamedTuple):
     after: Obj
     names: tuple[str, ...]
     project: Project | None = None
+    edited: Mapping[tuple[str, str], bytes] = {}
 
 
 class Served(NamedTuple):
@@ -129,7 +130,7 @@ class Changes:
                 resolved=resolved,
             )
             try:
-                after = (await render(move.after)).manifests
+                after = (await render(move.after, edited=move.edited)).manifests
             except FleetError as error:
                 passing = isinstance(error, ClusterError | RepositoryUnreachableError)
                 return _Cell(move.key, {}, {}, move.names, str(error), refusal="" if passing else str(error))

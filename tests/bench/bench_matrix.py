@@ -53,7 +53,7 @@ async def first_paint(run: Console) -> float:
         began = time.perf_counter()
         await run.pilot.press("m")
         await run.still()
-        height = cast(MatrixScreen, run.app.screen).grid_.size.height
+        height = cast(MatrixScreen, run.app.screen).table.size.height
         assert painted_at.keys() >= set(range(height))
         await run.pilot.press("q")
     finally:
@@ -83,7 +83,7 @@ async def main() -> None:
         await run.pilot.press("m")
         screen = cast(MatrixScreen, run.app.screen)
         print(f"  of which rows, columns    {middle(screen._reshape):7.2f} ms")
-        grid = screen.grid_
+        grid = screen.table
         whole = middle(lambda: [grid.render_line(y) for y in range(grid.size.height)])
         print(f"  of which all lines        {whole:7.2f} ms")
         await run.still()

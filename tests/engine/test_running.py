@@ -143,6 +143,19 @@ async def test_metrics_have_argo_cds_names(hub: Hub) -> None:
         assert label in info
 
 
+def test_metrics_of_applicationsets_have_argo_cds_names() -> None:
+    status = {
+        "conditions": [{"type": "ResourcesUpToDate", "status": "True", "reason": "ApplicationSetUpToDate"}],
+        "resources": [{"name": "a"}, {"name": "b"}],
+    }
+    sets: list[Obj] = [{"metadata": {"name": "addons", "namespace": "argocd"}, "status": status}, {"status": 1}]
+    text = EngineMetrics(list, lambda: 0, sets=lambda: sets).text().decode()
+    labels = 'name="addons",namespace="argocd"'
+    assert f'argocd_appset_info{{{labels},resource_update_status="ApplicationSetUpToDate"}} 1.0' in text
+    assert f"argocd_appset_owned_applications{{{labels}}} 2.0" in text
+    assert 'argocd_appset_info{name="",namespace="",resource_update_status="Unknown"} 1.0' in text
+
+
 def test_odd_applications_do_not_break_metrics() -> None:
     odd: list[Obj] = [
         {},

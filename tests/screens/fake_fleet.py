@@ -127,6 +127,7 @@ class FakeFleet:
         self._read_only = read_only
         self._listeners: list[Callable[[ChangeSet], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.cell_rules = DEFAULT
         self.loading: frozenset[ClusterName] = frozenset()
         self.problems: dict[ClusterName, str] = {}
         self.narrowed: dict[ClusterName, Narrowed] = {}
@@ -164,8 +165,6 @@ class FakeFleet:
     @property
     def read_only(self) -> bool:
         return self._read_only
-
-    cell_rules = DEFAULT
 
     @property
     def apps(self) -> Mapping[AppKey, App]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import pytest
 
+from fleetui.fleet.cells import CellRules
 from fleetui.model.objects import ClusterName
 from fleetui.model.rollout import CellKey
 from fleetui.model.status import ClusterState, HealthStatus
@@ -21,7 +23,7 @@ def matrix(found: Console) -> MatrixScreen:
 
 def under_cursor(found: Console) -> str:
     screen = matrix(found)
-    at = screen.grid_.at
+    at = screen.table.at
     assert at is not None
     return str(screen.view.cell_at(*at))
 
@@ -74,7 +76,7 @@ async def test_a_change_of_a_cell_paints_that_cell_and_its_totals() -> None:
     async with console(FakeFleet(*made, clusters=places), size=(200, 50)) as found:
         await found.press("m", "j")
         await found.still()
-        grid, shown = matrix(found).grid_, cast(FakeFleet, found.app.fleet)
+        grid, shown = matrix(found).table, cast(FakeFleet, found.app.fleet)
         with painted(grid) as lines:
             regions: list[tuple[int, int, int, int]] = []
             refresh = grid.refresh
@@ -100,7 +102,7 @@ async def test_moving_the_cursor_paints_two_cells_and_their_heads() -> None:
     async with console(fleet()) as found:
         await found.press("m")
         await found.still()
-        grid = matrix(found).grid_
+        grid = matrix(found).table
         with painted(grid) as lines:
             await found.press("j")
             await found.still()
@@ -119,20 +121,20 @@ async def test_keys_move_mark_and_turn() -> None:
         await found.press("j", "l", "space")
         screen = matrix(found)
         wanted = {CellKey(ClusterName("seoul-1"), "cert-manager"), CellKey(ClusterName("milan-1"), "external-secrets")}
-        assert screen.grid_.marks == wanted
+        assert screen.table.marks == wanted
         await found.shows("2 marked")
         await found.press("o")
-        assert screen.grid_.marks == wanted
+        assert screen.table.marks == wanted
         assert under_cursor(found) == "oslo-1/external-secrets"
         await found.press("V")
-        assert screen.grid_.marks == wanted | {
+        assert screen.table.marks == wanted | {
             CellKey(ClusterName("oslo-1"), addon) for addon in ("cert-manager", "metrics-server")
         }
         await found.press("V", "H")
         names = ("seoul-1", "tokyo-1", "milan-1", "paris-1")
-        assert screen.grid_.marks >= {CellKey(ClusterName(name), "external-secrets") for name in names}
+        assert screen.table.marks >= {CellKey(ClusterName(name), "external-secrets") for name in names}
         await found.press("u")
-        assert screen.grid_.marks == set()
+        assert screen.table.marks == set()
         await found.press("n")
         assert under_cursor(found) == "paris-1/metrics-server"
         await found.press("N", "N")
@@ -187,7 +189,7 @@ async def test_which_versions_where() -> None:
         await found.shows("oslo-1, seoul-1, tokyo-1")
         await found.press("enter")
         await found.shows("addon:=cert-manager version:=1.15.0")
-        assert matrix(found).grid_.row_count == 4
+        assert matrix(found).table.row_count == 4
 
 
 async def test_a_version_that_becomes_the_usual_one_makes_others_be_behind() -> None:
@@ -197,6 +199,8 @@ async def test_a_version_that_becomes_the_usual_one_makes_others_be_behind() -> 
         shown = cast(FakeFleet, found.app.fleet)
         shown.publish(cell("oslo-1", "cert-manager", "1.15.0"), cell("paris-1", "cert-manager", "1.15.0"))
         await found.shows("✖ 1.14.5 behind")
+        shown.publish(cell("oslo-1", "metrics-server", "0.8.0-rc.10"))
+        await found.shows("● 0.8.0-rc.10")
 
 
 async def test_clusters_and_addons_come_and_go_while_it_is_open() -> None:
@@ -216,7 +220,7 @@ async def test_what_an_away_hub_last_said_is_dimmed() -> None:
         gone = status("hub", ClusterState.STALE, since=5, message="connection reset by peer")
         cast(FakeFleet, found.app.fleet).publish(clusters=(gone,))
         await found.shows("hub is stale since 5s (connection reset by peer): its last known state is shown")
-        at = matrix(found).grid_.here
+        at = matrix(found).table.here
         assert at is not None
         assert at.dim
 
@@ -225,6 +229,23 @@ async def test_without_addons_it_says_what_would_be_one() -> None:
     async with console(FakeFleet(app("shop"), clusters=(status("prod-eu-1"),)), size=(120, 24)) as found:
         await found.press("m")
         await found.shows("No addons: of 1 application none was made by an ApplicationSet or has the label addon")
+
+
+async def test_opened_before_there_is_a_fleet_it_takes_the_operator_s_addons_over_when_there_is() -> None:
+    shown, opened = fleet(), asyncio.Event()
+    shown.cell_rules = CellRules(label="team", selector=lambda labels: "team" in labels)
+
+    async def start() -> FakeFleet:
+        await opened.wait()
+        return await shown.open()
+
+    async with console(shown, loaded=False, start=start, size=(120, 24)) as found:
+        await found.press("m")
+        await found.shows("Connecting to hub")
+        found.app._runtime.post(opened.set)
+        await found.shows("No addons: of 14 applications none is chosen by addon_selector in config.yaml")
+        shown.publish(cell("oslo-1", "by-hand", labels={"team": "dns"}))
+        await found.shows("oslo-1 dns 1.0.0: Synced")
 
 
 async def test_without_applications_it_says_why() -> None:

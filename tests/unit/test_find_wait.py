@@ -50,6 +50,13 @@ def test_an_application_is_found_by_any_of_its_names(text: str, expected: AppKey
     assert find_app(KEYS, text) == expected
 
 
+def test_of_two_engines_applications_of_one_name_the_kind_tells() -> None:
+    both = [AppKey(ClusterName("edge"), dialect, "flux-system", "dns") for dialect in ("flux", "helm")]
+    assert find_app(both, "hr/dns") == both[1]
+    with pytest.raises(UsageError, match="kustomization/dns, helmrelease/dns"):
+        find_app(both, "dns")
+
+
 def test_a_namespace_narrows_the_search() -> None:
     assert find_app(KEYS, "checkout", namespace="team-a") == KEYS[3]
 

@@ -12,7 +12,7 @@ import pytest
 from fleetui.engine.rollout.waves import Rule, by_count, by_labels, by_name, by_percent, the_rest, waves_of
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, WaveRule
 from fleetui.fleet.rolloutorigins import parent_of, parents
-from fleetui.model.app import Source
+from fleetui.model.app import Automation, Source
 from fleetui.model.errors import RefusedError
 from fleetui.model.objects import ClusterName, Discovery, ObjectRef
 from fleetui.model.rollout import (
@@ -171,6 +171,12 @@ async def test_clusters_that_are_away_are_noted_and_do_not_forbid(fleet: AddonFl
     ]
 
 
+async def test_what_is_not_synced_by_itself_is_noted(fleet: AddonFleet) -> None:
+    root = next(key for key in fleet.apps if key.name == "root")
+    fleet.apps[root] = msgspec.structs.replace(fleet.apps[root], automation=Automation())
+    assert (await plan(fleet)).notes[-1].startswith("hub/argocd/root is not synced automatically: sync it after")
+
+
 async def test_going_back_is_noted(fleet: AddonFleet) -> None:
     fleet.addon("cert-manager", "1.9")
     fleet.git.commit("old")
@@ -221,7 +227,7 @@ async def test_projects_and_their_windows_forbid(fleet: AddonFleet) -> None:
     assert "tokyo-1/cert-manager: project default does not permit ConfigMap" in refusals
     assert "tokyo-1/cert-manager: a sync is blocked by a deny window of project default" in refusals
     assert "freeze" in refusals
-    assert f"seoul-1/cert-manager: project default does not permit the source {fleet.git.url}" in refusals
+    assert f"tokyo-1/cert-manager: project default does not permit the source {fleet.git.url}" in refusals
 
 
 async def test_a_rollout_that_has_one_of_the_cells(fleet: AddonFleet) -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from fleetui.engine.application import GROUP, KIND, Application
 from fleetui.engine.appset.applicationset import KIND as SET_KIND
-from fleetui.engine.appset.applicationset import names_clusters
+from fleetui.engine.appset.applicationset import ApplicationSet, names_clusters
 from fleetui.engine.appset.asking import Asking
 from fleetui.engine.appset.ports import Answers
 from fleetui.engine.appset.reconcile import SetReconciler
@@ -138,14 +138,14 @@ class ApplicationSets:
     async def run(self) -> None:
         """Works until stopped or cancelled. Returns at once where the hub does not know ApplicationSets, and raises
         nothing: what keeps it from working is logged, and tried again."""
-        resource = (await self._hub.api.discover()).by_kind(GROUP, SET_KIND)
-        applications = (await self._hub.api.discover()).by_kind(GROUP, KIND)
-        if resource is None or applications is None:
-            self.begun = True
-            return
         said = ""
         while not self._stopping:
             try:
+                discovery = await self._hub.api.discover()
+                resource, applications = (discovery.by_kind(GROUP, kind) for kind in (SET_KIND, KIND))
+                if resource is None or applications is None:
+                    self.begun = True
+                    return
                 await self._work(resource, applications)
             except RefusedError as refusal:
                 reason = f"{refusal.message}: ApplicationSets are left to it"
@@ -282,7 +282,7 @@ class ApplicationSets:
             decoded = obj.decode()
             if self._rehearsal is None:
                 self._foreign.seen(Application(decoded))
-            if names_clusters((decoded.get("spec") or {}).get("generators")):
+            if names_clusters(ApplicationSet(decoded).spec.get("generators")):
                 self._of_clusters.add(key)
         if self._seen.applicationset(obj, deleted=deleted):
             self._queue.add(key)

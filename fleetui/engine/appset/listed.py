@@ -10,9 +10,10 @@ from typing import Any
 
 from fleetui.engine.appset import reading
 from fleetui.engine.appset.generated import RegisteredCluster
-from fleetui.engine.appset.params import Params, as_go_decodes, sanitized_name
+from fleetui.engine.appset.params import Params, as_go_decodes
 from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.world import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, World
+from fleetui.model.names import sanitized_name
 from fleetui.render.events import Flaw as YamlFlaw
 from fleetui.render.events import build
 

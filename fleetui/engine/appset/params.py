@@ -10,7 +10,6 @@ Go keeps in a type of its own, into which flattening does not go (``[]string``, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,14 +18,7 @@ from fleetui.model.text import one_line
 
 Params = dict[str, Any]
 
-_NOT_IN_A_NAME = re.compile("[^-a-z0-9.]")
-_MAX_NAME = 253
 _SHOWN, _SHOWN_LENGTH = 4, 40
-
-
-def sanitized_name(text: str) -> str:
-    """`text` as a name of the DNS, as the parameters ``…Normalized`` have it (`SanitizeName`)."""
-    return _NOT_IN_A_NAME.sub("-", text.lower())[:_MAX_NAME].strip("-.")
 
 
 def as_go_decodes(value: Any) -> Any:

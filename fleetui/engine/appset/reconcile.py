@@ -99,6 +99,8 @@ class SetReconciler:
         obj = self._hub.get(ObjectRef(GROUP, SET_KIND, namespace, name))
         if obj is None:
             self._asking.forget((namespace, name))
+            if self._rehearsal is not None:
+                self._rehearsal.sets.pop((namespace, name), None)
             return Later()
         try:
             return await self._reconcile(ApplicationSet(obj))
@@ -138,7 +140,11 @@ class SetReconciler:
         changes = await self._changes(appset, valid, live, ignoring)
         kept = {*map(_name, apps), *wrong}
         surplus = [app for app in live if appset.policy.deletes and _name(app) not in kept]
-        removals = [removal_of(app, is_destination=lambda each: not nowhere(each, registered)) for app in surplus]
+        removals = [
+            removal
+            for app in surplus
+            if (removal := removal_of(app, is_destination=lambda each: not nowhere(each, registered))) is not None
+        ]
         if self._rehearsal is not None:
             self._rehearsal.generated(_verdict(appset, changes, removals, _last(wrong)))
             return Later(generated.ask_again, bool(wrong))

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleetui.engine.appset import reading
-from fleetui.engine.appset.params import Params, as_go_decodes, flattened, sanitized_name
+from fleetui.engine.appset.params import Params, as_go_decodes, flattened
 from fleetui.engine.appset.questions import ChartVersions, GitDirectories, GitFiles, Question
 from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.world import World, spec_text
 from fleetui.model.errors import ManifestError
+from fleetui.model.names import sanitized_name
 from fleetui.model.pathglobs import path_matches
 from fleetui.render.events import Flaw as YamlFlaw
 from fleetui.render.events import build

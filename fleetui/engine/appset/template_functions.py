@@ -14,10 +14,11 @@ from typing import Any
 
 import yaml
 
-from fleetui.engine.appset.params import as_go_decodes, sanitized_name
+from fleetui.engine.appset.params import as_go_decodes
 from fleetui.engine.appset.slug import slug
 from fleetui.model.errors import ManifestError
 from fleetui.model.gotext import go_text
+from fleetui.model.names import sanitized_name
 from fleetui.render import scalars
 from fleetui.render.yaml import documents
 

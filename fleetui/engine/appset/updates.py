@@ -109,13 +109,13 @@ def spec_differs(
     return bool(merge_patch(before["spec"], after["spec"]))
 
 
-def removal_of(app: Mapping[str, Any], *, is_destination: Callable[[Mapping[str, Any]], bool]) -> Removal:
-    """How an Application that is generated no more goes (`removeFinalizerOnInvalidDestination`); `is_destination` says
-    whether there is such a cluster."""
+def removal_of(app: Mapping[str, Any], *, is_destination: Callable[[Mapping[str, Any]], bool]) -> Removal | None:
+    """How an Application that is generated no more goes (`removeFinalizerOnInvalidDestination`); None where it is going
+    already. `is_destination` says whether there is such a cluster."""
     metadata = mapping(app.get("metadata"))
     name, uid, finalizers = text(metadata.get("name")), text(metadata.get("uid")), strings(metadata.get("finalizers"))
     if FINALIZER not in finalizers or is_destination(mapping(mapping(app.get("spec")).get("destination"))):
-        return Removal(name, uid)
+        return None if metadata.get("deletionTimestamp") else Removal(name, uid)
     return Removal(name, uid, tuple(each for each in finalizers if each != FINALIZER))
 
 
