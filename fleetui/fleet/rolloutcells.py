@@ -19,6 +19,7 @@ from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import Obj
 from fleetui.model.rollout import CellKey, Truth
+from fleetui.model.text import one_line
 
 
 class Moving(NamedTuple):
@@ -209,6 +210,9 @@ def _move(
     wanted = request.moves[cell.addon]
     if version is None:
         draft.refuse(f"{file.path} of {file.url} ({file.branch}) says no version of it", cell)
+        return None
+    if version != one_line(version):
+        draft.refuse(f"the version that {file.path} of {file.url} gives it is no text of one line", cell)
         return None
     if version == wanted:
         draft.unchanged.append(cell)

@@ -29,6 +29,7 @@ from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj
 from fleetui.model.rollout import CellKey, CellPlan, Delivery, Gate, Rollout, RolloutKey, RolloutPlan, WavePlan
 from fleetui.model.status import ClusterStatus
+from fleetui.model.text import one_line
 
 _UNNAMED = re.compile(r"[^a-z0-9]+")
 _ONE_WAVE = WaveRule("all", rest=True)
@@ -135,8 +136,8 @@ class RolloutPlanner:
         return PlannedRollout(
             self._made(request, key, waves, draft.cells, change_of),
             groups=found.groups,
-            refusals=tuple(dict.fromkeys(refusals)),
-            notes=tuple(dict.fromkeys(draft.notes)),
+            refusals=tuple(dict.fromkeys(map(one_line, refusals))),
+            notes=tuple(dict.fromkeys(map(one_line, draft.notes))),
             unchanged=tuple(draft.unchanged),
             type_to_confirm=next(protected, ""),
         )

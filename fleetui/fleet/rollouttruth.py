@@ -20,6 +20,7 @@ from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.errors import RefusedError
 from fleetui.model.rollout import CellKey, CellPlan, Delivery, RolloutPlan, Truth
+from fleetui.model.text import one_line
 from fleetui.ports import Repository
 
 TRAILER = "Fleetui-Rollout"
@@ -291,8 +292,8 @@ def message_of(plan: RolloutPlan, wave: str, wanted: Mapping[CellKey, str]) -> s
     lines = [f"{addon} {version}: {', '.join(clusters)}" for (addon, version), clusters in versions_of.items()]
     subject = f"Move {moves}" if len(moves) <= 60 else f"Move {len(versions_of)} addons"
     said = [plan.message] if plan.message else []
-    trailers = f"{TRAILER}: {plan.key.name}\n{WAVE_TRAILER}: {wave}"
-    return "\n\n".join([f"{subject} ({wave})", *said, "\n".join(lines), trailers]) + "\n"
+    trailers = f"{TRAILER}: {plan.key.name}\n{WAVE_TRAILER}: {one_line(wave)}"
+    return "\n\n".join([f"{subject} ({one_line(wave)})", *said, "\n".join(lines), trailers]) + "\n"
 
 
 def is_of(commit: Commit, rollout: str) -> bool:

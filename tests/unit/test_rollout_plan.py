@@ -157,6 +157,17 @@ async def test_what_can_not_be_read_names_its_file_and_line(fleet: AddonFleet) -
     assert "addons/cert-manager/1.15/more.yaml:4: not a valid manifest" in refusal
 
 
+async def test_what_git_says_does_not_reach_the_terminal_as_it_is(fleet: AddonFleet) -> None:
+    fleet.addon("cert-manager", "1.15", note="\x1b[31mred")
+    fleet.git.commit("colours")
+    found = await plan(fleet)
+    assert found.groups[0].entries[0].summary.startswith("note \ufffd[31mred added")
+    fleet.git.put(FILE, APPSET.replace("GIT_URL", fleet.git.url).replace('"1.14"', '"1.14\\e[31m"').encode())
+    fleet.git.commit("a version")
+    [refusal] = (await plan(fleet)).refusals
+    assert refusal.endswith(f"the version that {FILE} of {fleet.git.url} gives it is no text of one line")
+
+
 async def test_clusters_that_are_away_are_noted_and_do_not_forbid(fleet: AddonFleet) -> None:
     fleet.away.add("tokyo-1")
     status = fleet.statuses[ClusterName("tokyo-1")]
