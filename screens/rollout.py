@@ -157,6 +157,12 @@ class RolloutScreen(FleetScreen):
 
         return head_lines(self.rollout, self.host, self.lock_spans())
 
+    def hints(self) -> Sequence[str]:
+        if self.rollout is None or not self.rollout.state.phase.ended:
+            return self.HINTS
+        back = ["rollout.roll_back"] * (self.rollout.state.phase.value != "rolled back")
+        return (*back, "rollout.export", "rows.open", "screen.back", "screen.help")
+
     def draw_frame(self) -> None:
         if not self.is_mounted:
             return
@@ -191,19 +197,16 @@ class RolloutScreen(FleetScreen):
 
     def _remedy(self, rollout: Rollout) -> str:
         """The keys that carry it on."""
-        from fleetui.engine.rollout.driving import is_driven
         from fleetui.fleet.rolloutview import awaits_approval
 
         if self.host.read_only:
             return ""
         phase = rollout.state.phase.value
         if phase == "halted":
-            keys = ": r tries again, s goes on without, B goes back, X ends it here"
-        elif phase == "paused":
-            keys = ": p goes on"
-        else:
-            keys = ": A approves" if awaits_approval(rollout) else ""
-        return keys if is_driven(rollout, self.host.now()) else f"{keys}; D drives it from here"
+            return ": r tries again, s goes on without, B goes back, X ends it here"
+        if phase == "paused":
+            return ": p resumes it"
+        return ": A approves" if awaits_approval(rollout) else "; D drives it from here"
 
     def _draw_rows(self, rollout: Rollout) -> None:
         from fleetui.fleet.rolloutview import waves_of

@@ -19,6 +19,7 @@ from fleetui.diff.objects import object_diff
 from fleetui.diff.summary import summary
 from fleetui.engine.projects import Project
 from fleetui.fleet.desired import Desires
+from fleetui.fleet.differ import harmless_diff
 from fleetui.fleet.rolloutapi import ChangeGroup
 from fleetui.fleet.rolloutrefusals import some
 from fleetui.fleet.views import PlanEntry
@@ -189,7 +190,7 @@ def _group(change: str, cells: Sequence[_Cell]) -> ChangeGroup:
     first = cells[0]
     keys = tuple(cell.key for cell in cells)
     if first.problem:
-        return ChangeGroup(change, keys, problem=first.problem)
+        return ChangeGroup(change, keys, problem=one_line(first.problem))
     diffs = _diffs(_parsed(first.before.values()), _parsed(first.after.values()))
     entries = sorted((_entry(each) for each in diffs), key=lambda entry: (_VERBS.index(entry.verb), entry.ref))
     return ChangeGroup(change, keys, tuple(entries))
@@ -227,7 +228,7 @@ def _told(diffs: Sequence[ObjectDiff]) -> list[Any]:
 
 def _entry(diff: ObjectDiff) -> PlanEntry:
     verb = _verb(diff)
-    return PlanEntry(verb, diff.ref, summary(diff.changes) if verb == "change" else "")
+    return PlanEntry(verb, diff.ref, summary(harmless_diff(diff).changes) if verb == "change" else "")
 
 
 def _verb(diff: ObjectDiff) -> str:
