@@ -51,7 +51,7 @@ class Applications:
     def object_changed(self, hub: ClusterName, obj: StoredObject, *, deleted: bool) -> None:
         """An object of a cluster came, changed or went; most are no applications."""
         dialect = self._dialects.get(obj.ref.group_kind)
-        if dialect is None or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
+        if dialect is None or not obj.whole or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
             return
         key = dialect.key(hub, obj)
         if deleted:

@@ -423,6 +423,7 @@ class LiveFleet:
             ),
             others=others,
             obj=self._object,
+            hosts=self._hosts,
             protects=self._is_protected,
             operator=tools.audit.operator,
             clock=self._clock,

@@ -23,8 +23,9 @@ from fleetui.fleet.rolloutcells import CellMover, Draft, Moving, file_of
 from fleetui.fleet.rolloutchanges import Changes, Move
 from fleetui.fleet.rolloutorigins import File, Origins, parent_of, parents
 from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, unpermitted
+from fleetui.gitports import GitHosts
 from fleetui.model.app import App, AppKey
-from fleetui.model.errors import RefusedError
+from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj
 from fleetui.model.rollout import CellKey, CellPlan, Delivery, Gate, Rollout, RolloutKey, RolloutPlan, WavePlan
 from fleetui.model.status import ClusterStatus
@@ -46,6 +47,7 @@ class RolloutPlanner:
         protects: which clusters want their name typed.
         operator: who plans.
         clock: the time.
+        hosts: where pull requests are opened; None: nowhere.
         rules: which applications are cells.
     """
 
@@ -62,6 +64,7 @@ class RolloutPlanner:
         protects: Callable[[ClusterName], bool],
         operator: Operator,
         clock: Clock,
+        hosts: GitHosts | None = None,
         rules: CellRules = DEFAULT,
     ) -> None:
         self._apps = apps
@@ -73,6 +76,7 @@ class RolloutPlanner:
         self._protects = protects
         self._operator = operator
         self._clock = clock
+        self._hosts = hosts
         self._rules = rules
 
     async def plan(self, request: RolloutRequest) -> PlannedRollout:
@@ -119,6 +123,7 @@ class RolloutPlanner:
             *self._refusals.windows(chosen, projects),
             *overlapping(chosen, await self._others()),
             *_divided(request, waves, draft.cells),
+            *await self._without_host(request, draft.cells),
         ]
         draft.notes += [
             *away(chosen, self._clusters()),
@@ -167,6 +172,21 @@ class RolloutPlanner:
             created_at=self._clock.now(),
             created_by=self._operator.who,
         )
+
+    async def _without_host(self, request: RolloutRequest, cells: Iterable[Moving]) -> list[str]:
+        """Why there are no pull requests where some are asked for."""
+        if request.delivery is not Delivery.PULL_REQUEST:
+            return []
+        app_of = {cell.truth.url: cell.chosen.app for cell in cells}
+        if self._hosts is None:
+            return [f"no pull request can be opened on {url} here" for url in app_of]
+        refused = []
+        for url, app in app_of.items():
+            try:
+                await self._hosts.of(url, hub=app.key.hub, project=app.project)
+            except FleetError as error:
+                refused.append(str(error))
+        return refused
 
     def _by_hand(self, cells: Iterable[Chosen]) -> list[str]:
         """Notes on what brings the cells' ApplicationSets and Applications into the hub, and waits for a human."""

@@ -93,6 +93,7 @@ class AddonFleet:
         self.repositories = GitRepositories(folder / "cache", interval=3600)
         self.hub = hub or FakeCluster("hub")
         self.others: list[Rollout] = []
+        self.hosts = hosts
         self.away: set[str] = set()
         self.objects: dict[str, Obj] = {}
         self.statuses = {
@@ -124,6 +125,7 @@ class AddonFleet:
             refusals=refusals,
             others=self._others,
             obj=self._object,
+            hosts=self.hosts,
             protects=protects,
             operator=Operator("ann", "bastion", "tty"),
             clock=clock,

@@ -17,6 +17,7 @@ from fleetui.model.errors import RefusedError
 from fleetui.model.objects import ClusterName, Discovery, ObjectRef
 from fleetui.model.rollout import (
     CellKey,
+    Delivery,
     Gate,
     GateKind,
     Rollout,
@@ -237,6 +238,11 @@ async def test_a_rollout_that_has_one_of_the_cells(fleet: AddonFleet) -> None:
         found = await plan(fleet)
         assert bool(found.refusals) is refused
         assert not refused or "seoul-2/cert-manager: the rollout first has it" in found.refusals[0]
+
+
+async def test_pull_requests_need_a_host(fleet: AddonFleet) -> None:
+    found = await plan(fleet, delivery=Delivery.PULL_REQUEST)
+    assert found.refusals == (f"no pull request can be opened on {fleet.git.url} here",)
 
 
 async def test_nothing_to_move_and_unknown_addons(fleet: AddonFleet) -> None:
