@@ -6,7 +6,7 @@ on the engine's loop, and raise the errors of `fleetui.model.errors` alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -116,11 +116,15 @@ class Rollouts(Protocol):
         """
         ...
 
-    async def drive(self, key: RolloutKey, *, take_over: bool = False) -> None:
+    async def drive(self, key: RolloutKey, *, take_over: bool = False, truths: Sequence[str] = ()) -> None:
         """Carries the rollout on in this process until it ends, waits for a human, or the driver is another one.
 
+        Args:
+            truths: repositories that versions may be written to although nothing of the fleet names them.
+
         Raises:
-            RefusedError: another process drives it, and `take_over` was not asked for.
+            RefusedError: another process drives it, and `take_over` was not asked for; what is stored leads to a
+                repository that neither the fleet nor `truths` name.
         """
         ...
 

@@ -113,6 +113,12 @@ class Origins:
         self._apps = apps
         self._registered = registered
         self._answers = answers or NoAnswers()
+        self.vouched: set[str] = set()
+        """The repositories that an operator of this process has named as those in which versions are written."""
+
+    def vouch(self, truths: Iterable[str]) -> None:
+        """Takes note of where an operator says that versions are, as ``URL#PATH``."""
+        self.vouched.update(truth.partition("#")[0] for truth in truths)
 
     def opened(self, url: str, *, hub: ClusterName, project: str = "") -> Repository:
         """A repository, logged in to as a hub says."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
@@ -131,8 +131,9 @@ class LiveRollouts:
         self._record(order.verb, key)
         return after
 
-    async def drive(self, key: RolloutKey, *, take_over: bool = False) -> None:
+    async def drive(self, key: RolloutKey, *, take_over: bool = False, truths: Sequence[str] = ()) -> None:
         self._refuse_read_only()
+        self._truths.vouch(truths)
         task = self._drives.get(key)
         if task is not None:
             await asyncio.shield(task)
