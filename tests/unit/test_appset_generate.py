@@ -207,6 +207,16 @@ def test_a_spec_that_is_none_names_the_field(spec: dict[str, Any], field: str) -
     assert not made.complete
 
 
+def test_what_nests_too_deeply_is_told() -> None:
+    deep: Obj = {}
+    for _ in range(2000):
+        deep = {"a": deep}
+    templated = appset(elements({"name": "a"}))
+    templated["spec"]["template"]["spec"]["source"]["helm"] = {"valuesObject": deep}
+    for given in (templated, appset(elements({"name": "a", "values": deep}), go=True)):
+        assert said(generate(given)) == ["spec: is nested too deeply"]
+
+
 @pytest.mark.parametrize("odd", [{}, {"spec": None}, {"metadata": 1, "spec": {}}, {"spec": {"generators": None}}])
 def test_what_is_no_applicationset_is_told(odd: Obj) -> None:
     made = generate(odd)

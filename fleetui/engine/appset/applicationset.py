@@ -173,7 +173,7 @@ def controller_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:
 def names_clusters(generators: Any) -> bool:
     """Whether a generator, or one nested in it, lists clusters (`controllers/clustereventhandler.go`): what a hub
     registers changes what it gives."""
-    return any("clusters" in each for each in each_generator(generators))
+    return any(each.get("clusters") is not None for each in each_generator(generators))
 
 
 def each_generator(generators: Any) -> Iterator[Mapping[str, Any]]:
