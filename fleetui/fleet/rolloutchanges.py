@@ -18,7 +18,7 @@ import msgspec
 from fleetui.diff.objects import object_diff
 from fleetui.diff.summary import summary
 from fleetui.engine.projects import Project
-from fleetui.fleet.desired import Desires
+from fleetui.fleet.desired import Desires, Shared
 from fleetui.fleet.differ import harmless_diff
 from fleetui.fleet.rolloutapi import ChangeGroup
 from fleetui.fleet.rolloutrefusals import some
@@ -94,14 +94,12 @@ class Changes:
         """The differences of all cells, grouped: two are the same where they are once a cell's own names are not
         looked at (that of its application, its cluster, its server)."""
         gate = asyncio.Semaphore(_AT_ONCE)
-        resolved: dict[tuple[str, ...], asyncio.Task[str]] = {}
+        shared = Shared()
         # Each cluster is asked once, however many cells wait for one that does not answer.
         first = {move.key.cluster: move.app for move in moves}
         answers = await asyncio.gather(*map(self._served, first.values()), return_exceptions=True)
         served = dict(zip(first, answers, strict=True))
-        cells = await asyncio.gather(
-            *(self._cell(hub, move, served[move.key.cluster], gate, resolved) for move in moves)
-        )
+        cells = await asyncio.gather(*(self._cell(hub, move, served[move.key.cluster], gate, shared) for move in moves))
         groups = await asyncio.to_thread(_grouped, cells)
         refused: dict[str, list[CellKey]] = {}
         for cell in cells:
@@ -116,7 +114,7 @@ class Changes:
         move: Move,
         served: Served | BaseException,
         gate: asyncio.Semaphore,
-        resolved: dict[tuple[str, ...], asyncio.Task[str]],
+        shared: Shared,
     ) -> _Cell:
         if isinstance(served, FleetError):
             return _Cell(move.key, {}, {}, move.names, f"its cluster can't be asked what it serves: {served}")
@@ -128,7 +126,7 @@ class Changes:
                 hub=hub,
                 discovery=served.discovery,
                 build_options=served.build_options,
-                resolved=resolved,
+                shared=shared,
             )
             try:
                 after = (await render(move.after, edited=move.edited)).manifests

@@ -279,10 +279,15 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    hub: Hub, repo: Repositories, *, clock: Clock | None = None, **looking_on: Any
+    hub: Hub,
+    repo: Repositories,
+    *,
+    clock: Clock | None = None,
+    settings: Settings = Settings(wave_delay=0.0, poll=0.2),  # noqa: B008 - it is frozen
+    **looking_on: Any,
 ) -> AsyncIterator[Running]:
-    """An engine; `looking_on` are a `listener` and a `rehearsal`."""
-    process = Running(hub, repo, Settings(wave_delay=0.0, poll=0.2), clock or SystemClock(), **looking_on)
+    """An engine; `looking_on` are a `listener`, a `rehearsal` and `answers`."""
+    process = Running(hub, repo, settings, clock or SystemClock(), **looking_on)
     try:
         yield process
     finally:

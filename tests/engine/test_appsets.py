@@ -11,9 +11,10 @@ import pytest
 
 from fleetui.engine.appset.questions import Answer, GitDirectories, Question
 from fleetui.engine.rehearsal import Rehearsal, SetVerdict
+from fleetui.engine.settings import Settings
 from fleetui.model.objects import ClusterName, Obj
 from fleetui.ports import Subscription
-from tests.engine.bench import URL, Hub, Repo, embedded_hub, eventually, running
+from tests.engine.bench import URL, Hub, Repo, embedded_hub, eventually, running, synced
 from tests.unit.fakes import Closing
 from tests.waiting import await_until
 
@@ -175,6 +176,38 @@ async def test_a_dry_run_says_what_would_become_of_the_applications(hub: Hub) ->
     assert verdict.told == "create c; change b; delete a"
     assert await names(hub) == ["a", "b"]
     assert "info" not in (await hub.app("b"))["spec"]
+
+
+async def test_a_rolling_sync_goes_on_by_itself_and_syncs_each_once(hub: Hub) -> None:
+    repo = Repo()
+    repo.push({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"version": "1"}})
+    await hub.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    steps = [{"matchExpressions": [{"key": "step", "operator": "In", "values": [name]}]} for name in ("one", "two")]
+    elements = [{"name": "one"}, {"name": "two"}]
+    strategy = {"type": "RollingSync", "rollingSync": {"steps": steps}}
+    made = appset(generators=[{"list": {"elements": elements}}], goTemplate=False, strategy=strategy)
+    template = made["spec"]["template"]
+    template["metadata"] = {"name": "{{name}}", "labels": {"step": "{{name}}"}}
+    template["spec"] |= {"syncPolicy": {"automated": {"prune": True}}}
+
+    def rolled_out(app: Any) -> bool:
+        return synced(app) and app["status"]["sync"].get("revision") == repo.head
+
+    async def complete() -> bool:
+        return (await condition(hub, "RolloutProgressing"))[0] == "False"
+
+    async with running(hub, repo, settings=Settings(wave_delay=0.0, poll=0.2, rollout_grace=0.0)) as process:
+        await hub.create(made)
+        for turn, version in enumerate("12", start=1):
+            for name in ("one", "two"):
+                await hub.until(rolled_out, f"{name} has version {version}", app=name)
+            await eventually(complete, "the rollout is complete")
+            await process.idle()
+            starts = {name: (await hub.app(name))["status"] for name in ("one", "two")}
+            assert [len(starts[name]["history"]) for name in ("one", "two")] == [turn, turn], "each is synced once"
+            times = [starts[name]["operationState"] for name in ("one", "two")]
+            assert times[0]["finishedAt"] <= times[1]["startedAt"], "and the second after the first"
+            repo.push({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"version": "2"}})
 
 
 async def test_it_makes_way_for_argo_cds_controller(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:

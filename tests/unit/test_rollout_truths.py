@@ -27,8 +27,7 @@ WAVES = (WaveRule("canary", count=1), WaveRule("rest", rest=True))
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[AddonFleet]:
-    made = AddonFleet(tmp_path, hosts=(hosts := Hosts()))
-    made.pull_requests = hosts  # type: ignore[attr-defined]
+    made = AddonFleet(tmp_path, hosts=Hosts())
     yield made
     await made.close()
 
@@ -199,7 +198,8 @@ async def test_a_file_that_is_gone_or_broken_is_the_error(fleet: AddonFleet) -> 
 
 
 async def test_pull_requests_wait_for_a_human(fleet: AddonFleet) -> None:
-    hosts: Hosts = fleet.pull_requests  # type: ignore[attr-defined]
+    hosts = fleet.hosts
+    assert isinstance(hosts, Hosts)
     plan = await planned(fleet, delivery=Delivery.PULL_REQUEST, message="Because of the audit.")
     first = await write(fleet, plan, 0)
     assert first.pull_request == "https://host/team/work/pull/1"

@@ -9,7 +9,7 @@ this one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fleetui.engine.application import FINALIZER, GROUP, KIND, Application, mapping, text
@@ -46,10 +46,12 @@ STUCK = 120.0
 
 class Later(NamedTuple):
     """When an ApplicationSet is to be looked at again, whatever wakes it: in `after` seconds, or never. `wrong`: it has
-    Applications that can't be made as long as projects and clusters are as they are."""
+    Applications that can't be made as long as projects and clusters are as they are. `waits`: a rollout goes on then.
+    """
 
     after: float | None = None
     wrong: bool = False
+    waits: bool = False
 
 
 class SetReconciler:
@@ -122,6 +124,12 @@ class SetReconciler:
             return await self._failed(appset, told.error(stopper.reason, str(stopper)), generated=is_made)
         if appset.rolls and not appset.steps:
             return await self._failed(appset, told.error(told.ROLLOUT_ERROR, "No steps defined for rollout"))
+        return await self._bring_about(appset, generated, registered)
+
+    async def _bring_about(
+        self, appset: ApplicationSet, generated: Generated, registered: Sequence[Registration]
+    ) -> Later:
+        """Makes the Applications what they were generated as."""
         wrong = self._wrong(generated, registered)
         apps = [each.app for each in generated.applications]
         live = self._live(appset)
@@ -138,13 +146,7 @@ class SetReconciler:
         if rollout is not None:
             valid = with_syncs(appset, rollout, valid, map(Application, live))
         changes = await self._changes(appset, valid, live, ignoring)
-        kept = {*map(_name, apps), *wrong}
-        surplus = [app for app in live if appset.policy.deletes and _name(app) not in kept]
-        removals = [
-            removal
-            for app in surplus
-            if (removal := removal_of(app, is_destination=lambda each: not nowhere(each, registered))) is not None
-        ]
+        removals = self._removals(appset, live, {*map(_name, apps), *wrong}, registered)
         if self._rehearsal is not None:
             self._rehearsal.generated(_verdict(appset, changes, removals, _last(wrong)))
             return Later(generated.ask_again, bool(wrong))
@@ -166,9 +168,9 @@ class SetReconciler:
         if not wrong:
             status = self._with(status, appset, told.ALL_GENERATED)
         await self._status(appset, status)
-        times = [generated.ask_again, WRONG if wrong and generated.ask_again is None else None]
-        times.append(rollout.wait if rollout is not None and rollout.wait else None)
-        return Later(min((time for time in times if time is not None), default=None), wrong)
+        wait = rollout.wait if rollout is not None else 0.0
+        times = [generated.ask_again, WRONG if wrong and generated.ask_again is None else None, wait or None]
+        return Later(min((time for time in times if time is not None), default=None), wrong, wait > 0)
 
     # --- what there is to be ------------------------------------------------------------------------------------------
 
@@ -200,6 +202,18 @@ class SetReconciler:
         return await ignoring.run(
             lambda evaluate: [change_of(appset, app, there[_name(app)], evaluate=evaluate) for app in wanted]
         )
+
+    def _removals(
+        self,
+        appset: ApplicationSet,
+        live: Iterable[Obj],
+        kept: Collection[str],
+        registered: Sequence[Registration],
+    ) -> list[Removal]:
+        """The Applications that are to go, if the policy lets any."""
+        surplus = [app for app in live if appset.policy.deletes and _name(app) not in kept]
+        found = [removal_of(app, is_destination=lambda each: not nowhere(each, registered)) for app in surplus]
+        return [removal for removal in found if removal is not None]
 
     # --- rolling ------------------------------------------------------------------------------------------------------
 

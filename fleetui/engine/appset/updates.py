@@ -161,7 +161,7 @@ def _owned(appset: ApplicationSet, desired: Obj, live: Mapping[str, Any]) -> Obj
     """
     reference = appset.owner_reference
     other = controller_of(live)
-    if other and (_owner(other) != _owner(reference) or other.get("uid") != appset.uid):
+    if other and _owner(other) != _owner(reference):
         raise RefusedError(
             f"error while wrapping using MutateFn: Object {appset.namespace}/{desired['metadata']['name']} is already "
             f"owned by another {text(other.get('kind'))} controller {text(other.get('name'))}"
