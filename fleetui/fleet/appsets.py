@@ -167,9 +167,11 @@ async def preview_in(
         generated = await asking.generate(appset, registered)
     finally:
         asking.close()
-    lacking = {each.name: unmet(each.app, projects=projects, registered=registered) for each in generated.applications}
+    lacking = unmet((each.app for each in generated.applications), projects=projects, registered=registered)
     ignoring = Ignoring(appset.ignore_rules, jq)
-    return await ignoring.run(lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate))
+    return await ignoring.run(
+        lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate), large=True
+    )
 
 
 async def registered_in(directory: Clusters, hub: ClusterName) -> Sequence[Registration]:

@@ -204,6 +204,7 @@ def test_a_spec_that_is_none_names_the_field(spec: dict[str, Any], field: str) -
     given["spec"] |= spec
     made = generate(given)
     assert [problem.field for problem in made.problems] == [field]
+    assert made.problems[0].reason == "ApplicationGenerationFromParamsError", "as the real Argo CD 3.6.1 calls it"
     assert not made.complete
 
 

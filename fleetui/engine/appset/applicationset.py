@@ -156,6 +156,11 @@ class ApplicationSet:
         return tuple(each for each in self.finalizers if each != FINALIZER)
 
 
+def name_of(app: Mapping[str, Any]) -> str:
+    """The name of an Application."""
+    return text(mapping(app.get("metadata")).get("name"))
+
+
 def owner_of(app: Mapping[str, Any]) -> str:
     """The name of the ApplicationSet that controls an Application; empty where none does."""
     controller = controller_of(app)
