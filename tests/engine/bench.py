@@ -28,11 +28,11 @@ from fleetui.engine.controller import Engine
 from fleetui.engine.settings import Settings
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
-from fleetui.gitports import Files
+from fleetui.gitports import Files, Repositories, Repository
 from fleetui.model.change import Commit
 from fleetui.model.errors import NotFoundError, RevisionNotFoundError
 from fleetui.model.objects import ApiResource, Obj
-from fleetui.ports import PatchType, Repositories, Repository, Subscription
+from fleetui.ports import PatchType, Subscription
 from fleetui.renderports import Tree
 from tests.trees import DictTree
 from tests.unit.fakes import Closing
