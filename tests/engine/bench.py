@@ -239,11 +239,11 @@ class Running:
 
     def __init__(self, hub: Hub, repo: Repositories, settings: Settings, clock: Clock, **looking_on: Any) -> None:
         self.api = hub.connect()
-        self._store = LiveStore(self.api)
-        self.clusters = Clusters([self._store], ClusterSecrets(), clock=clock)
+        self.store = LiveStore(self.api)
+        self.clusters = Clusters([self.store], ClusterSecrets(), clock=clock)
         self.jq = JqWorker()
         self.engine = Engine(
-            self._store, repo, clock=clock, settings=settings, directory=self.clusters, jq=self.jq, **looking_on
+            self.store, repo, clock=clock, settings=settings, directory=self.clusters, jq=self.jq, **looking_on
         )
         self._task = asyncio.create_task(self.engine.run())
 
@@ -273,7 +273,7 @@ class Running:
         await asyncio.gather(self._task, return_exceptions=True)
         self.jq.close()
         await self.clusters.close()
-        self._store.close()
+        self.store.close()
         await self.api.close()
 
 
