@@ -311,7 +311,10 @@ class Engine:
             delay = self._failed(key, error)
             _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay, extra=_about(key))
         else:
-            self._queue.forget(key)
+            if again.backs_off:
+                self._queue.retry(key)
+            else:
+                self._queue.forget(key)
             self.failures.pop(key, None)
             self._come_again(key, again)
 
