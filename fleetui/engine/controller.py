@@ -19,9 +19,10 @@ from fleetui.engine.appset.ports import Answers
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.comparing import Comparer
-from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
+from fleetui.engine.destination import Asked, Destinations, asked_for
 from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.onlyhub import OnlyTheHub
 from fleetui.engine.operate import Again
 from fleetui.engine.orphans import Monitors
 from fleetui.engine.projects import PROJECT_KIND
