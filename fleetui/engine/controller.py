@@ -19,9 +19,10 @@ from fleetui.engine.appset.ports import Answers
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.comparing import Comparer
-from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
+from fleetui.engine.destination import Asked, Destinations, asked_for
 from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.onlyhub import OnlyTheHub
 from fleetui.engine.operate import Again
 from fleetui.engine.orphans import Monitors
 from fleetui.engine.projects import PROJECT_KIND
@@ -311,7 +312,10 @@ class Engine:
             delay = self._failed(key, error)
             _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay, extra=_about(key))
         else:
-            self._queue.forget(key)
+            if again.backs_off:
+                self._queue.retry(key)
+            else:
+                self._queue.forget(key)
             self.failures.pop(key, None)
             self._come_again(key, again)
 
