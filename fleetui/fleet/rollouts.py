@@ -78,6 +78,7 @@ class LiveRollouts:
         if problem:
             raise RefusedError(f"rollout {plan.key.name} can't begin: {problem}")
         await self._refuse_shared(plan)
+        self._truths.vouch({cell.truth.url for cell in plan.cells})  # planned by this process, not read from a hub
         try:
             rollout = await self._store(plan.key.hub).create(Rollout(plan, RolloutState()))
         except FleetError as error:

@@ -18,16 +18,16 @@ from fleetui.engine.rollout.ports import Sight
 from fleetui.engine.rollout.truth import versions
 from fleetui.fleet.cells import version_of
 from fleetui.fleet.rolloutorigins import parent_of, parents, text_in
+from fleetui.fleet.rolloutvalues import VALUES
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
+from fleetui.gitports import Repositories
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, MissingError, RefusedError
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.rollout import CellPlan, Rollout, Truth
 from fleetui.model.status import AWAY, ClusterStatus, OperationPhase, SyncStatus
-from fleetui.ports import Repositories, Subscription
+from fleetui.ports import Subscription
 
-_IN_SOURCE = "values"
-"""The kind of truth that lies in a source of the application itself, so that the application does not tell it."""
 _COMMITS, _FILES = 16, 16384
 """The versions in so many commits, and in so many different files, are remembered."""
 
@@ -105,7 +105,7 @@ class FleetSights:
             if others or not clusters.isdisjoint(change.clusters) or before != problems:
                 listener()
 
-        truths = frozenset(cell.truth for cell in cells if cell.truth.kind == _IN_SOURCE)
+        truths = frozenset(cell.truth for cell in cells if cell.truth.kind == VALUES)
         self._watched.append(truths)
         subscription = self._fleet.subscribe(changed)
 
@@ -124,7 +124,7 @@ class FleetSights:
             self._refreshed.add(parent)
             with suppress(FleetError):  # it is compared in its time
                 await self._fleet.execute(Action(ActionKind.REFRESH, parent))
-        if parent is None or cell.truth.kind == _IN_SOURCE:
+        if parent is None or cell.truth.kind == VALUES:
             await self._fleet.execute(Action(ActionKind.REFRESH, cell.app))
 
     def _brought(self) -> Mapping[tuple[ClusterName, ObjectRef], AppKey]:
@@ -155,7 +155,7 @@ class FleetSights:
 
     async def _version(self, cell: CellPlan, app: App) -> str:
         """The version in what the application was last compared with; empty where that is not known."""
-        if cell.truth.kind != _IN_SOURCE:
+        if cell.truth.kind != VALUES:
             return version_of(app) if app.compared else ""
         revision = _revision(cell.truth, app)
         if not revision:

@@ -17,13 +17,12 @@ from fleetui.engine.giturl import normalized
 from fleetui.engine.rollout.ports import Written
 from fleetui.engine.rollout.truth import ELEMENT, versions, with_versions
 from fleetui.fleet.rolloutorigins import File, Origins, SetKey, set_of, text_in
-from fleetui.gitports import Files, GitHost, GitHosts
+from fleetui.gitports import Files, GitHost, GitHosts, Repository
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.rollout import CellKey, CellPlan, Delivery, RolloutPlan, Truth
 from fleetui.model.text import masked, one_line
-from fleetui.ports import Repository
 
 TRAILER = "Fleetui-Rollout"
 WAVE_TRAILER = "Fleetui-Wave"
@@ -54,7 +53,7 @@ class GitTruths:
         self._apps = apps
         self._hosts = hosts
 
-    def vouch(self, truths: Sequence[str]) -> None:
+    def vouch(self, truths: Iterable[str]) -> None:
         """See `fleetui.engine.rollout.ports.Truths.vouch`."""
         self._origins.vouch(truths)
 

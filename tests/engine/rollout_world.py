@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fleetui.engine.rollout import codec
@@ -354,7 +354,7 @@ class Process:
 
     # --- Truths -----------------------------------------------------------------------------------------------------
 
-    def vouch(self, truths: Sequence[str]) -> None:
+    def vouch(self, truths: Iterable[str]) -> None:
         pass
 
     async def refuse_strange(self, plan: RolloutPlan) -> None:

@@ -15,12 +15,12 @@ import msgspec
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.structure import compare
 from fleetui.engine.application import mapping, text
-from fleetui.engine.appset.applicationset import ApplicationSet
+from fleetui.engine.appset.applicationset import ApplicationSet, name_of
 from fleetui.engine.appset.generated import VALIDATION, Generated
 from fleetui.engine.appset.rolling import without_automation
 from fleetui.engine.appset.updates import change_of
 from fleetui.model.change import ObjectDiff
-from fleetui.model.objects import Obj, ref_of
+from fleetui.model.objects import Obj, merge_patched, ref_of
 from fleetui.model.text import one_line, sanitize_all
 from fleetui.ports import PathExpressions
 
@@ -88,9 +88,8 @@ def preview(
     problems = tuple(one_line(str(problem)) for problem in generated.problems)
     if any(problem.reason != VALIDATION for problem in generated.problems):
         return Preview(problems=problems)
-    there = {_name(app): app for app in live}
-    lacking = {name: why for name, why in (unmet or {}).items() if why}
-    held = dict.fromkeys(generated.held, "it is not valid") | lacking
+    there = {name_of(app): app for app in live}
+    held = dict.fromkeys(generated.held, "it is not valid") | dict(unmet or {})
     found = [
         Previewed(name, Fate.HELD, why=why) if (why := held.get(name)) else _one(appset, app, there.get(name), evaluate)
         for name, app in ((each.name, _to_write(appset, each.app)) for each in generated.applications)
@@ -110,7 +109,7 @@ def _to_write(appset: ApplicationSet, app: Obj) -> Obj:
 
 
 def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathExpressions | None) -> Previewed:
-    name = _name(wanted)
+    name = name_of(wanted)
     change = change_of(appset, wanted, live, evaluate=evaluate)
     if change.problem:
         return Previewed(name, Fate.HELD, why=change.problem)
@@ -118,7 +117,7 @@ def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathEx
         return Previewed(name, Fate.CREATED, _diff(change.body, None))
     if change.verb == "unchanged":
         return Previewed(name, Fate.SAME)
-    diff = _diff(_patched(_written(live), change.body), live)
+    diff = _diff(merge_patched(_written(live), change.body), live)
     if appset.owns(live) and not appset.policy.updates:
         return Previewed(name, Fate.KEPT, diff, f"applicationsSync is {_policy(appset)}, which changes none")
     return Previewed(name, Fate.CHANGED, diff)
@@ -127,8 +126,8 @@ def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathEx
 def _gone(appset: ApplicationSet, app: Obj) -> Previewed:
     if not appset.policy.deletes:
         why = f"it is made no more, and applicationsSync is {_policy(appset)}, which deletes none"
-        return Previewed(_name(app), Fate.KEPT, why=why)
-    return Previewed(_name(app), Fate.DELETED, _diff(None, app), "it is made no more")
+        return Previewed(name_of(app), Fate.KEPT, why=why)
+    return Previewed(name_of(app), Fate.DELETED, _diff(None, app), "it is made no more")
 
 
 def _diff(desired: Obj | None, live: Obj | None) -> ObjectDiff:
@@ -147,22 +146,5 @@ def _written(app: Mapping[str, Any]) -> Obj:
     return found | {key: app[key] for key in ("spec", "operation") if app.get(key) is not None}
 
 
-def _patched(obj: Any, patch: Any) -> Any:
-    """The object that a JSON merge patch (RFC 7386) makes."""
-    if not isinstance(patch, Mapping):
-        return patch
-    found = dict(obj) if isinstance(obj, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            found.pop(key, None)
-        else:
-            found[key] = _patched(found.get(key), value)
-    return found
-
-
 def _policy(appset: ApplicationSet) -> str:
     return text(mapping(appset.spec.get("syncPolicy")).get("applicationsSync"))
-
-
-def _name(app: Mapping[str, Any]) -> str:
-    return text(mapping(app.get("metadata")).get("name"))

@@ -6,7 +6,7 @@ Owns: the Protocols that the runner is given. `Truths` and `Sights` are implemen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -28,7 +28,7 @@ class Written(msgspec.Struct, frozen=True):
 class Truths(Protocol):
     """The versions of cells, as Git has them."""
 
-    def vouch(self, truths: Sequence[str]) -> None:
+    def vouch(self, truths: Iterable[str]) -> None:
         """Takes note of where an operator says that versions are written, as ``URL#PATH`` or a mere URL."""
         ...
 

@@ -16,7 +16,7 @@ import msgspec
 
 from fleetui.engine.clock import Clock
 from fleetui.engine.rollout import driving, machine, restoring
-from fleetui.engine.rollout.board import Board
+from fleetui.engine.rollout.board import Board, brief
 from fleetui.engine.rollout.effects import Ask, Check, Effect, Merged, Refresh, Sync, Trouble, Write
 from fleetui.engine.rollout.pace import Pace
 from fleetui.engine.rollout.ports import Outside, Sight, Sights, Truths, Written
@@ -241,7 +241,7 @@ class _Drive:
         try:
             return await self._ask(effect)
         except FleetError as error:
-            return Trouble(str(error), lasting=not isinstance(error, _AWAY))
+            return Trouble(brief(str(error)), lasting=not isinstance(error, _AWAY))
 
     async def _ask(self, effect: Effect) -> machine.Answer:
         runner, rollout = self._runner, self._rollout
