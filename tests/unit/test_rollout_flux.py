@@ -24,6 +24,7 @@ from tests.unit.fakes import SERVED, FakeCluster, manifest, resource, stored
 from tests.unit.test_rollout_sights import FakePicture
 
 GIT_REPOSITORY = resource("GitRepository", group="source.toolkit.fluxcd.io")
+GIT_REF = ObjectRef(GIT_REPOSITORY.group, "GitRepository", "flux-system", "fleet")
 KUSTOMIZATION, RELEASE = FluxKustomizations.app_resource, FluxReleases.app_resource
 MOVES = {"certs": "1.15.0", "dns": "0.8.0"}
 RELEASE_TEXT = """# ours
@@ -64,12 +65,11 @@ class Flux(AddonFleet):
 
     @property
     def fetched(self) -> dict[str, Any]:
-        return self.hub.objects[ObjectRef(GIT_REPOSITORY.group, "GitRepository", "flux-system", "fleet")]["spec"]
+        return dict(self.hub.objects[GIT_REF]["spec"])
 
     @fetched.setter
     def fetched(self, spec: dict[str, Any]) -> None:
-        ref = ObjectRef(GIT_REPOSITORY.group, "GitRepository", "flux-system", "fleet")
-        self.hub.objects[ref] = {"metadata": {"name": "fleet"}, "spec": spec}
+        self.hub.objects[GIT_REF] = {"metadata": {"name": "fleet"}, "spec": spec}
 
     def write(self, path: str, text: str) -> None:
         self.git.put(path, text.encode())
@@ -139,7 +139,7 @@ async def test_a_refresh_fetches_the_repository_and_asks_the_kustomization(fleet
     sights = FleetSights(picture, fleet.repositories, fleet.flux)
     await sights.refresh(cell)
     [(name, body)] = [(name, body) for verb, name, body in fleet.hub.writes if verb == "patch"]
-    assert name == "fleet"
+    assert name == "flux-system/fleet"
     assert list(body["metadata"]["annotations"]) == [REQUESTED]
     assert [(action.kind, action.app.name) for action in picture.actions] == [(ActionKind.REFRESH, "apps")]
     assert (await sights.look(cell)).version == "1.14.0"
