@@ -206,12 +206,12 @@ class Origins:
             RefusedError: there is no branch to commit to.
         """
         fields = [each for each in map(_with_field, truths) if each is not None]
-        branches = {url: await self._branch(url, "", hub=hub, project=project) for url in {each[0] for each in fields}}
+        branches = {url: await self.branch(url, "", hub=hub, project=project) for url in {each[0] for each in fields}}
         if not fields:
             return {}
         return {
             cell: tuple(
-                Truth("values", url, branches[url], _filled(path, cell), field=_filled(field, cell, escape=True))
+                Truth("values", url, branches[url], filled(path, cell), field=filled(field, cell, escape=True))
                 for url, path, field in fields
             )
             for cell in cells
@@ -225,7 +225,7 @@ class Origins:
         for given in truths:
             url, _, path = given.partition("#")
             if path and "#" not in path:
-                file = File(url, await self._branch(url, "", hub=hub), path)
+                file = File(url, await self.branch(url, "", hub=hub), path)
                 found = _found(await self._texts(file, hub=hub), document)
                 if found is not None:
                     return file._replace(path=found[0]), found[1]
@@ -236,7 +236,7 @@ class Origins:
         source = parent.source
         if source.chart or not source.repo_url:
             raise RefusedError(f"{document} of {hub} comes from a chart of {parent.key}, not from a file", _GIVE)
-        branch = await self._branch(source.repo_url, source.target_revision, hub=hub, project=parent.project)
+        branch = await self.branch(source.repo_url, source.target_revision, hub=hub, project=parent.project)
         file = File(source.repo_url, branch, source.path)
         found = _found(await self._texts(file, hub=hub, project=parent.project), document)
         if found is None:
@@ -244,7 +244,7 @@ class Origins:
             raise RefusedError(f"{document}: {parent.key} brings it, and no file below {where} is it", _GIVE)
         return file._replace(path=found[0]), found[1]
 
-    async def _branch(self, url: str, revision: str, *, hub: ClusterName, project: str = "") -> str:
+    async def branch(self, url: str, revision: str, *, hub: ClusterName, project: str = "") -> str:
         """The branch that is meant.
 
         Raises:
@@ -332,7 +332,7 @@ def _with_field(truth: str) -> tuple[str, str, str] | None:
     return (url, path, field) if field else None
 
 
-def _filled(text: str, cell: CellKey, *, escape: bool = False) -> str:
+def filled(text: str, cell: CellKey, *, escape: bool = False) -> str:
     """A path or a field with a cell's names in it; a dot in one is no end of a field's part."""
     for name, value in (("{cluster}", cell.cluster), ("{addon}", cell.addon)):
         text = text.replace(name, re.sub(r"([.=\\])", r"\\\1", value) if escape else value)

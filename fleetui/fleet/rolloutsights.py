@@ -16,6 +16,7 @@ from fleetui.engine.rollout.ports import Sight
 from fleetui.engine.rollout.truth import versions
 from fleetui.fleet.cells import version_of
 from fleetui.fleet.rolloutorigins import parent_of, parents
+from fleetui.fleet.rolloutvalues import VALUES
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
 from fleetui.gitports import Repositories
 from fleetui.model.app import App, AppKey
@@ -25,8 +26,6 @@ from fleetui.model.rollout import CellPlan, Rollout, Truth
 from fleetui.model.status import AWAY, ClusterStatus, OperationPhase, SyncStatus
 from fleetui.ports import Subscription
 
-_IN_SOURCE = "values"
-"""The kind of truth that lies in a source of the application itself, so that the application does not tell it."""
 _REMEMBERED = 16384
 """Versions that were read in Git are remembered up to this many."""
 
@@ -113,7 +112,7 @@ class FleetSights:
             self._refreshed.add(parent)
             with suppress(FleetError):  # it is compared in its time
                 await self._fleet.execute(Action(ActionKind.REFRESH, parent))
-        if parent is None or cell.truth.kind == _IN_SOURCE:
+        if parent is None or cell.truth.kind == VALUES:
             await self._fleet.execute(Action(ActionKind.REFRESH, cell.app))
 
     def _brought(self) -> Mapping[tuple[ClusterName, ObjectRef], AppKey]:
@@ -144,7 +143,7 @@ class FleetSights:
 
     async def _version(self, cell: CellPlan, app: App) -> str:
         """The version in what the application was last compared with; empty where that is not known."""
-        if cell.truth.kind != _IN_SOURCE:
+        if cell.truth.kind != VALUES:
             return version_of(app) if app.compared else ""
         revision = _revision(cell.truth, app)
         if not revision:
