@@ -290,7 +290,10 @@ async def embedded_hub(folder: Path, *others: EmbeddedCluster) -> AsyncIterator[
             await hub.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}})
 
             async def served() -> bool:
-                return (await hub.api.discover(refresh=True)).by_kind("argoproj.io", "Application") is not None
+                # By a client that has not asked yet: one that has asked waits a second before it asks again.
+                await hub.api.close()
+                hub.api = hub.connect()
+                return (await hub.api.discover()).by_kind("argoproj.io", "Application") is not None
 
             await eventually(served, "Applications are served")
             yield hub
