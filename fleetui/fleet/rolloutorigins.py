@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from fleetui.engine.application import GROUP, mapping, mappings, text
@@ -17,19 +18,25 @@ from fleetui.engine.appset.asking import NoAnswers, answered
 from fleetui.engine.appset.generated import Generated, RegisteredCluster
 from fleetui.engine.appset.ports import Answers
 from fleetui.engine.appset.questions import Answer, GitFiles, Question
+from fleetui.engine.giturl import normalized
 from fleetui.engine.rollout.elements import elements_of, file_of
 from fleetui.engine.rollout.truth import ELEMENT
 from fleetui.engine.rollout.truthtext import document_of
 from fleetui.fleet.cells import version_of
+from fleetui.fleet.rolloutflux import FluxSources
+from fleetui.fleet.rolloutflux import field_of as flux_field_of
 from fleetui.gitports import Repositories, Repository
 from fleetui.hubports import Registration
-from fleetui.model.app import App, AppKey
-from fleetui.model.errors import ManifestError, RefusedError
+from fleetui.model.app import APP_KINDS, App, AppKey
+from fleetui.model.errors import FleetError, ManifestError, RefusedError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.rollout import CellKey, Truth
 from fleetui.renderports import Tree
 
-APPLICATION_SET, APPLICATION = "ApplicationSet", "Application"
+APPLICATION_SET = "ApplicationSet"
+ARGO, KUSTOMIZATION = "argo", "flux"
+"""Dialects."""
+_GROUPS = {APPLICATION_SET: GROUP} | {kind: group for group, kind in APP_KINDS.values()}
 _TEXTS = (".yaml", ".yml", ".json")
 _GIVE = "say where with --truth URL#PATH"
 
@@ -65,17 +72,18 @@ class Made(NamedTuple):
 
 
 def parent_of(app: App, brought: Mapping[tuple[ClusterName, ObjectRef], AppKey]) -> AppKey | None:
-    """The application that brings an application's manifest, or its ApplicationSet's, into the hub (app of apps); None
-    where none does. `brought`: what `parents` says."""
+    """The application that brings an application's manifest, or its ApplicationSet's, into the hub (app of apps, or
+    Flux's Kustomization); None where none does. `brought`: what `parents` says."""
     return brought.get((app.key.hub, _owner(app)))
 
 
 def parents(apps: Iterable[App]) -> dict[tuple[ClusterName, ObjectRef], AppKey]:
-    """The application that holds each ApplicationSet and each Application, by hub and object."""
-    kinds = {(GROUP, APPLICATION_SET), (GROUP, APPLICATION)}
+    """The application that holds each ApplicationSet and each application, by hub and object."""
+    kinds = {(GROUP, APPLICATION_SET), *APP_KINDS.values()}
     return {
         (app.key.hub, resource.ref): app.key
         for app in apps
+        if app.key.dialect == ARGO or not app.destination.name  # what Flux applies elsewhere is not in the hub
         for resource in app.resources
         if resource.ref.group_kind in kinds and resource.ref.name
     }
@@ -88,8 +96,9 @@ def set_of(app: App) -> SetKey | None:
 
 
 def _owner(app: App) -> ObjectRef:
-    kind, name = (APPLICATION_SET, app.application_set) if app.application_set else (APPLICATION, app.key.name)
-    return ObjectRef(GROUP, kind, app.key.namespace, name)
+    if app.application_set:
+        return ObjectRef(GROUP, APPLICATION_SET, app.key.namespace, app.application_set)
+    return app.key.ref
 
 
 class Origins:
@@ -100,6 +109,7 @@ class Origins:
         apps: all applications of the fleet, as they are now.
         registered: what a hub registers.
         answers: answers what generators ask; None: those that ask nothing work.
+        flux: knows what Kustomizations apply; None: where there is no Flux.
     """
 
     def __init__(
@@ -108,11 +118,13 @@ class Origins:
         apps: Callable[[], Mapping[AppKey, App]],
         registered: Callable[[ClusterName], Awaitable[Sequence[Registration]]],
         answers: Answers | None = None,
+        flux: FluxSources | None = None,
     ) -> None:
         self._repositories = repositories
         self._apps = apps
         self._registered = registered
         self._answers = answers or NoAnswers()
+        self._flux = flux
         self.vouched: set[str] = set()
         """The repositories that an operator of this process has named as those in which versions are written."""
 
@@ -194,13 +206,31 @@ class Origins:
         Raises:
             RefusedError: it can't be found.
         """
-        document = f"{APPLICATION} {app.key.namespace}/{app.key.name}"
+        ref = app.key.ref
+        document = f"{ref.kind} {ref.namespace}/{ref.name}"
         file, found = await self._written(app.key.hub, document, truths)
-        field = _field_of(app, found)
+        if app.key.dialect != ARGO:
+            await self._refuse_shared(app, file, found)
+        field = _field_of(app, found) if app.key.dialect == ARGO else flux_field_of(app, found)
         if not field:
             hint = "say where with --truth URL#PATH#FIELD"
             raise RefusedError(f"{app.key}: its manifest {file.path} of {file.url} names no version of its own", hint)
         return Truth("manifest", *file, document=document, field=field)
+
+    async def _refuse_shared(self, app: App, file: File, manifest: Obj) -> None:
+        """A manifest may be applied twice: to other hubs, and where it names no namespace, to several."""
+        namespaces = {app.key.namespace} if mapping(manifest.get("metadata")).get("namespace") else None
+        apps = self._apps()
+        for other in apps.values():
+            alike = (other.key.dialect, other.key.name) == (app.key.dialect, app.key.name) and other.key != app.key
+            if not alike or (namespaces is not None and other.key.namespace not in namespaces):
+                continue
+            parent = apps.get(parents(apps.values()).get((other.key.hub, other.key.ref), _NOBODY))
+            if parent is None:
+                continue
+            url, _, path = await self._applied(parent, str(other.key))
+            if normalized(url) == normalized(file.url) and (not path or f"{file.path}/".startswith(f"{path}/")):
+                raise RefusedError(f"{app.key}: {file.path} of {file.url} is {other.key} too, which would move with it")
 
     async def given(
         self, cells: Iterable[CellKey], truths: Sequence[str], *, hub: ClusterName, project: str
@@ -223,6 +253,21 @@ class Origins:
             for cell in cells
         }
 
+    async def behind(self, keys: Iterable[AppKey]) -> set[str]:
+        """The repositories that are named by what makes applications or brings their manifests: the generators of their
+        ApplicationSets, and Flux's sources. What can't be asked names none."""
+        apps = self._apps()
+        mine = [apps[key] for key in dict.fromkeys(keys) if key in apps]
+        brought = parents(apps.values()) if mine else {}
+        found: set[str] = set()
+        for key in dict.fromkeys(filter(None, map(set_of, mine))):
+            with suppress(FleetError):
+                found |= {truth.url for truth in self.truths_of(await self.made(key)).values()}
+        for parent in dict.fromkeys(filter(None, (parent_of(app, brought) for app in mine))):
+            with suppress(FleetError):
+                found.add((await self._applied(apps[parent], str(parent)))[0])
+        return found
+
     # --- Git ----------------------------------------------------------------------------------------------------------
 
     async def _written(self, hub: ClusterName, document: str, truths: Sequence[str]) -> tuple[File, Obj]:
@@ -236,19 +281,28 @@ class Origins:
                 if found is not None:
                     return file._replace(path=found[0]), found[1]
         apps = self._apps()
-        parent = apps.get(parents(apps.values()).get((hub, ObjectRef(GROUP, kind, namespace, name)), _NOBODY))
+        ref = ObjectRef(_GROUPS[kind], kind, namespace, name)
+        parent = apps.get(parents(apps.values()).get((hub, ref), _NOBODY))
         if parent is None:
             raise RefusedError(f"{document} of {hub}: no application brings it from Git", _GIVE)
-        source = parent.source
-        if source.chart or not source.repo_url:
-            raise RefusedError(f"{document} of {hub} comes from a chart of {parent.key}, not from a file", _GIVE)
-        branch = await self.branch(source.repo_url, source.target_revision, hub=hub, project=parent.project)
-        file = File(source.repo_url, branch, source.path)
+        url, revision, path = await self._applied(parent, document)
+        branch = await self.branch(url, revision, hub=hub, project=parent.project)
+        file = File(url, branch, path)
         found = _found(await self._texts(file, hub=hub, project=parent.project), document)
         if found is None:
-            where = f"{source.path or 'the root'} of {source.repo_url} ({branch})"
+            where = f"{path or 'the root'} of {url} ({branch})"
             raise RefusedError(f"{document}: {parent.key} brings it, and no file below {where} is it", _GIVE)
         return file._replace(path=found[0]), found[1]
+
+    async def _applied(self, parent: App, document: str) -> tuple[str, str, str]:
+        """URL, revision and path of what an application brings."""
+        source = parent.source
+        if parent.key.dialect == KUSTOMIZATION and self._flux is not None:
+            return await self._flux.applied(parent)
+        if source.chart or not source.repo_url:
+            what = f"{document} of {parent.key.hub} comes from a chart of {parent.key}, not from a file"
+            raise RefusedError(what, _GIVE)
+        return source.repo_url, source.target_revision, source.path
 
     async def branch(self, url: str, revision: str, *, hub: ClusterName, project: str = "") -> str:
         """The branch that is meant.

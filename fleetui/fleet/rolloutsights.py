@@ -17,7 +17,8 @@ from fleetui.engine.giturl import normalized
 from fleetui.engine.rollout.ports import Sight
 from fleetui.engine.rollout.truth import versions
 from fleetui.fleet.cells import version_of
-from fleetui.fleet.rolloutorigins import parent_of, parents, text_in
+from fleetui.fleet.rolloutflux import FluxSources
+from fleetui.fleet.rolloutorigins import ARGO, KUSTOMIZATION, parent_of, parents, text_in
 from fleetui.fleet.rolloutvalues import VALUES
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
 from fleetui.gitports import Repositories
@@ -60,10 +61,12 @@ class FleetSights:
     Args:
         fleet: the live picture.
         repositories: where a version is read that an application does not tell.
+        flux: has the repositories of Kustomizations fetched; None: where there is no Flux.
     """
 
-    def __init__(self, fleet: Picture, repositories: Repositories) -> None:
+    def __init__(self, fleet: Picture, repositories: Repositories, flux: FluxSources | None = None) -> None:
         self._fleet = fleet
+        self._flux = flux
         self._repositories = repositories
         self._known: dict[AppKey, tuple[App, ClusterStatus | None, Sight]] = {}
         self._parents: Mapping[tuple[ClusterName, ObjectRef], AppKey] | None = None
@@ -123,6 +126,8 @@ class FleetSights:
         if parent is not None and parent not in self._refreshed:
             self._refreshed.add(parent)
             with suppress(FleetError):  # it is compared in its time
+                if parent.dialect == KUSTOMIZATION and self._flux is not None:
+                    await self._flux.fetch(self._fleet.apps[parent])
                 await self._fleet.execute(Action(ActionKind.REFRESH, parent))
         if parent is None or cell.truth.kind == VALUES:
             await self._fleet.execute(Action(ActionKind.REFRESH, cell.app))
@@ -144,10 +149,10 @@ class FleetSights:
             raise MissingError(f"there is no application {cell.app}")
         if _busy(app):
             return  # what runs ends, and is looked at again
+        # What Flux prunes its objects say themselves.
+        prune = app.automation.prune and app.key.dialect == ARGO
         try:
-            await self._fleet.execute(
-                Action(ActionKind.SYNC, cell.app, prune=app.automation.prune, rollout=rollout.plan.key.name)
-            )
+            await self._fleet.execute(Action(ActionKind.SYNC, cell.app, prune=prune, rollout=rollout.plan.key.name))
         except RefusedError:
             now = self._fleet.apps.get(cell.app)
             if now is None or not _busy(now):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from fleetui.fleet.rolloutorigins import File, Origins, SetKey, set_of, text_in
 from fleetui.gitports import Files, GitHost, GitHosts, Repository
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
-from fleetui.model.errors import FleetError, RefusedError
+from fleetui.model.errors import RefusedError
 from fleetui.model.rollout import CellKey, CellPlan, Delivery, RolloutPlan, Truth
 from fleetui.model.text import masked, one_line
 
@@ -63,11 +62,7 @@ class GitTruths:
         named = {normalized(url) for app in apps if app.key.hub == plan.key.hub for url in _urls(app)}
         named |= {normalized(url) for url in self._origins.vouched}
         strange = [cell for cell in plan.cells if normalized(cell.truth.url) not in named]
-        for key in dict.fromkeys(map(self._set, strange)):
-            if key is not None:  # its generators name repositories too
-                with suppress(FleetError):
-                    made = await self._origins.made(key)
-                    named |= {normalized(truth.url) for truth in self._origins.truths_of(made).values()}
+        named |= {normalized(url) for url in await self._origins.behind(cell.app for cell in strange)}
         for cell in strange:
             if normalized(cell.truth.url) not in named:
                 name, hub, url = plan.key.name, plan.key.hub, one_line(masked(cell.truth.url))
