@@ -20,6 +20,7 @@ from fleetui.cli import rollout_output as shown
 from fleetui.cli.connect import on_fleet, with_fleet
 from fleetui.cli.options import Scope
 from fleetui.cli.output import emit, emit_rows
+from fleetui.cli.read import tell_problems, where_all_answered
 from fleetui.cli.report import say
 from fleetui.cli.waiting import loaded
 from fleetui.engine.rollout.driving import is_driven
@@ -91,7 +92,8 @@ async def _planned(fleet: LiveFleet, asked: dict[str, Any]) -> PlannedRollout:
     request, clusters, selector = request_of(**asked)
     await loaded(fleet)
     await fleet.registered()
-    cells = chosen(fleet, request.moves, clusters=clusters, selector=selector)
+    with where_all_answered(fleet):
+        cells = chosen(fleet, request.moves, clusters=clusters, selector=selector)
     return await fleet.rollouts.plan(replace(request, cells=cells))
 
 
@@ -224,7 +226,9 @@ def _left(rollout: Rollout, output: str, *, wanted: RolloutPhase = RolloutPhase.
 
 async def _named(fleet: LiveFleet, name: str) -> Rollout:
     await loaded(fleet)
-    return find_rollout(await fleet.rollouts.all(), name)
+    rollouts = await fleet.rollouts.all()
+    with where_all_answered(fleet):
+        return find_rollout(rollouts, name)
 
 
 def show_rollouts(scope: Scope, output: str) -> int:
@@ -244,9 +248,7 @@ def show_rollouts(scope: Scope, output: str) -> int:
                 table=lambda found: shown.rows(found, now),
                 empty="No rollouts.",
             )
-        for problem in fleet.problems.values():
-            say(f"fleetui: {problem}")
-        return ExitCode.FAILED if fleet.problems else ExitCode.OK
+        return tell_problems(fleet)
 
     return with_fleet(scope, work)
 

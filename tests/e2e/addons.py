@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tests.e2e.client import Client, Json
 from tests.e2e.conftest import Stage, on_stage
 from tests.e2e.manifests import config_map
 from tests.e2e.plane import Plane
-from tests.e2e.recorder import Recorder
+from tests.e2e.recorder import Call, Recorder
 from tests.e2e.sites import Sites
 from tests.e2e.story import PROJECT, Repository, settings
 from tests.waiting import wait_until
@@ -96,6 +96,7 @@ class Addons:
         self.repository = Repository(folder)
         self.client = Client(plane.kubeconfig())
         self._folder = folder
+        self._begun: list[subprocess.Popen[str]] = []
         self.original = applicationset(self.repository.url)
 
     # --- the stage --------------------------------------------------------------------------------------------------
@@ -113,6 +114,7 @@ class Addons:
         self.until_everywhere(OLD)
 
     def close(self) -> None:
+        self._end_commands()
         self.client.delete("application", _ROOT, "argocd")
         self.client.delete("applicationset", "cluster-addons", "argocd", propagation="Orphan")
         for app in self.client.all("application", "argocd"):
@@ -127,6 +129,7 @@ class Addons:
 
     def reset(self, *, automated: bool = True) -> None:
         """Git as it was at first, and no rollout; waits until all sites run that."""
+        self._end_commands()
         for rollout in self.stored():
             self.client.delete("configmap", rollout["metadata"]["name"], "argocd")
         if self.text != self.original:
@@ -172,7 +175,7 @@ class Addons:
     def begin(self, *arguments: str, kubeconfig: Path | None = None) -> subprocess.Popen[str]:
         """`fleetui rollout` with these arguments, in pipes."""
         command = [sys.executable, "-m", "fleetui", "rollout", *arguments]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -181,6 +184,15 @@ class Addons:
             env=self.environment(kubeconfig),
             start_new_session=True,
         )
+        self._begun.append(process)
+        return process
+
+    def _end_commands(self) -> None:
+        for process in self._begun:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+        self._begun.clear()
 
     def run(self, *arguments: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
         return ended(self.begin(*arguments, kubeconfig=kubeconfig))
@@ -191,6 +203,18 @@ class Addons:
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "\x1b" not in done.stdout + done.stderr
         return json.loads(done.stdout)
+
+    def rollout(self, name: str) -> Json:
+        """How a rollout stands, whatever the status of the command that says so."""
+        done = self.run("status", name, "-o", "json")
+        assert done.stdout, done.stderr
+        found: Json = json.loads(done.stdout)
+        return found
+
+    def until(self, predicate: Callable[[Json], object], description: str) -> None:
+        """Waits until the rollout `cm` stands so."""
+        wait_until(lambda: any("cm" in str(each) for each in self.stored()), PATIENCE, "it is stored")
+        wait_until(lambda: predicate(self.rollout("cm")), PATIENCE, description)
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
@@ -279,3 +303,26 @@ def before_the_hub(addons: Addons, folder: Path) -> Iterator[Recorder]:
     """What a command asks of the hub, and a place to strike from."""
     with Recorder(addons.plane.kubeconfig(), folder) as recorder:
         yield recorder
+
+
+def strike(hub: Recorder, process: subprocess.Popen[str], *, after: int) -> None:
+    """Kills a command when the hub has carried out so many writes of it, and before it hears of the last one."""
+    left = [after]
+
+    def answered(call: Call) -> None:
+        if call.writes and call.status < 300 and ("/applications/" in call.path or "/configmaps" in call.path):
+            left[0] -= 1
+            if left[0] == 0:
+                process.kill()
+                process.wait()
+
+    hub.answered = answered
+
+
+def synced(calls: Sequence[Call]) -> list[str]:
+    """The Applications for which a sync was asked for, and granted."""
+    return [
+        call.path.rsplit("/", 1)[1]
+        for call in calls
+        if call.writes and call.status < 300 and "/applications/" in call.path and "operation" in json.dumps(call.body)
+    ]
