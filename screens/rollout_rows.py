@@ -15,7 +15,7 @@ from fleetui.fleet.rolloutview import (
     GateView,
     WaveView,
     cells_of,
-    changed_words,
+    cell_words,
     driver_words,
     failed_cells,
     moves_text,
@@ -180,7 +180,7 @@ def cell_rows(cells: Sequence[CellView], host: Host) -> list[Text]:
             Span(f"{versions}  ", "muted"),
             Span(pad(state.phase.value, 11), role),
             Span(f" {pad(since, 4)} ", "muted"),
-            Span(changed_words(CellView(plan, state)), role if state.phase in PROBLEMS else "muted"),
+            Span(cell_words(CellView(plan, state)), role if state.phase in PROBLEMS else "muted"),
         )
         rows.append(Text(spans, stop=state.phase in PROBLEMS, key=plan.key))
     return rows
@@ -200,7 +200,7 @@ def about_wave(wave: WaveView, now: float, glyphs: Glyphs) -> list[str]:
 def about_cell(cell: CellView, wave: str) -> list[str]:
     """What there is to say of a cell: why it is as it is, what can be decided, and where its version is written."""
     plan, state = cell
-    name, words = f"{plan.key.cluster} {plan.key.addon}", changed_words(cell)
+    name, words = f"{plan.key.cluster} {plan.key.addon}", cell_words(cell)
     stands = words if state.phase is CellPhase.CHANGED else f"{state.phase}: {words}" if words else state.phase.value
     lines = [f"{name}: {stands}" if words else f"{name}: {stands}, in wave {wave}"]
     if state.phase is CellPhase.CHANGED:

@@ -22,7 +22,7 @@ from fleetui.fleet.rolloutview import (
     WaveView,
     awaits_approval,
     cells_of,
-    changed_words,
+    cell_words,
     driver_words,
     failed_cells,
     moves_text,
@@ -172,7 +172,7 @@ def _cell_row(cell: CellView, now: float) -> list[str]:
     plan, state = cell
     since = age(now - state.since) if state.since else ""
     versions = [plan.from_version, plan.to_version]
-    return [plan.key.cluster, plan.key.addon, *versions, state.phase.value, since, changed_words(cell)]
+    return [plan.key.cluster, plan.key.addon, *versions, state.phase.value, since, cell_words(cell)]
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------
@@ -193,7 +193,8 @@ def _plan_parts(planned: PlannedRollout, table: Callable[[Sequence[str], Rows], 
         f"{addon} {versions_text(dict.fromkeys(_before(plan, addon)))} → {version}"
         for addon, version in plan.moves.items()
     )
-    head = f"{heading}Rollout {plan.key.name}: {moves}" if plan.cells else f"{heading}Nothing to do"
+    nothing = "Nothing can be begun" if planned.refusals else "Nothing to do"
+    head = f"{heading}Rollout {plan.key.name}: {moves}" if plan.cells else f"{heading}{nothing}"
     parts = [head]
     if planned.unchanged:
         parts.append(f"{_count(planned.unchanged, 'cell')} already there: {_names(planned.unchanged)}")
@@ -344,6 +345,7 @@ def _cell_state(cell: CellView) -> Document:
         "phase": state.phase.value,
         "since": at_time(state.since) if state.since else None,
         "message": state.message,
+        "away": state.away,
         "commit": state.commit,
         "found": state.found,
         "attempts": state.attempts,

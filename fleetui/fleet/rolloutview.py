@@ -205,12 +205,13 @@ def exit_code(rollout: Rollout, *, wanted: RolloutPhase = RolloutPhase.DONE) -> 
     return ExitCode.OK
 
 
-def changed_words(cell: CellView) -> str:
-    """What is to say of a cell, in a few words: what was found where somebody changed it, else its message."""
+def cell_words(cell: CellView) -> str:
+    """What is to say of a cell, in a few words: why it waits, what was found where somebody changed it, else its
+    message."""
     state = cell.state
     if state.phase is CellPhase.CHANGED:
         return f"changed by hand to {state.found or 'another version'}{f': {state.message}' if state.message else ''}"
-    return state.message
+    return f"waits: {state.away}" if state.away else state.message
 
 
 def undecided(rollout: Rollout) -> tuple[CellKey, ...]:

@@ -34,6 +34,22 @@ WAVES = ("--wave=canary:stage=canary", "--wave=early:stage=early", "--wave=late:
 ADDON, OLD, NEW = "cert-manager", "1.14", "1.15"
 FILE = "fleet/cluster-addons.yaml"
 _ROOT = "fleet"
+_RBAC = "rbac.authorization.k8s.io"
+_LOOKING = [
+    {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "addons-viewer"},
+        "rules": [{"apiGroups": ["argoproj.io", ""], "resources": ["*"], "verbs": ["get", "list", "watch"]}],
+    },
+    {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "addons-viewer"},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "addons-viewer"},
+        "subjects": [{"apiGroup": _RBAC, "kind": "User", "name": "viewer"}],
+    },
+]
 
 
 def applicationset(url: str, *, automated: bool = True) -> str:
@@ -125,6 +141,8 @@ class Addons:
         for site in STAGES:
             self.client.delete("secret", f"cluster-{site}", "argocd")
         self.client.delete("appproject", "cluster-addons", "argocd")
+        for each in _LOOKING:
+            self.plane.kubectl("delete", "--ignore-not-found", str(each["kind"]), "addons-viewer")
         self.client.close()
 
     def reset(self, *, automated: bool = True) -> None:
@@ -150,6 +168,12 @@ class Addons:
             "application", _ROOT, "argocd", {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
         )
         return sha
+
+    def let_viewer_look(self) -> None:
+        """Lets the hub's viewer see what an operator has to see, and change nothing."""
+        self.plane.kubectl(
+            "apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": _LOOKING})
+        )
 
     def _root(self) -> Json:
         return {
@@ -204,17 +228,18 @@ class Addons:
         assert "\x1b" not in done.stdout + done.stderr
         return json.loads(done.stdout)
 
-    def rollout(self, name: str) -> Json:
-        """How a rollout stands, whatever the status of the command that says so."""
-        done = self.run("status", name, "-o", "json")
-        assert done.stdout, done.stderr
-        found: Json = json.loads(done.stdout)
-        return found
-
     def until(self, predicate: Callable[[Json], object], description: str) -> None:
-        """Waits until the rollout `cm` stands so."""
-        wait_until(lambda: any("cm" in str(each) for each in self.stored()), PATIENCE, "it is stored")
-        wait_until(lambda: predicate(self.rollout("cm")), PATIENCE, description)
+        """Waits until what is stored of the only rollout says so, as kubectl shows it."""
+        try:
+            wait_until(lambda: any(predicate(each["data"]) for each in self.stored()), PATIENCE, description)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.run('status').stdout}\n{self.stage.engine.log[-4000:]}") from error
+
+    def driver(self) -> Json:
+        """Who drives the only rollout."""
+        (stored,) = self.stored()
+        found: Json = json.loads(stored["data"]["driver"])
+        return found
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
