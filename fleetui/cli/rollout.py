@@ -342,6 +342,7 @@ def run_order(
         alone = not is_driven(rollout, time.time())
         if drive and not rollout.state.phase.ended and (alone or take_over or resumes):
             began(key)
+            await fleet.registered()  # whether a cell's cluster answers
             return await _carry_on(fleet.rollouts, key, output, take_over=take_over)
         wanted = {Verb.ABORT: RolloutPhase.ABORTED, Verb.PAUSE: RolloutPhase.PAUSED}
         return _left(rollout, output, wanted=wanted.get(order.verb, RolloutPhase.DONE))

@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
+from tests.controlplane.server import ControlPlane
 from tests.e2e.client import Client, Json
 from tests.e2e.conftest import Stage, on_stage
 from tests.e2e.manifests import config_map
-from tests.e2e.plane import Plane
 from tests.e2e.recorder import Call, Recorder
 from tests.e2e.sites import Sites
 from tests.e2e.story import PROJECT, Repository, settings
@@ -107,7 +107,7 @@ class Addons:
         folder: for the repository and the homes of the commands.
     """
 
-    def __init__(self, plane: Plane, stage: Stage, sites: Sites, folder: Path) -> None:
+    def __init__(self, plane: ControlPlane, stage: Stage, sites: Sites, folder: Path) -> None:
         self.plane, self.stage, self.sites = plane, stage, sites
         self.repository = Repository(folder)
         self.client = Client(plane.kubeconfig())
@@ -312,7 +312,7 @@ def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def fleet_with_addons(plane: Plane, folder: Path) -> Iterator[Addons]:
+def fleet_with_addons(plane: ControlPlane, folder: Path) -> Iterator[Addons]:
     """The fleet, with its addons at their old version."""
     with on_stage(plane, folder) as stage, Sites({site: {"stage": STAGES[site]} for site in STAGES}) as sites:
         addons = Addons(plane, stage, sites, folder)
