@@ -58,8 +58,12 @@ class Asking(DOMNode):
         fleet = self.host.fleet
         if fleet is None:
             return
+
+        async def asked() -> T:
+            return await question(fleet)  # on the engine's thread from its first line on
+
         try:
-            answer(await self.host.on_engine(question(fleet)))
+            answer(await self.host.on_engine(asked()))
         except FleetError as error:
             (failed or self._tell_error)(str(error))
         except Exception as error:

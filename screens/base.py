@@ -73,10 +73,14 @@ class FleetScreen(Asking, Screen[None]):
         """The first lines: where am I."""
         raise NotImplementedError
 
+    def hints(self) -> Sequence[str]:
+        """The actions that the hint line shows now, as `HINTS`."""
+        return self.HINTS
+
     def hint_line(self, width: int) -> Line:
         """The keys that matter here, as many as fit; help always."""
         shown_here = [
-            action for action in map(actions.by_id, self.HINTS) if not (action.changes and self.host.read_only)
+            action for action in map(actions.by_id, self.hints()) if not (action.changes and self.host.read_only)
         ]
         *others, last = [(Span(f" {each.key}", "key"), Span(f" {each.label} ", "muted")) for each in shown_here]
         room = width - width_of(last)

@@ -16,7 +16,8 @@ from screens import cells
 from screens.cells import Line, Span
 from screens.glyphs import HEALTH_ROLE, Glyphs
 from screens.theme import cluster_role
-from screens.widgets.matrix import GridRow, Place
+from screens.widgets.matrix import GridRow
+from screens.widgets.matrix_layout import Place
 
 if TYPE_CHECKING:
     from fleetui.model.status import ClusterStatus
@@ -27,7 +28,8 @@ WIDEST = 48
 """Cells of a column at most: anybody may write a version of any length."""
 WIDEST_SUMMARY = 20
 """Cells that a column may be widened by what a group has in it."""
-BEHIND, AHEAD = "behind", "ahead"
+_SKEWS = {-1: Span("behind", "warning"), 0: Span(""), 1: Span("ahead", "info")}
+_WORD = max(len(span.text) for span in _SKEWS.values())
 _GLYPH = 2
 """The cells of a glyph and the blank behind it."""
 
@@ -80,7 +82,7 @@ class MatrixView:
     def _want(self, column: Key, groups: Sequence[Key]) -> int:
         tally = self._tally(column)
         versions = max((cells.cell_len(version) for version in tally.versions), default=0)
-        skew = len(BEHIND) + 1 if len(tally.versions) > 1 or self.turned else 0
+        skew = _WORD + 1 if len(tally.versions) > 1 or self.turned else 0
         want = max(cells.cell_len(self.head(column).text), _GLYPH + versions + skew)
         summaries = [cells.cell_len(self.summary(group, column, WIDEST_SUMMARY).text) for group in groups]
         return min(WIDEST, max(want, max(summaries, default=0)))
@@ -121,14 +123,17 @@ class MatrixView:
 
     def _place(self, cell: Cell) -> Place:
         glyphs = self._host.glyphs
-        skew = self.matrix.skew(cell)
-        word, short = {-1: (BEHIND, glyphs.behind), 1: (AHEAD, glyphs.ahead)}.get(skew, ("", ""))
+        if cell.stale:
+            tail, short = Span("stale", "warning"), glyphs.stale
+        else:
+            skew = self.matrix.skew(cell)
+            tail, short = _SKEWS[skew], {-1: glyphs.behind, 1: glyphs.ahead}.get(skew, "")
         more = f" +{cell.more}" if cell.more else ""
         return Place(
             key=cell.key,
             glyph=glyph(cell, glyphs),
             text=f"{cell.version}{more}",
-            tail=Span(word, "warning" if skew < 0 else "info"),
+            tail=tail,
             short=short,
             dim=cell.stale,
             problem=cell.problem,

@@ -1,7 +1,7 @@
-"""A rollout while it runs: its waves, cells and gates, its timeline, and what a person may ask of it.
+"""A rollout while it runs: its waves, cells and gates, and its timeline.
 
-Owns: `RolloutScreen`. What its lines say is in `screens.rollout_rows`. It only looks: who carries the rollout on is
-`screens.rollout_drive` here, or any other process.
+Owns: `RolloutScreen`. What its lines say is in `screens.rollout_rows`, what may be asked in `screens.rollout_orders`.
+It only looks: who carries the rollout on is `screens.rollout_drive` here, or any other process.
 """
 
 from __future__ import annotations
@@ -18,16 +18,20 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.timer import Timer
 
+from fleetui.fleet.rolloutview import PROBLEMS, awaits_approval, waits_for, waves_of
+from fleetui.model.rollout import RolloutPhase
 from screens import actions
-from screens.base import TALL, FleetScreen
+from screens.base import TALL
 from screens.cells import Span, wrap
 from screens.heard import Heard
+from screens.rollout_orders import RolloutOrders
+from screens.rollout_rows import WaveKey, about_cell, about_wave, head_lines, log_lines, wave_rows
 from screens.widgets.lines import Bar, BarLine, Pager
 from screens.widgets.rows import Key, VirtualRows
 
 if TYPE_CHECKING:
     from fleetui.fleet.rolloutview import CellView, WaveView
-    from fleetui.model.rollout import CellKey, Order, Rollout, RolloutKey, Verb
+    from fleetui.model.rollout import Rollout, RolloutKey
     from fleetui.ports import Subscription
 
 WIDE = 140
@@ -60,7 +64,7 @@ class RolloutWaves(Pager, inherit_bindings=False):
         self._rollout_screen.open_wave(False)
 
 
-class RolloutScreen(FleetScreen):
+class RolloutScreen(RolloutOrders):
     """One rollout, live; `rollout` is what is known of it already."""
 
     SCOPES: ClassVar[tuple[str, ...]] = ("rollout", "tree", "rows")
@@ -76,15 +80,11 @@ class RolloutScreen(FleetScreen):
         "screen.help",
     )
     CSS_PATH = "rollout.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = actions.bindings("rollout")
 
     def __init__(self, key: RolloutKey, rollout: Rollout | None = None) -> None:
-        super().__init__()
-        self.key = key
-        self.rollout = rollout
+        super().__init__(key, rollout)
         self._heard: Heard[RolloutKey, Rollout] = Heard(lambda: self.post_message(RolloutChanged()))
         self._by_hand: dict[int, bool] = {}
-        self._waves: tuple[WaveView, ...] = ()
         self._watch: Subscription | None = None
         self._timer: Timer | None = None
         self.rows = RolloutWaves(self)
@@ -134,15 +134,14 @@ class RolloutScreen(FleetScreen):
             self.take(rollout)
 
     def take(self, rollout: Rollout) -> None:
-        """Shows the rollout as it is."""
-        first, self.rollout = not self._waves, rollout
+        first, self.rollout = not self.waves, rollout
         self.draw_frame()
         if first:
             self._to_current()
 
     def _to_current(self) -> None:
         """Puts the cursor on the wave that runs."""
-        current = next((place for place, wave in enumerate(self._waves) if wave.current), 0)
+        current = next((place for place, wave in enumerate(self.waves) if wave.current), 0)
         self.rows.move_to(next((row for row, line in enumerate(self.rows.lines) if line.key == (current,)), 0))
 
     # --- what is shown -------------------------------------------------------------------------------------------
@@ -153,9 +152,14 @@ class RolloutScreen(FleetScreen):
                 BarLine((Span(" Rollout ", "title"), Span(self.key.name)), (*self.lock_spans(), Span(" "))),
                 BarLine(()),
             ]
-        from screens.rollout_rows import head_lines
 
         return head_lines(self.rollout, self.host, self.lock_spans())
+
+    def hints(self) -> Sequence[str]:
+        if self.rollout is None or not self.rollout.state.phase.ended:
+            return self.HINTS
+        back = ["rollout.roll_back"] * (self.rollout.state.phase is not RolloutPhase.ROLLED_BACK)
+        return (*back, "rollout.export", "rows.open", "screen.back", "screen.help")
 
     def draw_frame(self) -> None:
         if not self.is_mounted:
@@ -169,14 +173,12 @@ class RolloutScreen(FleetScreen):
         self._draw_about()
 
     def _draw_waits(self, rollout: Rollout) -> None:
-        from fleetui.fleet.rolloutview import waits_for
-
         waits = waits_for(rollout, self.host.now())
         if not waits:
             self.query_one("#waits", Bar).show()
             return
         glyphs = self.host.glyphs
-        role = "error" if rollout.state.phase.value == "halted" else "warning"
+        role = "error" if rollout.state.phase is RolloutPhase.HALTED else "warning"
         said = f"{waits[0].upper()}{waits[1:]}{self._remedy(rollout)}"
         lines = wrap(said, self._room - 4, 3, ellipsis=glyphs.ellipsis)
         lead = [f" {glyphs.degraded} " if role == "error" else " - ", *["   "] * len(lines)]
@@ -191,42 +193,32 @@ class RolloutScreen(FleetScreen):
 
     def _remedy(self, rollout: Rollout) -> str:
         """The keys that carry it on."""
-        from fleetui.engine.rollout.driving import is_driven
-        from fleetui.fleet.rolloutview import awaits_approval
-
         if self.host.read_only:
             return ""
-        phase = rollout.state.phase.value
-        if phase == "halted":
-            keys = ": r tries again, s goes on without, B goes back, X ends it here"
-        elif phase == "paused":
-            keys = ": p goes on"
-        else:
-            keys = ": A approves" if awaits_approval(rollout) else ""
-        return keys if is_driven(rollout, self.host.now()) else f"{keys}; D drives it from here"
+        phase = rollout.state.phase
+        if phase is RolloutPhase.HALTED:
+            return ": r tries again, s goes on without, B goes back, X ends it here"
+        if phase is RolloutPhase.PAUSED:
+            return ": p resumes it"
+        return ": A approves" if awaits_approval(rollout) else "; D drives it from here"
 
     def _draw_rows(self, rollout: Rollout) -> None:
-        from fleetui.fleet.rolloutview import waves_of
-        from screens.rollout_rows import wave_rows
-
-        self._waves = waves_of(rollout)
-        self.rows.set_lines(wave_rows(self._waves, self._opened(), self.host))
+        self.waves = waves_of(rollout)
+        self.rows.set_lines(wave_rows(self.waves, self._opened(), self.host))
         if self._timer is not None:
             (self._timer.resume if self._counts() else self._timer.pause)()
 
     def _opened(self) -> set[int]:
         """The places of the open waves: the current one and those with problems, unless a hand said otherwise."""
-        from fleetui.fleet.rolloutview import PROBLEMS
-
         return {
             place
-            for place, wave in enumerate(self._waves)
+            for place, wave in enumerate(self.waves)
             if self._by_hand.get(place, wave.current or any(cell.state.phase in PROBLEMS for cell in wave.cells))
         }
 
     def _counts(self) -> bool:
         now = self.host.now()
-        return any(view.left is not None for wave in self._waves if wave.current for view in wave.gates(now))
+        return any(view.left is not None for wave in self.waves if wave.current for view in wave.gates(now))
 
     def _count(self) -> None:
         """A second of a running gate has gone by."""
@@ -235,8 +227,6 @@ class RolloutScreen(FleetScreen):
             self._draw_about()
 
     def _draw_log(self, rollout: Rollout) -> None:
-        from screens.rollout_rows import log_lines
-
         log = self.query_one("#log", Pager)
         at_end = log.cursor >= log.row_count - 1
         log.set_lines(log_lines(rollout.state.events, [cell.key for cell in rollout.plan.cells]))
@@ -246,8 +236,6 @@ class RolloutScreen(FleetScreen):
             log.say(["Nothing has happened yet"])
 
     def _draw_about(self) -> None:
-        from screens.rollout_rows import about_cell, about_wave
-
         wave, cell = self.at()
         if cell is not None and wave is not None:
             said = about_cell(cell, wave.plan.name)
@@ -261,13 +249,10 @@ class RolloutScreen(FleetScreen):
     # --- what is under the cursor --------------------------------------------------------------------------------
 
     def at(self) -> tuple[WaveView | None, CellView | None]:
-        """The wave and the cell under the cursor; no cell on a wave's own row."""
-        from screens.rollout_rows import WaveKey
-
         key = self.rows.key
         if isinstance(key, WaveKey):
-            return self._waves[key.place], None
-        for wave in self._waves:
+            return self.waves[key.place], None
+        for wave in self.waves:
             for cell in wave.cells:
                 if cell.plan.key == key:
                     return wave, cell
@@ -289,7 +274,7 @@ class RolloutScreen(FleetScreen):
         wave, cell = self.at()
         if wave is None or self.rollout is None:
             return
-        place = self._waves.index(wave)
+        place = self.waves.index(wave)
         self._by_hand[place] = wanted
         if cell is not None and not wanted:
             row = next(row for row, line in enumerate(self.rows.lines) if line.key == (place,))
@@ -300,7 +285,7 @@ class RolloutScreen(FleetScreen):
         wave, cell = self.at()
         if cell is None:
             if wave is not None:
-                self.open_wave(self._waves.index(wave) not in self._opened())
+                self.open_wave(self.waves.index(wave) not in self._opened())
             return
         from screens.app_view import AppScreen
 
@@ -308,150 +293,3 @@ class RolloutScreen(FleetScreen):
             self.app.push_screen(AppScreen(cell.plan.app))
         else:
             self.host.tell(f"{cell.plan.app} is not among the applications of the chosen clusters", error=True)
-
-    # --- what is asked of it -------------------------------------------------------------------------------------
-
-    def action_hold(self) -> None:
-        from fleetui.model.rollout import Verb
-
-        if self.rollout is None or self._locked():
-            return
-        if self.rollout.state.phase.value in {"paused", "halted"}:
-            self._question(Verb.RESUME, "Resume", ["It goes on where it stands."], drive=True)
-        else:
-            self._give(Verb.PAUSE)  # at once: a brake does not ask
-
-    def action_skip(self) -> None:
-        from fleetui.model.rollout import Verb
-
-        self._question_cells(
-            Verb.SKIP, "Skip", "stays as it is, and the rollout goes on without it", "counts as passed"
-        )
-
-    def action_retry(self) -> None:
-        from fleetui.model.rollout import Verb
-
-        what = "is tried again; what was changed by hand is taken along"
-        self._question_cells(Verb.RETRY, "Retry", what, "is tried again")
-
-    def action_approve(self) -> None:
-        from fleetui.fleet.rolloutview import awaits_approval
-        from fleetui.model.rollout import Verb
-
-        if self.rollout is None or not awaits_approval(self.rollout):
-            self.host.tell("No approval is waited for", error=True)
-            return
-        place = self.rollout.state.wave
-        wave, after = self._waves[place], self._waves[place + 1 :]
-        then = f"then wave {after[0].plan.name} begins, {len(after[0].cells)} cells" if after else "it is the last one"
-        self._question(Verb.APPROVE, "Approve", [f"Wave {wave.plan.name} is let through; {then}."], drive=True)
-
-    def action_abort(self) -> None:
-        from fleetui.model.rollout import Verb
-
-        self._question(Verb.ABORT, "Abort", ["It ends here. What it has changed stays; what waits is left alone."])
-
-    def action_roll_back(self) -> None:
-        from fleetui.model.rollout import Verb
-
-        begun = [cell for wave in self._waves if wave.state.started_at is not None for cell in wave.cells]
-        said = "Each cell that this rollout has changed gets the version that it had, the newest wave first."
-        self._question(Verb.ROLL_BACK, "Roll back", [said, f"{len(begun)} cells have had their turn."], drive=True)
-
-    def action_drive(self) -> None:
-        from fleetui.engine.rollout.driving import is_driven
-        from fleetui.fleet.rolloutview import driver_words
-        from screens.rollout_drive import drive
-
-        rollout = self.rollout
-        if rollout is None or self._locked():
-            return
-        if rollout.state.phase.ended:
-            self.host.tell("It has ended: there is nothing to drive", error=True)
-        elif self.host.fleet is not None and self.host.fleet.rollouts.driving(self.key):
-            self.host.tell("This console drives it already")
-        elif is_driven(rollout, self.host.now()):
-            from screens.rollout_ask import AskScreen
-
-            said = (
-                f"It is {driver_words(rollout, self.host.now())}. That process stops driving it; nothing is done twice."
-            )
-            command = self._command("resume", "--take-over")
-            question = AskScreen(
-                f"Take over {self.key.name}", [Span(said, "warning")], verb="Take over", command=command
-            )
-            self.app.push_screen(question, lambda yes: drive(self.app, self.key, take_over=True) if yes else None)
-        else:
-            drive(self.app, self.key)
-
-    def action_export(self) -> None:
-        if self.rollout is None:
-            return
-        from fleetui.engine.rollout import telling
-        from screens.saving import save
-
-        name = f"rollout-{self.key.name}"
-        save(self.host, name, telling.as_json(self.rollout).splitlines(), "json")
-        save(self.host, name, telling.as_markdown(self.rollout).splitlines(), "md")
-
-    def _locked(self) -> bool:
-        if self.host.read_only:
-            self.host.tell("Read-only: nothing can be changed from here", error=True)
-        return self.host.read_only
-
-    def _question_cells(self, verb: Verb, title: str, what: str, of_gate: str) -> None:
-        """About the cell under the cursor; on a wave's row about all of it that failed or was changed by hand, else
-        about the gate that did not hold."""
-        from fleetui.fleet.rolloutview import PROBLEMS
-
-        wave, cell = self.at()
-        cells = [cell] if cell is not None else [c for c in (wave.cells if wave else ()) if c.state.phase in PROBLEMS]
-        keys = tuple(each.plan.key for each in cells)
-        named = ", ".join(map(str, keys[:6])) + (f" and {len(keys) - 6} more" if len(keys) > 6 else "")
-        failed = [view for view in wave.gates(self.host.now()) if view.failed] if wave is not None else []
-        if keys:
-            self._question(verb, title, [f"{named} {what}."], cells=keys, drive=True)
-        elif failed:
-            self._question(verb, title, [f"The gate {failed[0].words} {of_gate}."], drive=True)
-        else:
-            self.host.tell("Nothing here failed or was changed by hand: put the cursor on a cell", error=True)
-
-    def _question(
-        self, verb: Verb, title: str, says: Sequence[str], *, cells: tuple[CellKey, ...] = (), drive: bool = False
-    ) -> None:
-        """Asks before an order is given; with `drive` this console carries the rollout on where nobody does."""
-        from fleetui.engine.rollout.driving import is_driven
-        from screens.rollout_ask import AskScreen
-
-        if self.rollout is None or self._locked():
-            return
-        begins = drive and not is_driven(self.rollout, self.host.now())
-        spans = [Span(each) for each in says]
-        if begins:
-            spans.append(Span("Nobody drives it: this console does from then on.", "warning"))
-        command = self._command(verb.value, *(f"--cell={key}" for key in cells))
-        question = AskScreen(f"{title} {self.key.name}", spans, verb=title, command=command)
-
-        def closed(yes: bool | None) -> None:
-            if yes:
-                self._give(verb, cells, drive=begins)
-
-        self.app.push_screen(question, closed)
-
-    def _give(self, verb: Verb, cells: tuple[CellKey, ...] = (), *, drive: bool = False) -> None:
-        from fleetui.fleet.audit import Operator
-        from fleetui.model.rollout import Order
-
-        order: Order = Order(verb, Operator.current().who, cells=cells)
-
-        def given(rollout: Rollout) -> None:
-            self.take(rollout)
-            if drive and not rollout.state.phase.ended:
-                from screens.rollout_drive import drive as carry_on
-
-                carry_on(self.app, self.key)
-
-        self.ask(lambda fleet: fleet.rollouts.order(self.key, order), given, doing=f"asking for {verb.value}")
-
-    def _command(self, verb: str, *more: str) -> str:
-        return shlex.join(["fleetui", "rollout", verb, self.key.name, f"--context={self.key.hub}", *more])

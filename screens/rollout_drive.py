@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from textual.app import App
 
 if TYPE_CHECKING:
-    from fleetui.model.rollout import RolloutKey
+    from fleetui.model.rollout import Rollout, RolloutKey
     from screens.host import Host
 
 DRIVING = "driving"
@@ -32,12 +32,16 @@ async def _drive(host: Host, key: RolloutKey, *, take_over: bool) -> None:
     from fleetui.fleet.rolloutview import waits_for
     from fleetui.model.errors import FleetError
 
-    if host.fleet is None:
+    fleet = host.fleet
+    if fleet is None:
         return
-    rollouts = host.fleet.rollouts
+
+    async def driven() -> Rollout:
+        await fleet.rollouts.drive(key, take_over=take_over)
+        return await fleet.rollouts.get(key)
+
     try:
-        await host.on_engine(rollouts.drive(key, take_over=take_over))
-        rollout = await host.on_engine(rollouts.get(key))
+        rollout = await host.on_engine(driven())
     except FleetError as error:
         host.tell(str(error), error=True)
     except Exception as error:

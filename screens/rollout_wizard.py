@@ -13,9 +13,16 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 
+from fleetui.fleet.cells import version_of
+from fleetui.fleet.rolloutpick import cells_by_addon, known_versions
+from fleetui.model.rollout import Delivery
 from screens import actions
 from screens.base import FleetScreen
 from screens.cells import Span, wrap
+from screens.rollout_ask import AskScreen
+from screens.rollout_drive import drive
+from screens.rollout_form import entered, fields, form_of, turned, typed
+from screens.rollout_plan_rows import plan_rows
 from screens.widgets.lines import Bar, BarLine, Pager, Text
 from screens.widgets.rows import Key, VirtualRows
 from screens.words import plural
@@ -33,8 +40,6 @@ def open_wizard(app: App[None], cells: Sequence[tuple[AppKey, CellKey, str]], *,
 
     `version` is where they go to; empty: the newest one that the fleet knows is proposed.
     """
-    from fleetui.fleet.rolloutpick import known_versions
-    from screens.rollout_form import form_of
 
     host = cast("Host", app)
     if not cells:
@@ -50,7 +55,6 @@ def open_wizard(app: App[None], cells: Sequence[tuple[AppKey, CellKey, str]], *,
 
 def open_for_addon(app: App[None], words: str) -> None:
     """Opens the wizard for every cell of an addon: ``ADDON [VERSION]``."""
-    from fleetui.fleet.cells import version_of
 
     host = cast("Host", app)
     addon, _, version = words.partition(" ")
@@ -65,8 +69,6 @@ def open_for_addon(app: App[None], words: str) -> None:
 
 
 def _matrix(host: Host) -> dict[str, dict[AppKey, CellKey]]:
-    from fleetui.fleet.rolloutpick import cells_by_addon
-
     return cells_by_addon(host.picture, host.fleet.cell_rules) if host.fleet is not None else {}
 
 
@@ -159,14 +161,10 @@ class RolloutWizard(FleetScreen):
         self._draw_about()
 
     def _fields(self) -> list[Text]:
-        from screens.rollout_form import fields
-
         rows = fields(self.form, self.host.glyphs.arrow)
         return [Text((Span(f" {row.title:<9} ", "muted"), Span(row.value)), key=row.key) for row in rows]
 
     def _plan_rows(self) -> list[Text]:
-        from screens.rollout_plan_rows import plan_rows
-
         glyphs = self.host.glyphs
         if self._failure or self.form.missing:
             role = "error" if self._failure else "warning"
@@ -178,8 +176,6 @@ class RolloutWizard(FleetScreen):
         return plan_rows(self.planned, self._open, self.size.width - 2, self.host)
 
     def _draw_about(self) -> None:
-        from screens.rollout_form import fields
-
         help_of = {row.key: row.help for row in fields(self.form, "")}
         key = self.rows.key
         said = help_of.get(key, "") if isinstance(key, str) else ""
@@ -204,14 +200,11 @@ class RolloutWizard(FleetScreen):
 
     def _field(self) -> str:
         """The field under the cursor; empty where it stands on the plan."""
-        from screens.rollout_form import fields
-
         key: Key | None = self.rows.key
         return str(key) if key in {row.key for row in fields(self.form, "")} else ""
 
     def _edit(self) -> None:
         from screens.prompt import PromptScreen
-        from screens.rollout_form import typed
 
         field = self._field()
         if field:
@@ -225,7 +218,6 @@ class RolloutWizard(FleetScreen):
 
     def _entered(self, field: str, text: str | None) -> None:
         from fleetui.model.errors import UsageError
-        from screens.rollout_form import entered
 
         if text is None:
             return
@@ -241,8 +233,6 @@ class RolloutWizard(FleetScreen):
         self._turn(-1)
 
     def _turn(self, by: int) -> None:
-        from screens.rollout_form import turned
-
         field = self._field()
         changed = turned(self.form, field, by) if field else None
         if changed is None:
@@ -259,8 +249,6 @@ class RolloutWizard(FleetScreen):
         self._plan()
 
     def action_start(self) -> None:
-        from screens.rollout_ask import AskScreen
-
         planned = self.planned
         if self.host.read_only:
             self.host.tell("Read-only: nothing can be changed from here", error=True)
@@ -293,7 +281,6 @@ class RolloutWizard(FleetScreen):
 
     def _started(self, rollout: Rollout) -> None:
         from screens.rollout import RolloutScreen
-        from screens.rollout_drive import drive
 
         key = rollout.plan.key
         drive(self.app, key)
@@ -309,7 +296,7 @@ def _says(planned: PlannedRollout) -> list[str]:
     truths = {(cell.truth.url, cell.truth.branch, cell.truth.path) for cell in plan.cells}
     url, branch, path = sorted(truths)[0]
     others = f" and {len(truths) - 1} more files" if len(truths) > 1 else ""
-    how = "commits to" if plan.delivery.value == "commit" else "opens pull requests for"
+    how = "commits to" if plan.delivery is Delivery.COMMIT else "opens pull requests for"
     return [
         f"{plural(len(plan.cells), 'cell')} in {plural(len(plan.waves), 'wave')}, first {first.name}:"
         f" {', '.join(names)}{more}.",

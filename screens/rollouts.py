@@ -15,6 +15,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 
+from fleetui.engine.rollout.driving import is_driven
+from fleetui.fleet.rolloutview import driver_words, failed_cells, moves_text, waits_for, waves_of
 from screens import actions
 from screens.base import FleetScreen
 from screens.cells import Cell, Span, cell_len, clean, wrap
@@ -132,9 +134,6 @@ class RolloutsScreen(FleetScreen):
         return wanted
 
     def _row(self, key: Any) -> Row:
-        from fleetui.engine.rollout.driving import is_driven
-        from fleetui.fleet.rolloutview import failed_cells, moves_text, waves_of
-
         rollout, now = self._rollouts[key], self.host.now()
         plan, state = rollout.plan, rollout.state
         failed = failed_cells(rollout)
@@ -153,8 +152,6 @@ class RolloutsScreen(FleetScreen):
         )
 
     def _problem(self, key: Any) -> bool:
-        from fleetui.fleet.rolloutview import waits_for
-
         return bool(waits_for(self._rollouts[key], self.host.now()))
 
     def head(self) -> Sequence[BarLine]:
@@ -172,8 +169,6 @@ class RolloutsScreen(FleetScreen):
             self.table.say(wrap(self._said, self.size.width - 4, 6))
 
     def _about(self) -> list[str]:
-        from fleetui.fleet.rolloutview import driver_words, moves_text, waits_for
-
         rollout = self.current()
         if rollout is None:
             return []

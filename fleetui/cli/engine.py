@@ -46,7 +46,8 @@ FIRST_RETRY = 1.0
 LAST_RETRY = 30.0
 """Seconds between two tries to begin on a hub that does not answer."""
 SETTLED_INTERVAL = 0.1
-"""Seconds between two looks at whether an engine that runs once is done."""
+"""Seconds between two looks at whether an engine that runs once is done; two in a row have to find it so, for what it
+wrote last may wake it a moment later."""
 TRIES = 3
 """Failures of an Application in a row after which an engine that runs once gives up."""
 GRACE = 20.0
@@ -319,11 +320,12 @@ def _not_reconciled(failures: Mapping[str, Sequence[Exception]]) -> FleetError:
 
 async def _settled(engine: Engine, store: LiveStore, rehearsal: Rehearsal | None) -> None:
     resource = (await store.api.discover()).by_kind(GROUP, KIND)
+    calm = 0
     while True:
         await asyncio.sleep(SETTLED_INTERVAL)
-        if resource is None or not store.knows(ObjectRef(GROUP, KIND, "", "")) or not engine.idle:
-            continue
-        if not engine.sets.begun:
+        begun = resource is not None and store.knows(ObjectRef(GROUP, KIND, "", "")) and engine.sets.begun
+        calm = calm + 1 if begun and engine.idle else 0
+        if calm < 2:
             continue
         failures = {"/".join(key): errors for key, errors in engine.failures.items()}
         failures |= {f"ApplicationSet {'/'.join(key)}": errors for key, errors in engine.sets.failures.items()}

@@ -52,6 +52,7 @@ def request_of(
     waves: Sequence[str],
     gates: Sequence[str],
     max_failures: int | None,
+    patience: float | None,
     pull_request: bool,
     message: str,
     truths: Sequence[str],
@@ -83,6 +84,8 @@ def request_of(
     request = replace(request, **{field: value for field, value in given.items() if value})
     if max_failures is not None:
         request = replace(request, failures_allowed=max_failures)
+    if patience is not None:
+        request = replace(request, patience=patience)
     if not request.moves:
         raise UsageError("it takes what goes to which version", "e.g. cert-manager=1.15.0, or -f FILE")
     return request, tuple(clusters) or named, selector or labels
@@ -130,12 +133,13 @@ def run_start(scope: Scope, output: str, *, yes: str, detach: bool, **asked: Any
             say("fleetui: there is nothing to do: every cell has the version already")
             return ExitCode.OK
         await _confirm(planned, yes)
-        key = (await fleet.rollouts.start(planned, drive=False)).plan.key
+        rollout = await fleet.rollouts.start(planned, drive=False)
+        key = rollout.plan.key
         (click.echo if output == "table" and not detach else say)(f"rollout {key.name} begun")
         began(key)
         if detach:
-            return _left(await fleet.rollouts.get(key), output)
-        return await _carry_on(fleet.rollouts, key, output)
+            return _left(rollout, output)
+        return await _carry_on(fleet.rollouts, rollout, output)
 
     return _until_stopped(scope, work)
 
@@ -194,11 +198,12 @@ class Teller:
             self._tell(shown.event_line(event))
 
 
-async def _carry_on(rollouts: Rollouts, key: RolloutKey, output: str, *, take_over: bool = False) -> int:
-    """Drives a rollout, tells each event, and says how it was left."""
-    before = await rollouts.get(key)
-    teller = Teller(click.echo if output == "table" else say, after=before.state.events)
-    rolling_back = before.state.phase is RolloutPhase.ROLLING_BACK
+async def _carry_on(
+    rollouts: Rollouts, before: Rollout, output: str, *, told: Sequence[RolloutEvent] = (), take_over: bool = False
+) -> int:
+    """Drives a rollout, tells each event after those that were `told`, and says how it was left."""
+    key = before.plan.key
+    teller = Teller(click.echo if output == "table" else say, after=told)
     subscription = rollouts.subscribe(key, teller)
     try:
         await rollouts.drive(key, take_over=take_over)
@@ -206,8 +211,8 @@ async def _carry_on(rollouts: Rollouts, key: RolloutKey, output: str, *, take_ov
         subscription.close()
     rollout = await rollouts.get(key)
     teller(rollout)
-    rolling_back = rolling_back or rollout.state.phase is RolloutPhase.ROLLING_BACK
-    return _left(rollout, output, wanted=RolloutPhase.ROLLED_BACK if rolling_back else RolloutPhase.DONE)
+    goes_back = any(each.state.restoring or each.state.phase is RolloutPhase.ROLLING_BACK for each in (before, rollout))
+    return _left(rollout, output, wanted=RolloutPhase.ROLLED_BACK if goes_back else RolloutPhase.DONE)
 
 
 def _left(rollout: Rollout, output: str, *, wanted: RolloutPhase = RolloutPhase.DONE) -> int:
@@ -333,7 +338,7 @@ def run_order(
     order = Order(Verb(verb), Operator.current().who, cells=keys, reason=reason)
 
     async def work(fleet: LiveFleet, began: Callable[[RolloutKey], object]) -> int:
-        rollout = await _named(fleet, name)
+        before = rollout = await _named(fleet, name)
         key = rollout.plan.key
         resumes = order.verb is Verb.RESUME
         # What runs needs no order to be carried on: its driver may be gone.
@@ -343,7 +348,8 @@ def run_order(
         if drive and not rollout.state.phase.ended and (alone or take_over or resumes):
             began(key)
             await fleet.registered()  # whether a cell's cluster answers
-            return await _carry_on(fleet.rollouts, key, output, take_over=take_over)
+            told = before.state.events
+            return await _carry_on(fleet.rollouts, rollout, output, told=told, take_over=take_over)
         wanted = {Verb.ABORT: RolloutPhase.ABORTED, Verb.PAUSE: RolloutPhase.PAUSED}
         return _left(rollout, output, wanted=wanted.get(order.verb, RolloutPhase.DONE))
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from fleetui.cli.options import Scope, cluster_options, output_option
+from fleetui.cli.options import Scope, cluster_options, duration, output_option
 
 F = TypeVar("F", bound=Any)
 
@@ -53,10 +53,13 @@ def _request_options(command: F) -> F:
                 " /1h behind the kind limits it; repeatable.  [default: synced, healthy:5m]",
             ),
             click.option("--max-failures", type=click.IntRange(min=0), help="So many cells may fail.  [default: 0]"),
+            click.option(
+                "--patience", callback=duration, help="So long a cell may be degraded before it failed.  [default: 1m]"
+            ),
             click.option("--pull-request", is_flag=True, help="Pull requests, and no commits on the branch."),
             click.option("--message", default="", help="The subject of the commits."),
             click.option(
-                "--truth", "truths", multiple=True, metavar="URL#PATH", help="Where the versions are written."
+                "--truth", "truths", multiple=True, metavar="URL#PATH[#FIELD]", help="Where the versions are written."
             ),
             click.option("--name", default="", help="The rollout's name.  [default: made up]"),
         )

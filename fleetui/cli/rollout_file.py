@@ -17,13 +17,15 @@ from fleetui.model.change import Path
 from fleetui.model.errors import ManifestError, UsageError
 from fleetui.model.objects import ClusterName
 from fleetui.model.rollout import Delivery, Gate, GateKind
+from fleetui.model.times import parse_duration
 from fleetui.render.lines import lines_of
 from fleetui.render.yaml import decode, documents
 
 T = TypeVar("T")
 
 _FIELDS = (
-    "addons", "clusters", "selector", "waves", "gates", "maxFailures", "delivery", "message", "name", "hub", "truths"
+    "addons", "clusters", "selector", "waves", "gates", "maxFailures", "patience", "delivery", "message", "name", "hub",
+    "truths",
 )  # fmt: skip
 _RULES = ("labels", "percent", "count", "clusters", "rest")
 _WAVE_FIELDS = ("name", *_RULES, "gates", "maxFailures")
@@ -86,6 +88,7 @@ class _Reader:
             waves=tuple(self._wave(each, ("waves", n)) for n, each in enumerate(self._list(top, "waves"))),
             gates=self._gates(top, ()) or rolloutrules.USUAL_GATES,
             failures_allowed=self._number(top, "maxFailures", ()) or 0,
+            patience=self._duration(top, "patience"),
             delivery=self._delivery(top),
             message=self._optional(top, "message"),
             name=self._optional(top, "name"),
@@ -181,6 +184,14 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             self._wrong((*at, name), f"{name} is {value!r}", "a number, 0 or more")
         return value
+
+    def _duration(self, top: dict[str, Any], name: str) -> float:
+        if top.get(name) is None:
+            return rolloutrules.PATIENCE
+        try:
+            return parse_duration(self._text_at(top[name], (name,)))
+        except ValueError as error:
+            self._wrong((name,), str(error))
 
     def _percent(self, holder: dict[str, Any], at: Path) -> float | None:
         value = holder.get("percent")

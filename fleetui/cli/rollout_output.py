@@ -12,21 +12,23 @@ from datetime import UTC, datetime
 
 from fleetui.cli.documents import Document, at_time, ref
 from fleetui.cli.output import aligned, emit
+from fleetui.engine.rollout import telling
 from fleetui.engine.rollout.driving import is_driven
 from fleetui.engine.rollout.gates import gate_words
-from fleetui.fleet.rolloutapi import ChangeGroup, PlannedRollout
+from fleetui.fleet.rolloutapi import PlannedRollout
 from fleetui.fleet.rolloutrules import gate_text
 from fleetui.fleet.rolloutview import (
     CellView,
     GateView,
     WaveView,
     awaits_approval,
-    cells_of,
     cell_words,
+    cells_of,
     driver_words,
     failed_cells,
     moves_text,
     versions_text,
+    waits_for,
     waves_of,
 )
 from fleetui.model.rollout import (
@@ -41,12 +43,14 @@ from fleetui.model.rollout import (
     RolloutPhase,
     RolloutPlan,
 )
+from fleetui.model.text import one_line
 from fleetui.model.times import age
 
 _MOST = 6
 """Clusters that a line names."""
 
 Rows = Sequence[Sequence[str]]
+Table = Callable[[Sequence[str], Rows], str]
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -54,15 +58,8 @@ Rows = Sequence[Sequence[str]]
 
 def markdown(head: Sequence[str], rows: Rows) -> str:
     """A table of GitHub's Markdown; nothing in a cell is markup."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(_plain, line))} |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    if text == "---":
-        return text
-    text = " ".join(text.split())
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in text)
+    lines = [["---"] * len(head), *(list(map(telling.plain, row)) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, *lines))
 
 
 def rows(rollouts: Sequence[Rollout], now: float) -> str:
@@ -99,7 +96,8 @@ def event_line(event: RolloutEvent) -> str:
     """One event: when, where, what, who. The time is that of the day, UTC, as the engine's log has it."""
     moment = datetime.fromtimestamp(event.time, UTC).strftime("%H:%M:%S")
     where = str(event.cell) if event.cell is not None else event.wave
-    return "  ".join(part for part in (moment, where, event.what, f"({event.who})" if event.who else "") if part)
+    parts = (moment, where, event.what, f"({event.who})" if event.who else "")
+    return "  ".join(one_line(part) for part in parts if part)
 
 
 def standing(rollout: Rollout, now: float) -> str:
@@ -108,9 +106,10 @@ def standing(rollout: Rollout, now: float) -> str:
     waves = f"wave {min(state.wave + 1, len(plan.waves))} of {len(plan.waves)}"
     begun = state.started_at
     took = age((state.ended_at if state.ended_at is not None else now) - begun) if begun is not None else ""
-    said = f"{state.phase.value}: {state.reason}" if state.reason else state.phase.value
-    driver = driver_words(rollout, now)
-    parts = [said, "" if state.phase.ended else waves, took, driver]
+    approval = awaits_approval(rollout)
+    why = waits_for(rollout, now) if approval and not state.reason else state.reason
+    said = f"{state.phase}: {why}" if why else state.phase.value
+    parts = [said, "" if state.phase.ended else waves, took, "" if approval else driver_words(rollout, now)]
     return f"{plan.key.name}  {moves_text(rollout)}  {', '.join(part for part in parts if part)}"
 
 
@@ -183,21 +182,23 @@ def plan(planned: PlannedRollout, output: str) -> None:
     if output in {"json", "yaml"}:
         emit(plan_document(planned), output)
         return
-    table = markdown if output == "markdown" else aligned
-    emit("\n\n".join(_plan_parts(planned, table, heading="## " if output == "markdown" else "")))
+    if output == "markdown":
+        emit("\n\n".join(_plan_parts(planned, markdown, telling.plain, heading="## ")))
+    else:
+        emit("\n\n".join(_plan_parts(planned, aligned, one_line)))
 
 
-def _plan_parts(planned: PlannedRollout, table: Callable[[Sequence[str], Rows], str], *, heading: str) -> list[str]:
+def _plan_parts(planned: PlannedRollout, table: Table, say: Callable[[str], str], *, heading: str = "") -> list[str]:
+    """The plan in paragraphs; `say` makes what stands outside of tables harmless."""
     plan = planned.plan
     moves = ", ".join(
         f"{addon} {versions_text(dict.fromkeys(_before(plan, addon)))} → {version}"
         for addon, version in plan.moves.items()
     )
     nothing = "Nothing can be begun" if planned.refusals else "Nothing to do"
-    head = f"{heading}Rollout {plan.key.name}: {moves}" if plan.cells else f"{heading}{nothing}"
-    parts = [head]
+    parts = [heading + say(f"Rollout {plan.key.name}: {moves}" if plan.cells else nothing)]
     if planned.unchanged:
-        parts.append(f"{_count(planned.unchanged, 'cell')} already there: {_names(planned.unchanged)}")
+        parts.append(say(f"{_count(planned.unchanged, 'cell')} already there: {_names(planned.unchanged)}"))
     if plan.cells:
         waves = [
             (
@@ -211,20 +212,17 @@ def _plan_parts(planned: PlannedRollout, table: Callable[[Sequence[str], Rows], 
         ]
         parts.append(table(("WAVE", "CELLS", "MAY FAIL", "GATES", "CLUSTERS"), waves))
     for group in planned.groups:
-        parts.append(_group(group, table))
+        parts.append(say(f"{_count(group.cells, 'cell')}: {_names(group.cells)}"))
+        found = [(entry.verb, entry.ref.kind, entry.ref.name, entry.summary) for entry in group.entries]
+        if group.problem:
+            parts.append(say(f"what changes can't be said: {group.problem}"))
+        else:
+            parts.append(table(("DOES", "KIND", "NAME", "WHAT"), found) if found else "no object changes")
     return parts
 
 
 def _before(plan: RolloutPlan, addon: str) -> Iterable[str]:
     return (cell.from_version for cell in plan.cells if cell.key.addon == addon)
-
-
-def _group(group: ChangeGroup, table: Callable[[Sequence[str], Rows], str]) -> str:
-    head = f"{_count(group.cells, 'cell')}: {_names(group.cells)}"
-    if group.problem:
-        return f"{head}\nwhat changes can't be said: {group.problem}"
-    found = [(entry.verb, entry.ref.kind, entry.ref.name, entry.summary) for entry in group.entries]
-    return f"{head}\n\n{table(('DOES', 'KIND', 'NAME', 'WHAT'), found)}" if found else f"{head}\nno object changes"
 
 
 def _count(cells: Sequence[object], what: str) -> str:
@@ -393,6 +391,4 @@ def _event(event: RolloutEvent) -> Document:
 
 def export(rollout: Rollout, output: str) -> None:
     """Prints the timeline of a rollout."""
-    from fleetui.engine.rollout import telling
-
     emit(telling.as_json(rollout) if output == "json" else telling.as_markdown(rollout))

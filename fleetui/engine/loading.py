@@ -13,16 +13,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from fleetui.engine.application import mapping, mappings, strings, text
 from fleetui.engine.charttree import ChartTree
 from fleetui.engine.rendering import Checkout, Place, Renderer
 from fleetui.engine.sourceset import SourceSet, is_oci, is_ref_only
 from fleetui.model.errors import FleetError, RepositoryUnreachableError, ToolMissingError
-from fleetui.ports import Repository
 from fleetui.render.directory import Manifest
-from fleetui.renderports import Charts, Files, Tools
+from fleetui.renderports import Charts, Files, Tools, Tree
 
 _CHART_AS_REF = "source has a 'chart' field defined, but Helm charts are not yet not supported for 'ref' sources"
 
@@ -30,12 +29,20 @@ Resolve = Callable[[Mapping[str, Any], str], Awaitable[str]]
 """The commit, or the chart's version, that a revision means for a source."""
 
 
+class Trees(Protocol):
+    """What is read from a Git repository to load manifests."""
+
+    async def tree(self, sha: str) -> Tree:
+        """See `fleetui.gitports.Repository.tree`."""
+        ...
+
+
 class Remotes(NamedTuple):
     """Where an application's sources are read: what revisions mean, how a Git repository is opened by its URL, and the
     project whose logins to repositories of charts are used."""
 
     resolve: Resolve
-    opened: Callable[[str], Repository]
+    opened: Callable[[str], Trees]
     project: str = ""
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from fleetui.dialectports import Dialect
 from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.unique import Unique
 from fleetui.fleet.views import ChangeSet
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
-from fleetui.ports import Dialect
 
 
 class Applications:
@@ -51,7 +51,7 @@ class Applications:
     def object_changed(self, hub: ClusterName, obj: StoredObject, *, deleted: bool) -> None:
         """An object of a cluster came, changed or went; most are no applications."""
         dialect = self._dialects.get(obj.ref.group_kind)
-        if dialect is None or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
+        if dialect is None or not obj.whole or not ("" in self._namespaces or obj.ref.namespace in self._namespaces):
             return
         key = dialect.key(hub, obj)
         if deleted:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 
 import msgspec
 
 from fleetui.fleet.naming import IN_CLUSTER_NAME, ClusterNames
 from fleetui.model.app import App
+from fleetui.model.names import sanitized_name
 from fleetui.model.objects import ClusterName
 from fleetui.model.rollout import CellKey
 from fleetui.model.selectors import LabelSelector
@@ -30,7 +30,6 @@ _LONGEST = 256
 _VERSION = r"v?[0-9]+(?:\.[0-9]+){1,2}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
 _IS_VERSION = re.compile(_VERSION)
 _IS_TAG = re.compile(rf".*?[-/_]({_VERSION})")
-_NOT_DNS = re.compile(r"[^-a-z0-9.]")
 
 
 class CellRules(msgspec.Struct, frozen=True):
@@ -91,13 +90,6 @@ def version_of(app: App) -> str:
     return told or _in_path(source.path) or _in_tag(source.target_revision) or _of_image(app)
 
 
-@lru_cache(maxsize=4096)
-def normalized_name(name: str) -> str:
-    """A cluster's name as ``nameNormalized`` has it (Argo CD 3.6, applicationset/utils/template_functions.go,
-    `SanitizeName`)."""
-    return _NOT_DNS.sub("-", name.lower())[:253].strip("-.")
-
-
 # --- the addon ------------------------------------------------------------------------------------------------------
 
 
@@ -114,7 +106,7 @@ def _addon(app: App, cluster: ClusterName, clusters: ClusterNames, rules: CellRu
 
 def _without(name: str, clusters: Iterable[str]) -> str | None:
     """`name` without the longest of the clusters' names that it begins or ends with; None where it has none of them."""
-    written = {spelling for each in clusters for spelling in (each, normalized_name(each)) if spelling}
+    written = {spelling for each in clusters for spelling in (each, sanitized_name(each)) if spelling}
     for spelling in sorted(written, key=len, reverse=True):
         if name == spelling:
             return ""

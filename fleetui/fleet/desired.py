@@ -7,22 +7,26 @@ so that console and engine see the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from fleetui.engine.application import Application, text
 from fleetui.engine.desired import Targets, targets_of
-from fleetui.engine.loading import Loaded, Loader, Remotes, charts_of
+from fleetui.engine.giturl import normalized
+from fleetui.engine.loading import Loaded, Loader, Remotes, Trees, charts_of
 from fleetui.engine.rendering import Place
 from fleetui.engine.sourceset import SourceSet, is_oci
 from fleetui.engine.tracking import instance_name
+from fleetui.fleet.editedtree import Edited
 from fleetui.fleet.subject import Subject
+from fleetui.gitports import Repositories, Repository
 from fleetui.model.errors import FleetError, RevisionNotFoundError
 from fleetui.model.objects import ClusterName, Discovery, Obj
-from fleetui.ports import Repositories, Repository
-from fleetui.renderports import Tools
+from fleetui.renderports import Tools, Tree
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,38 @@ class Desired:
     sha: str
     targets: Targets
     discovery: Discovery
+
+
+class Shared:
+    """What is found out once for many Applications that are rendered one after the other: what revisions mean, and the
+    trees of commits."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, ...], asyncio.Task[Any]] = {}
+
+    async def once(self, key: tuple[str, ...], ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `ask` answers, which is asked once for each key."""
+        if key not in self._found:
+            self._found[key] = asyncio.ensure_future(ask())
+            # Looked at, so that asyncio does not report an error that nobody waits for any more.
+            self._found[key].add_done_callback(lambda task: task.cancelled() or task.exception())
+        found: T = await asyncio.shield(self._found[key])
+        return found
+
+
+class _Remembered:
+    """The trees of a repository, each asked for once."""
+
+    def __init__(self, repository: Trees, key: tuple[str, ...], shared: Shared) -> None:
+        self._repository = repository
+        self._key = key
+        self._shared = shared
+
+    async def tree(self, sha: str) -> Tree:
+        return await self._shared.once((*self._key, sha), partial(self._read, sha))
+
+    async def _read(self, sha: str) -> Tree:
+        return await self._repository.tree(sha)
 
 
 class Desires:
@@ -92,7 +128,8 @@ class Desires:
         hub: ClusterName,
         discovery: Discovery,
         build_options: str = "",
-        resolved: dict[tuple[str, ...], asyncio.Task[str]],
+        shared: Shared,
+        edited: Mapping[tuple[str, str], bytes] | None = None,
     ) -> Loaded:
         """The manifests of an Application that need not be in its hub.
 
@@ -101,7 +138,8 @@ class Desires:
             hub: whose logins are used.
             discovery: what its destination serves.
             build_options: what the hub wants of every ``kustomize build``.
-            resolved: what revisions mean, for all who are given the same map.
+            shared: among all that are rendered together.
+            edited: files of Git as they are to be, by repository and path from its root.
 
         Raises:
             FleetError: as `of`.
@@ -110,20 +148,17 @@ class Desires:
         place = Place.of(app, instance_name(app.namespace, app.name), discovery, build_options=build_options)
         opened = partial(self._repositories.open, hub=hub, project=app.project)
 
-        def resolve(source: Mapping[str, Any], wish: str) -> Awaitable[str]:
-            key = (
-                text(source.get("repoURL")),
-                text(source.get("chart")),
-                wish,
-                app.project,
-                text(source.get("tagPrefix")),
-            )
-            if key not in resolved:
-                asking = self._resolve(opened, source, wish, project=app.project, fetch=False)
-                resolved[key] = asyncio.ensure_future(asking)
-            return asyncio.shield(resolved[key])
+        def trees(url: str) -> Trees:
+            remembered = _Remembered(opened(url), ("tree", hub, app.project, url), shared)
+            mine = {path: each for (of, path), each in (edited or {}).items() if normalized(of) == normalized(url)}
+            return Edited(remembered, mine) if mine else remembered
 
-        return await self._load(SourceSet.of(app.spec), place, Remotes(resolve, opened, app.project))
+        def resolve(source: Mapping[str, Any], wish: str) -> Awaitable[str]:
+            named = (text(source.get(key)) for key in ("repoURL", "chart", "tagPrefix"))
+            ask = partial(self._resolve, opened, source, wish, project=app.project, fetch=False)
+            return shared.once(("revision", hub, app.project, wish, *named), ask)
+
+        return await self._load(SourceSet.of(app.spec), place, Remotes(resolve, trees, app.project))
 
     async def _load(self, wanted: SourceSet, place: Place, remotes: Remotes, revisions: tuple[str, ...] = ()) -> Loaded:
         try:

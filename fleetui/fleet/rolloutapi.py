@@ -39,7 +39,8 @@ class WaveRule(msgspec.Struct, frozen=True):
 class RolloutRequest(msgspec.Struct, frozen=True):
     """What a rollout is planned from. `moves` gives each addon the version that it goes to. `cells`: only these;
     empty: every cell of these addons. `patience`: that of the plan. `name`: empty for one that is made up. `truths`:
-    where the version is written, as ``URL#PATH``, for an ApplicationSet of which the fleet does not see it by itself.
+    where the version is written, as ``URL#PATH``, for an ApplicationSet of which the fleet does not see it by itself;
+    as ``URL#PATH#FIELD``, with ``{cluster}`` and ``{addon}``, for every cell.
     """
 
     moves: Mapping[str, str]

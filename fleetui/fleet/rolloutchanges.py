@@ -18,7 +18,8 @@ import msgspec
 from fleetui.diff.objects import object_diff
 from fleetui.diff.summary import summary
 from fleetui.engine.projects import Project
-from fleetui.fleet.desired import Desires
+from fleetui.fleet.desired import Desires, Shared
+from fleetui.fleet.differ import harmless_diff
 from fleetui.fleet.rolloutapi import ChangeGroup
 from fleetui.fleet.rolloutrefusals import some
 from fleetui.fleet.views import PlanEntry
@@ -38,8 +39,8 @@ _Manifests = dict[ObjectRef, bytes]
 
 
 class Move(NamedTuple):
-    """A cell, its Application as it is to be now and after the move, the names that only this cell has, and its
-    project where that is known."""
+    """A cell, its Application as it is to be now and after the move, the names that only this cell has, its project
+    where that is known, and what of its sources the move itself changes, by repository and path."""
 
     key: CellKey
     app: App
@@ -47,6 +48,7 @@ class Move(NamedTuple):
     after: Obj
     names: tuple[str, ...]
     project: Project | None = None
+    edited: Mapping[tuple[str, str], bytes] = {}
 
 
 class Served(NamedTuple):
@@ -92,14 +94,12 @@ class Changes:
         """The differences of all cells, grouped: two are the same where they are once a cell's own names are not
         looked at (that of its application, its cluster, its server)."""
         gate = asyncio.Semaphore(_AT_ONCE)
-        resolved: dict[tuple[str, ...], asyncio.Task[str]] = {}
+        shared = Shared()
         # Each cluster is asked once, however many cells wait for one that does not answer.
         first = {move.key.cluster: move.app for move in moves}
         answers = await asyncio.gather(*map(self._served, first.values()), return_exceptions=True)
         served = dict(zip(first, answers, strict=True))
-        cells = await asyncio.gather(
-            *(self._cell(hub, move, served[move.key.cluster], gate, resolved) for move in moves)
-        )
+        cells = await asyncio.gather(*(self._cell(hub, move, served[move.key.cluster], gate, shared) for move in moves))
         groups = await asyncio.to_thread(_grouped, cells)
         refused: dict[str, list[CellKey]] = {}
         for cell in cells:
@@ -114,7 +114,7 @@ class Changes:
         move: Move,
         served: Served | BaseException,
         gate: asyncio.Semaphore,
-        resolved: dict[tuple[str, ...], asyncio.Task[str]],
+        shared: Shared,
     ) -> _Cell:
         if isinstance(served, FleetError):
             return _Cell(move.key, {}, {}, move.names, f"its cluster can't be asked what it serves: {served}")
@@ -126,10 +126,10 @@ class Changes:
                 hub=hub,
                 discovery=served.discovery,
                 build_options=served.build_options,
-                resolved=resolved,
+                shared=shared,
             )
             try:
-                after = (await render(move.after)).manifests
+                after = (await render(move.after, edited=move.edited)).manifests
             except FleetError as error:
                 passing = isinstance(error, ClusterError | RepositoryUnreachableError)
                 return _Cell(move.key, {}, {}, move.names, str(error), refusal="" if passing else str(error))
@@ -188,7 +188,7 @@ def _group(change: str, cells: Sequence[_Cell]) -> ChangeGroup:
     first = cells[0]
     keys = tuple(cell.key for cell in cells)
     if first.problem:
-        return ChangeGroup(change, keys, problem=first.problem)
+        return ChangeGroup(change, keys, problem=one_line(first.problem))
     diffs = _diffs(_parsed(first.before.values()), _parsed(first.after.values()))
     entries = sorted((_entry(each) for each in diffs), key=lambda entry: (_VERBS.index(entry.verb), entry.ref))
     return ChangeGroup(change, keys, tuple(entries))
@@ -226,7 +226,7 @@ def _told(diffs: Sequence[ObjectDiff]) -> list[Any]:
 
 def _entry(diff: ObjectDiff) -> PlanEntry:
     verb = _verb(diff)
-    return PlanEntry(verb, diff.ref, summary(diff.changes) if verb == "change" else "")
+    return PlanEntry(verb, diff.ref, summary(harmless_diff(diff).changes) if verb == "change" else "")
 
 
 def _verb(diff: ObjectDiff) -> str:

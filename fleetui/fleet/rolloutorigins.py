@@ -8,6 +8,7 @@ How a file is read and edited is in `fleetui.engine.rollout.truth`.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,12 +21,13 @@ from fleetui.engine.rollout.elements import elements_of, file_of
 from fleetui.engine.rollout.truth import ELEMENT
 from fleetui.engine.rollout.truthtext import document_of
 from fleetui.fleet.cells import version_of
+from fleetui.gitports import Repositories, Repository
 from fleetui.hubports import Registration
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ManifestError, RefusedError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
-from fleetui.model.rollout import Truth
-from fleetui.ports import Repositories, Repository
+from fleetui.model.rollout import CellKey, Truth
+from fleetui.renderports import Tree
 
 APPLICATION_SET, APPLICATION = "ApplicationSet", "Application"
 _TEXTS = (".yaml", ".yml", ".json")
@@ -139,7 +141,10 @@ class Origins:
             ManifestError: the file can't be read, or does not hold it.
             FleetError: Git does not answer.
         """
-        written = document_of(await self.text_of(file, hub=key.hub), file.path, key.document).value
+        found = (await self.texts([file], hub=key.hub)).get(file)
+        if found is None:
+            raise RefusedError(f"there is no file {file.path} in {file.url} ({file.branch}) any more", _GIVE)
+        written = document_of(found, file.path, key.document).value
         return Made(key, file, written, await self.generated(key, written))
 
     async def generated(self, key: SetKey, appset: Obj, files: Mapping[File, bytes] | None = None) -> Generated:
@@ -180,15 +185,11 @@ class Origins:
     # --- applications of their own ------------------------------------------------------------------------------------
 
     async def truth_of(self, app: App, truths: Sequence[str] = ()) -> Truth:
-        """Where the version of an application is written that no ApplicationSet makes: in its own manifest, or where
-        the operator says, as ``URL#PATH#FIELD``.
+        """Where the version of an application is written that no ApplicationSet makes: in its own manifest.
 
         Raises:
             RefusedError: it can't be found.
         """
-        for url, path, field in filter(None, map(_with_field, truths)):
-            branch = await self._branch(url, "", hub=app.key.hub, project=app.project)
-            return Truth("values", url, branch, path, field=field)
         document = f"{APPLICATION} {app.key.namespace}/{app.key.name}"
         file, found = await self._written(app.key.hub, document, truths)
         field = _field_of(app, found)
@@ -196,6 +197,27 @@ class Origins:
             hint = "say where with --truth URL#PATH#FIELD"
             raise RefusedError(f"{app.key}: its manifest {file.path} of {file.url} names no version of its own", hint)
         return Truth("manifest", *file, document=document, field=field)
+
+    async def given(
+        self, cells: Iterable[CellKey], truths: Sequence[str], *, hub: ClusterName, project: str
+    ) -> dict[CellKey, tuple[Truth, ...]]:
+        """Where an operator says that the versions of cells are, as ``URL#PATH#FIELD`` with ``{cluster}`` and
+        ``{addon}`` in path and field; empty where they name no field.
+
+        Raises:
+            RefusedError: there is no branch to commit to.
+        """
+        fields = [each for each in map(_with_field, truths) if each is not None]
+        branches = {url: await self._branch(url, "", hub=hub, project=project) for url in {each[0] for each in fields}}
+        if not fields:
+            return {}
+        return {
+            cell: tuple(
+                Truth("values", url, branches[url], _filled(path, cell), field=_filled(field, cell, escape=True))
+                for url, path, field in fields
+            )
+            for cell in cells
+        }
 
     # --- Git ----------------------------------------------------------------------------------------------------------
 
@@ -235,17 +257,21 @@ class Origins:
         except RefusedError as error:
             raise RefusedError(f"{error.message}, and takes no commit", _GIVE) from error
 
-    async def text_of(self, file: File, *, hub: ClusterName, project: str = "") -> str:
-        """A file at the tip of its branch, as it was last seen.
+    async def texts(self, files: Iterable[File], *, hub: ClusterName, project: str = "") -> dict[File, str]:
+        """Files at the tips of their branches, as they were last seen; those that there are.
 
         Raises:
-            RefusedError: there is none.
-            ManifestError: it is no text.
+            ManifestError: one is no text.
         """
-        content = (await self._texts(file, hub=hub, project=project)).get(file.path)
-        if content is None:
-            raise RefusedError(f"there is no YAML or JSON file {file.path} in {file.url} ({file.branch})", _GIVE)
-        return text_in(content, file.path)
+        found: dict[File, str] = {}
+        wanted = list(dict.fromkeys(files))
+        for url, branch in dict.fromkeys((file.url, file.branch) for file in wanted):
+            repository = self.opened(url, hub=hub, project=project)
+            tree = await repository.tree(await repository.resolve(branch))
+            mine = [file for file in wanted if (file.url, file.branch) == (url, branch)]
+            contents = await asyncio.to_thread(_contents, tree, mine)
+            found |= {file: text_in(content, file.path) for file, content in contents.items()}
+        return found
 
     async def _texts(self, place: File, *, hub: ClusterName, project: str = "") -> dict[str, bytes]:
         """The YAML and JSON files below a folder, or the one file, at the tip of a branch."""
@@ -260,6 +286,11 @@ class Origins:
             return {each: everything[each] for each in names if each.endswith(_TEXTS)}
 
         return await asyncio.to_thread(read)
+
+
+def _contents(tree: Tree, files: Iterable[File]) -> dict[File, bytes]:
+    everything = tree.files("")
+    return {file: everything[file.path] for file in files if file.path in everything}
 
 
 def text_in(content: bytes, path: str) -> str:
@@ -301,6 +332,13 @@ def _with_field(truth: str) -> tuple[str, str, str] | None:
     url, _, rest = truth.partition("#")
     path, _, field = rest.partition("#")
     return (url, path, field) if field else None
+
+
+def _filled(text: str, cell: CellKey, *, escape: bool = False) -> str:
+    """A path or a field with a cell's names in it; a dot in one is no end of a field's part."""
+    for name, value in (("{cluster}", cell.cluster), ("{addon}", cell.addon)):
+        text = text.replace(name, re.sub(r"([.=\\])", r"\\\1", value) if escape else value)
+    return text
 
 
 def _field_of(app: App, obj: Obj) -> str:

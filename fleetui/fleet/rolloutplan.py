@@ -1,7 +1,7 @@
 """The plan of a rollout: which cells move in which wave, what changes in each, and what forbids it.
 
-Owns: `RolloutPlanner`, which answers `fleetui.fleet.rolloutapi.Rollouts.plan`. Changes nothing. Where versions are
-written is found by `rolloutorigins`, what changes by `rolloutchanges`, what forbids it by `rolloutrefusals`.
+Owns: `RolloutPlanner`, which answers `fleetui.fleet.rolloutapi.Rollouts.plan`. Changes nothing. What becomes of each
+cell is found out by `rolloutcells`, what that changes by `rolloutchanges`, what forbids it by `rolloutrefusals`.
 
 A cell that no wave takes is a refusal, not a last wave of its own: what moves when is for the operator to say, and
 ``rest`` says it.
@@ -9,50 +9,30 @@ A cell that no wave takes is a refusal, not a last wave of its own: what moves w
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from fleetui.engine.clock import Clock
-from fleetui.engine.rollout.truth import ELEMENT, versions, with_versions
-from fleetui.engine.rollout.truthtext import document_of
 from fleetui.engine.rollout.waves import Rule, Waves, by_count, by_labels, by_name, by_percent, the_rest, waves_of
 from fleetui.fleet.audit import Operator
 from fleetui.fleet.cells import DEFAULT, CellRules, cell_of
 from fleetui.fleet.naming import ClusterNames
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, WaveRule
+from fleetui.fleet.rolloutcells import CellMover, Draft, Moving, file_of
 from fleetui.fleet.rolloutchanges import Changes, Move
-from fleetui.fleet.rolloutorigins import File, Made, Origins, SetKey, parent_of, parents, set_of
-from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, some, unpermitted
+from fleetui.fleet.rolloutorigins import File, Origins, parent_of, parents
+from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, unpermitted
+from fleetui.gitports import GitHosts
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj
-from fleetui.model.rollout import CellKey, CellPlan, Delivery, Gate, Rollout, RolloutKey, RolloutPlan, Truth, WavePlan
+from fleetui.model.rollout import CellKey, CellPlan, Delivery, Gate, Rollout, RolloutKey, RolloutPlan, WavePlan
 from fleetui.model.status import ClusterStatus
+from fleetui.model.text import one_line
 
 _UNNAMED = re.compile(r"[^a-z0-9]+")
 _ONE_WAVE = WaveRule("all", rest=True)
-
-
-class _Cell(NamedTuple):
-    """A chosen cell, with where its version is written and its Application now and after the move."""
-
-    chosen: Chosen
-    truth: Truth
-    before: Obj
-    after: Obj
-
-
-class _Draft:
-    """A plan while it is made."""
-
-    def __init__(self) -> None:
-        self.cells: list[_Cell] = []
-        self.refusals: list[str] = []
-        self.notes: list[str] = []
-        self.unchanged: list[CellKey] = []
 
 
 class RolloutPlanner:
@@ -64,9 +44,11 @@ class RolloutPlanner:
         changes: finds out what a move changes.
         refusals: asks what forbids one.
         others: the rollouts that there are.
+        obj: an application's object.
         protects: which clusters want their name typed.
         operator: who plans.
         clock: the time.
+        hosts: where pull requests are opened; None: nowhere.
         rules: which applications are cells.
     """
 
@@ -79,20 +61,23 @@ class RolloutPlanner:
         changes: Changes,
         refusals: Refusals,
         others: Callable[[], Awaitable[Sequence[Rollout]]],
+        obj: Callable[[AppKey], Awaitable[Obj]],
         protects: Callable[[ClusterName], bool],
         operator: Operator,
         clock: Clock,
+        hosts: GitHosts | None = None,
         rules: CellRules = DEFAULT,
     ) -> None:
         self._apps = apps
         self._clusters = clusters
-        self._origins = origins
+        self._mover = CellMover(origins, obj)
         self._changes = changes
         self._refusals = refusals
         self._others = others
         self._protects = protects
         self._operator = operator
         self._clock = clock
+        self._hosts = hosts
         self._rules = rules
 
     async def plan(self, request: RolloutRequest) -> PlannedRollout:
@@ -102,11 +87,11 @@ class RolloutPlanner:
             RefusedError: no cell is chosen, or cells of several hubs are.
             FleetError: the hub does not answer.
         """
-        draft = _Draft()
+        draft = Draft()
         names = ClusterNames(self._clusters().values())
         apps = self._chosen(request, names, draft)
         hub = next(iter(apps.values())).key.hub
-        await self._locate(apps, request, draft)
+        await self._mover.locate(apps, request, draft)
         chosen = [cell.chosen for cell in draft.cells]
         key = RolloutKey(hub, next(iter(apps.values())).key.namespace, request.name or self._name(request))
         waves = self._waves(request, [cell.key for cell in chosen], draft)
@@ -121,19 +106,25 @@ class RolloutPlanner:
                     cell.after,
                     _own_names(cell.chosen, names),
                     projects.get(project_key(cell.chosen.app)),
+                    cell.edited,
                 )
                 for cell in draft.cells
-                if cell.after
             ],
         )
         change_of = {cell: group.change for group in found.groups for cell in group.cells}
-        draft.refusals += [
+        if draft.unchanged and not draft.cells and not draft.refusals:
+            draft.refuse("every cell has its version already: there is nothing to move")
+        for cell in draft.cells:
+            if why := unpermitted(cell.after, projects.get(project_key(cell.chosen.app))):
+                draft.refuse(why, cell.chosen.key)
+        refusals = [
+            *draft.refusals,
             *found.refusals,
             *await self._refusals.rights(key, chosen),
             *self._refusals.windows(chosen, projects),
             *overlapping(chosen, await self._others()),
-            *filter(None, (self._unpermitted(cell, projects) for cell in draft.cells)),
             *_divided(request, waves, draft.cells),
+            *await self._without_host(request, draft.cells),
         ]
         draft.notes += [
             *away(chosen, self._clusters()),
@@ -141,7 +132,25 @@ class RolloutPlanner:
             *_files(draft.cells),
             *self._by_hand(chosen),
         ]
-        plan = RolloutPlan(
+        protected = (cell.key.cluster for cell in chosen if self._protects(cell.key.cluster))
+        return PlannedRollout(
+            self._made(request, key, waves, draft.cells, change_of),
+            groups=found.groups,
+            refusals=tuple(dict.fromkeys(map(one_line, refusals))),
+            notes=tuple(dict.fromkeys(map(one_line, draft.notes))),
+            unchanged=tuple(draft.unchanged),
+            type_to_confirm=next(protected, ""),
+        )
+
+    def _made(
+        self,
+        request: RolloutRequest,
+        key: RolloutKey,
+        waves: tuple[WavePlan, ...],
+        cells: Sequence[Moving],
+        change_of: Mapping[CellKey, str],
+    ) -> RolloutPlan:
+        return RolloutPlan(
             key=key,
             moves=dict(request.moves),
             cells=tuple(
@@ -153,7 +162,7 @@ class RolloutPlanner:
                     cell.truth,
                     change_of.get(cell.chosen.key, ""),
                 )
-                for cell in draft.cells
+                for cell in cells
             ),
             waves=waves,
             failures_allowed=request.failures_allowed,
@@ -164,19 +173,21 @@ class RolloutPlanner:
             created_at=self._clock.now(),
             created_by=self._operator.who,
         )
-        protected = (cell.key.cluster for cell in chosen if self._protects(cell.key.cluster))
-        return PlannedRollout(
-            plan,
-            groups=found.groups,
-            refusals=tuple(dict.fromkeys(draft.refusals)),
-            notes=tuple(dict.fromkeys(draft.notes)),
-            unchanged=tuple(draft.unchanged),
-            type_to_confirm=next(protected, ""),
-        )
 
-    def _unpermitted(self, cell: _Cell, projects: Mapping[tuple[ClusterName, str, str], object]) -> str:
-        project = projects.get(project_key(cell.chosen.app))
-        return unpermitted(cell.chosen.key, cell.after, project)  # type: ignore[arg-type]
+    async def _without_host(self, request: RolloutRequest, cells: Iterable[Moving]) -> list[str]:
+        """Why there are no pull requests where some are asked for."""
+        if request.delivery is not Delivery.PULL_REQUEST:
+            return []
+        app_of = {cell.truth.url: cell.chosen.app for cell in cells}
+        if self._hosts is None:
+            return [f"no pull request can be opened on {url} here" for url in app_of]
+        refused = []
+        for url, app in app_of.items():
+            try:
+                await self._hosts.of(url, hub=app.key.hub, project=app.project)
+            except FleetError as error:
+                refused.append(str(error))
+        return refused
 
     def _by_hand(self, cells: Iterable[Chosen]) -> list[str]:
         """Notes on what brings the cells' ApplicationSets and Applications into the hub, and waits for a human."""
@@ -191,7 +202,7 @@ class RolloutPlanner:
 
     # --- cells --------------------------------------------------------------------------------------------------------
 
-    def _chosen(self, request: RolloutRequest, names: ClusterNames, draft: _Draft) -> dict[CellKey, App]:
+    def _chosen(self, request: RolloutRequest, names: ClusterNames, draft: Draft) -> dict[CellKey, App]:
         """The cells that are asked for, in their order."""
         wanted = frozenset(request.cells)
         found: dict[CellKey, App] = {}
@@ -202,7 +213,7 @@ class RolloutPlanner:
             if wanted and app.key not in wanted:
                 continue
             if cell in found:
-                draft.refusals.append(f"{cell}: {found[cell].key} and {app.key} are both this cell")
+                draft.refuse(f"{found[cell].key} and {app.key} are both this cell", cell)
             found[cell] = app
         hubs = sorted({app.key.hub for app in found.values()})
         if not found:
@@ -211,124 +222,31 @@ class RolloutPlanner:
         if len(hubs) > 1:
             raise RefusedError(f"the cells are of several hubs ({', '.join(hubs)})", "roll out one hub after the other")
         known = {cell.addon for cell in found}
-        draft.refusals += [f"no application is of the addon {each}" for each in request.moves if each not in known]
+        for addon in request.moves.keys() - known:
+            draft.refuse(f"no application is of the addon {addon}")
         return dict(sorted(found.items()))
-
-    async def _locate(self, apps: Mapping[CellKey, App], request: RolloutRequest, draft: _Draft) -> None:
-        """Finds where each cell's version is written, what it is, and what its Application becomes."""
-        sets: dict[SetKey, dict[CellKey, App]] = {}
-        alone: dict[CellKey, App] = {}
-        for cell, app in apps.items():
-            key = set_of(app)
-            (alone if key is None else sets.setdefault(key, {}))[cell] = app
-        jobs = [self._of_set(key, mine, request, draft) for key, mine in sets.items()]
-        jobs += [self._of_one(cell, app, request, draft) for cell, app in alone.items()]
-        for found in await asyncio.gather(*jobs):
-            draft.cells += found
-        draft.cells.sort(key=lambda cell: cell.chosen.key)
-
-    async def _of_set(
-        self, key: SetKey, apps: Mapping[CellKey, App], request: RolloutRequest, draft: _Draft
-    ) -> list[_Cell]:
-        try:
-            made = await self._origins.made(key, request.truths)
-            truths = self._origins.truths_of(made)
-            missing = [cell for cell, app in apps.items() if app.key.name not in truths]
-            if missing:
-                what = "no element of a list and no file of a git generator gives it a version"
-                hint = "say where with --truth URL#PATH"
-                draft.refusals.append(f"{some(missing)}: {key.document} makes it, and {what} ({hint})")
-            mine = {cell: truths[app.key.name] for cell, app in apps.items() if app.key.name in truths}
-            return await self._moved(made, apps, mine, tuple(truths.values()), request, draft)
-        except FleetError as error:
-            draft.refusals.append(f"{some(list(apps))}: {error}")
-            return []
-
-    async def _moved(
-        self,
-        made: Made,
-        apps: Mapping[CellKey, App],
-        truths: Mapping[CellKey, Truth],
-        known: Sequence[Truth],
-        request: RolloutRequest,
-        draft: _Draft,
-    ) -> list[_Cell]:
-        """The cells that an ApplicationSet makes, as they are and as they become."""
-        any_app = next(iter(apps.values()))
-        moves: dict[CellKey, Chosen] = {}
-        edited: dict[File, bytes] = {}
-        for file, cells in _by_file(truths).items():
-            text = await self._origins.text_of(file, hub=made.key.hub, project=any_app.project)
-            said = await asyncio.to_thread(versions, text, list(cells.values()))
-            wanted: dict[Truth, str] = {}
-            for cell, truth in cells.items():
-                move = _move(cell, apps[cell], said.get(truth), request, draft, file)
-                if move is not None:
-                    moves[cell] = move
-                    wanted[truth] = move.to_version
-            if wanted:
-                beside = [each for each in known if each.path == file.path and each.kind == ELEMENT]
-                edited[file] = (await asyncio.to_thread(with_versions, text, wanted, beside)).encode()
-        appset = made.appset
-        if (text_of_set := edited.get(made.file)) is not None:
-            appset = document_of(text_of_set.decode(), made.file.path, made.key.document).value
-        after = await self._origins.generated(made.key, appset, edited)
-        before = {each.name: each.app for each in made.generated.applications}
-        then = {each.name: each.app for each in after.applications}
-        moving = {move.app.key.name for move in moves.values()}
-        others = sorted(name for name in before.keys() | then.keys() if before.get(name) != then.get(name))
-        draft.refusals += [
-            f"{name}: it would change too, though it is not chosen" for name in others if name not in moving
-        ]
-        draft.refusals += [
-            f"{cell}: its Application stays the same at {move.to_version}: the template does not use the version"
-            for cell, move in moves.items()
-            if move.app.key.name not in others
-        ]
-        return [
-            _Cell(move, truths[cell], before[move.app.key.name], then[move.app.key.name])
-            for cell, move in moves.items()
-            if move.app.key.name in then
-        ]
-
-    async def _of_one(self, cell: CellKey, app: App, request: RolloutRequest, draft: _Draft) -> list[_Cell]:
-        """A cell whose Application nothing makes."""
-        try:
-            truth = await self._origins.truth_of(app, request.truths)
-            file = File(truth.url, truth.branch, truth.path)
-            text = await self._origins.text_of(file, hub=app.key.hub, project=app.project)
-            move = _move(cell, app, versions(text, [truth]).get(truth), request, draft, file)
-            if move is None:
-                return []
-            edited = with_versions(text, {truth: move.to_version})
-            if not truth.document:
-                draft.notes.append(f"{cell}: what changes can't be said, because values beside its Application move")
-                return [_Cell(move, truth, {}, {})]
-            before, after = (document_of(each, file.path, truth.document).value for each in (text, edited))
-            return [_Cell(move, truth, before, after)]
-        except FleetError as error:
-            draft.refusals.append(f"{cell}: {error}")
-            return []
 
     # --- waves --------------------------------------------------------------------------------------------------------
 
-    def _waves(self, request: RolloutRequest, cells: Sequence[CellKey], draft: _Draft) -> tuple[WavePlan, ...]:
+    def _waves(self, request: RolloutRequest, cells: Sequence[CellKey], draft: Draft) -> tuple[WavePlan, ...]:
         labels = {name: status.labels for name, status in self._clusters().items()}
         rules = []
         for rule in request.waves or (_ONE_WAVE,):
             try:
                 rules.append(_rule(rule, request, labels))
             except ValueError as error:
-                draft.refusals.append(f"wave {rule.name}: {error}")
+                draft.refuse(f"wave {rule.name}: {error}")
             unknown = [name for name in rule.clusters if name not in {cell.cluster for cell in cells}]
             if unknown:
-                draft.refusals.append(f"wave {rule.name}: no chosen cell is on {', '.join(unknown)}")
+                draft.refuse(f"wave {rule.name}: no chosen cell is on {', '.join(unknown)}")
         names = [rule.name for rule in request.waves]
-        draft.refusals += [f"two waves are called {name}" for name in dict.fromkeys(names) if names.count(name) > 1]
+        for name in dict.fromkeys(names):
+            if names.count(name) > 1:
+                draft.refuse(f"two waves are called {name}")
         found: Waves = waves_of(rules, cells)
-        draft.notes += [f"wave {name} has no cells, and is left out" for name in found.empty]
+        draft.notes += [] if not cells else [f"wave {name} has no cells, and is left out" for name in found.empty]
         if found.left:
-            draft.refusals.append(f"{some(found.left)}: in no wave (add one that takes the rest)")
+            draft.refuse("in no wave (add one that takes the rest)", *found.left)
         return found.waves
 
     def _name(self, request: RolloutRequest) -> str:
@@ -339,7 +257,7 @@ class RolloutPlanner:
 
 
 def _move(
-    cell: CellKey, app: App, version: str | None, request: RolloutRequest, draft: _Draft, file: File
+    cell: CellKey, app: App, version: str | None, request: RolloutRequest, draft: Draft, file: File
 ) -> Chosen | None:
     wanted = request.moves[cell.addon]
     if version is None:
@@ -370,20 +288,13 @@ def _rule(rule: WaveRule, request: RolloutRequest, labels: Mapping[ClusterName, 
     raise ValueError("it says not which cells it takes")
 
 
-def _by_file(truths: Mapping[CellKey, Truth]) -> dict[File, dict[CellKey, Truth]]:
-    found: dict[File, dict[CellKey, Truth]] = {}
-    for cell, truth in truths.items():
-        found.setdefault(File(truth.url, truth.branch, truth.path), {})[cell] = truth
-    return found
-
-
 def _own_names(cell: Chosen, names: ClusterNames) -> tuple[str, ...]:
     """What only one cell has: the names of its application and its cluster, and the cluster's server."""
     destination = cell.app.destination
     return cell.app.key.name, *names.called(cell.key.cluster), destination.name, destination.server
 
 
-def _divided(request: RolloutRequest, waves: Sequence[WavePlan], cells: Iterable[_Cell]) -> list[str]:
+def _divided(request: RolloutRequest, waves: Sequence[WavePlan], cells: Iterable[Moving]) -> list[str]:
     """A wave is one pull request, so that it is merged as a whole."""
     if request.delivery is not Delivery.PULL_REQUEST:
         return []
@@ -395,8 +306,8 @@ def _divided(request: RolloutRequest, waves: Sequence[WavePlan], cells: Iterable
     ]
 
 
-def _files(cells: Iterable[_Cell]) -> list[str]:
-    files = dict.fromkeys(File(cell.truth.url, cell.truth.branch, cell.truth.path) for cell in cells)
+def _files(cells: Iterable[Moving]) -> list[str]:
+    files = dict.fromkeys(file_of(cell.truth) for cell in cells)
     if len(files) > 3:
         return [f"written to {len(files)} files of {', '.join(sorted({file.url for file in files}))}"]
     return [f"written to {file.path} of {file.url} ({file.branch})" for file in files]

@@ -130,13 +130,13 @@ def project_key(app: App) -> tuple[ClusterName, str, str]:
     return app.key.hub, app.key.namespace, app.project
 
 
-def unpermitted(cell: CellKey, after: Obj, project: Project | None) -> str:
+def unpermitted(after: Obj, project: Project | None) -> str:
     """Which source of an Application its project does not permit; empty where it permits all."""
     if project is None:
         return ""
     urls = (text(source.get("repoURL")) for source in SourceSet.of(mapping(after.get("spec"))).sources)
     refused = next((url for url in urls if not project.permits_source(url)), "")
-    return one_line(f"{cell}: project {project.name} does not permit the source {refused}") if refused else ""
+    return one_line(f"project {project.name} does not permit the source {refused}") if refused else ""
 
 
 def overlapping(cells: Sequence[Chosen], others: Iterable[Rollout]) -> list[str]:

@@ -19,6 +19,9 @@ from fleetui.model.times import format_duration, parse_duration
 USUAL_GATES = (Gate(GateKind.SYNCED), Gate(GateKind.HEALTHY, seconds=300.0))
 """What a wave is held by where nothing else is asked for."""
 
+PATIENCE = RolloutRequest(moves={}).patience
+"""Seconds for which a cell may be degraded, where nothing else is asked for."""
+
 GATE_HELP = "synced, healthy:5m, approval, metric:URL:QUERY:< 0.01 or webhook:URL, each with :FOR/WITHIN as in 5m/1h"
 WAVE_HELP = "NAME:RULE, where RULE is 3, 25%, stage=prod, clusters:a,b or rest"
 
@@ -224,6 +227,7 @@ def command_line(request: RolloutRequest, clusters: tuple[str, ...] = (), *, con
     if request.gates != USUAL_GATES:
         words += [f"--gate={gate_text(each)}" for each in request.gates]
     words += [f"--max-failures={request.failures_allowed}"] if request.failures_allowed else []
+    words += [f"--patience={format_duration(request.patience)}"] if request.patience != PATIENCE else []
     words += ["--pull-request"] if request.delivery is Delivery.PULL_REQUEST else []
     words += [f"--truth={truth}" for truth in request.truths]
     words += [f"--message={request.message}"] if request.message else []

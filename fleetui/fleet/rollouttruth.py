@@ -15,12 +15,12 @@ from typing import NamedTuple
 from fleetui.engine.rollout.ports import Written
 from fleetui.engine.rollout.truth import ELEMENT, versions, with_versions
 from fleetui.fleet.rolloutorigins import File, Origins, SetKey, set_of, text_in
-from fleetui.gitports import Files, GitHosts
+from fleetui.gitports import Files, GitHost, GitHosts, Repository
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.errors import RefusedError
 from fleetui.model.rollout import CellKey, CellPlan, Delivery, RolloutPlan, Truth
-from fleetui.ports import Repository
+from fleetui.model.text import one_line
 
 TRAILER = "Fleetui-Rollout"
 WAVE_TRAILER = "Fleetui-Wave"
@@ -83,7 +83,10 @@ class GitTruths:
         pages: list[str] = []
         for branch, mine in _by_branch(cells).items():
             edit = await self._edit(branch, mine, plan, wanted, expected)
-            onto = f"fleetui/{plan.key.name}/{_in_a_branch(wave)}" if plan.delivery is Delivery.PULL_REQUEST else ""
+            onto, host = "", None
+            if plan.delivery is Delivery.PULL_REQUEST:
+                # Asked first: a branch that nobody can be asked to merge is not pushed.
+                onto, host = f"fleetui/{plan.key.name}/{_in_a_branch(wave)}", await self._host(mine[0])
             repository = self._opened(mine[0])
             made = await repository.commit_files(
                 branch=branch.branch,
@@ -95,8 +98,10 @@ class GitTruths:
             )
             changed |= edit.changed
             commits |= dict.fromkeys(edit.written, made)
-            if onto and edit.written:
-                pages.append(await self._pull_request(plan, wave, branch, onto, mine[0], wanted))
+            if host is not None and edit.written:
+                base = await repository.branch(branch.branch)
+                title, _, body = message_of(plan, wave, edit.moves(wanted)).partition("\n\n")
+                pages.append((await host.open_pull_request(head=onto, base=base, title=title, body=body)).url)
             there = [cell for cell in mine if cell.key not in commits and cell.key not in changed]
             commits |= await self._earlier(repository, branch.branch, there, plan)
         return Written(commits, changed, " ".join(pages))
@@ -105,10 +110,9 @@ class GitTruths:
         """See `fleetui.engine.rollout.ports.Truths.merged`."""
         number = pull_request.rstrip("/").rpartition("/")[2]
         cell = next((each for each in plan.cells if _same_host(each.truth.url, pull_request)), plan.cells[0])
-        if self._hosts is None or not number.isdecimal():
-            raise RefusedError(f"whether {pull_request} is merged can't be asked here")
-        host = await self._hosts.of(cell.truth.url, hub=cell.app.hub, project=self._project(cell))
-        found = await host.pull_request(int(number))
+        if not number.isdecimal():
+            raise RefusedError(f"{pull_request} is no pull request's page")
+        found = await (await self._host(cell)).pull_request(int(number))
         if found.state == "closed":
             raise RefusedError(f"the pull request {pull_request} was closed without a merge")
         return found.merge_commit if found.state == "merged" else ""
@@ -165,21 +169,15 @@ class GitTruths:
             found |= {cell.key: own or (commits[0].sha if commits else tip) for cell in mine}
         return found
 
-    async def _pull_request(
-        self,
-        plan: RolloutPlan,
-        wave: str,
-        branch: _Branch,
-        onto: str,
-        cell: CellPlan,
-        wanted: Mapping[CellKey, str],
-    ) -> str:
+    async def _host(self, cell: CellPlan) -> GitHost:
+        """The host of a cell's repository.
+
+        Raises:
+            RefusedError: it has no pull requests.
+        """
         if self._hosts is None:
-            raise RefusedError(f"no pull request can be opened on {branch.url} here", "deliver by commits")
-        host = await self._hosts.of(branch.url, hub=cell.app.hub, project=self._project(cell))
-        base = await self._opened(cell).branch(branch.branch)
-        title, _, body = message_of(plan, wave, wanted).partition("\n\n")
-        return (await host.open_pull_request(head=onto, base=base, title=title, body=body)).url
+            raise RefusedError(f"no pull request can be opened on {cell.truth.url} here", "deliver by commits")
+        return await self._hosts.of(cell.truth.url, hub=cell.app.hub, project=self._project(cell))
 
     def _opened(self, cell: CellPlan) -> Repository:
         return self._origins.opened(cell.truth.url, hub=cell.app.hub, project=self._project(cell))
@@ -288,12 +286,13 @@ def message_of(plan: RolloutPlan, wave: str, wanted: Mapping[CellKey, str]) -> s
     versions_of: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key, version in sorted(wanted.items()):
         versions_of[key.addon, version].append(key.cluster)
-    moves = ", ".join(f"{addon} to {version}" for addon, version in versions_of)
+    back = all(wanted.get(cell.key, cell.from_version) == cell.from_version for cell in plan.cells)
+    moves = ", ".join(f"{addon} {'back ' * back}to {version}" for addon, version in versions_of)
     lines = [f"{addon} {version}: {', '.join(clusters)}" for (addon, version), clusters in versions_of.items()]
     subject = f"Move {moves}" if len(moves) <= 60 else f"Move {len(versions_of)} addons"
     said = [plan.message] if plan.message else []
-    trailers = f"{TRAILER}: {plan.key.name}\n{WAVE_TRAILER}: {wave}"
-    return "\n\n".join([f"{subject} ({wave})", *said, "\n".join(lines), trailers]) + "\n"
+    trailers = f"{TRAILER}: {plan.key.name}\n{WAVE_TRAILER}: {one_line(wave)}"
+    return "\n\n".join([f"{subject} ({one_line(wave)})", *said, "\n".join(lines), trailers]) + "\n"
 
 
 def is_of(commit: Commit, rollout: str) -> bool:

@@ -16,20 +16,8 @@ from textual.geometry import Region
 
 from screens import actions
 from screens.cells import Cell, Line, Span, cell_len, clean, cut, cut_end, pad, width_of
+from screens.widgets.matrix_layout import NARROW, Column, Place, fitted, seen_from, shared, with_blanks, within
 from screens.widgets.rows import Key, VirtualRows
-
-
-class Place(NamedTuple):
-    """What stands in one place: a glyph always, `text` and `tail` where there is room; `short` stands for the tail
-    where there is not. `key` identifies it, however the grid is turned."""
-
-    key: Key
-    glyph: Span
-    text: str = ""
-    tail: Span = Span("")
-    short: str = ""
-    dim: bool = False
-    problem: bool = False
 
 
 class GridRow(NamedTuple):
@@ -67,22 +55,7 @@ class Source(Protocol):
         ...
 
 
-class Column(NamedTuple):
-    """A column on the screen: its place among all, where it begins, how wide it is (the cell before it included)."""
-
-    place: int
-    x: int
-    width: int
-
-    @property
-    def inner(self) -> int:
-        """The cells that a text may take; a narrow column has no blank but the next one's first."""
-        return self.width - (1 if self.width <= 2 * NARROW else 2)
-
-
 MARGIN, GAP = 1, 2
-NARROW = 4
-"""The least width of a column: a mark, a glyph, one for skew, a blank."""
 EDGE, ROOMY = 8, 100
 """The width of the totals of rows, and that of a screen on which they have half as much again."""
 MOST_TITLE = 34
@@ -119,8 +92,7 @@ class MatrixGrid(VirtualRows):
     @property
     def key(self) -> Key | None:
         """The row and the column under the cursor."""
-        at = self.at
-        return None if at is None else at
+        return self.at
 
     @property
     def at(self) -> tuple[Key, Key] | None:
@@ -164,14 +136,10 @@ class MatrixGrid(VirtualRows):
         spans = [Span(" " * (MARGIN + self._title_width + GAP))]
         for column in self.laid_out:
             spans.append(Span(" "))
-            spans += _fitted(self._foot(column.place), column.width - 1)
+            key = self._columns[column.place]
+            self._painted[None, key] = foot = self._source.foot(key)
+            spans += fitted(foot, column.width - 1)
         return tuple(spans)
-
-    def _foot(self, index: int) -> Line:
-        key = self._columns[index]
-        foot = self._source.foot(key)
-        self._painted[None, key] = foot
-        return foot
 
     def paint(self, index: int, width: int) -> list[Segment]:
         row, source = self._rows[index], self._source
@@ -183,7 +151,7 @@ class MatrixGrid(VirtualRows):
             segments += self._group_cell(row, column) if row.group else self._cell(index, row, column)
         end = self.laid_out[-1].x + self.laid_out[-1].width if self.laid_out else MARGIN + self._title_width + GAP
         segments.append(Segment(" " * max(0, width - self._edge - end), style()))
-        return [*segments, *self.plain(_fitted(edge, self._edge))]
+        return [*segments, *self.plain(fitted(edge, self._edge))]
 
     def _title(self, title: Cell, role: str, *, rule: bool) -> Line:
         tail = title.tail
@@ -211,7 +179,7 @@ class MatrixGrid(VirtualRows):
             mark,
             *(
                 Segment(clean(span.text), style(span.role, state, dim=place.dim))
-                for span in _in(place, column.width - 1, self.glyphs.ellipsis)
+                for span in within(place, column.width - 1)
             ),
         ]
 
@@ -235,7 +203,7 @@ class MatrixGrid(VirtualRows):
         rows would like to have, in cells. The cursor stays where it is in both directions, as far as that is there."""
         at, line = self.at, self.cursor - self.top
         self._rows, self._columns = list(rows), list(columns)
-        self._wants, self._titles = list(map(_with_blanks, wants)), titles
+        self._wants, self._titles = list(map(with_blanks, wants)), titles
         if at is not None:
             places = {row.key: index for index, row in enumerate(self._rows)}
             self.cursor = places.get(at[0], self.cursor)
@@ -255,7 +223,7 @@ class MatrixGrid(VirtualRows):
         before = self.laid_out
         for column, want in wants.items():
             place = self._columns.index(column)
-            self._wants[place] = max(self._wants[place], _with_blanks(want))
+            self._wants[place] = max(self._wants[place], with_blanks(want))
         if self.laid_out != before:
             self._painted.clear()
             self._keep_column_in_view()
@@ -322,17 +290,8 @@ class MatrixGrid(VirtualRows):
             self._laid = tuple(self._lay_out(self._left))
         return self._laid
 
-    def _widths(self) -> list[int]:
-        room = self._room
-        if self._wide or sum(self._wants) <= room:
-            return self._wants
-        left = len(self._wants)
-        for want in sorted(self._wants):
-            if want > room // left:  # this one and all that want more share evenly what the others leave
-                break
-            room -= want
-            left -= 1
-        return [min(want, max(NARROW, room // left)) for want in self._wants]
+    def _widths(self) -> Sequence[int]:
+        return self._wants if self._wide else shared(self._wants, self._room)
 
     @property
     def _room(self) -> int:
@@ -342,15 +301,8 @@ class MatrixGrid(VirtualRows):
     def _edge(self) -> int:
         return EDGE if self.inner_width < ROOMY else EDGE + EDGE // 2
 
-    def _lay_out(self, left: int) -> Iterable[Column]:
-        x, widths = MARGIN + self._title_width + GAP, self._widths()
-        end = x + self._room
-        for index in range(left, len(widths)):
-            width = min(widths[index], end - x) if index == left else widths[index]
-            if x + width > end:
-                return
-            yield Column(index, x, width)
-            x += width
+    def _lay_out(self, left: int) -> list[Column]:
+        return seen_from(left, self._widths(), MARGIN + self._title_width + GAP, self._room)
 
     def _keep_column_in_view(self) -> None:
         before = self._left
@@ -358,7 +310,7 @@ class MatrixGrid(VirtualRows):
         while self._left < self.column and self.column not in {each.place for each in self.laid_out}:
             self._left += 1
         # No room stays empty at the right while there are columns at the left.
-        while self._left and list(self._lay_out(self._left - 1))[-1].place == len(self._columns) - 1:
+        while self._left and self._lay_out(self._left - 1)[-1].place == len(self._columns) - 1:
             self._left -= 1
         if self._left != before:
             self.refresh()
@@ -498,41 +450,5 @@ class MatrixGrid(VirtualRows):
         self.app.bell()
 
 
-def _with_blanks(want: int) -> int:
-    """The width of a column for a text: a mark before it, a blank behind it."""
-    return max(NARROW, want + 2)
-
-
 class _Wanted(Protocol):
     def __call__(self, row: Key, column: Key) -> bool: ...
-
-
-def _in(place: Place, width: int, ellipsis: str) -> Line:
-    """A place in exactly `width` cells: the glyph, and as much of the rest as there is room for; a text that would be
-    cut is left out, since a version without its end is another one."""
-    glyph, text, tail = place.glyph, clean(place.text), place.tail
-    left = width - cell_len(clean(glyph.text))
-    spans = [glyph]
-    if text and cell_len(text) + 1 + cell_len(place.short) <= left:
-        spans.append(Span(f" {text}", glyph.role))
-        left -= cell_len(text) + 1
-        if tail.text and cell_len(tail.text) + 1 <= left:
-            spans.append(Span(f" {tail.text}", tail.role))
-            left -= cell_len(tail.text) + 1
-            return (*spans, Span(" " * left))
-    if cell_len(place.short) <= left:
-        spans.append(Span(place.short, tail.role))
-        left -= cell_len(place.short)
-    return (*spans, Span(" " * max(0, left)))
-
-
-def _fitted(line: Line, width: int) -> Line:
-    """A line in exactly `width` cells: the spans that fit whole, the first ones first."""
-    spans: list[Span] = []
-    left = width
-    for span in line:
-        if cell_len(clean(span.text)) > left:
-            break
-        spans.append(span)
-        left -= cell_len(clean(span.text))
-    return (*spans, Span(" " * left))

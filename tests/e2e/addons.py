@@ -314,7 +314,7 @@ def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def fleet_with_addons(plane: ControlPlane, folder: Path) -> Iterator[Addons]:
     """The fleet, with its addons at their old version."""
-    with on_stage(plane, folder) as stage, Sites({site: {"stage": STAGES[site]} for site in STAGES}) as sites:
+    with on_stage(plane, folder) as stage, Sites(STAGES, STAGES) as sites:
         addons = Addons(plane, stage, sites, folder)
         try:
             addons.open()

@@ -4,8 +4,9 @@ Owns: `SetTeller` with its `STORIES`, and what is recorded: the Applications, th
 without what no two runs share (times, uids, versions). `data/argocd-3.6.1-sets.json` holds the verdicts of Argo CD
 v3.6.1, whose ApplicationSet controller, with progressive syncs on and without a grace period, was told the same stories
 before a kube-apiserver. Nobody reconciles the Applications: the story itself says what became of a sync. An operation
-counts where the ApplicationSet says that it is pending: Argo CD, which asks by the status that it had before, asks for
-most syncs twice.
+counts where the ApplicationSet says that it is pending, of a revision: Argo CD, which asks by the status that it had
+before, asks for most syncs twice, and for one before it is known what to sync; so the Events of such updates do not
+count either while it rolls.
 """
 
 from __future__ import annotations
@@ -170,12 +171,14 @@ class SetTeller:
             each for each in self.client.all("event", NAMESPACE) if each["involvedObject"]["kind"] == "ApplicationSet"
         ]
         states = (appset or {}).get("status", {}).get("applicationStatus", ())
-        pending = {each["application"] for each in states if each["status"] == "Pending"}
+        pending = {each["application"] for each in states if each["status"] == "Pending" and each["targetRevisions"]}
         apps = {each["metadata"]["name"]: each for each in self.client.all("application", NAMESPACE)}
+        rolls = "strategy" in (appset or {}).get("spec", {})
+        asked = {f'Normal updated: updated Application "{name}"' for name in apps if rolls}
         verdict: Json = {
             "applications": {name: _shown(app, pending=name in pending) for name, app in apps.items()},
             "set": None if appset is None else _of_set(appset),
-            "events": sorted({f"{each['type']} {each['reason']}: {each['message']}" for each in told}),
+            "events": sorted({f"{each['type']} {each['reason']}: {each['message']}" for each in told} - asked),
         }
         return verdict
 

@@ -6,7 +6,7 @@ Owns: `Sites`. What runs in them is read from their stores, and not as fleetui r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,11 +19,11 @@ LABELS = {"argocd.argoproj.io/secret-type": "cluster", "fleet": "edge"}
 
 
 class Sites:
-    """Clusters by name, each with the labels that its Secret gives it beside `LABELS`; a context manager."""
+    """Clusters by name; a context manager. `stages` is the label `stage` that some of their Secrets have."""
 
-    def __init__(self, sites: Mapping[str, Mapping[str, str]]) -> None:
-        self._labels = sites
-        self._clusters = {name: EmbeddedCluster(name, anonymous=False) for name in sites}
+    def __init__(self, names: Iterable[str], stages: Mapping[str, str] | None = None) -> None:
+        self._stages = stages or {}
+        self._clusters = {name: EmbeddedCluster(name, anonymous=False) for name in names}
         self._host = EmbeddedHost(list(self._clusters.values()))
 
     def __enter__(self) -> Sites:
@@ -37,7 +37,7 @@ class Sites:
         """What registers a cluster."""
         cluster = self._clusters[name]
         config = json.dumps({"bearerToken": cluster.token})
-        labels = LABELS | dict(self._labels[name])
+        labels = LABELS | ({"stage": self._stages[name]} if name in self._stages else {})
         return {
             "apiVersion": "v1",
             "kind": "Secret",

@@ -91,7 +91,7 @@ def test_the_articles_addons_follow_the_clusters(stage: Stage, tmp_path: Path) -
         found: Json = (client.get("applicationset", "addons", "argocd") or {}).get("status", {})
         return found
 
-    with Sites(dict.fromkeys(("seoul-1", "tokyo-1", "osaka-1", "lab-1"), {})) as sites:
+    with Sites(("seoul-1", "tokyo-1", "osaka-1", "lab-1")) as sites:
         try:
             for cluster in ("seoul-1", "tokyo-1", "osaka-1"):
                 client.apply(sites.secret(cluster))

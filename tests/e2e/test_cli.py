@@ -17,7 +17,8 @@ import pytest
 
 from fleetui.cli.options import Scope
 from fleetui.cli.read import show_apps
-from tests.e2e.story import settings
+from tests.e2e.client import Client
+from tests.e2e.story import Repository, settings
 from tests.waiting import wait_until
 
 CONTEXT = """
@@ -269,6 +270,85 @@ def test_automated_sync_is_suspended_and_resumed(settled: Run) -> None:
     refused = settled("terminate", *where)
     assert refused.returncode == 5
     assert "no operation is in progress" in refused.stderr
+
+
+ADDONS = """
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {{name: dns, namespace: argocd}}
+spec:
+  generators:
+  - matrix:
+      generators:
+      - clusters: {{}}
+      - list:
+          elements:
+          - addon: dns  # of every cluster
+            version: "1.14.5"
+  template:
+    metadata:
+      name: '{{{{name}}}}-{{{{addon}}}}'
+      labels: {{addon: '{{{{addon}}}}', version: '{{{{version}}}}'}}
+    spec:
+      project: default
+      source: {{repoURL: {url}, targetRevision: main, path: 'dns/{{{{version}}}}'}}
+      destination: {{name: '{{{{name}}}}', namespace: dns}}
+      syncPolicy: {{automated: {{}}, syncOptions: [CreateNamespace=true]}}
+"""
+ROLLOUT = """
+addons: {dns: 1.15.0}
+waves:
+- {name: first, count: 1, gates: [synced, healthy, approval]}
+- rest
+gates: [synced, healthy]
+name: dns
+"""
+
+
+def test_a_rollout_waits_for_its_approval_ends_and_is_taken_back(settled: Run, demo: Path, tmp_path: Path) -> None:
+    repository, client, file = Repository(tmp_path), Client(demo), tmp_path / "rollout.yaml"
+    version = "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: dns}}, data: {{version: '{}'}}}}"
+    before = ADDONS.format(url=repository.url)
+    addons = {f"dns/{each}/dns.yaml": version.format(each) for each in ("1.14.5", "1.15.0")}
+    repository.commit({**addons, "appsets/addons.yaml": before}, "addons")
+    source = {"repoURL": repository.url, "path": "appsets", "targetRevision": "main"}
+    root = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "dns-of-all", "namespace": "argocd"},
+        "spec": {
+            "project": "default",
+            "source": source,
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": "argocd"},
+            "syncPolicy": {"automated": {}},
+        },
+    }
+    client.apply(root)
+    file.write_text(ROLLOUT)
+
+    def versions() -> set[str]:
+        found = client.all("application", "argocd")
+        apps = [app for app in found if app["metadata"].get("labels", {}).get("addon") == "dns"]
+        synced = [app for app in apps if app.get("status", {}).get("sync", {}).get("status") == "Synced"]
+        return {app["metadata"]["labels"]["version"] for app in apps} if apps and len(synced) == len(apps) else set()
+
+    wait_until(lambda: versions() == {"1.14.5"}, 30, "every cluster has the addon")
+    started = settled("rollout", "start", "-f", str(file))
+    assert started.returncode == 4, started.stderr
+    assert "first  gate passed: healthy" in started.stdout
+    assert "wave first waits for a human's approval" in started.stdout.splitlines()[-1]
+    assert "fleetui rollout approve dns lets the wave through" in started.stderr
+    assert versions() == {"1.14.5", "1.15.0"}
+    approved = settled("rollout", "approve", "-o", "json")
+    assert approved.returncode == 0, approved.stderr
+    assert json.loads(approved.stdout)["phase"] == "done"
+    assert versions() == {"1.15.0"}
+    back = settled("rollout", "rollback", "dns", "--reason", "as it was")
+    assert (back.returncode, back.stdout.splitlines()[-1].rpartition("  ")[2][:11]) == (0, "rolled back")
+    assert versions() == {"1.14.5"}
+    now = subprocess.check_output(["git", "-C", repository.url, "show", "main:appsets/addons.yaml"], text=True)
+    assert now == before, "byte by byte"
+    assert settled("rollout", "status").returncode == 3, "none is under way"
 
 
 @pytest.mark.parametrize("options", [("--revert", "--dry-run"), ("--restore-auto-sync", "--dry-run")])

@@ -28,11 +28,11 @@ from fleetui.engine.controller import Engine
 from fleetui.engine.settings import Settings
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
-from fleetui.gitports import Files
+from fleetui.gitports import Files, Repositories, Repository
 from fleetui.model.change import Commit
 from fleetui.model.errors import NotFoundError, RevisionNotFoundError
 from fleetui.model.objects import ApiResource, Obj
-from fleetui.ports import PatchType, Repositories, Repository, Subscription
+from fleetui.ports import PatchType, Subscription
 from fleetui.renderports import Tree
 from tests.trees import DictTree
 from tests.unit.fakes import Closing
@@ -239,11 +239,11 @@ class Running:
 
     def __init__(self, hub: Hub, repo: Repositories, settings: Settings, clock: Clock, **looking_on: Any) -> None:
         self.api = hub.connect()
-        self._store = LiveStore(self.api)
-        self.clusters = Clusters([self._store], ClusterSecrets(), clock=clock)
+        self.store = LiveStore(self.api)
+        self.clusters = Clusters([self.store], ClusterSecrets(), clock=clock)
         self.jq = JqWorker()
         self.engine = Engine(
-            self._store, repo, clock=clock, settings=settings, directory=self.clusters, jq=self.jq, **looking_on
+            self.store, repo, clock=clock, settings=settings, directory=self.clusters, jq=self.jq, **looking_on
         )
         self._task = asyncio.create_task(self.engine.run())
 
@@ -273,16 +273,21 @@ class Running:
         await asyncio.gather(self._task, return_exceptions=True)
         self.jq.close()
         await self.clusters.close()
-        self._store.close()
+        self.store.close()
         await self.api.close()
 
 
 @asynccontextmanager
 async def running(
-    hub: Hub, repo: Repositories, *, clock: Clock | None = None, **looking_on: Any
+    hub: Hub,
+    repo: Repositories,
+    *,
+    clock: Clock | None = None,
+    settings: Settings = Settings(wave_delay=0.0, poll=0.2),  # noqa: B008 - it is frozen
+    **looking_on: Any,
 ) -> AsyncIterator[Running]:
-    """An engine; `looking_on` are a `listener` and a `rehearsal`."""
-    process = Running(hub, repo, Settings(wave_delay=0.0, poll=0.2), clock or SystemClock(), **looking_on)
+    """An engine; `looking_on` are a `listener`, a `rehearsal` and `answers`."""
+    process = Running(hub, repo, settings, clock or SystemClock(), **looking_on)
     try:
         yield process
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 
 from fleetui.engine.appset.questions import Answer, GitDirectories, Question
 from fleetui.engine.rehearsal import Rehearsal, SetVerdict
-from fleetui.model.objects import ClusterName, Obj
+from fleetui.engine.settings import Settings
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.ports import Subscription
-from tests.engine.bench import URL, Hub, Repo, embedded_hub, eventually, running
+from tests.engine.bench import URL, Hub, Repo, embedded_hub, eventually, running, synced
 from tests.unit.fakes import Closing
 from tests.waiting import await_until
 
@@ -143,6 +145,40 @@ async def test_a_commit_is_seen_at_once_and_a_generator_that_fails_changes_nothi
     assert not folders._listeners, "nobody listens any more"
 
 
+class SlowFolders(Folders):
+    """Answers when it may."""
+
+    def __init__(self, *paths: str) -> None:
+        super().__init__(*paths)
+        self.may = asyncio.Event()
+
+    async def answer(self, question: Question, *, hub: ClusterName, namespace: str, fresh: bool = False) -> Answer:
+        answer = await super().answer(question, hub=hub, namespace=namespace, fresh=fresh)
+        await self.may.wait()
+        return answer
+
+
+async def test_what_is_answered_to_a_set_that_says_something_else_by_then_makes_nothing(hub: Hub) -> None:
+    folders = SlowFolders("old")
+    async with running(hub, a_repo(), answers=folders) as process:
+        await hub.create(appset(generators=[GIT]))
+        await await_until(lambda: folders.asked, PATIENCE, "it asks")
+        # What it made by now would stay.
+        spec = appset("new", syncPolicy={"applicationsSync": "create-only"})["spec"]
+        await hub.patch("ApplicationSet", "addons", {"spec": spec}, namespace="argocd")
+        ref = ObjectRef("argoproj.io", "ApplicationSet", "argocd", "addons")
+
+        def seen() -> bool:
+            known = process.store.get(ref)
+            return known is not None and known.decode()["spec"].get("syncPolicy") == spec["syncPolicy"]
+
+        await await_until(seen, PATIENCE, "the edit is seen")
+        folders.may.set()
+        await until(hub, "new")
+        await process.idle()
+        assert await names(hub) == ["new"]
+
+
 async def test_nothing_is_changed_as_long_as_it_is_not_known_which_clusters_there_are(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +211,38 @@ async def test_a_dry_run_says_what_would_become_of_the_applications(hub: Hub) ->
     assert verdict.told == "create c; change b; delete a"
     assert await names(hub) == ["a", "b"]
     assert "info" not in (await hub.app("b"))["spec"]
+
+
+async def test_a_rolling_sync_goes_on_by_itself_and_syncs_each_once(hub: Hub) -> None:
+    repo = Repo()
+    repo.push({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"version": "1"}})
+    await hub.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    steps = [{"matchExpressions": [{"key": "step", "operator": "In", "values": [name]}]} for name in ("one", "two")]
+    elements = [{"name": "one"}, {"name": "two"}]
+    strategy = {"type": "RollingSync", "rollingSync": {"steps": steps}}
+    made = appset(generators=[{"list": {"elements": elements}}], goTemplate=False, strategy=strategy)
+    template = made["spec"]["template"]
+    template["metadata"] = {"name": "{{name}}", "labels": {"step": "{{name}}"}}
+    template["spec"] |= {"syncPolicy": {"automated": {"prune": True}}}
+
+    def rolled_out(app: Any) -> bool:
+        return synced(app) and app["status"]["sync"].get("revision") == repo.head
+
+    async def complete() -> bool:
+        return (await condition(hub, "RolloutProgressing"))[0] == "False"
+
+    async with running(hub, repo, settings=Settings(wave_delay=0.0, poll=0.2, rollout_grace=0.0)) as process:
+        await hub.create(made)
+        for turn, version in enumerate("12", start=1):
+            for name in ("one", "two"):
+                await hub.until(rolled_out, f"{name} has version {version}", app=name)
+            await eventually(complete, "the rollout is complete")
+            await process.idle()
+            starts = {name: (await hub.app(name))["status"] for name in ("one", "two")}
+            assert [len(starts[name]["history"]) for name in ("one", "two")] == [turn, turn], "each is synced once"
+            times = [starts[name]["operationState"] for name in ("one", "two")]
+            assert times[0]["finishedAt"] <= times[1]["startedAt"], "and the second after the first"
+            repo.push({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"version": "2"}})
 
 
 async def test_it_makes_way_for_argo_cds_controller(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:

@@ -220,6 +220,8 @@ async def test_what_an_away_hub_last_said_is_dimmed() -> None:
         gone = status("hub", ClusterState.STALE, since=5, message="connection reset by peer")
         cast(FakeFleet, found.app.fleet).publish(clusters=(gone,))
         await found.shows("hub is stale since 5s (connection reset by peer): its last known state is shown")
+        await found.shows("● 0.9.4 stale")
+        await found.shows("● 1.14.5 stale")
         at = matrix(found).table.here
         assert at is not None
         assert at.dim

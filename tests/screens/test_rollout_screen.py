@@ -147,6 +147,9 @@ async def test_the_countdown_of_a_gate_repaints_its_line_and_nothing_when_no_gat
         fleet = cast(FakeFleet, found.app.fleet)
         fleet.rollouts.becomes(underway(fleet, phase=RolloutPhase.DONE, ended_at=NOW, wave=2))
         await found.until(lambda: not counting(screen), "no clock")
+        hints = screen.query_one("#hints", Bar).text
+        assert "B roll back" in hints
+        assert "pause" not in hints, "it has ended"
 
 
 def counting(screen: RolloutScreen) -> bool:
@@ -216,7 +219,7 @@ async def test_p_pauses_at_once_and_asks_before_it_goes_on() -> None:
         fleet = cast(FakeFleet, found.app.fleet)
         fleet.rollouts.obey = _to_phase
         await found.press("p")
-        await found.shows("Paused: p goes on")
+        await found.shows("Paused: p resumes it")
         assert [order.verb for order in fleet.rollouts.orders] == [Verb.PAUSE]
         await confirmed(found, "p")
         await found.shows("running")

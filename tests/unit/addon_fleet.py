@@ -28,7 +28,7 @@ from fleetui.gitports import GitHosts
 from fleetui.hubports import Registration
 from fleetui.model.app import App, AppKey, AppResource, Automation, Destination, Source
 from fleetui.model.errors import FleetError
-from fleetui.model.objects import ApiResource, ClusterName, ObjectRef
+from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef
 from fleetui.model.pathglobs import path_matches
 from fleetui.model.rollout import Rollout
 from fleetui.model.servers import ServerIdentity
@@ -70,7 +70,8 @@ spec:
 class AddonFleet:
     """Clusters and addons as `APPSET` has them, and what rollouts over them are planned and carried out with.
 
-    `others` are rollouts that there are; `away` clusters can't be asked what they serve.
+    `others` are rollouts that there are; `objects` those of applications, by name, where they are asked for; `away`
+    clusters can't be asked what they serve.
     """
 
     def __init__(
@@ -92,7 +93,9 @@ class AddonFleet:
         self.repositories = GitRepositories(folder / "cache", interval=3600)
         self.hub = hub or FakeCluster("hub")
         self.others: list[Rollout] = []
+        self.hosts = hosts
         self.away: set[str] = set()
+        self.objects: dict[str, Obj] = {}
         self.statuses = {
             ClusterName(name): ClusterStatus(
                 ClusterName(name), ClusterState.LIVE, 0.0, server=f"https://{name}", labels={"region": name[:5]}
@@ -121,6 +124,8 @@ class AddonFleet:
             changes=Changes(Desires(self.repositories), self._served),
             refusals=refusals,
             others=self._others,
+            obj=self._object,
+            hosts=self.hosts,
             protects=protects,
             operator=Operator("ann", "bastion", "tty"),
             clock=clock,
@@ -173,6 +178,9 @@ class AddonFleet:
 
     async def _app_resource(self, _: AppKey) -> ApiResource:
         return APPLICATION
+
+    async def _object(self, key: AppKey) -> Obj:
+        return self.objects[key.name]
 
     async def _others(self) -> Sequence[Rollout]:
         return self.others

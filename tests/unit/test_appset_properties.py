@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetui.engine.appset import RegisteredCluster, generate
-from fleetui.engine.appset.params import as_go_decodes, flattened, merged, sanitized_name
+from fleetui.engine.appset.params import as_go_decodes, flattened, merged
 from fleetui.engine.appset.slug import branch_slug, slug
 from fleetui.engine.appset.template_check import check
 from fleetui.model.gotext import go_text
+from fleetui.model.names import sanitized_name
 from fleetui.model.objects import Obj
 from tests.unit.appsets import RESTORED, THREE, appset, article, elements, matrix, merge
 from tests.unit.test_appset_verdicts import VERDICTS

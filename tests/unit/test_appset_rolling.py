@@ -103,11 +103,13 @@ def test_as_many_begin_as_may(most: Any, begins: int) -> None:
 
 
 def test_a_sync_that_began_in_the_same_second_is_not_asked_for_again() -> None:
-    operation = {"initiatedBy": {"username": USERNAME}, "sync": {}}
+    operation = {"initiatedBy": {"username": USERNAME}, "sync": {"revision": "one"}}
     running = {"phase": "Running", "startedAt": format_time(NOW), "operation": operation}
     there = app("a", operationState=running)
     rollout = rolled(of(state("a", "Pending")), there)
     assert states(rollout) == {"a": "Progressing"}
+    former = app("a", operationState={**running, "operation": {**operation, "sync": {"revision": "zero"}}})
+    assert states(rolled(of(state("a", "Pending")), former)) == {"a": "Pending"}, "this was the turn before"
     somebody = app("a", operationState={**running, "operation": {"initiatedBy": {"username": "ann"}}})
     rollout = rolled(of(state("a", "Pending")), somebody)
     assert states(rollout) == {"a": "Pending"}, "this one may have begun before its turn came"

@@ -126,6 +126,18 @@ def test_a_plan_for_a_comment_is_markdown_in_which_nothing_is_markup(fleet: Fake
     assert "| WAVE | CELLS |" in done.stdout
 
 
+def test_what_others_wrote_is_harmless_in_a_terminal(fleet: FakeFleet) -> None:
+    text = "[31m]\x1b[31m\x1b]0;x\x07\nsecond"
+    before = scripted(fleet, reason=text, events=())
+    event = RolloutEvent(NOW, text, who=text, wave=text)
+    fleet.rollouts.course = (replace(before.state, phase=RolloutPhase.HALTED, reason=text, events=(event,)),)
+    fleet.rollouts.notes = (text,)
+    for words in (("resume",), ("status",), ("list",), ("plan", "cert-manager=1.15.0", "--message", text)):
+        _, done = run(*words)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "\x07" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "clusters"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.fleet.views import Action, ActionKind
 from fleetui.model import selectors
 from fleetui.model.app import App, AppKey
-from fleetui.model.errors import ForbiddenError, NotFoundError, RefusedError
+from fleetui.model.errors import FleetError, ForbiddenError, NotFoundError, RefusedError
 from fleetui.model.objects import ClusterName, Discovery, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus, HealthStatus, OperationPhase, SyncStatus
 from tests.unit.fakes import SERVED, FakeClock, FakeCluster, manifest, resource, stored
@@ -319,13 +319,21 @@ async def test_a_tree_of_flux_is_its_inventory_and_its_diff_says_that_it_is_not_
         run.lists()
         cluster.watch_of("Kustomization").lists(kustomization())
         key = AppKey(HUB, "flux", "flux-system", "dns")
-        task = asyncio.ensure_future(run.fleet.tree(key))
-        await run.until(lambda: "Deployment" in kinds(cluster), "what it lists is watched")
-        for kind in ("Deployment", "ReplicaSet", "Pod"):
-            cluster.watch_of(kind, "kube-system").lists()
-        nodes = (await task).nodes
-        assert [node.ref.kind for node in nodes] == ["Kustomization", "Deployment"]
-        assert nodes[0].ref == key.ref
-        plan = await run.fleet.plan(Action(ActionKind.SYNC, key))
-        assert plan.refusals == ()
-        assert any("what a Kustomization of Flux renders to is not known here yet" in note for note in plan.notes)
+        with closing(run.fleet.watch_tree(key)):
+            task = asyncio.ensure_future(run.fleet.tree(key))
+            await run.until(lambda: "Deployment" in kinds(cluster), "what it lists is watched")
+            for kind in ("Deployment", "ReplicaSet", "Pod"):
+                cluster.watch_of(kind, "kube-system").lists()
+            nodes = (await task).nodes
+            assert [node.ref.kind for node in nodes] == ["Kustomization", "Deployment"]
+            assert nodes[0].ref == key.ref
+            plan = await run.fleet.plan(Action(ActionKind.SYNC, key))
+            assert plan.refusals == ()
+            assert any("what a Kustomization of Flux renders to is not known here yet" in note for note in plan.notes)
+            with pytest.raises(FleetError, match="what a Kustomization of Flux renders to is not known here yet"):
+                await run.fleet.diff(key)
+            assert (await run.fleet.manifest(key, key.ref))["kind"] == "Kustomization"
+            assert await run.fleet.history(key) == ()
+            assert (await run.fleet.why(key)).words == "Deployment dns: not in the cluster."
+            suspend = await run.fleet.plan(Action(ActionKind.SUSPEND, key))
+            assert suspend.notes == ("Flux leaves it alone until it is resumed: nothing is applied, healed or pruned",)

@@ -17,6 +17,7 @@ from fleetui.model.errors import RefusedError
 from fleetui.model.objects import ClusterName, Discovery, ObjectRef
 from fleetui.model.rollout import (
     CellKey,
+    Delivery,
     Gate,
     GateKind,
     Rollout,
@@ -156,6 +157,17 @@ async def test_what_can_not_be_read_names_its_file_and_line(fleet: AddonFleet) -
     assert "addons/cert-manager/1.15/more.yaml:4: not a valid manifest" in refusal
 
 
+async def test_what_git_says_does_not_reach_the_terminal_as_it_is(fleet: AddonFleet) -> None:
+    fleet.addon("cert-manager", "1.15", note="\x1b[31mred")
+    fleet.git.commit("colours")
+    found = await plan(fleet)
+    assert found.groups[0].entries[0].summary.startswith("note \ufffd[31mred added")
+    fleet.git.put(FILE, APPSET.replace("GIT_URL", fleet.git.url).replace('"1.14"', '"1.14\\e[31m"').encode())
+    fleet.git.commit("a version")
+    [refusal] = (await plan(fleet)).refusals
+    assert refusal.endswith(f"the version that {FILE} of {fleet.git.url} gives it is no text of one line")
+
+
 async def test_clusters_that_are_away_are_noted_and_do_not_forbid(fleet: AddonFleet) -> None:
     fleet.away.add("tokyo-1")
     status = fleet.statuses[ClusterName("tokyo-1")]
@@ -227,7 +239,7 @@ async def test_projects_and_their_windows_forbid(fleet: AddonFleet) -> None:
     assert "tokyo-1/cert-manager: project default does not permit ConfigMap" in refusals
     assert "tokyo-1/cert-manager: a sync is blocked by a deny window of project default" in refusals
     assert "freeze" in refusals
-    assert f"seoul-1/cert-manager: project default does not permit the source {fleet.git.url}" in refusals
+    assert f"tokyo-1/cert-manager: project default does not permit the source {fleet.git.url}" in refusals
 
 
 async def test_a_rollout_that_has_one_of_the_cells(fleet: AddonFleet) -> None:
@@ -237,6 +249,11 @@ async def test_a_rollout_that_has_one_of_the_cells(fleet: AddonFleet) -> None:
         found = await plan(fleet)
         assert bool(found.refusals) is refused
         assert not refused or "seoul-2/cert-manager: the rollout first has it" in found.refusals[0]
+
+
+async def test_pull_requests_need_a_host(fleet: AddonFleet) -> None:
+    found = await plan(fleet, delivery=Delivery.PULL_REQUEST)
+    assert found.refusals == (f"no pull request can be opened on {fleet.git.url} here",)
 
 
 async def test_nothing_to_move_and_unknown_addons(fleet: AddonFleet) -> None:

@@ -22,7 +22,8 @@ METRIC = Gate(
     GateKind.METRIC, 300.0, 3600.0, "https://prometheus:9090/p", 'sum(rate(job:errors[5m]{a="b:c"}))', "< 0.01"
 )
 NOTHING = {
-    "file": None, "clusters": (), "selector": "", "waves": (), "gates": (), "max_failures": None, "pull_request": False,
+    "file": None, "clusters": (), "selector": "", "waves": (), "gates": (), "max_failures": None, "patience": None,
+    "pull_request": False,
     "message": "", "truths": (), "name": "",
 }  # fmt: skip
 
@@ -103,6 +104,7 @@ def test_the_command_line_that_is_shown_asks_for_the_same() -> None:
         waves=(WaveRule("canary", count=1), WaveRule("asia", labels="region in (a, b)"), WaveRule("rest", rest=True)),
         gates=(SYNCED, METRIC),
         failures_allowed=2,
+        patience=90.0,
         delivery=Delivery.PULL_REQUEST,
         message="it's time",
         name="cm",
@@ -143,6 +145,7 @@ gates:
     query: sum(rate(job:errors[5m]{a="b:c"}))
     condition: "<0.01"
 maxFailures: 2
+patience: 2m
 delivery: pull-request
 message: cert-manager 1.15
 """
@@ -165,6 +168,7 @@ def test_a_file_holds_the_whole_request() -> None:
         ),
         gates=(SYNCED, METRIC),
         failures_allowed=2,
+        patience=120.0,
         delivery=Delivery.PULL_REQUEST,
         message="cert-manager 1.15",
     )
@@ -186,6 +190,7 @@ def test_a_file_holds_the_whole_request() -> None:
         ("addons: {a: v1}\ngates:\n- kind: metric\n  url: https://x", "r.yaml:3: gates.0: 'metric' is no metric gate"),
         ("addons: {a: v1}\ngates:\n- kind: happy", "r.yaml:3: gates.0.kind: kind is 'happy'"),
         ("addons: {a: v1}\nmaxFailures: -1", "r.yaml:2: maxFailures: maxFailures is -1"),
+        ("addons: {a: v1}\npatience: soon", "r.yaml:2: patience: 'soon' is no duration"),
         ("addons: {a: v1}\ndelivery: mail", "r.yaml:2: delivery: delivery is 'mail'"),
         ("addons: {a: v1}\nclusters: x", "r.yaml:2: clusters: clusters is no list"),
         ("addons: {a: v1}\nclusters: [x, 1.5]", "r.yaml:2: clusters.1: 1.5 is no text"),

@@ -27,8 +27,7 @@ WAVES = (WaveRule("canary", count=1), WaveRule("rest", rest=True))
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[AddonFleet]:
-    made = AddonFleet(tmp_path, hosts=(hosts := Hosts()))
-    made.pull_requests = hosts  # type: ignore[attr-defined]
+    made = AddonFleet(tmp_path, hosts=Hosts())
     yield made
     await made.close()
 
@@ -112,7 +111,10 @@ async def test_wave_by_wave_and_back_again(fleet: AddonFleet) -> None:
     assert fleet.text == text
     await write(fleet, plan, 0, back=True)
     assert fleet.text == before
-    assert int(fleet.git.git("rev-list", "--count", "main")) == 5
+    assert fleet.git.git("log", "--format=%s", "-2").split("\n") == [
+        "Move cert-manager back to 1.14 (canary)",
+        "Move cert-manager back to 1.14 (rest)",
+    ]
 
 
 async def test_who_asks_again_gets_the_same_commits_and_makes_none(fleet: AddonFleet) -> None:
@@ -191,12 +193,13 @@ async def test_a_file_that_is_gone_or_broken_is_the_error(fleet: AddonFleet) -> 
     (fleet.git.path / FILE).unlink()
     fleet.git.commit("gone")
     assert await fleet.truths.versions(plan.cells) == {}
-    with pytest.raises(RefusedError, match="there is no YAML or JSON file apps/cluster-addons"):
+    with pytest.raises(RefusedError, match="there is no file apps/cluster-addons"):
         await write(fleet, plan, 0)
 
 
 async def test_pull_requests_wait_for_a_human(fleet: AddonFleet) -> None:
-    hosts: Hosts = fleet.pull_requests  # type: ignore[attr-defined]
+    hosts = fleet.hosts
+    assert isinstance(hosts, Hosts)
     plan = await planned(fleet, delivery=Delivery.PULL_REQUEST, message="Because of the audit.")
     first = await write(fleet, plan, 0)
     assert first.pull_request == "https://host/team/work/pull/1"
@@ -238,13 +241,44 @@ spec:
     assert found.groups[0].entries[0].summary == "version 1.14 → 1.15"
     await fleet.truths.write(found.plan, "all", {cell.key: "1.15"}, expected={cell.key: "1.14"})
     assert fleet.git.git("show", "main:apps/certs.yaml") == text.replace("1.14", "1.15").strip()
-    missing = await fleet.planner().plan(
-        RolloutRequest({"certs": "1.15"}, truths=(f"{fleet.git.url}#values.yaml#a.b",))
+
+
+async def test_a_field_that_the_operator_names_for_each_cluster(fleet: AddonFleet) -> None:
+    for number, cluster in enumerate(fleet.statuses):
+        content = {"version": "1.14", "replicas": number}
+        obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "certs"}, "data": content}
+        fleet.git.put(f"clusters/{cluster}/all.yaml", yaml.safe_dump(obj).encode())
+        spec = {
+            "source": {"repoURL": fleet.git.url, "path": f"clusters/{cluster}", "targetRevision": "main"},
+            "destination": {"server": f"https://{cluster}", "namespace": "certs"},
+        }
+        name = f"{cluster}-cert-manager"
+        fleet.objects[name] = {"metadata": {"name": name, "namespace": "argocd"}, "spec": spec}
+    fleet.git.commit("clusters")
+    truths = (
+        f"{fleet.git.url}#values.yaml#certs.version",
+        f"{fleet.git.url}#clusters/{{cluster}}/all.yaml#data.version",
     )
-    assert missing.refusals == (
-        f"seoul-1/certs: there is no YAML or JSON file values.yaml in {fleet.git.url} (main)"
-        " (say where with --truth URL#PATH)",
+    found = await fleet.planner().plan(RolloutRequest(NEW, name="values", truths=truths))
+    assert found.refusals == ()
+    cell = found.plan.cells[0]
+    assert (cell.truth.kind, cell.truth.path, cell.truth.field) == (
+        "values",
+        "clusters/seoul-1/all.yaml",
+        "data.version",
     )
+    # What nobody has committed yet is rendered: the same change in three files.
+    assert [len(group.cells) for group in found.groups] == [3]
+    assert found.groups[0].entries[0].summary == "version 1.14 → 1.15"
+    wanted = {cell.key: cell.to_version for cell in found.plan.cells}
+    await fleet.truths.write(found.plan, "all", wanted, expected=dict.fromkeys(wanted, "1.14"))
+    assert "'1.15'" in fleet.git.git("show", "main:clusters/tokyo-1/all.yaml")
+    again = await fleet.planner().plan(RolloutRequest(NEW, truths=truths))
+    assert (len(again.unchanged), again.plan.cells) == (3, ())
+    assert again.refusals == ("every cell has its version already: there is nothing to move",)
+    missing = await fleet.planner().plan(RolloutRequest(NEW, truths=truths[:1]))
+    cells = "seoul-1/cert-manager, seoul-2/cert-manager, tokyo-1/cert-manager"
+    assert missing.refusals[0] == f"{cells}: values.yaml of {fleet.git.url} (main) says no version of it"
 
 
 def own(fleet: AddonFleet) -> list[App]:

@@ -42,6 +42,9 @@ PLACES = 10
 """ApplicationSets that are worked on at a time (Argo CD's `concurrent-reconciliations`)."""
 ASIDE = 60.0
 """Seconds between two looks whether Argo CD's controller is still at work, or the hub can be asked again."""
+SOON = 5.0
+"""Seconds in which the status of an ApplicationSet that does not roll follows those of its Applications: many change at
+once, and Argo CD, which looks at none of them then, follows by chance."""
 MOST_FAILURES = 5
 """How many errors of one ApplicationSet are remembered."""
 LIST = "the ApplicationSets of cluster {} can't be listed: {}; none is reconciled"
@@ -86,11 +89,7 @@ class ApplicationSets:
         self._ours_until = ours_until
         self._jq = jq
         self._rehearsal = rehearsal
-        self._queue: WorkQueue[Key] = WorkQueue(clock, places=PLACES)
-        self._asking = Asking(hub.api.name, answers, self._queue.add)
-        self._seen = Seen()
-        self._of_clusters: set[Key] = set()
-        self._wrong: set[Key] = set()
+        self._asking = Asking(hub.api.name, answers, lambda key: self._queue.add(key))
         self._foreign = ForeignWrites(hub.api, clock, namespace=settings.namespace, controller=APPLICATION_SETS)
         self._resting: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -100,26 +99,28 @@ class ApplicationSets:
         """How many reconciles have been made."""
         self.failures: dict[Key, list[Exception]] = {}
         """The ApplicationSets whose last reconcile failed, with the errors since one succeeded, the latest last."""
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Forgets what was seen, and what waits: another controller may have been at work meanwhile."""
+        self._queue: WorkQueue[Key] = WorkQueue(self._clock, places=PLACES)
+        self._seen = Seen()
+        self._of_clusters: set[Key] = set()
+        self._rolling: set[Key] = set()
+        self._wrong: set[Key] = set()
+        self._waiting: set[Key] = set()
+        self.failures.clear()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing is being worked on."""
-        return self._queue.idle()
-
-    @property
-    def waiting(self) -> int:
-        """How many ApplicationSets wait for their turn."""
-        return self._queue.waiting()
+        """Whether nothing waits, nothing is being worked on, and no rollout goes on by itself."""
+        return self._queue.idle() and not self._waiting
 
     def stop(self) -> None:
         """Lets every reconcile that is going on come to its end, and begins no other; then `run` returns."""
         self._stopping = True
         for task in self._resting:
             task.cancel()
-
-    def refresh(self, key: Key) -> None:
-        """Has an ApplicationSet looked at now."""
-        self._queue.add(key, Priority.ASKED)
 
     def heard(self, event: Event) -> None:
         """Has the ApplicationSets looked at that an event of a Git host concerns, with everything asked anew."""
@@ -170,11 +171,10 @@ class ApplicationSets:
             ClusterError: the hub can't be asked.
         """
         if self._rehearsal is None:
-            where = self._settings.namespace
             await refuse_beside_argocd(
                 self._hub.api,
                 self._clock,
-                namespace=where,
+                namespace=self._settings.namespace,
                 ours_until=self._ours_until(),
                 controller=APPLICATION_SETS,
             )
@@ -219,6 +219,7 @@ class ApplicationSets:
             for subscription in going:
                 subscription.close()
             self._asking.close()
+            self._begin_anew()
 
     @contextmanager
     def _rests(self, task: asyncio.Task[None]) -> Iterator[asyncio.Task[None]]:
@@ -254,7 +255,8 @@ class ApplicationSets:
         else:
             self._queue.forget(key)
             self.failures.pop(key, None)
-            (self._wrong.add if later.wrong else self._wrong.discard)(key)
+            for among, belongs in ((self._wrong, later.wrong), (self._waiting, later.waits)):
+                (among.add if belongs else among.discard)(key)
             if later.after is not None:
                 self._queue.add_after(key, later.after, Priority.ROUTINE)
         finally:
@@ -266,8 +268,11 @@ class ApplicationSets:
         if obj.ref.group_kind == (GROUP, SET_KIND):
             self._set_changed(obj, deleted=deleted)
         elif obj.ref.group_kind == (GROUP, KIND):
-            for key in self._seen.application(obj, deleted=deleted):
+            woken = self._seen.application(obj, deleted=deleted)
+            for key in woken.written:
                 self._queue.add(key)
+            for key in woken.told:
+                self._queue.add_after(key, 0.0 if key in self._rolling else SOON, Priority.ROUTINE)
 
     def _set_changed(self, obj: StoredObject, *, deleted: bool) -> None:
         key = obj.ref.namespace, obj.ref.name
@@ -275,15 +280,19 @@ class ApplicationSets:
         if obj.ref.namespace != self._settings.namespace:
             return
         self._of_clusters.discard(key)
+        self._rolling.discard(key)
         if deleted:
             self._foreign.gone(obj.uid)
             self._wrong.discard(key)
+            self._waiting.discard(key)
         else:
-            decoded = obj.decode()
+            appset = ApplicationSet(obj.decode())
             if self._rehearsal is None:
-                self._foreign.seen(Application(decoded))
-            if names_clusters(ApplicationSet(decoded).spec.get("generators")):
+                self._foreign.seen(Application(appset.obj))
+            if names_clusters(appset.spec.get("generators")):
                 self._of_clusters.add(key)
+            if appset.rolls:
+                self._rolling.add(key)
         if self._seen.applicationset(obj, deleted=deleted):
             self._queue.add(key)
 

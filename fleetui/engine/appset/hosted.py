@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleetui.engine.appset import reading
-from fleetui.engine.appset.params import Params, as_go_decodes, flattened, sanitized_name, texts
+from fleetui.engine.appset.params import Params, as_go_decodes, flattened, texts
 from fleetui.engine.appset.questions import Decisions, HostPullRequests, HostRepositories, PluginParameters
 from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.slug import branch_slug
 from fleetui.engine.appset.world import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, World, spec_text
 from fleetui.model.gotext import go_text
+from fleetui.model.names import sanitized_name
 
 _REPOSITORIES = ("github", "gitlab", "gitea", "bitbucketServer", "azureDevOps", "bitbucket", "awsCodeCommit")
 _PULL_REQUESTS = ("github", "gitlab", "gitea", "bitbucketServer", "bitbucket", "azuredevops")

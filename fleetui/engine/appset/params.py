@@ -10,23 +10,17 @@ Go keeps in a type of its own, into which flattening does not go (``[]string``, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from fleetui.model.gotext import go_text
 from fleetui.model.text import one_line
 
 Params = dict[str, Any]
 
-_NOT_IN_A_NAME = re.compile("[^-a-z0-9.]")
-_MAX_NAME = 253
 _SHOWN, _SHOWN_LENGTH = 4, 40
-
-
-def sanitized_name(text: str) -> str:
-    """`text` as a name of the DNS, as the parameters ``…Normalized`` have it (`SanitizeName`)."""
-    return _NOT_IN_A_NAME.sub("-", text.lower())[:_MAX_NAME].strip("-.")
 
 
 def as_go_decodes(value: Any) -> Any:
@@ -36,6 +30,12 @@ def as_go_decodes(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_go_decodes(item) for key, item in value.items()}
     return [as_go_decodes(item) for item in value] if isinstance(value, list) else value
+
+
+def size_of(value: Any) -> int:
+    """Bytes that a value has as JSON, with what an alias of YAML repeats counted each time: a copy, which Python would
+    make value by value, is not needed to find that it is too large."""
+    return len(msgspec.json.encode(value))
 
 
 def flattened(params: Mapping[str, Any]) -> dict[str, str]:

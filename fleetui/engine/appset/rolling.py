@@ -14,7 +14,7 @@ from typing import Any
 
 from fleetui.diff.structure import copy_tree
 from fleetui.engine.application import Application, mapping, mappings, strings, text
-from fleetui.engine.appset.applicationset import ApplicationSet
+from fleetui.engine.appset.applicationset import ApplicationSet, name_of
 from fleetui.engine.appset.status import (
     INVALID_CONFIG,
     INVALID_ROLLOUT_CONFIG,
@@ -99,7 +99,8 @@ def with_syncs(
     """The generated Applications with automated sync off, and an operation on those whose turn it is
     (`SyncDesiredApplications`).
 
-    An Application whose operation has begun since its turn came gets no other: Argo CD may ask for a second one.
+    An Application whose operation has begun since its turn came gets no other, and one that nobody has compared yet
+    none before it is: Argo CD asks twice, and then for no certain revision.
     """
     states = {text(each.get("application")): each for each in rollout.statuses}
     apps = {app.name: app for app in live}
@@ -158,7 +159,7 @@ def _begun(app: Application, state: Mapping[str, Any]) -> str:
     """Why an Application that was to begin has begun; empty where it has not, or nobody has looked at it since."""
     since = parse_time(text(state.get("lastTransitionTime"))) or 0.0
     looked = parse_time(text(app.status.get("reconciledAt")))
-    ours = _synced_since(app, since)
+    ours = _was_synced(app, state)
     if looked is not None and not (looked >= since if ours else looked > since):
         return ""
     started = parse_time(text(mapping(app.operation_state).get("startedAt")))
@@ -175,13 +176,15 @@ def _begun(app: Application, state: Mapping[str, Any]) -> str:
     return ""
 
 
-def _synced_since(app: Application, since: float) -> bool:
-    """Whether a rollout's operation has begun since. Argo CD wants it begun in a later second; an engine that is woken
-    at once begins it in the same one."""
-    state = mapping(app.operation_state)
-    by = text(mapping(mapping(state.get("operation")).get("initiatedBy")).get("username"))
-    started = parse_time(text(state.get("startedAt")))
-    return by == USERNAME and started is not None and started >= since
+def _was_synced(app: Application, state: Mapping[str, Any]) -> bool:
+    """Whether the operation has begun that was asked for when the Application's turn came. Argo CD wants any begun in a
+    later second; an engine that is woken at once begins it in the same one."""
+    operation = mapping(mapping(app.operation_state).get("operation"))
+    sync, by = mapping(operation.get("sync")), text(mapping(operation.get("initiatedBy")).get("username"))
+    asked = list(strings(sync.get("revisions"))) or ([text(sync["revision"])] if sync.get("revision") else [])
+    started = parse_time(text(mapping(app.operation_state).get("startedAt"))) or 0.0
+    since = parse_time(text(state.get("lastTransitionTime"))) or 0.0
+    return by == USERNAME and started >= since and asked == list(strings(state.get("targetRevisions")))
 
 
 def _revisions(app: Application) -> list[str]:
@@ -262,11 +265,11 @@ def _conditions(steps: Steps, statuses: Iterable[Mapping[str, Any]]) -> tuple[Co
 def _with_sync(
     generated: Mapping[str, Any], states: Mapping[str, Obj], apps: Mapping[str, Application], allowed: Collection[str]
 ) -> Obj:
-    name = text(mapping(generated.get("metadata")).get("name"))
+    name = name_of(generated)
     state, there = states.get(name, {}), apps.get(name)
     app = without_automation(generated)
-    since = parse_time(text(state.get("lastTransitionTime"))) or 0.0
-    if name not in allowed or state.get("status") != PENDING or there is None or _synced_since(there, since):
+    due = name in allowed and state.get("status") == PENDING
+    if not due or there is None or not there.status.get("reconciledAt") or _was_synced(there, state):
         return app
     prune = mapping(Application(dict(generated)).automated).get("prune") is True
     app["operation"] = _operation(mapping(app.get("spec")), strings(state.get("targetRevisions")), prune)
@@ -298,6 +301,6 @@ def _operation(spec: Mapping[str, Any], revisions: Sequence[str], prune: bool) -
 def in_reverse(appset: ApplicationSet, live: Iterable[Mapping[str, Any]]) -> list[str]:
     """The Applications that a step selects in the order in which they are deleted: those of the last step first
     (`PerformReverseDeletion`)."""
-    apps = sorted(live, key=lambda app: text(mapping(app.get("metadata")).get("name")))
+    apps = sorted(live, key=name_of)
     steps = Steps.sorted(appset.steps, apps)
     return sorted(steps.of, key=lambda name: -steps.of[name])

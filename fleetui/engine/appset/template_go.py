@@ -18,9 +18,9 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from fleetui.engine.appset import template_functions
-from fleetui.engine.appset.params import sanitized_name
 from fleetui.engine.appset.template_budget import Budget, timed
 from fleetui.model.errors import TemplateError, ToolMissingError
+from fleetui.model.names import sanitized_name
 from fleetui.model.text import one_line
 
 Rendered = Callable[[Mapping[str, Any]], str]

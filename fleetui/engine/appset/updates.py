@@ -27,7 +27,7 @@ from fleetui.engine.application import (
     strings,
     text,
 )
-from fleetui.engine.appset.applicationset import ApplicationSet, controller_of
+from fleetui.engine.appset.applicationset import ApplicationSet, controller_of, name_of
 from fleetui.engine.appset.specs import normalised
 from fleetui.engine.status import merge_patch
 from fleetui.model.errors import FleetError, RefusedError
@@ -78,7 +78,7 @@ def change_of(
         live: the Application of that name, if there is one.
         evaluate: where expressions of `ignoreApplicationDifferences` that compute are evaluated.
     """
-    name = text(mapping(generated.get("metadata")).get("name"))
+    name = name_of(generated)
     wanted = _wanted(generated)
     try:
         if live is None:
@@ -161,7 +161,7 @@ def _owned(appset: ApplicationSet, desired: Obj, live: Mapping[str, Any]) -> Obj
     """
     reference = appset.owner_reference
     other = controller_of(live)
-    if other and (_owner(other) != _owner(reference) or other.get("uid") != appset.uid):
+    if other and _owner(other) != _owner(reference):
         raise RefusedError(
             f"error while wrapping using MutateFn: Object {appset.namespace}/{desired['metadata']['name']} is already "
             f"owned by another {text(other.get('kind'))} controller {text(other.get('name'))}"

@@ -8,8 +8,8 @@ Called by `fleetui.engine.appset.controller`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from fleetui.engine.application import GROUP, mapping
 from fleetui.engine.appset.applicationset import KIND, REFRESH
@@ -28,12 +28,20 @@ def set_of(app: StoredObject) -> Key | None:
     return None
 
 
+class Woken(NamedTuple):
+    """The ApplicationSets that have to be looked at: because of what they wrote, or only because an Application is
+    otherwise than before."""
+
+    written: Collection[Key] = ()
+    told: Collection[Key] = ()
+
+
 class Seen:
     """What has been seen of ApplicationSets and of their Applications."""
 
     def __init__(self) -> None:
         self._sets: dict[ObjectRef, tuple[bytes, bytes, bool]] = {}
-        self._apps: dict[ObjectRef, tuple[Key, bytes]] = {}
+        self._apps: dict[ObjectRef, tuple[Key, bytes, bytes]] = {}
 
     def applicationset(self, obj: StoredObject, *, deleted: bool) -> bool:
         """Notes an ApplicationSet that a watch shows; returns whether it has to be looked at."""
@@ -47,19 +55,18 @@ class Seen:
         # That the refresh was honoured is no reason to look again.
         return before[1] != now[1] and not (before[2] and not now[2])
 
-    def application(self, obj: StoredObject, *, deleted: bool) -> set[Key]:
-        """Notes an Application that a watch shows; returns the ApplicationSets that have to be looked at.
+    def application(self, obj: StoredObject, *, deleted: bool) -> Woken:
+        """Notes an Application that a watch shows, and says whom that wakes.
 
         One that is new wakes nobody: who made it knows.
         """
         owner, before = set_of(obj), self._apps.pop(obj.ref, None)
         if deleted or owner is None:
-            return {before[0]} if before is not None else {owner} if owner is not None else set()
-        now = fingerprint(_of_app(obj.decode()))
-        self._apps[obj.ref] = owner, now
-        if before is None or before == (owner, now):
-            return set()
-        return {before[0], owner}
+            return Woken({key for key in (before[0] if before is not None else owner,) if key is not None})
+        self._apps[obj.ref] = now = (owner, *_of_app(obj.decode()))
+        if before is None or before == now:
+            return Woken()
+        return Woken(told={owner}) if before[:2] == now[:2] else Woken({before[0], owner})
 
 
 def _of_set(obj: Obj) -> tuple[bytes, bytes, bool]:
@@ -75,14 +82,16 @@ def _of_set(obj: Obj) -> tuple[bytes, bytes, bool]:
     return fingerprint(about), fingerprint(annotations), REFRESH in annotations
 
 
-def _of_app(obj: Mapping[str, Any]) -> list[Any]:
+def _of_app(obj: Mapping[str, Any]) -> tuple[bytes, bytes]:
     metadata, status = mapping(obj.get("metadata")), mapping(obj.get("status"))
     operation = mapping(status.get("operationState"))
-    return [
+    written = [
         obj.get("spec"),
         metadata.get("annotations") or {},
         metadata.get("labels") or {},
         metadata.get("finalizers") or [],
+    ]
+    told = [
         mapping(status.get("health")).get("status"),
         mapping(status.get("sync")).get("status"),
         # Argo CD hears of new revisions only together with one of the others.
@@ -91,3 +100,4 @@ def _of_app(obj: Mapping[str, Any]) -> list[Any]:
         operation.get("phase"),
         operation.get("startedAt"),
     ]
+    return fingerprint(written), fingerprint(told)

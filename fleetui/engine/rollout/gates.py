@@ -58,16 +58,21 @@ def overdue(draft: Draft, wave: int) -> None:
         state = draft.waves[wave].gates[index]
         if gate.kind not in ON_CELLS or not gate.timeout or state.opened_at is None or state.passed_at is not None:
             continue
-        lacking = [p for p in draft.board.waves[wave] if not _holds(gate, draft.cells[p])]
-        if any(draft.cells[position].away for position in lacking):
-            # What is out of reach has all of the time again when it is back.
-            draft.put_gate(wave, index, replace(state, opened_at=draft.now))
-            continue
         if draft.now - state.opened_at < gate.timeout:
             continue
-        for position in lacking:
-            message = f"not {gate.kind} within {format_duration(gate.timeout)}"
-            draft.put(position, failed(draft.cells[position], message, draft.now), what=f"failed: {message}")
+        message = f"not {gate.kind} within {format_duration(gate.timeout)}"
+        for position in draft.board.waves[wave]:
+            cell = draft.cells[position]
+            if not cell.away and not _holds(gate, cell):
+                draft.put(position, failed(cell, message, draft.now), what=f"failed: {message}")
+
+
+def restart(draft: Draft, wave: int) -> None:
+    """Gives what was out of reach and is back all of the time again that an open gate on cells has."""
+    for index, gate in enumerate(draft.plan.waves[wave].gates):
+        state = draft.waves[wave].gates[index]
+        if gate.kind in ON_CELLS and state.opened_at is not None and state.passed_at is None:
+            draft.put_gate(wave, index, replace(state, opened_at=draft.now))
 
 
 def said(draft: Draft, wave: int, index: int, verdict: Verdict) -> None:

@@ -227,6 +227,8 @@ def _observe_wave(draft: Draft, seen: Sights, wave: int) -> None:
         )
         if after is not before:
             draft.put(position, after, what=_difference(before, after))
+            if before.away and not after.away and wave == draft.state.wave:
+                gates.restart(draft, wave)
 
 
 def _difference(before: CellState, after: CellState) -> str:

@@ -33,7 +33,8 @@ def observe(state: CellState, sight: Sight, *, goal: str, back: bool, now: float
         # Of the time that nobody sees it nothing counts as trouble.
         return state if state.away == sight.away else replace(state, away=sight.away, trouble_since=None)
     if state.away:
-        state = replace(state, away="")
+        # On the way back its time is counted from here.
+        state = replace(state, away="", since=now if back else state.since)
     if sight.missing:
         return _troubled(state, "there is no such application any more", now, patience)
     if sight.error and not sight.synced:

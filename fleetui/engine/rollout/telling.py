@@ -1,6 +1,6 @@
 """The timeline of a rollout, to be kept or shown elsewhere.
 
-Owns: `as_json` and `as_markdown`. Called by the command line and by the console. Pure.
+Owns: `as_json`, `as_markdown` and `plain`. Called by the command line and by the console. Pure.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ def as_json(rollout: Rollout) -> str:
 def as_markdown(rollout: Rollout) -> str:
     """The same for people, as for an issue or a change record; texts from elsewhere are no markup in it."""
     plan, state = rollout.plan, rollout.state
-    moves = ", ".join(f"{_plain(addon)} to {_plain(version)}" for addon, version in sorted(plan.moves.items()))
+    moves = ", ".join(f"{plain(addon)} to {plain(version)}" for addon, version in sorted(plan.moves.items()))
     counts = Counter(cell.phase for cell in state.cells)
     lines = [
-        f"# Rollout {_plain(plan.key.name)}: {moves}",
+        f"# Rollout {plain(plan.key.name)}: {moves}",
         "",
-        f"- hub {_plain(plan.key.hub)}, namespace {_plain(plan.key.namespace)}",
+        f"- hub {plain(plan.key.hub)}, namespace {plain(plan.key.namespace)}",
         f"- {len(plan.cells)} cells in {len(plan.waves)} waves, delivered by {plan.delivery}",
-        f"- planned by {_plain(plan.created_by)}{f', {_time(plan.created_at)}' if plan.created_at else ''}",
-        f"- {state.phase}{f': {_plain(state.reason)}' if state.reason else ''}"
+        f"- planned by {plain(plan.created_by)}{f', {_time(plan.created_at)}' if plan.created_at else ''}",
+        f"- {state.phase}{f': {plain(state.reason)}' if state.reason else ''}"
         f"{f', {_time(state.ended_at)}' if state.ended_at else ''}",
         f"- cells: {', '.join(f'{counts[phase]} {phase}' for phase in CellPhase if counts[phase])}",
         "",
@@ -67,9 +67,9 @@ def as_markdown(rollout: Rollout) -> str:
         "|---|---|---|---|---|",
     ]
     for event in state.events:
-        cell = _plain(str(event.cell)) if event.cell is not None else ""
+        cell = plain(str(event.cell)) if event.cell is not None else ""
         lines.append(
-            f"| {_time(event.time)} | {_plain(event.wave)} | {cell} | {_plain(event.what)} | {_plain(event.who)} |"
+            f"| {_time(event.time)} | {plain(event.wave)} | {cell} | {plain(event.what)} | {plain(event.who)} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -83,6 +83,6 @@ def _time(seconds: float | None) -> str | None:
     return format_time(seconds) if seconds is not None else None
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text as Markdown shows it unchanged, in a cell of a table too."""
     return "".join(f"\\{each}" if each in "\\`*_{}[]<>#|!~" else each for each in one_line(text))
