@@ -16,6 +16,7 @@ from fleetui.fleet.cells import CellRules
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.overrides import HubOverrides
 from fleetui.fleet.rolloutchanges import Changes, Served
+from fleetui.fleet.rolloutflux import FluxSources
 from fleetui.fleet.rolloutorigins import Origins
 from fleetui.fleet.rolloutplan import RolloutPlanner
 from fleetui.fleet.rolloutrefusals import Refusals
@@ -60,7 +61,8 @@ def rollouts_in(
         repositories, answers, hosts, outside, clock: as for `fleetui.fleet.fleet.LiveFleet`.
     """
     stores = directory.chosen
-    origins = Origins(repositories, lambda: fleet.apps, partial(registered_in, directory), answers)
+    flux = FluxSources(lambda hub: stores[hub].api.urgent, clock)
+    origins = Origins(repositories, lambda: fleet.apps, partial(registered_in, directory), answers, flux)
 
     def namespaces() -> dict[ClusterName, frozenset[str]]:
         """The clusters that have applications, each with the namespaces that they are in."""
@@ -81,7 +83,7 @@ def rollouts_in(
         namespaces,
         planner=lambda request: planner.plan(request),
         truths=GitTruths(origins, lambda: fleet.apps, hosts),
-        sights=FleetSights(fleet, repositories),
+        sights=FleetSights(fleet, repositories, flux),
         outside=outside or NobodyOutside(),
         audit=tools.audit,
         clock=clock,
