@@ -19,6 +19,7 @@ from screens.cells import Span
 from screens.deliberate import DeliberateScreen, Dialog
 from screens.rollout_drive import DRIVING
 from screens.widgets.lines import Bar, BarLine
+from screens.widgets.typing import Typed
 
 
 class PromptScreen(Dialog[str | None]):
@@ -36,7 +37,7 @@ class PromptScreen(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Bar(state="panel", id="sign")
-            yield Input(self._value, id="prompt", compact=True, select_on_focus=False)
+            yield Typed(self._value, id="prompt", compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
         self.query_one("#sign", Bar).show(BarLine((Span(f" {self._sign}", "key"),)))
