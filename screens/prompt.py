@@ -15,7 +15,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from screens import actions
-from screens.cells import Span
+from screens.cells import Span, cell_len
 from screens.deliberate import DeliberateScreen, Dialog
 from screens.rollout_drive import DRIVING
 from screens.widgets.lines import Bar, BarLine
@@ -40,7 +40,9 @@ class PromptScreen(Dialog[str | None]):
             yield Typed(self._value, id="prompt", compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
-        self.query_one("#sign", Bar).show(BarLine((Span(f" {self._sign}", "key"),)))
+        sign = self.query_one("#sign", Bar)
+        sign.styles.width = cell_len(self._sign) + (1 if len(self._sign) == 1 else 2)
+        sign.show(BarLine((Span(f" {self._sign}", "key"),)))
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

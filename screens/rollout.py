@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WIDE = 140
 """The width from which the timeline stands beside the waves."""
 COUNT = 1.0
-"""Seconds between two looks at a gate whose time runs; only its line is painted then."""
+"""Seconds between two looks at a gate whose time runs; what counts is painted then, and nothing else."""
 
 
 class RolloutChanged(Message):
@@ -223,6 +223,7 @@ class RolloutScreen(RolloutOrders):
     def _count(self) -> None:
         """A second of a running gate has gone by."""
         if self.rollout is not None and self.is_current:
+            self.query_one("#head", Bar).show(*self.head())
             self._draw_rows(self.rollout)
             self._draw_about()
 

@@ -54,7 +54,7 @@ from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef
 from fleetui.model.rollout import Rollout
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.podports import ExecSession
-from fleetui.ports import Cluster, Dialect, Jq, Repositories, Subscription
+from fleetui.ports import Cluster, Dialect, Jq, Repositories, Repository, Subscription
 
 if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers
@@ -386,6 +386,7 @@ class LiveFleet:
             self._stores,
             self._namespaces_of_hubs,
             planner=lambda request: planner.plan(request),
+            versions=self._versions_in_git,
             truths=GitTruths(origins, lambda: self._apps.shown, self._hosts),
             sights=FleetSights(self, self._repositories),
             outside=self._outside or NobodyOutside(),
@@ -395,6 +396,15 @@ class LiveFleet:
         )
         planner = self._rollout_planner(origins, rollouts.all)
         return rollouts
+
+    async def _versions_in_git(self, apps: Sequence[AppKey]) -> frozenset[str]:
+        from fleetui.fleet.rolloutversions import versions_in_git
+
+        def opened(app: App) -> Repository:
+            return self._repositories.open(app.source.repo_url, hub=app.key.hub, project=app.project)
+
+        shown = self._apps.shown
+        return await versions_in_git([shown[key] for key in apps if key in shown], opened)
 
     def _namespaces_of_hubs(self) -> dict[ClusterName, frozenset[str]]:
         """The clusters that have applications, each with the namespaces that they are in."""
