@@ -38,10 +38,11 @@ from fleetui.engine.appset.questions import (
 )
 from fleetui.engine.projects import DEFAULT, project_of
 from fleetui.engine.tracking import CONTROL_PLANE_NAMESPACE
+from fleetui.gitports import Repositories
 from fleetui.model.errors import FleetError, MissingError, RefusedError
 from fleetui.model.objects import ClusterName
 from fleetui.model.text import masked, quoted
-from fleetui.ports import Cluster, Repositories, Subscription
+from fleetui.ports import Cluster, Subscription
 from fleetui.renderports import Charts
 
 NEW_GLOBBING = "enable.new.git.file.globbing"

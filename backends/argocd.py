@@ -1,6 +1,6 @@
 """Argo CD's dialect: its Application objects become apps, actions become the patches its API server writes.
 
-Owns: `ArgoDialect`, a `fleetui.ports.Dialect`. Pure: no I/O, no clock. Called by `fleetui.fleet`; made in the
+Owns: `ArgoDialect`, a `fleetui.dialectports.Dialect`. Pure: no I/O, no clock. Called by `fleetui.fleet`; made in the
 composition root. Never here: what a controller does with an operation (`fleetui.engine`).
 Rules are Argo CD 3.6's, with the file named where each comes from.
 """
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backends import argocd_wire as wire
+from fleetui.gitports import Folder
 from fleetui.model.app import (
     App,
     AppKey,
@@ -27,7 +28,6 @@ from fleetui.model.errors import MissingError, RefusedError
 from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, StoredObject
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.times import parse_time
-from fleetui.ports import Folder
 
 REFRESH = "argocd.argoproj.io/refresh"
 

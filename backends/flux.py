@@ -1,7 +1,7 @@
 """Flux's dialects: Kustomizations and HelmReleases become apps, actions become the fields that its controllers obey.
 
-Owns: `FluxKustomizations` and `FluxReleases`, each a `fleetui.ports.Dialect`. Pure: no I/O, no clock. Made in the
-composition root. Rules are Flux 2.9's (kustomize-controller v1.7, helm-controller v1.4, fluxcd/pkg apis/meta); how
+Owns: `FluxKustomizations` and `FluxReleases`, each a `fleetui.dialectports.Dialect`. Pure: no I/O, no clock. Made in
+the composition root. Rules are Flux 2.9's (kustomize-controller v1.7, helm-controller v1.4, fluxcd/pkg apis/meta); how
 conditions are judged is flux-operator's (internal/reporter/resource_status.go). What a Kustomization renders to is not
 known here: apps of Flux are shown, reconciled, suspended and resumed, and not compared with Git.
 """
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from fleetui.gitports import Folder
 from fleetui.model.app import (
     APP_KINDS,
     App,
@@ -28,7 +29,6 @@ from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, Stor
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.text import sanitize_all
 from fleetui.model.times import parse_time
-from fleetui.ports import Folder
 
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 _VERBS = frozenset({"create", "delete", "get", "list", "patch", "update", "watch"})

@@ -1,6 +1,6 @@
 """Git repositories, mirrored on this machine and read without a checkout.
 
-Owns: `GitRepositories`, which implements `fleetui.ports.Repositories`: which addresses and logins share a mirror.
+Owns: `GitRepositories`, which implements `fleetui.gitports.Repositories`: which addresses and logins share a mirror.
 Called by the composition root. What one repository answers is in `backends.git_repository`, how its mirror is kept in
 `backends.git_mirror`, when its remote is asked in `backends.git_poll`, how it is read in `backends.git_reader`.
 """
@@ -25,10 +25,10 @@ from backends.git_url import identity
 from backends.github_app import InstallationTokens
 from backends.repository_access import WatchedAccess
 from fleetui.config import Paths
-from fleetui.gitports import Files
+from fleetui.gitports import Files, Repository
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError
-from fleetui.ports import Repository, Subscription
+from fleetui.ports import Subscription
 from fleetui.renderports import Tree
 
 INTERVAL = 60.0

@@ -75,7 +75,7 @@ class Reader:
         return self._commits.get(sha, lambda: _read_commit(self._mirror, sha))
 
     def blame(self, sha: str, path: str) -> tuple[Commit, ...]:
-        """See `fleetui.ports.Repository.blame`.
+        """See `fleetui.gitports.Repository.blame`.
 
         Raises:
             PathNotFoundError: there is no such file.
@@ -88,7 +88,7 @@ class Reader:
         return self._blames.get(f"{sha}:{file}", lambda: blame(self._mirror, sha, file))
 
     def touched(self, sha: str, path: str, limit: int) -> tuple[Commit, ...]:
-        """See `fleetui.ports.Repository.touched`.
+        """See `fleetui.gitports.Repository.touched`.
 
         Raises:
             BrokenMirrorError: the mirror lacks a part of the history.

@@ -1,7 +1,7 @@
 """One Git repository, read from its mirror.
 
-Owns: `GitRepository`, which implements `fleetui.ports.Repository`: which commit a revision means, and what is asked of
-the mirror for it. Made by `backends.git`, one for each mirror. Never here: manifests.
+Owns: `GitRepository`, which implements `fleetui.gitports.Repository`: which commit a revision means, and what is asked
+of the mirror for it. Made by `backends.git`, one for each mirror. Never here: manifests.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 class GitRepository:
-    """One repository and its mirror; see `fleetui.ports.Repository`.
+    """One repository and its mirror; see `fleetui.gitports.Repository`.
 
     Args:
         opened: opens what it names as its submodules; without it they are left out.
@@ -181,12 +181,12 @@ class GitRepository:
         return (await self._tip(revision))[0]
 
     async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
-        """See `fleetui.ports.Repository.touched`."""
+        """See `fleetui.gitports.Repository.touched`."""
         sha = await self._present(sha)
         return await self._read(lambda: self._reader.touched(sha, path, limit))
 
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
-        """See `fleetui.ports.Repository.put_back`."""
+        """See `fleetui.gitports.Repository.put_back`."""
         branch, tip = await self._tip(branch)
         revision = await self._present(revision)
         made = await self._pushed(
@@ -277,7 +277,7 @@ class GitRepository:
             raise self._unreadable(error) from error
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
-        """See `fleetui.ports.Repository.subscribe`; `listener` is also called when the repository can be read again
+        """See `fleetui.gitports.Repository.subscribe`; `listener` is also called when the repository can be read again
         after it could not."""
         return self._poller.subscribe(listener)
 

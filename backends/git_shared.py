@@ -16,9 +16,9 @@ from backends.git_poll import Closing
 from backends.git_submodules import Submodule, Whole
 from backends.git_url import host_of
 from backends.repository_access import RepositoryAccess, WatchedAccess
-from fleetui.gitports import Files
+from fleetui.gitports import Files, Repository
 from fleetui.model.change import Commit
-from fleetui.ports import Repository, Subscription
+from fleetui.ports import Subscription
 from fleetui.renderports import Tree
 
 
@@ -71,7 +71,7 @@ class Logins:
 
 
 class SharedRepository:
-    """See `fleetui.ports.Repository`.
+    """See `fleetui.gitports.Repository`.
 
     Args:
         keeper: the repository that goes with the present login.
@@ -133,7 +133,7 @@ class SharedRepository:
         )
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
-        """See `fleetui.ports.Repository.subscribe`; `listener` is also called when another login counts."""
+        """See `fleetui.gitports.Repository.subscribe`; `listener` is also called when another login counts."""
         key = object()
         self._listeners[key] = listener, self._kept.subscribe(listener)
         return Closing(lambda: self._unsubscribe(key))

@@ -1,13 +1,17 @@
-"""The Protocols about writing to Git, and about the hosts that have pull requests.
+"""The Protocols about Git: repositories, commits onto them, and the hosts that have pull requests.
 
-Owns: what a rollout and an image automation ask of a repository beyond reading. Implemented in `backends`; as in
-`fleetui.ports`, all runs on the engine's event loop and raises the errors of `fleetui.model.errors` alone.
+Owns: what the engine, the fleet and an image automation ask of a repository and of its host. Implemented in `backends`;
+as in `fleetui.ports`, all runs on the engine's event loop and raises the errors of `fleetui.model.errors` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
+
+from fleetui.model.change import Commit
+from fleetui.ports import Subscription
+from fleetui.renderports import Tree
 
 Files = Mapping[str, bytes | None]
 """Files by their paths from the repository's root; None for one that there is not, or is to go."""
@@ -50,6 +54,99 @@ class Committer(Protocol):
             GitError: the remote takes no push.
         """
         ...
+
+
+class Repository(Committer, Protocol):
+    """One Git repository, mirrored on this machine."""
+
+    @property
+    def url(self) -> str: ...
+
+    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
+        """The full SHA of a branch, tag, SHA (prefix) or ``HEAD``, or of the newest tag that a range of semantic
+        versions allows, as the mirror has it. With `tag_prefix` only tags that begin so count, and without it.
+
+        The first call mirrors the repository; `fetch` asks the remote first.
+
+        Raises:
+            GitError: unreachable, not authenticated, no repository, no such revision.
+        """
+        ...
+
+    async def tree(self, sha: str) -> Tree:
+        """The files of commit `sha`, without a checkout.
+
+        Raises:
+            GitError: there is no such commit, or it can't be read.
+        """
+        ...
+
+    async def commit(self, sha: str) -> Commit: ...
+
+    async def blame(self, sha: str, path: str) -> Sequence[Commit]:
+        """Which commit wrote each line of the file `path` (from the repository's root) as it is in commit `sha`: the
+        first line's first, without their messages. Takes long where the history is; remembered.
+
+        Raises:
+            PathNotFoundError: there is no such file in that commit.
+        """
+        ...
+
+    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
+        """The commits that changed the file `path`, newest first, from commit `sha` on; at most `limit`."""
+        ...
+
+    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
+        """Pushes a commit onto `branch` (``HEAD``: the default one) in which the folder `path` is again as it was in
+        commit `revision`; returns it. What others push meanwhile is never overwritten. `author`: name and email
+        of an operator who has told Git neither.
+
+        Raises:
+            RefusedError: `branch` is no branch, or the folder is already like that.
+            GitError: the remote takes no push.
+        """
+        ...
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Watches the remote (by interval; a repository on this machine at once) and calls `listener` after each
+        fetch that moved a reference."""
+        ...
+
+
+class Repositories(Protocol):
+    """The repositories that this process has mirrored: one mirror however many applications use it."""
+
+    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
+        """The repository at `url`, logged in to as the hub named `hub` says for its AppProject `project`, and where it
+        says nothing, or none is named, as the user himself."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ProjectRepositories(Protocol):
+    """The repositories that a hub's Secrets give to one AppProject alone, beside its `sourceRepos`."""
+
+    def of_project(self, project: str) -> Sequence[str]:
+        """Their URLs."""
+        ...
+
+    async def ready(self) -> None:
+        """Returns when they are known, or that they can't be known now."""
+        ...
+
+    def subscribe(self, listener: Callable[[], None]) -> Subscription:
+        """Calls `listener` whenever they may be others."""
+        ...
+
+
+class Folder(NamedTuple):
+    """A folder of a branch, and the commit in which it was as it is wanted."""
+
+    url: str
+    branch: str
+    path: str
+    revision: str
 
 
 class PullRequest(NamedTuple):

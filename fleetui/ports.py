@@ -1,23 +1,19 @@
-"""The Protocols that backends implement, and nothing else.
+"""The Protocols of clusters that backends implement, and nothing else.
 
-Owns: what the engine and the fleet ask of a cluster, of a repository, of a dialect. Implemented in `backends`;
-wired together in `fleetui.cli`. All methods run on the engine's event loop unless a docstring says otherwise, and
-raise the errors of `fleetui.model.errors` alone.
+Owns: what the engine and the fleet ask of a cluster, of its watched objects, and of jq. Implemented in `backends`;
+wired together in `fleetui.cli`. All methods run on the engine's event loop unless a docstring says otherwise, and raise
+the errors of `fleetui.model.errors` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from fleetui.gitports import Committer
-from fleetui.model.app import App, AppKey
-from fleetui.model.change import Commit
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterStatus
 from fleetui.podports import PodStreams
-from fleetui.renderports import Tree
 
 T = TypeVar("T")
 
@@ -277,178 +273,6 @@ class LiveCluster(Protocol):
 
     def subscribe(self, listener: LiveListener) -> Subscription:
         """Calls `listener` once for each object that changed or went, after the store has it."""
-        ...
-
-
-class Repository(Committer, Protocol):
-    """One Git repository, mirrored on this machine."""
-
-    @property
-    def url(self) -> str: ...
-
-    async def resolve(self, revision: str, *, fetch: bool = False, tag_prefix: str = "") -> str:
-        """The full SHA of a branch, tag, SHA (prefix) or ``HEAD``, or of the newest tag that a range of semantic
-        versions allows, as the mirror has it. With `tag_prefix` only tags that begin so count, and without it.
-
-        The first call mirrors the repository; `fetch` asks the remote first.
-
-        Raises:
-            GitError: unreachable, not authenticated, no repository, no such revision.
-        """
-        ...
-
-    async def tree(self, sha: str) -> Tree:
-        """The files of commit `sha`, without a checkout.
-
-        Raises:
-            GitError: there is no such commit, or it can't be read.
-        """
-        ...
-
-    async def commit(self, sha: str) -> Commit: ...
-
-    async def blame(self, sha: str, path: str) -> Sequence[Commit]:
-        """Which commit wrote each line of the file `path` (from the repository's root) as it is in commit `sha`: the
-        first line's first, without their messages. Takes long where the history is; remembered.
-
-        Raises:
-            PathNotFoundError: there is no such file in that commit.
-        """
-        ...
-
-    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
-        """The commits that changed the file `path`, newest first, from commit `sha` on; at most `limit`."""
-        ...
-
-    async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
-        """Pushes a commit onto `branch` (``HEAD``: the default one) in which the folder `path` is again as it was in
-        commit `revision`; returns it. What others push meanwhile is never overwritten. `author`: name and email
-        of an operator who has told Git neither.
-
-        Raises:
-            RefusedError: `branch` is no branch, or the folder is already like that.
-            GitError: the remote takes no push.
-        """
-        ...
-
-    def subscribe(self, listener: Callable[[], None]) -> Subscription:
-        """Watches the remote (by interval; a repository on this machine at once) and calls `listener` after each
-        fetch that moved a reference."""
-        ...
-
-
-class Repositories(Protocol):
-    """The repositories that this process has mirrored: one mirror however many applications use it."""
-
-    def open(self, url: str, *, hub: str = "", project: str = "") -> Repository:
-        """The repository at `url`, logged in to as the hub named `hub` says for its AppProject `project`, and where it
-        says nothing, or none is named, as the user himself."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-class ProjectRepositories(Protocol):
-    """The repositories that a hub's Secrets give to one AppProject alone, beside its `sourceRepos`."""
-
-    def of_project(self, project: str) -> Sequence[str]:
-        """Their URLs."""
-        ...
-
-    async def ready(self) -> None:
-        """Returns when they are known, or that they can't be known now."""
-        ...
-
-    def subscribe(self, listener: Callable[[], None]) -> Subscription:
-        """Calls `listener` whenever they may be others."""
-        ...
-
-
-class Folder(NamedTuple):
-    """A folder of a branch, and the commit in which it was as it is wanted."""
-
-    url: str
-    branch: str
-    path: str
-    revision: str
-
-
-class Dialect(Protocol):
-    """How one tool writes an application down: objects to the model, actions to patches. Pure: no I/O."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def app_kind(self) -> tuple[str, str]:
-        """Group and kind of the application object."""
-        ...
-
-    @property
-    def app_resource(self) -> ApiResource | None:
-        """The resource of the application object where every server that has it serves the same one, so that it can be
-        listed before discovery has answered; None where discovery must be asked."""
-        ...
-
-    def app(self, hub: ClusterName, obj: StoredObject) -> App: ...
-
-    def key(self, hub: ClusterName, obj: StoredObject) -> AppKey: ...
-
-    def sync_patch(
-        self,
-        obj: StoredObject,
-        *,
-        revision: str = "",
-        prune: bool = False,
-        dry_run: bool = False,
-        resources: Sequence[ObjectRef] = (),
-        username: str,
-    ) -> list[Obj]:
-        """The JSON patch that asks for a sync.
-
-        Raises:
-            RefusedError: another operation is in progress, the application is being deleted, or its rules forbid it.
-        """
-        ...
-
-    def refresh_patch(self, obj: StoredObject, *, hard: bool = False, now: float) -> Obj:
-        """The merge patch that asks for a new comparison."""
-        ...
-
-    def rollback_patch(
-        self, obj: StoredObject, *, history_id: int, prune: bool = False, dry_run: bool = False, username: str
-    ) -> list[Obj]:
-        """The JSON patch that asks for a sync to a former revision, and switches automated sync off where it is on.
-
-        Raises:
-            RefusedError: as for `sync_patch`.
-            MissingError: the history has no such id.
-        """
-        ...
-
-    def automation_patch(self, obj: StoredObject, *, on: bool) -> list[Obj]:
-        """The JSON patch that suspends automated sync, or resumes it.
-
-        Raises:
-            RefusedError: it is so already, or there is none that could be resumed.
-        """
-        ...
-
-    def terminate_patch(self, obj: StoredObject) -> list[Obj]:
-        """The JSON patch that asks the running operation to end.
-
-        Raises:
-            RefusedError: none is running.
-        """
-        ...
-
-    def folder(self, obj: StoredObject, *, history_id: int) -> Folder:
-        """Where in Git the application lies, and what a history entry deployed from there.
-
-        Raises:
-            RefusedError: it does not lie in one folder of a Git repository, or lay elsewhere then.
-            MissingError: the history has no such id.
-        """
         ...
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -26,6 +26,8 @@ MOST_PAGES = 100
 """Of one list: 10,000 repositories, branches or pull requests."""
 PAGE = 100
 _MOST_BYTES = 16 * 1024 * 1024
+_MOST_BYTES_LISTED = 64 * 1024 * 1024
+"""Of all pages of one list."""
 _MOST_AT_ONCE = 8
 """Requests to one interface."""
 _MOST_REDIRECTS = 5
@@ -51,7 +53,7 @@ class Line:
     def __init__(self, timeouts: Timeouts | None = None, *, now: Callable[[], float] = time.time) -> None:
         self.web = Web(timeouts or Timeouts())
         self.now = now
-        self.gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_MOST_AT_ONCE))
+        self.gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """By base address: whoever is slow holds up nobody else."""
         self.resting: dict[tuple[str, str], float] = {}
         """Until when a base address is not asked with a login any more."""
@@ -84,6 +86,7 @@ class Api:
         self._headers = {"Accept": "application/json"} | dict(headers or {})
         self._access = access or RepositoryAccess(url=base)
         self._lodger = (self.base, str(sorted(self._headers.items())))
+        self._gate = line.gates.setdefault(self.base, asyncio.Semaphore(_MOST_AT_ONCE))
 
     async def get(self, path: str, query: Query | None = None) -> Any:
         """The value at a path, which `segment` made.
@@ -132,9 +135,10 @@ class Api:
             may_be_missing: a list that is not there is an empty one.
 
         Raises:
-            GitError: it can't be had, or has more than `MOST_PAGES` pages.
+            GitError: it can't be had, or has more than `MOST_PAGES` pages or 64 MiB.
         """
         found: list[Mapping[str, Any]] = []
+        size = 0
         wanted: Query | None = query
         for _ in range(MOST_PAGES):
             try:
@@ -143,6 +147,10 @@ class Api:
                 if may_be_missing:
                     return []
                 raise
+            size += len(answer.body)
+            if size > _MOST_BYTES_LISTED:
+                limit = f"{_MOST_BYTES_LISTED >> 20} MiB"
+                raise GitError(f"{self._url(path, None)} lists more than {limit}", "ask for less", url=self.base)
             value = _value(answer)
             listed = items(value)
             if not isinstance(listed, list):
@@ -162,7 +170,7 @@ class Api:
         headers = self._headers | ({"Content-Type": "application/json"} if body else {})
         at = url
         for _ in range(_MOST_REDIRECTS):
-            async with self._line.gates[self.base]:
+            async with self._gate:
                 self._refuse_while_resting()
                 answer = await self._once(method, at, headers, body)
             target = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""

@@ -18,8 +18,9 @@ from fleetui.cli.files import content_of, objects_of
 from fleetui.cli.options import Scope
 from fleetui.cli.output import aligned, emit
 from fleetui.cli.report import say
-from fleetui.engine.application import mapping, mappings, text
+from fleetui.engine.application import mapping, text
 from fleetui.engine.appset import Generated, GeneratedApplication, Problem
+from fleetui.engine.appset.applicationset import names_clusters
 from fleetui.engine.appset.asking import answered
 from fleetui.engine.appset.generated import PARAMETERS
 from fleetui.model.change import Path as Steps
@@ -84,7 +85,7 @@ class _Given:
     @property
     def wants_clusters(self) -> bool:
         """Whether a generator makes something of each registered cluster."""
-        return _wants_clusters(mapping(self.obj.get("spec")))
+        return names_clusters(mapping(self.obj.get("spec")).get("generators"))
 
     def where(self, problem: Problem) -> str:
         """A problem with the file and the line that it comes from."""
@@ -102,14 +103,6 @@ class _Given:
 
     def _written(self, path: Steps) -> int:
         return next(iter(lines_of(self._content, self._line, path)), 0)
-
-
-def _wants_clusters(spec: Mapping[str, Any]) -> bool:
-    return any(
-        each.get("clusters") is not None
-        or any(_wants_clusters(mapping(each.get(kind))) for kind in ("matrix", "merge"))
-        for each in mappings(spec.get("generators"))
-    )
 
 
 def _path(field: str) -> Steps:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from fleetui.engine.rollout.ports import Verdict
     from fleetui.fleet.fleet import LiveFleet
     from fleetui.fleet.store import LiveStore
+    from fleetui.gitports import Repositories, Repository
     from fleetui.model.rollout import Gate, Rollout
     from fleetui.model.servers import ServerIdentity
-    from fleetui.ports import PathExpressions, Repositories, Repository
+    from fleetui.ports import PathExpressions
 
 T = TypeVar("T")
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from fleetui.gitports import Repositories
 from fleetui.model.objects import ClusterName
-from fleetui.ports import Cluster, Repositories, Subscription
+from fleetui.ports import Cluster, Subscription
 from fleetui.renderports import Charts
 
 if TYPE_CHECKING:

@@ -36,11 +36,12 @@ from fleetui.engine.telling import Listener, Listeners, Nobody
 from fleetui.engine.tracking import instance_name
 from fleetui.engine.webhook import Event, Push
 from fleetui.engine.writer import ApplicationWriter
+from fleetui.gitports import ProjectRepositories, Repositories
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
 from fleetui.model.text import masked, one_line
-from fleetui.ports import Jq, LiveCluster, ProjectRepositories, Repositories
+from fleetui.ports import Jq, LiveCluster
 from fleetui.renderports import Tools
 
 _log = logging.getLogger(__name__)

@@ -6,6 +6,7 @@ Owns: `Ignoring`: the rules together with the jq that some of their expressions 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -38,11 +39,11 @@ class Ignoring:
         rules = self.rules if brought is None else (*self.rules, brought)
         return replace(self, rules=tuple(rule for rule in rules if rule.concerns(obj)))
 
-    async def run(self, work: Callable[[PathExpressions | None], T]) -> T:
+    async def run(self, work: Callable[[PathExpressions | None], T], *, large: bool = False) -> T:
         """Calls `work`, which applies the rules, with what evaluates their expressions: here where none of them needs a
-        jq, else where it may take its time."""
+        jq, else where it may take its time; on a thread in any case where it is `large`."""
         if self.jq is None or not need_jq(self.rules):
-            return work(None)
+            return await asyncio.to_thread(work, None) if large else work(None)
         return await self.jq.run(lambda evaluate: work(self._once(evaluate)))
 
     def _once(self, evaluate: PathExpressions) -> PathExpressions:

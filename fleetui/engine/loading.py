@@ -33,7 +33,7 @@ class Trees(Protocol):
     """What is read from a Git repository to load manifests."""
 
     async def tree(self, sha: str) -> Tree:
-        """See `fleetui.ports.Repository.tree`."""
+        """See `fleetui.gitports.Repository.tree`."""
         ...
 
 

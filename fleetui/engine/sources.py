@@ -17,8 +17,9 @@ from fleetui.engine.application import text
 from fleetui.engine.loading import Loaded, Loader, Remotes, charts_of
 from fleetui.engine.rendering import Place
 from fleetui.engine.sourceset import SourceSet, is_oci
+from fleetui.gitports import Repositories, Repository
 from fleetui.model.errors import RepositoryUnreachableError
-from fleetui.ports import Repositories, Repository, Subscription
+from fleetui.ports import Subscription
 from fleetui.renderports import Tools
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

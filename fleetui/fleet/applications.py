@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from fleetui.dialectports import Dialect
 from fleetui.fleet.seen import Seen
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.unique import Unique
 from fleetui.fleet.views import ChangeSet
 from fleetui.model.app import App, AppKey
 from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
-from fleetui.ports import Dialect
 
 
 class Applications:

@@ -15,6 +15,7 @@ import msgspec
 from fleetui.engine.application import GROUP, mapping, mappings, text, whole
 from fleetui.engine.application import KIND as APPLICATION
 from fleetui.engine.appset.applicationset import KIND, ApplicationSet
+from fleetui.engine.appset.status import ERROR_OCCURRED, RESOURCES_UP_TO_DATE, ROLLOUT_PROGRESSING
 from fleetui.engine.projects import PROJECT_KIND
 from fleetui.fleet.projects import CONTROL_PLANE
 from fleetui.fleet.store import LiveStore
@@ -106,15 +107,15 @@ def view_of(hub: ClusterName, obj: Obj) -> AppSetView:
         text(each.get("type")): each for each in mappings(status.get("conditions")) if each.get("status") == "True"
     }
     telling = next(
-        (holding[kind] for kind in ("ErrorOccurred", "RolloutProgressing", "ResourcesUpToDate") if kind in holding), {}
+        (holding[kind] for kind in (ERROR_OCCURRED, ROLLOUT_PROGRESSING, RESOURCES_UP_TO_DATE) if kind in holding), {}
     )
     count = whole(status.get("resourcesCount")) or len(mappings(status.get("resources")))
     return AppSetView(
         AppSetKey(hub, appset.namespace, appset.name),
         tuple(_kinds(each) for each in mappings(appset.spec.get("generators"))),
         count if status else None,
-        None if not holding else "ErrorOccurred" not in holding,
-        "RolloutProgressing" in holding,
+        None if not holding else ERROR_OCCURRED not in holding,
+        ROLLOUT_PROGRESSING in holding,
         one_line(text(telling.get("message"))),
         text(mapping(appset.spec.get("syncPolicy")).get("applicationsSync")) or "sync",
         obj,
@@ -167,9 +168,11 @@ async def preview_in(
         generated = await asking.generate(appset, registered)
     finally:
         asking.close()
-    lacking = {each.name: unmet(each.app, projects=projects, registered=registered) for each in generated.applications}
+    lacking = unmet((each.app for each in generated.applications), projects=projects, registered=registered)
     ignoring = Ignoring(appset.ignore_rules, jq)
-    return await ignoring.run(lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate))
+    return await ignoring.run(
+        lambda evaluate: preview(appset, generated, live, unmet=lacking, evaluate=evaluate), large=True
+    )
 
 
 async def registered_in(directory: Clusters, hub: ClusterName) -> Sequence[Registration]:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fleetui.dialectports import Dialect
 from fleetui.engine.clock import Clock, Timer
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.views import Narrowed
 from fleetui.model.errors import ClusterError, ForbiddenError, NotFoundError, UnauthorizedError, UnreachableError
 from fleetui.model.objects import ApiResource, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus
-from fleetui.ports import Dialect, Subscription
+from fleetui.ports import Subscription
 
 if TYPE_CHECKING:
     from fleetui.fleet.reach import Reach, Reached

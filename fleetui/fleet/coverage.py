@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from fleetui.dialectports import Dialect
 from fleetui.engine.clock import Clock
 from fleetui.fleet.appwatch import AppWatch
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.views import Narrowed
 from fleetui.model.objects import ClusterName
-from fleetui.ports import Dialect
 
 if TYPE_CHECKING:
     from fleetui.fleet.permissions import Permissions

@@ -21,9 +21,9 @@ from fleetui.engine.sourceset import SourceSet, is_oci
 from fleetui.engine.tracking import instance_name
 from fleetui.fleet.editedtree import Edited
 from fleetui.fleet.subject import Subject
+from fleetui.gitports import Repositories, Repository
 from fleetui.model.errors import FleetError, RevisionNotFoundError
 from fleetui.model.objects import ClusterName, Discovery, Obj
-from fleetui.ports import Repositories, Repository
 from fleetui.renderports import Tools, Tree
 
 T = TypeVar("T")

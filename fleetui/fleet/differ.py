@@ -28,11 +28,12 @@ from fleetui.fleet.origins import with_commits
 from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import AppDiff
+from fleetui.gitports import Repositories
 from fleetui.model.change import Blame, Change, ObjectDiff
 from fleetui.model.errors import ClusterError, ForbiddenError, MissingError, NotFoundError
 from fleetui.model.objects import Discovery, Obj, ObjectRef
 from fleetui.model.text import sanitize, sanitize_all
-from fleetui.ports import Jq, PathExpressions, Repositories
+from fleetui.ports import Jq, PathExpressions
 from fleetui.renderports import Tools
 
 if TYPE_CHECKING:

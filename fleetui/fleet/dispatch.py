@@ -12,16 +12,18 @@ from typing import Any
 
 import msgspec
 
+from fleetui.dialectports import Dialect
 from fleetui.engine.clock import Clock
 from fleetui.fleet.audit import Audit, AuditRecord, Ending, Operator
 from fleetui.fleet.permissions import Permissions
 from fleetui.fleet.projects import project_of_app
 from fleetui.fleet.views import Action, ActionKind, Outcome
 from fleetui.fleet.windows import block_of
+from fleetui.gitports import Folder, Repositories
 from fleetui.model.app import App
 from fleetui.model.errors import ConflictError, FleetError, ForbiddenError, InvalidError, RefusedError
 from fleetui.model.objects import ApiResource, Meta, Obj, StoredObject, ref_of, split_api_version
-from fleetui.ports import Cluster, Dialect, Folder, PatchType, Repositories
+from fleetui.ports import Cluster, PatchType
 
 FIELD_MANAGER = "fleetui"
 _SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")

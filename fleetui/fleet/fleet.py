@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fleetui import renderports
+from fleetui.dialectports import Dialect
 from fleetui.engine.clock import Clock, SystemClock
 from fleetui.fleet.applications import Applications
 from fleetui.fleet.cells import DEFAULT, CellRules
@@ -48,13 +49,14 @@ from fleetui.fleet.views import (
     Tree,
     Why,
 )
+from fleetui.gitports import Repositories, Repository
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ClusterError, FleetError, MissingError
 from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef
 from fleetui.model.rollout import Rollout
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.podports import ExecSession
-from fleetui.ports import Cluster, Dialect, Jq, Repositories, Repository, Subscription
+from fleetui.ports import Cluster, Jq, Subscription
 
 if TYPE_CHECKING:
     from fleetui.engine.appset.ports import Answers

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from fleetui.fleet.audit import AuditRecord, Ending
 from fleetui.fleet.views import HistoryRow
+from fleetui.gitports import Repositories, Repository
 from fleetui.model.app import App, HistoryEntry, Source
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, RevisionNotFoundError
 from fleetui.model.times import parse_time
-from fleetui.ports import Repositories, Repository
 
 
 class Commits:

@@ -19,10 +19,10 @@ from fleetui.engine.application import text
 from fleetui.engine.sourceset import is_ref_only
 from fleetui.fleet.subject import Subject
 from fleetui.fleet.views import AppDiff
+from fleetui.gitports import Repositories, Repository
 from fleetui.model.change import Commit, ObjectDiff
 from fleetui.model.errors import FleetError, ManifestError, PathNotFoundError
 from fleetui.model.objects import Obj, ObjectRef, ref_of
-from fleetui.ports import Repositories, Repository
 from fleetui.render.detect import Tool, detect
 from fleetui.render.directory import objects_of
 from fleetui.render.lines import lines_of

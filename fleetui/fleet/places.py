@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fleetui.dialectports import Dialect
 from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.tracking import instance_name
 from fleetui.fleet.clusters import Clusters
@@ -17,7 +18,6 @@ from fleetui.fleet.store import LiveStore
 from fleetui.model.app import App
 from fleetui.model.errors import MissingError
 from fleetui.model.objects import ClusterName, StoredObject
-from fleetui.ports import Dialect
 
 
 def is_the_hub(app: App) -> bool:

@@ -21,12 +21,12 @@ from fleetui.engine.rollout.elements import elements_of, file_of
 from fleetui.engine.rollout.truth import ELEMENT
 from fleetui.engine.rollout.truthtext import document_of
 from fleetui.fleet.cells import version_of
+from fleetui.gitports import Repositories, Repository
 from fleetui.hubports import Registration
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import ManifestError, RefusedError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.rollout import CellKey, Truth
-from fleetui.ports import Repositories, Repository
 from fleetui.renderports import Tree
 
 APPLICATION_SET, APPLICATION = "ApplicationSet", "Application"

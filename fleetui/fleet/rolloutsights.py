@@ -17,12 +17,13 @@ from fleetui.engine.rollout.truth import versions
 from fleetui.fleet.cells import version_of
 from fleetui.fleet.rolloutorigins import parent_of, parents
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
+from fleetui.gitports import Repositories
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, MissingError, RefusedError
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.rollout import CellPlan, Rollout, Truth
 from fleetui.model.status import AWAY, ClusterStatus, OperationPhase, SyncStatus
-from fleetui.ports import Repositories, Subscription
+from fleetui.ports import Subscription
 
 _IN_SOURCE = "values"
 """The kind of truth that lies in a source of the application itself, so that the application does not tell it."""

@@ -15,13 +15,12 @@ from typing import NamedTuple
 from fleetui.engine.rollout.ports import Written
 from fleetui.engine.rollout.truth import ELEMENT, versions, with_versions
 from fleetui.fleet.rolloutorigins import File, Origins, SetKey, set_of, text_in
-from fleetui.gitports import Files, GitHost, GitHosts
+from fleetui.gitports import Files, GitHost, GitHosts, Repository
 from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.errors import RefusedError
 from fleetui.model.rollout import CellKey, CellPlan, Delivery, RolloutPlan, Truth
 from fleetui.model.text import one_line
-from fleetui.ports import Repository
 
 TRAILER = "Fleetui-Rollout"
 WAVE_TRAILER = "Fleetui-Wave"

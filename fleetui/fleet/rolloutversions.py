@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from fleetui.fleet.cells import version_of
+from fleetui.gitports import Repository
 from fleetui.model.app import App
-from fleetui.ports import Repository
 from fleetui.versions import Version, VersionError
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from fleetui.dialectports import Dialect
 from fleetui.engine.application import mapping
 from fleetui.engine.sourceset import SourceSet
 from fleetui.engine.tracking import instance_name
@@ -15,7 +16,6 @@ from fleetui.fleet.store import LiveStore
 from fleetui.model.app import App
 from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ApiResource, Obj, ObjectRef, StoredObject
-from fleetui.ports import Dialect
 
 if TYPE_CHECKING:
     from fleetui.engine.overrides import Overrides

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from fleetui import renderports
 from fleetui.engine.clock import Clock
 from fleetui.fleet.history import Commits
+from fleetui.gitports import Repositories
 from fleetui.model.objects import ClusterName
-from fleetui.ports import Jq, Repositories
+from fleetui.ports import Jq
 
 if TYPE_CHECKING:
     from fleetui.fleet.audit import Audit

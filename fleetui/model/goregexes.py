@@ -8,7 +8,7 @@ supported is refused by name. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ _LARGEST = 20_000
 _MOST_TIMES = 1000
 """Of a counted repetition (regexp/syntax: `maxRepeat`)."""
 _DEEPEST = 100
+_MOST_KEPT = 50_000
+"""Places of states that are kept for an expression, some 3 MB; beyond it they are worked out anew."""
 
 _PERL = {"d": "0-9", "s": r"\t\n\f\r ", "w": "0-9A-Za-z_"}
 _POSIX = {
@@ -49,11 +51,29 @@ class _Step(NamedTuple):
     ways: tuple[int, ...] = ()
 
 
+class _State:
+    """The places at which a program may stand after some text, and the states that characters were seen to lead to."""
+
+    __slots__ = ("ends", "moves", "places")
+
+    def __init__(self, places: frozenset[int], *, ends: bool) -> None:
+        self.places = places
+        self.ends = ends
+        self.moves: dict[str, _State] = {}
+
+
 class GoRegex:
-    """A compiled expression; `search` says whether it is found anywhere in a text (`Regexp.MatchString`)."""
+    """A compiled expression; `search` says whether it is found anywhere in a text (`Regexp.MatchString`).
+
+    What follows on a character is worked out once and kept, as far as it depends on no place in the text: thousands of
+    paths of a repository are held against one pattern.
+    """
 
     def __init__(self, steps: Sequence[_Step]) -> None:
         self._steps = steps
+        self._depends = any(step.holds is not None for step in steps)
+        self._states: dict[tuple[bool, frozenset[int]], _State] = {}
+        self._kept = 0
 
     def search(self, text: str) -> bool:
         return self._run(text, anchored=False)
@@ -62,6 +82,32 @@ class GoRegex:
         return self._run(text, anchored=True)
 
     def _run(self, text: str, *, anchored: bool) -> bool:
+        if self._depends:
+            return self._run_by_places(text, anchored=anchored)
+        state = self._state({0}, anchored)
+        for char in text:
+            if state.ends and not anchored:
+                return True
+            state = state.moves.get(char) or self._moved(state, char, anchored)
+        return state.ends
+
+    def _moved(self, state: _State, char: str, anchored: bool) -> _State:
+        if self._kept >= _MOST_KEPT:
+            self._states.clear()
+            self._kept = 0
+        places = self._after(state.places, char)
+        self._kept += 1 + len(places)
+        found = state.moves[char] = self._state(places if anchored else places | {0}, anchored)
+        return found
+
+    def _state(self, places: set[int], anchored: bool) -> _State:
+        reached = frozenset(self._reached(places, "", 0))
+        key = anchored, reached
+        if key not in self._states:
+            self._states[key] = _State(reached, ends=len(self._steps) in reached)
+        return self._states[key]
+
+    def _run_by_places(self, text: str, *, anchored: bool) -> bool:
         end = len(self._steps)
         places: set[int] = set()
         for at in range(len(text) + 1):
@@ -72,10 +118,13 @@ class GoRegex:
                 return True
             if at == len(text):
                 break
-            fitting = (place for place in places if place < end and self._steps[place].fits)
-            char = text[at]
-            places = {place + 1 for place in fitting if self._steps[place].fits.match(char)}  # type: ignore[union-attr]
+            places = self._after(places, text[at])
         return False
+
+    def _after(self, places: Collection[int], char: str) -> set[int]:
+        """Where those stand whose step takes the character."""
+        end = len(self._steps)
+        return {place + 1 for place in places if place < end and (fits := self._steps[place].fits) and fits.match(char)}
 
     def _reached(self, places: set[int], text: str, at: int) -> set[int]:
         """All steps that can be stood at without another character."""

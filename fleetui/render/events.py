@@ -1,7 +1,8 @@
 """One YAML document becomes JSON-like values, straight from libyaml's events.
 
 Owns: `build` and the guards against hostile text: nesting, alias bombs, what JSON can't carry. Called by
-`fleetui.render.yaml`. Building from events is three times quicker than PyYAML's constructors and, unlike them, knows
+`fleetui.render.yaml` and by the generators and templates of `fleetui.engine.appset`, each of which makes its own error
+of a `Flaw`. Building from events is three times quicker than PyYAML's constructors and, unlike them, knows
 the depth before it recurses and the size of an alias before it is expanded.
 """
 
@@ -29,13 +30,18 @@ _TAG = "tag:yaml.org,2002:"
 _MERGE = object()
 
 
-class Flaw(Exception):  # noqa: N818 - not an error of fleetui's tree: it never leaves this package
+class Flaw(Exception):  # noqa: N818 - not an error of fleetui's tree: whoever builds makes one of it
     """The text is no document: what is wrong, and on which line of the text (1-based)."""
 
     def __init__(self, message: str, line: int | None) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
+
+    @property
+    def told(self) -> str:
+        """What is wrong, and where in the text."""
+        return self.message if self.line is None else f"{self.message}, in line {self.line} of it"
 
 
 def build(text: str) -> tuple[Any, int] | None:

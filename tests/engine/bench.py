@@ -28,11 +28,11 @@ from fleetui.engine.controller import Engine
 from fleetui.engine.settings import Settings
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
-from fleetui.gitports import Files
+from fleetui.gitports import Files, Repositories, Repository
 from fleetui.model.change import Commit
 from fleetui.model.errors import NotFoundError, RevisionNotFoundError
 from fleetui.model.objects import ApiResource, Obj
-from fleetui.ports import PatchType, Repositories, Repository, Subscription
+from fleetui.ports import PatchType, Subscription
 from fleetui.renderports import Tree
 from tests.trees import DictTree
 from tests.unit.fakes import Closing
@@ -239,11 +239,11 @@ class Running:
 
     def __init__(self, hub: Hub, repo: Repositories, settings: Settings, clock: Clock, **looking_on: Any) -> None:
         self.api = hub.connect()
-        self._store = LiveStore(self.api)
-        self.clusters = Clusters([self._store], ClusterSecrets(), clock=clock)
+        self.store = LiveStore(self.api)
+        self.clusters = Clusters([self.store], ClusterSecrets(), clock=clock)
         self.jq = JqWorker()
         self.engine = Engine(
-            self._store, repo, clock=clock, settings=settings, directory=self.clusters, jq=self.jq, **looking_on
+            self.store, repo, clock=clock, settings=settings, directory=self.clusters, jq=self.jq, **looking_on
         )
         self._task = asyncio.create_task(self.engine.run())
 
@@ -273,7 +273,7 @@ class Running:
         await asyncio.gather(self._task, return_exceptions=True)
         self.jq.close()
         await self.clusters.close()
-        self._store.close()
+        self.store.close()
         await self.api.close()
 
 

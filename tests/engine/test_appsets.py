@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from fleetui.engine.appset.questions import Answer, GitDirectories, Question
 from fleetui.engine.rehearsal import Rehearsal, SetVerdict
 from fleetui.engine.settings import Settings
-from fleetui.model.objects import ClusterName, Obj
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.ports import Subscription
 from tests.engine.bench import URL, Hub, Repo, embedded_hub, eventually, running, synced
 from tests.unit.fakes import Closing
@@ -142,6 +143,40 @@ async def test_a_commit_is_seen_at_once_and_a_generator_that_fails_changes_nothi
         await until(hub, "c")
         assert folders.asked[-1] or folders.asked[-2], "whoever wants a refresh has everything asked anew"
     assert not folders._listeners, "nobody listens any more"
+
+
+class SlowFolders(Folders):
+    """Answers when it may."""
+
+    def __init__(self, *paths: str) -> None:
+        super().__init__(*paths)
+        self.may = asyncio.Event()
+
+    async def answer(self, question: Question, *, hub: ClusterName, namespace: str, fresh: bool = False) -> Answer:
+        answer = await super().answer(question, hub=hub, namespace=namespace, fresh=fresh)
+        await self.may.wait()
+        return answer
+
+
+async def test_what_is_answered_to_a_set_that_says_something_else_by_then_makes_nothing(hub: Hub) -> None:
+    folders = SlowFolders("old")
+    async with running(hub, a_repo(), answers=folders) as process:
+        await hub.create(appset(generators=[GIT]))
+        await await_until(lambda: folders.asked, PATIENCE, "it asks")
+        # What it made by now would stay.
+        spec = appset("new", syncPolicy={"applicationsSync": "create-only"})["spec"]
+        await hub.patch("ApplicationSet", "addons", {"spec": spec}, namespace="argocd")
+        ref = ObjectRef("argoproj.io", "ApplicationSet", "argocd", "addons")
+
+        def seen() -> bool:
+            known = process.store.get(ref)
+            return known is not None and known.decode()["spec"].get("syncPolicy") == spec["syncPolicy"]
+
+        await await_until(seen, PATIENCE, "the edit is seen")
+        folders.may.set()
+        await until(hub, "new")
+        await process.idle()
+        assert await names(hub) == ["new"]
 
 
 async def test_nothing_is_changed_as_long_as_it_is_not_known_which_clusters_there_are(

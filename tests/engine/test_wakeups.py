@@ -13,10 +13,10 @@ from fleetui.engine.controller import Engine
 from fleetui.engine.destination import OnlyTheHub
 from fleetui.engine.webhook import Push
 from fleetui.fleet.store import LiveStore
+from fleetui.gitports import Repository
 from fleetui.hubports import Site
 from fleetui.model.errors import RefusedError
 from fleetui.model.objects import ClusterName, Obj, ref_of
-from fleetui.ports import Repository
 from tests.engine.bench import Repo
 from tests.engine.fake_clock import FakeClock
 from tests.engine.objects import application, obj

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,11 @@ def article(said: Mapping[str, str], *, go: bool = False) -> Obj:
     }
     return made
 
+
+BOMB = "a: &a [one,one,one,one,one,one,one,one,one]\n" + "".join(
+    f"{after}: &{after} [{','.join([f'*{before}'] * 9)}]\n" for before, after in itertools.pairwise("abcdef")
+)
+"""YAML of a few lines that says 600,000 values, which is less than a document may."""
 
 PRINTED = {"name": "-", "path": "/", "server": "", "namespace": ""}
 RESTORED = {

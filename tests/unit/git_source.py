@@ -18,7 +18,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from fleetui.ports import Repository
+from fleetui.gitports import Repository
 from tests.waiting import wait_until
 
 _ENV = {

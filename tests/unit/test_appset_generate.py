@@ -204,7 +204,18 @@ def test_a_spec_that_is_none_names_the_field(spec: dict[str, Any], field: str) -
     given["spec"] |= spec
     made = generate(given)
     assert [problem.field for problem in made.problems] == [field]
+    assert made.problems[0].reason == "ApplicationGenerationFromParamsError", "as the real Argo CD 3.6.1 calls it"
     assert not made.complete
+
+
+def test_what_nests_too_deeply_is_told() -> None:
+    deep: Obj = {}
+    for _ in range(2000):
+        deep = {"a": deep}
+    templated = appset(elements({"name": "a"}))
+    templated["spec"]["template"]["spec"]["source"]["helm"] = {"valuesObject": deep}
+    for given in (templated, appset(elements({"name": "a", "values": deep}), go=True)):
+        assert said(generate(given)) == ["spec: is nested too deeply"]
 
 
 @pytest.mark.parametrize("odd", [{}, {"spec": None}, {"metadata": 1, "spec": {}}, {"spec": {"generators": None}}])

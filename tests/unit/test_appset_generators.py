@@ -26,7 +26,7 @@ from fleetui.engine.appset.questions import (
 from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.world import Unanswered, World
 from fleetui.model.objects import Obj
-from tests.unit.appsets import HUB, SEOUL, THREE, TOKYO, elements, matrix, merge
+from tests.unit.appsets import BOMB, HUB, SEOUL, THREE, TOKYO, elements, matrix, merge
 
 URL = "https://git.example/apps"
 
@@ -404,6 +404,23 @@ def test_matrices_and_merges_stand_within_each_other_once() -> None:
 def test_what_is_no_generator_says_why(entry: Obj, said: str) -> None:
     with pytest.raises(Flaw, match=said):
         params(entry)
+
+
+@pytest.mark.parametrize("go", [False, True])
+def test_what_files_say_together_is_limited_before_it_is_copied(go: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = git(files=[{"path": "*.yaml"}])
+    answers = {question_of(entry): Answer({f"{number}.yaml": b"a: &a [one]\nb: [*a, *a]\n" for number in range(3)})}
+    monkeypatch.setattr("fleetui.engine.appset.world.MOST_BYTES", 105)
+    assert len(params(entry, answers=answers, go=go)) == 3
+    monkeypatch.setattr("fleetui.engine.appset.world.MOST_BYTES", 104)
+    with pytest.raises(Flaw, match="with what its YAML repeats by aliases"):
+        params(entry, answers=answers, go=go)
+
+
+def test_elements_that_say_too_much_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleetui.engine.appset.world.MOST_BYTES", 1_000_000)
+    with pytest.raises(Flaw, match=r"it\.list\.elementsYaml: says more than"):
+        params({"list": {"elementsYaml": "- " + BOMB.replace("\n", "\n  ")}})
 
 
 # --- how soon again -------------------------------------------------------------------------------------------

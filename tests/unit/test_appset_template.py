@@ -10,6 +10,7 @@ from fleetui.engine.appset.template import Templating, compiled, render, render_
 from fleetui.engine.appset.template_patch import merged_template
 from fleetui.model.errors import TemplateError
 from fleetui.model.objects import Obj
+from tests.unit.appsets import BOMB
 
 PARAMS = {
     "name": "seoul-1",
@@ -216,8 +217,9 @@ def test_a_template_patch_is_merged_strategically(patch: str, path: str, value: 
     [
         ("[]", "is no map once it is rendered"),
         ("{{n}}", "is no map once it is rendered"),
-        ('{"spec": {}} x', "is no YAML once it is rendered"),
-        ("a: [", "is no YAML once it is rendered"),
+        ('{"spec": {}} x', "is no JSON once it is rendered"),
+        ("a: [", "is no YAML once it is rendered: did not find expected node content, in line 2 of it"),
+        (BOMB, "says more than an object may have"),
         ("spec: {syncPolicy: {automated: 3}}", "spec.syncPolicy.automated must be a map, and is a whole number"),
         ("spec: {source: {helm: {valuesObject: {a: {b: 3}}}}}", "Argo CD merges only the first level"),
         ("spec: {syncPolicy: {$patch: foo}}", "there is no directive $patch: foo"),

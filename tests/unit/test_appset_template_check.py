@@ -80,5 +80,6 @@ REGISTERED = [
     ],
 )
 def test_what_the_hub_lacks_is_told_as_argo_cd_does(app: Obj, said: str) -> None:
-    found = unmet(app, projects={"default"}, registered=REGISTERED)
-    assert said in found if said else not found
+    found = unmet([app], projects={"default"}, registered=REGISTERED)
+    assert found.keys() == ({app["metadata"]["name"]} if said else set())
+    assert said in "".join(found.values())

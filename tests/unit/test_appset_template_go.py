@@ -15,6 +15,7 @@ from fleetui.engine.appset import generate, template_budget, template_go
 from fleetui.engine.appset.template import Templating, render, render_text
 from fleetui.model.errors import TemplateError, ToolMissingError
 from fleetui.model.objects import Obj
+from tests.unit.appsets import BOMB
 
 _RECORDED = json.loads((Path(__file__).parent / "data/appsets/gotemplates.json").read_text())
 _PARAMS: Obj = _RECORDED["params"]
@@ -111,12 +112,13 @@ def test_what_makes_keys_is_refused_by_name(name: str) -> None:
         pytest.param('{{ $d := dict }}{{ $_ := set $d "x" $d }}{{ $d }}', id="a-map-within-itself"),
         pytest.param('{{ define "a" }}{{ template "a" . }}{{ end }}{{ template "a" . }}', id="calls-itself"),
         pytest.param("{{ tpl .self . }}", id="renders-itself"),
+        pytest.param("{{ fromYaml .bomb | len }}", id="aliases"),
         pytest.param("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", id="nests"),
     ],
 )
 def test_a_template_that_would_hang_or_fill_the_engine_is_stopped(text: str) -> None:
     with pytest.raises(TemplateError):
-        _rendered(text, params={"self": "{{ tpl .self . }}"})
+        _rendered(text, params={"self": "{{ tpl .self . }}", "bomb": BOMB})
 
 
 def test_what_all_templates_of_a_set_take_together_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:

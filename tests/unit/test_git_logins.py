@@ -21,8 +21,8 @@ from backends.git_process import Processes
 from backends.git_remote import Remote
 from backends.github_app import InstallationTokens
 from backends.repository_access import RepositoryAccess
+from fleetui.gitports import Repository
 from fleetui.model.errors import FleetError, GitAuthenticationError, GitError, RepositoryUnreachableError
-from fleetui.ports import Repository
 from tests.unit.certificates import Authority
 from tests.unit.git_source import Source, WebServer, files_of
 from tests.unit.repository_secrets import HandBook, books, secret, template

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleetui.model import goregexes
 from fleetui.model.goregexes import compiled
 
 # Answers of Go 1.26, regexp.MatchString.
@@ -89,3 +91,14 @@ PIECES = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 def test_it_finds_what_python_finds_where_both_mean_the_same(pattern: str, text: str) -> None:
     assert compiled(pattern).search(text) is (re.search(pattern, text, re.ASCII) is not None)
+    assert compiled(pattern).fullmatch(text) is (re.fullmatch(pattern, text, re.ASCII) is not None)
+
+
+def test_what_is_kept_of_an_expression_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(goregexes, "_MOST_KEPT", 20)
+    expression = compiled("(a|b)*c[a-d]{3}")
+    texts = ["".join(letters) for letters in itertools.product("abcd", repeat=5)]
+    assert [text for text in texts if expression.fullmatch(text)] == [
+        text for text in texts if re.fullmatch("(a|b)*c[a-d]{3}", text)
+    ]
+    assert len(expression._states) <= 21

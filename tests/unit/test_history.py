@@ -10,13 +10,13 @@ import pytest
 
 from fleetui.fleet.audit import AuditRecord, Ending
 from fleetui.fleet.history import Commits, history_of, origin_of
-from fleetui.gitports import Files
+from fleetui.gitports import Files, Repository
 from fleetui.model.app import App, AppKey, HistoryEntry, Source
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, PathNotFoundError, RepositoryUnreachableError, RevisionNotFoundError
 from fleetui.model.objects import ClusterName
 from fleetui.model.times import parse_time
-from fleetui.ports import Repository, Subscription
+from fleetui.ports import Subscription
 from fleetui.renderports import Tree
 from tests.trees import DictTree
 from tests.unit.fakes import Closing

@@ -152,6 +152,14 @@ async def test_a_list_has_an_end(line: Line, server: Server, monkeypatch: pytest
         await api.pages("things", {}, lambda *_: None)
 
 
+async def test_all_pages_of_a_list_have_a_size(line: Line, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_module, "_MOST_BYTES_LISTED", 2 << 20)
+    server.answers["/things"] = says(200, ["x" * (1 << 20)])
+    with pytest.raises(GitError, match="lists more than 2 MiB"):
+        await Api(line, server.url).pages("things", {}, lambda *_: {"page": 1})
+    assert server.count("things") == 2
+
+
 async def test_an_answer_has_a_size(line: Line, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_module, "_MOST_BYTES", 100)
     server.answers["/things"] = says(200, "x" * 1000)

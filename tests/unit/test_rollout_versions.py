@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from fleetui.fleet.rolloutversions import beside, versions_in_git
+from fleetui.gitports import Repository
 from fleetui.model.app import App, Source
-from fleetui.ports import Repository
 from tests.unit.addon_fleet import AddonFleet
 
 

@@ -156,6 +156,11 @@ class ApplicationSet:
         return tuple(each for each in self.finalizers if each != FINALIZER)
 
 
+def name_of(app: Mapping[str, Any]) -> str:
+    """The name of an Application."""
+    return text(mapping(app.get("metadata")).get("name"))
+
+
 def owner_of(app: Mapping[str, Any]) -> str:
     """The name of the ApplicationSet that controls an Application; empty where none does."""
     controller = controller_of(app)
@@ -173,7 +178,7 @@ def controller_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:
 def names_clusters(generators: Any) -> bool:
     """Whether a generator, or one nested in it, lists clusters (`controllers/clustereventhandler.go`): what a hub
     registers changes what it gives."""
-    return any("clusters" in each for each in each_generator(generators))
+    return any(each.get("clusters") is not None for each in each_generator(generators))
 
 
 def each_generator(generators: Any) -> Iterator[Mapping[str, Any]]:

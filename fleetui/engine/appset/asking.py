@@ -24,22 +24,37 @@ Key = tuple[str, str]
 
 AT_ONCE = 10
 """Questions of one ApplicationSet that are asked side by side."""
+GENERATING = 2
+"""ApplicationSets of one hub that are generated at a time: more would be no faster, and take the threads of others."""
 
 
 async def answered(
-    appset: Obj, clusters: Sequence[RegisteredCluster], ask: Callable[[Question], Awaitable[Answer]]
+    appset: Obj,
+    clusters: Sequence[RegisteredCluster],
+    ask: Callable[[Question], Awaitable[Answer]],
+    *,
+    turns: asyncio.Semaphore | None = None,
 ) -> Generated:
     """What an ApplicationSet makes, with no question left open: what it asks is asked side by side, each once, until it
-    asks no more."""
+    asks no more.
+
+    Args:
+        appset: the object; nobody changes it meanwhile.
+        clusters: what its hub has registered.
+        ask: answers one question.
+        turns: what each generation waits for; it runs on a thread, since thousands of Applications take seconds.
+    """
     answers: dict[Question, Answer] = {}
     gate = asyncio.Semaphore(AT_ONCE)
+    turns = turns or asyncio.Semaphore(1)
 
     async def asked(question: Question) -> Answer:
         async with gate:
             return await ask(question)
 
     while True:
-        generated = generate(appset, clusters, answers)
+        async with turns:
+            generated = await asyncio.to_thread(generate, appset, clusters, answers)
         if not generated.questions:
             return generated
         answers |= zip(generated.questions, await asyncio.gather(*map(asked, generated.questions)), strict=True)
@@ -77,6 +92,7 @@ class Asking:
         self._changed = changed
         self._heard: dict[Key, dict[Question, Subscription]] = {}
         self._doubted: set[Key] = set()
+        self._turns = asyncio.Semaphore(GENERATING)
 
     def doubt(self, key: Key) -> None:
         """Has everything that an ApplicationSet wants to know asked anew when it is generated next."""
@@ -97,7 +113,8 @@ class Asking:
             self._hear(key, question)
             return await self._answers.answer(question, hub=self._hub, namespace=appset.namespace, fresh=fresh)
 
-        generated = await answered(appset.obj, [RegisteredCluster.of(each) for each in registered], ask)
+        clusters = [RegisteredCluster.of(each) for each in registered]
+        generated = await answered(appset.obj, clusters, ask, turns=self._turns)
         self._hear_only(key, asked)
         return generated
 

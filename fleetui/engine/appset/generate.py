@@ -62,10 +62,9 @@ def generate(
         with within_time():
             return _Generation(appset, clusters, answers or {}).run()
     except Flaw as flaw:
-        problem = Problem(
-            reason=PARAMETERS, generator=0, kind="", field=flaw.field, message=flaw.message, hint=flaw.hint
-        )
-        return Generated(problems=(problem,))
+        return Generated(problems=(_parameters(0, "", flaw),))
+    except RecursionError:
+        return Generated(problems=(_parameters(0, "", Flaw("spec", "is nested too deeply")),))
 
 
 class _Made(NamedTuple):
@@ -132,11 +131,7 @@ class _Generation:
                 self._wrong(index, kind, Flaw(at, error.message, error.hint))
 
     def _wrong(self, index: int, kind: str, flaw: Flaw) -> None:
-        self._problems.append(
-            Problem(
-                reason=PARAMETERS, generator=index, kind=kind, field=flaw.field, message=flaw.message, hint=flaw.hint
-            )
-        )
+        self._problems.append(_parameters(index, kind, flaw))
 
     # --- rendering --------------------------------------------------------------------------------------------
 
@@ -230,6 +225,13 @@ class _Generation:
                 applications=() if holds_all else tuple(sorted({app.name for app in those if app.name})),
             )
         )
+
+
+def _parameters(generator: int, kind: str, flaw: Flaw) -> Problem:
+    """That a generator makes no parameters."""
+    return Problem(
+        reason=PARAMETERS, generator=generator, kind=kind, field=flaw.field, message=flaw.message, hint=flaw.hint
+    )
 
 
 def _check_presence(spec: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from fleetui.hubports import Registration
 from fleetui.model.objects import Obj
 from fleetui.model.text import one_line
 
-PARAMETERS = "ApplicationParamsGenerationError"
+PARAMETERS = "ApplicationGenerationFromParamsError"
 RENDERING = "RenderTemplateParamsError"
 VALIDATION = "ApplicationValidationError"
 """Why there is no Application, in the words of the condition `ErrorOccurred` (argo-cd v3.6.1,

@@ -37,7 +37,7 @@ def of_list(spec: Mapping[str, Any], world: World, at: str) -> list[Params]:
     elements = reading.items(spec, "elements", at)
     made = [_element(item, world, f"{at}.elements[{number}]") for number, item in enumerate(elements)]
     written = reading.text(spec, "elementsYaml", at)
-    return made + _yaml_elements(written, f"{at}.elementsYaml") if written else made
+    return made + _yaml_elements(written, world, f"{at}.elementsYaml") if written else made
 
 
 def _element(item: Any, world: World, at: str) -> Params:
@@ -63,13 +63,13 @@ def _text(value: Any, at: str) -> str:
     return value
 
 
-def _yaml_elements(written: str, at: str) -> list[Params]:
+def _yaml_elements(written: str, world: World, at: str) -> list[Params]:
     try:
         built = build(written)
     except YamlFlaw as flaw:
-        line = "" if flaw.line is None else f", in line {flaw.line} of it"
-        raise Flaw(at, f"is no YAML: {flaw.message}{line}") from flaw
+        raise Flaw(at, f"is no YAML: {flaw.told}") from flaw
     value = None if built is None else built[0]
+    world.weigh(value, at)
     if value is not None and not isinstance(value, list):
         raise Flaw(at, "is no list of maps")
     for number, item in enumerate(value or ()):

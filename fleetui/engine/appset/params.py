@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from fleetui.model.gotext import go_text
 from fleetui.model.text import one_line
 
@@ -28,6 +30,12 @@ def as_go_decodes(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_go_decodes(item) for key, item in value.items()}
     return [as_go_decodes(item) for item in value] if isinstance(value, list) else value
+
+
+def size_of(value: Any) -> int:
+    """Bytes that a value has as JSON, with what an alias of YAML repeats counted each time: a copy, which Python would
+    make value by value, is not needed to find that it is too large."""
+    return len(msgspec.json.encode(value))
 
 
 def flattened(params: Mapping[str, Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import msgspec
 from fleetui.diff.fields import managed_fields_of
 from fleetui.diff.structure import compare
 from fleetui.engine.application import mapping, text
-from fleetui.engine.appset.applicationset import ApplicationSet
+from fleetui.engine.appset.applicationset import ApplicationSet, name_of
 from fleetui.engine.appset.generated import VALIDATION, Generated
 from fleetui.engine.appset.rolling import without_automation
 from fleetui.engine.appset.updates import change_of
@@ -88,9 +88,8 @@ def preview(
     problems = tuple(one_line(str(problem)) for problem in generated.problems)
     if any(problem.reason != VALIDATION for problem in generated.problems):
         return Preview(problems=problems)
-    there = {_name(app): app for app in live}
-    lacking = {name: why for name, why in (unmet or {}).items() if why}
-    held = dict.fromkeys(generated.held, "it is not valid") | lacking
+    there = {name_of(app): app for app in live}
+    held = dict.fromkeys(generated.held, "it is not valid") | dict(unmet or {})
     found = [
         Previewed(name, Fate.HELD, why=why) if (why := held.get(name)) else _one(appset, app, there.get(name), evaluate)
         for name, app in ((each.name, _to_write(appset, each.app)) for each in generated.applications)
@@ -110,7 +109,7 @@ def _to_write(appset: ApplicationSet, app: Obj) -> Obj:
 
 
 def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathExpressions | None) -> Previewed:
-    name = _name(wanted)
+    name = name_of(wanted)
     change = change_of(appset, wanted, live, evaluate=evaluate)
     if change.problem:
         return Previewed(name, Fate.HELD, why=change.problem)
@@ -127,8 +126,8 @@ def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathEx
 def _gone(appset: ApplicationSet, app: Obj) -> Previewed:
     if not appset.policy.deletes:
         why = f"it is made no more, and applicationsSync is {_policy(appset)}, which deletes none"
-        return Previewed(_name(app), Fate.KEPT, why=why)
-    return Previewed(_name(app), Fate.DELETED, _diff(None, app), "it is made no more")
+        return Previewed(name_of(app), Fate.KEPT, why=why)
+    return Previewed(name_of(app), Fate.DELETED, _diff(None, app), "it is made no more")
 
 
 def _diff(desired: Obj | None, live: Obj | None) -> ObjectDiff:
@@ -162,7 +161,3 @@ def _patched(obj: Any, patch: Any) -> Any:
 
 def _policy(appset: ApplicationSet) -> str:
     return text(mapping(appset.spec.get("syncPolicy")).get("applicationsSync"))
-
-
-def _name(app: Mapping[str, Any]) -> str:
-    return text(mapping(app.get("metadata")).get("name"))

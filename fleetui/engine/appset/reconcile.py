@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from fleetui.engine.application import FINALIZER, GROUP, KIND, Application, mapping, text
 from fleetui.engine.appset import status as told
 from fleetui.engine.appset.applicationset import KIND as SET_KIND
-from fleetui.engine.appset.applicationset import ApplicationSet
+from fleetui.engine.appset.applicationset import ApplicationSet, name_of
 from fleetui.engine.appset.asking import Asking
 from fleetui.engine.appset.generated import PARAMETERS, VALIDATION, Generated
 from fleetui.engine.appset.rolling import Rollout, in_reverse, roll, with_syncs, without_automation
@@ -40,6 +40,8 @@ WRONG = 180.0
 """Seconds after which an ApplicationSet with an error is looked at again (`ReconcileRequeueOnValidationError`)."""
 DELETING = 10.0
 """Seconds between two looks at Applications that are deleted one after the other."""
+AT_A_TIME = 100
+"""Applications that are decoded before others have their turn; each takes some 35 µs."""
 STUCK = 120.0
 """Seconds after which an Application that is being deleted counts as stuck (`staleCacheThreshold`)."""
 
@@ -119,6 +121,9 @@ class SetReconciler:
             unknown = f"the clusters that {self._hub.api.name} registers are not known (yet)"
             return await self._failed(appset, told.error(PARAMETERS, unknown), generated=False)
         generated = await self._asking.generate(appset, registered)
+        if self._is_outdated(appset):
+            # Whoever changed it has had it queued again.
+            return Later()
         if (stopper := generated.stopper) is not None:
             is_made = stopper.reason == VALIDATION
             return await self._failed(appset, told.error(stopper.reason, str(stopper)), generated=is_made)
@@ -132,7 +137,7 @@ class SetReconciler:
         """Makes the Applications what they were generated as."""
         wrong = self._wrong(generated, registered)
         apps = [each.app for each in generated.applications]
-        live = self._live(appset)
+        live = await self._live(appset)
         ignoring = Ignoring(appset.ignore_rules, self._jq)
         rollout = None
         if appset.rolls:
@@ -142,11 +147,11 @@ class SetReconciler:
             appset = await self._status(appset, {**appset.status, "applicationStatus": None})
         if wrong:
             appset = await self._tell(appset, told.error(told.VALIDATION_ERROR, _last(wrong)))
-        valid = sorted((app for app in apps if _name(app) not in wrong), key=_name)
+        valid = sorted((app for app in apps if name_of(app) not in wrong), key=name_of)
         if rollout is not None:
             valid = with_syncs(appset, rollout, valid, map(Application, live))
         changes = await self._changes(appset, valid, live, ignoring)
-        removals = self._removals(appset, live, {*map(_name, apps), *wrong}, registered)
+        removals = self._removals(appset, live, {*map(name_of, apps), *wrong}, registered)
         if self._rehearsal is not None:
             self._rehearsal.generated(_verdict(appset, changes, removals, _last(wrong)))
             return Later(generated.ask_again, bool(wrong))
@@ -164,7 +169,7 @@ class SetReconciler:
         """Everything was written: the status says what there is now."""
         if appset.refresh:
             appset = await self._writer.refreshed(appset)
-        status = with_resources(appset.status, self._live(appset))
+        status = with_resources(appset.status, await self._live(appset))
         if not wrong:
             status = self._with(status, appset, told.ALL_GENERATED)
         await self._status(appset, status)
@@ -179,28 +184,42 @@ class SetReconciler:
         wrong: dict[str, str] = {}
         for problem in generated.problems:
             wrong |= dict.fromkeys(problem.applications, str(problem))
-        projects = self._projects.names()
-        for each in generated.applications:
-            if lacks := unmet(each.app, projects=projects, registered=registered):
-                wrong[each.name] = lacks
-        return wrong
+        made = (each.app for each in generated.applications)
+        return wrong | unmet(made, projects=self._projects.names(), registered=registered)
 
-    def _live(self, appset: ApplicationSet) -> list[Obj]:
-        """The Applications that the set controls, by name."""
+    def _is_outdated(self, appset: ApplicationSet) -> bool:
+        """Whether the set says something else by now, or is gone: what it asked may have taken minutes."""
+        now = self._hub.get(appset.ref)
+        then, metadata = appset.metadata, mapping((now or {}).get("metadata"))
+        return any(metadata.get(key) != then.get(key) for key in ("uid", "generation"))
+
+    async def _live(self, appset: ApplicationSet) -> list[Obj]:
+        """The Applications that the set controls, by name. Others have their turn while thousands are decoded."""
         key = appset.namespace, appset.name
         refs = {each.ref for each in self._hub.live.of_kind(GROUP, KIND) if set_of(each) == key}
-        found = [self._hub.get(ref) for ref in refs | set(self._hub.overlay.written(GROUP, KIND))]
-        return sorted((app for app in found if app is not None and appset.owns(app)), key=_name)
+        found = []
+        for count, ref in enumerate(refs | set(self._hub.overlay.written(GROUP, KIND)), start=1):
+            if count % AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            app = self._hub.get(ref)
+            if app is not None and appset.owns(app):
+                found.append(app)
+        return sorted(found, key=name_of)
 
     async def _changes(
         self, appset: ApplicationSet, valid: Sequence[Obj], live: Sequence[Obj], ignoring: Ignoring
     ) -> list[Change]:
         """What is to become of each generated Application; what the set must not update is left out."""
-        owned = {_name(app) for app in live}
-        wanted = [app for app in valid if appset.policy.updates or _name(app) not in owned]
-        there = {_name(app): self._hub.get(ObjectRef(GROUP, KIND, appset.namespace, _name(app))) for app in wanted}
+        owned = {name_of(app): app for app in live}
+        wanted = [app for app in valid if appset.policy.updates or name_of(app) not in owned]
+
+        def there(name: str) -> Obj | None:
+            # One that the set does not control may be there all the same.
+            return owned.get(name) or self._hub.get(ObjectRef(GROUP, KIND, appset.namespace, name))
+
+        pairs = [(app, there(name_of(app))) for app in wanted]
         return await ignoring.run(
-            lambda evaluate: [change_of(appset, app, there[_name(app)], evaluate=evaluate) for app in wanted]
+            lambda evaluate: [change_of(appset, app, known, evaluate=evaluate) for app, known in pairs], large=True
         )
 
     def _removals(
@@ -211,8 +230,9 @@ class SetReconciler:
         registered: Sequence[Registration],
     ) -> list[Removal]:
         """The Applications that are to go, if the policy lets any."""
-        surplus = [app for app in live if appset.policy.deletes and _name(app) not in kept]
-        found = [removal_of(app, is_destination=lambda each: not nowhere(each, registered)) for app in surplus]
+        surplus = [app for app in live if appset.policy.deletes and name_of(app) not in kept]
+        why_nowhere = nowhere(registered)
+        found = [removal_of(app, is_destination=lambda each: not why_nowhere(each)) for app in surplus]
         return [removal for removal in found if removal is not None]
 
     # --- rolling ------------------------------------------------------------------------------------------------------
@@ -220,14 +240,15 @@ class SetReconciler:
     async def _roll(
         self, appset: ApplicationSet, apps: Sequence[Obj], live: Sequence[Obj], ignoring: Ignoring
     ) -> Rollout:
-        desired = {_name(app): without_automation(app) for app in apps}
-        pairs = [(desired[_name(app)], app) for app in live if _name(app) in desired]
+        desired = {name_of(app): without_automation(app) for app in apps}
+        pairs = [(desired[name_of(app)], app) for app in live if name_of(app) in desired]
         changed = await ignoring.run(
             lambda evaluate: {
-                _name(app)
+                name_of(app)
                 for generated, app in pairs
                 if spec_differs(appset.ignore_rules, generated, app, evaluate=evaluate)
-            }
+            },
+            large=True,
         )
         now, grace = self._clock.now(), self._settings.rollout_grace
         return roll(appset, apps, list(map(Application, live)), changed=changed, now=now, grace=grace)
@@ -290,13 +311,13 @@ class SetReconciler:
         self._asking.forget((appset.namespace, appset.name))
         if FINALIZER not in appset.finalizers:
             return Later()
-        live = self._live(appset)
+        live = await self._live(appset)
         if not appset.policy.deletes:
             for app in live:
                 await self._writer.release(appset, app)
         elif appset.deletes_in_reverse and (left := self._next_to_go(appset, live)) is not None:
             if not mapping(left.get("metadata")).get("deletionTimestamp"):
-                await self._writer.delete(appset, Removal(_name(left), Application(left).uid))
+                await self._writer.delete(appset, Removal(name_of(left), Application(left).uid))
             return Later(DELETING)
         await self._writer.finalizers(appset, appset.without_finalizer())
         return Later()
@@ -307,7 +328,7 @@ class SetReconciler:
         Raises:
             RefusedError: it has been going for too long.
         """
-        apps = {_name(app): app for app in live}
+        apps = {name_of(app): app for app in live}
         name = next(iter(in_reverse(appset, apps.values())), None)
         if name is None:
             return None
@@ -319,10 +340,6 @@ class SetReconciler:
                 "look at what its finalizers wait for",
             )
         return apps[name]
-
-
-def _name(app: Mapping[str, Any]) -> str:
-    return text(mapping(app.get("metadata")).get("name"))
 
 
 def _last(wrong: Mapping[str, str]) -> str:

@@ -85,14 +85,14 @@ def _of_files(spec: Mapping[str, Any], questions: Sequence[Question], world: Wor
     prefix, values = reading.text(spec, "pathParamPrefix", at), reading.text_map(spec, "values", at)
     made: list[Params] = []
     for path in sorted(contents.keys() - excluded):
-        for found in _maps_in(contents[path], path, at):
+        for found in _maps_in(contents[path], path, world, at):
             params = found if world.go else flattened(found)
             params = {**params, **_of_path(posixpath.dirname(path) or ".", path, prefix, go=world.go)}
             made.append(world.with_values(params, values, at))
     return made
 
 
-def _maps_in(content: bytes, path: str, at: str) -> list[Params]:
+def _maps_in(content: bytes, path: str, world: World, at: str) -> list[Params]:
     """The one map of a file, or the list of maps; an empty file is an empty map."""
     try:
         built = build(decode(content, path=path))
@@ -100,7 +100,9 @@ def _maps_in(content: bytes, path: str, at: str) -> list[Params]:
         raise Flaw(at, f"{path}{f':{flaw.line}' if flaw.line else ''} is no YAML: {flaw.message}") from flaw
     except ManifestError as error:
         raise Flaw(at, str(error)) from error
-    value = as_go_decodes(built[0]) if built else {}
+    said = {} if built is None else built[0]
+    world.weigh(said, at)
+    value = as_go_decodes(said)
     found = value if isinstance(value, list) else [value]
     for item in found:
         if item is not None and not isinstance(item, dict):

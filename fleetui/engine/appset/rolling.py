@@ -14,7 +14,7 @@ from typing import Any
 
 from fleetui.diff.structure import copy_tree
 from fleetui.engine.application import Application, mapping, mappings, strings, text
-from fleetui.engine.appset.applicationset import ApplicationSet
+from fleetui.engine.appset.applicationset import ApplicationSet, name_of
 from fleetui.engine.appset.status import (
     INVALID_CONFIG,
     INVALID_ROLLOUT_CONFIG,
@@ -265,7 +265,7 @@ def _conditions(steps: Steps, statuses: Iterable[Mapping[str, Any]]) -> tuple[Co
 def _with_sync(
     generated: Mapping[str, Any], states: Mapping[str, Obj], apps: Mapping[str, Application], allowed: Collection[str]
 ) -> Obj:
-    name = text(mapping(generated.get("metadata")).get("name"))
+    name = name_of(generated)
     state, there = states.get(name, {}), apps.get(name)
     app = without_automation(generated)
     due = name in allowed and state.get("status") == PENDING
@@ -301,6 +301,6 @@ def _operation(spec: Mapping[str, Any], revisions: Sequence[str], prune: bool) -
 def in_reverse(appset: ApplicationSet, live: Iterable[Mapping[str, Any]]) -> list[str]:
     """The Applications that a step selects in the order in which they are deleted: those of the last step first
     (`PerformReverseDeletion`)."""
-    apps = sorted(live, key=lambda app: text(mapping(app.get("metadata")).get("name")))
+    apps = sorted(live, key=name_of)
     steps = Steps.sorted(appset.steps, apps)
     return sorted(steps.of, key=lambda name: -steps.of[name])

@@ -9,10 +9,12 @@ rest Argo CD v3.6.1 (applicationset_controller.go, `validateGeneratedApplication
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fleetui.engine.application import IN_CLUSTER, mapping, mappings, strings, text
+from fleetui.engine.appset.applicationset import name_of
 from fleetui.engine.lookup import by_server, no_such_name, no_such_server, server_of
 from fleetui.engine.sourceset import SourceSet
 from fleetui.hubports import Registration
@@ -35,31 +37,40 @@ def check(app: Obj) -> list[Problem]:
     return [*_metadata(metadata), *_destination(mapping(spec.get("destination"))), *_spec(spec)]
 
 
-def unmet(app: Obj, *, projects: Container[str], registered: Sequence[Registration]) -> str:
-    """Why this hub can't have it, in Argo CD's words; empty where it can.
+def unmet(apps: Iterable[Obj], *, projects: Container[str], registered: Sequence[Registration]) -> dict[str, str]:
+    """Which Applications this hub can't have, by name, and why, in Argo CD's words.
 
     Args:
         projects: the names of the AppProjects of the control plane's namespace.
         registered: the clusters registered with the hub; the local one need not be among them.
     """
-    spec = mapping(app.get("spec"))
-    project = text(spec.get("project"))
-    if project not in projects:
-        return f"application references project {project} which does not exist"
-    problem = nowhere(mapping(spec.get("destination")), registered)
-    return f"application destination spec is invalid: {problem}" if problem else ""
+    why_nowhere = nowhere(registered)
+    found = {}
+    for app in apps:
+        spec = mapping(app.get("spec"))
+        project = text(spec.get("project"))
+        if project not in projects:
+            found[name_of(app)] = f"application references project {project} which does not exist"
+        elif problem := why_nowhere(mapping(spec.get("destination"))):
+            found[name_of(app)] = f"application destination spec is invalid: {problem}"
+    return found
 
 
-def nowhere(destination: Mapping[str, Any], registered: Sequence[Registration]) -> str:
-    """Why the hub has no such cluster, in Argo CD's words; empty where it has."""
-    asked, name = text(destination.get("server")), text(destination.get("name"))
-    try:
-        server = server_of(asked, name, registered)
-    except FleetError as error:
-        return str(error)
-    if not server:
-        return str(no_such_name(name))
-    return "" if server == IN_CLUSTER or by_server(server, registered) else str(no_such_server(asked))
+def nowhere(registered: Sequence[Registration]) -> Callable[[Mapping[str, Any]], str]:
+    """What says why the hub has no cluster for a destination, in Argo CD's words; empty where it has one. Many
+    Applications have the same destination: each is looked up once."""
+
+    @cache
+    def why(asked: str, name: str) -> str:
+        try:
+            server = server_of(asked, name, registered)
+        except FleetError as error:
+            return str(error)
+        if not server:
+            return str(no_such_name(name))
+        return "" if server == IN_CLUSTER or by_server(server, registered) else str(no_such_server(asked))
+
+    return lambda destination: why(text(destination.get("server")), text(destination.get("name")))
 
 
 def _metadata(metadata: Mapping[str, Any]) -> Iterator[Problem]:

@@ -14,15 +14,16 @@ from typing import Any
 
 import yaml
 
-from fleetui.engine.appset.params import as_go_decodes
+from fleetui.engine.appset.params import as_go_decodes, size_of
 from fleetui.engine.appset.slug import slug
-from fleetui.model.errors import ManifestError
 from fleetui.model.gotext import go_text
 from fleetui.model.names import sanitized_name
 from fleetui.render import scalars
-from fleetui.render.yaml import documents
+from fleetui.render.events import Flaw, build
 
 _LONGEST_SLUG = 50
+_MOST_BYTES = 1_000_000
+"""Of a YAML text, as JSON."""
 _TIME = re.compile(
     r"\d{4}-\d{1,2}-\d{1,2}(([Tt]\d{1,2}:\d{1,2}:\d{1,2}(\.\d+)?(Z|[-+]\d\d:\d\d))|( \d{1,2}:\d{1,2}:\d{1,2}(\.\d+)?))?"
     r"|[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?"
@@ -68,9 +69,13 @@ def from_yaml_array(text: str) -> list[Any]:
 
 def _read(text: str) -> Any:
     try:
-        return as_go_decodes(next((each.value for each in documents(text.encode())), None))
-    except ManifestError as error:
-        raise ValueError(str(error)) from error
+        built = build(text)
+    except Flaw as flaw:
+        raise ValueError(flaw.told) from flaw
+    value = None if built is None else built[0]
+    if size_of(value) > _MOST_BYTES:
+        raise ValueError("the YAML says more than a template may make")
+    return as_go_decodes(value)
 
 
 def _jsonlike(value: Any) -> Any:

@@ -11,13 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fleetui.engine.appset.params import size_of
 from fleetui.engine.appset.template_shape import typed
-from fleetui.model.errors import ManifestError, TemplateError
+from fleetui.model.errors import TemplateError
 from fleetui.model.objects import Obj, from_json
 from fleetui.model.text import one_line
-from fleetui.render.yaml import documents
+from fleetui.render.events import Flaw as YamlFlaw
+from fleetui.render.events import build
 
 FIELD = "spec.templatePatch"
+_MOST_BYTES = 3 * 1024 * 1024
+"""What an API server takes at most."""
 _RAW = "valuesObject"
 _PATCH, _RETAIN = "$patch", "$retainKeys"
 _ORDER, _DELETE = "$setElementOrder/", "$deleteFromPrimitiveList/"
@@ -61,11 +65,16 @@ def _read(text: str) -> Mapping[str, Any]:
         if text.lstrip().startswith("{"):
             value = from_json(text)
         else:
-            value = next((each.value for each in documents(text.encode())), None)
-    except (ManifestError, ValueError) as error:
-        raise TemplateError(f"is no YAML once it is rendered: {one_line(str(error))}", field=FIELD) from error
+            built = build(text)
+            value = None if built is None else built[0]
+    except YamlFlaw as flaw:
+        raise TemplateError(f"is no YAML once it is rendered: {flaw.told}", field=FIELD) from flaw
+    except ValueError as error:
+        raise TemplateError(f"is no JSON once it is rendered: {one_line(str(error))}", field=FIELD) from error
     if value is not None and not isinstance(value, Mapping):
         raise TemplateError("is no map once it is rendered", "write it as a part of an Application", field=FIELD)
+    if size_of(value) > _MOST_BYTES:
+        raise TemplateError("says more than an object may have, once it is rendered", field=FIELD)
     return value or {}
 
 

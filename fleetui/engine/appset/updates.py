@@ -27,7 +27,7 @@ from fleetui.engine.application import (
     strings,
     text,
 )
-from fleetui.engine.appset.applicationset import ApplicationSet, controller_of
+from fleetui.engine.appset.applicationset import ApplicationSet, controller_of, name_of
 from fleetui.engine.appset.specs import normalised
 from fleetui.engine.status import merge_patch
 from fleetui.model.errors import FleetError, RefusedError
@@ -78,7 +78,7 @@ def change_of(
         live: the Application of that name, if there is one.
         evaluate: where expressions of `ignoreApplicationDifferences` that compute are evaluated.
     """
-    name = text(mapping(generated.get("metadata")).get("name"))
+    name = name_of(generated)
     wanted = _wanted(generated)
     try:
         if live is None:

@@ -8,11 +8,12 @@ looked at once too often. SCM providers, which it asks by the clock alone, are a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from fleetui.engine.application import mapping, mappings, text
+from fleetui.engine.application import mapping, text
+from fleetui.engine.appset.applicationset import each_generator
 from fleetui.engine.pullevents import PullEvent
 from fleetui.engine.pushes import moves
 from fleetui.engine.webhook import Event, Push
@@ -48,15 +49,8 @@ def concerns(event: Event, appset: Mapping[str, Any]) -> bool:
 
     A plugin may always: what its server looks at is not known.
     """
-    return any(_generator_concerned(event, each) for each in _generators(mapping(appset.get("spec"))))
-
-
-def _generators(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """All of a spec, and those within matrix and merge generators."""
-    for each in mappings(spec.get("generators")):
-        yield each
-        for kind in ("matrix", "merge"):
-            yield from _generators(mapping(each.get(kind)))
+    generators = each_generator(mapping(appset.get("spec")).get("generators"))
+    return any(_generator_concerned(event, each) for each in generators)
 
 
 def _generator_concerned(event: Event, generator: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from fleetui.engine.appset.generated import RegisteredCluster
-from fleetui.engine.appset.params import Params
+from fleetui.engine.appset.params import Params, size_of
 from fleetui.engine.appset.questions import Answer, Question
 from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.template import render_text
@@ -20,6 +20,10 @@ from fleetui.model.errors import TemplateError
 
 IN_CLUSTER_NAME = "in-cluster"
 IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
+
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Of what all generators of an ApplicationSet read from YAML, as JSON: 200 bytes may say millions of values."""
 
 
 class Unanswered(Exception):  # noqa: N818 - what is asked is no error
@@ -52,6 +56,7 @@ class World:
         self.go = go
         self.options = tuple(options)
         self.open: dict[Question, None] = {}
+        self._read = 0
         self._clusters = clusters
         self._answers = answers
 
@@ -80,6 +85,16 @@ class World:
             if answer is not None and answer.problem:
                 raise Flaw(at, answer.problem)
         return [answer.value for answer in found if answer is not None]
+
+    def weigh(self, value: Any, at: str) -> None:
+        """Notes what a generator read from YAML, before it is copied.
+
+        Raises:
+            Flaw: with it, they have read more than `MOST_BYTES`.
+        """
+        self._read += size_of(value)
+        if self._read > MOST_BYTES:
+            raise Flaw(at, f"says more than {MOST_BYTES >> 20} MiB, with what its YAML repeats by aliases", "say less")
 
     def with_values(self, params: Params, values: Mapping[str, str], at: str) -> Params:
         """`params` and what a generator's own `values` make of them; no value sees another."""
