@@ -156,8 +156,11 @@ class RolloutScreen(RolloutOrders):
         return head_lines(self.rollout, self.host, self.lock_spans())
 
     def hints(self) -> Sequence[str]:
-        if self.rollout is None or not self.rollout.state.phase.ended:
+        if self.rollout is None:
             return self.HINTS
+        if not self.rollout.state.phase.ended:
+            idle = () if awaits_approval(self.rollout) else ("rollout.approve",)
+            return [hint for hint in self.HINTS if hint not in idle]
         back = ["rollout.roll_back"] * (self.rollout.state.phase is not RolloutPhase.ROLLED_BACK)
         return (*back, "rollout.export", "rows.open", "screen.back", "screen.help")
 

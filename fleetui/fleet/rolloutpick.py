@@ -1,6 +1,7 @@
 """Which cells, versions and rollouts a person means.
 
-Owns: `Cells`, `chosen`, `known_versions`, `newest_first`, `find_rollout`. Called by the commands and screens of rollouts. Pure.
+Owns: `Cells`, `chosen`, `known_versions`, `newest_first`, `find_rollout`. Called by the commands and screens of
+rollouts. Pure.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from fleetui.fleet.cells import version_of
 from fleetui.gitports import Repository
 from fleetui.model.app import App
+from fleetui.renderports import Tree
 from fleetui.versions import Version, VersionError
 
 
@@ -35,7 +36,7 @@ async def versions_in_git(apps: Iterable[App], opened: Callable[[App], Repositor
     for (_, revision, before, after), app in places.items():
         repository = opened(app)
         tree = await repository.tree(await repository.resolve(revision or "HEAD"))
-        found |= await asyncio.to_thread(lambda tree=tree, place=(before, after): beside(tree.files(""), *place))
+        found |= await asyncio.to_thread(_in_tree, tree, before, after)
     return frozenset(found)
 
 
@@ -48,6 +49,10 @@ def beside(files: Iterable[str], before: str, after: str) -> set[str]:
     start, end = (f"{before}/" if before else ""), (f"{after}/" if after else "")
     below = (path.removeprefix(start).partition("/") for path in files if path.startswith(start))
     return {name for name, _, rest in below if rest.startswith(end) and rest and _is_version(name)}
+
+
+def _in_tree(tree: Tree, before: str, after: str) -> set[str]:
+    return beside(tree.files(""), before, after)  # reads, and so belongs into a thread
 
 
 def _around(path: str, version: str) -> list[tuple[str, str]]:

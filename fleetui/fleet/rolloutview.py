@@ -74,7 +74,7 @@ class WaveView(NamedTuple):
 
     @property
     def words(self) -> str:
-        """``done``, ``running``, ``waiting``, ``2 failed``; where nothing follows any more, ``ended``, ``not begun``."""
+        """``done``, ``running``, ``waiting``, ``2 failed``; where nothing follows any more ``ended``, ``not begun``."""
         phases = Counter(cell.state.phase for cell in self.cells)
         if failed := sum(phases[phase] for phase in PROBLEMS):
             return f"{failed} failed" if phases[CellPhase.FAILED] else "changed"

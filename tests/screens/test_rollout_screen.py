@@ -424,6 +424,6 @@ async def test_the_time_that_it_has_taken_is_painted_with_the_countdown() -> Non
     async with shown(fleet_with()) as found:
         screen = await opened(found)
         assert " 6m " in found.text
-        found.app.now = lambda: NOW + 60  # type: ignore[method-assign]
+        found.app.now = lambda: NOW + 60
         screen._count()
         await found.shows(" 7m ")
