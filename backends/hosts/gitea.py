@@ -19,7 +19,7 @@ from backends.hosts.model import (
     clone_url,
     each,
     get,
-    has_labels,
+    listed_pulls,
     names,
     next_in_link,
     number,
@@ -92,19 +92,7 @@ class Gitea:
     async def pulls(self, part: Mapping[str, Any]) -> list[HostPull]:
         path = f"{_path(words(part, 'owner'), words(part, 'repo'))}/pulls"
         listed = await self._api.pages(path, {"state": "open", **_PAGE}, next_in_link)
-        found = [
-            HostPull(
-                number=number(one, "number"),
-                title=words(one, "title"),
-                branch=words(one, "head", "ref"),
-                target_branch=words(one, "base", "ref"),
-                head_sha=words(one, "head", "sha"),
-                labels=names(one.get("labels")),
-                author=words(one, "user", "login"),
-            )
-            for one in listed
-        ]
-        return [one for one in found if has_labels(part, one.labels)]
+        return listed_pulls(part, listed)
 
     def requests(self, path: str) -> GitHost:
         return _Requests(self._api, _path(*parts_of(path, "Gitea", least=2, most=2)))

@@ -19,7 +19,7 @@ from backends.hosts.model import (
     HostRepository,
     clone_url,
     get,
-    has_labels,
+    listed_pulls,
     names,
     next_in_link,
     number,
@@ -84,19 +84,7 @@ class GitHub:
     async def pulls(self, part: Mapping[str, Any]) -> list[HostPull]:
         path = f"{_path(words(part, 'owner'), words(part, 'repo'))}/pulls"
         listed = await self._api.pages(path, {"per_page": PAGE}, next_in_link)
-        found = [
-            HostPull(
-                number=number(each, "number"),
-                title=words(each, "title"),
-                branch=words(each, "head", "ref"),
-                target_branch=words(each, "base", "ref"),
-                head_sha=words(each, "head", "sha"),
-                labels=names(each.get("labels")),
-                author=words(each, "user", "login"),
-            )
-            for each in listed
-        ]
-        return [each for each in found if has_labels(part, each.labels)]
+        return listed_pulls(part, listed)
 
     def requests(self, path: str) -> GitHost:
         return _Requests(self._api, *parts_of(path, "GitHub", least=2, most=2))

@@ -126,6 +126,23 @@ def has_labels(part: Mapping[str, Any], found: Sequence[str]) -> bool:
     return all(label in found for label in wanted_labels(part))
 
 
+def listed_pulls(part: Mapping[str, Any], listed: Iterable[Any]) -> list[HostPull]:
+    """The pull requests that GitHub or Gitea lists, as far as they have the wanted labels."""
+    found = [
+        HostPull(
+            number=number(each, "number"),
+            title=words(each, "title"),
+            branch=words(each, "head", "ref"),
+            target_branch=words(each, "base", "ref"),
+            head_sha=words(each, "head", "sha"),
+            labels=names(each.get("labels")),
+            author=words(each, "user", "login"),
+        )
+        for each in listed
+    ]
+    return [each for each in found if has_labels(part, each.labels)]
+
+
 def next_in_link(answer: Answer, _: Any) -> Query | None:
     """The next page of GitHub and Gitea: the `page` of the ``Link`` with ``rel="next"`` (RFC 8288)."""
     for link in answer.headers.get("link", "").split(","):

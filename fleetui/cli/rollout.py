@@ -55,6 +55,7 @@ def request_of(
     pull_request: bool,
     message: str,
     truths: Sequence[str],
+    field: str,
     name: str,
 ) -> tuple[RolloutRequest, tuple[str, ...], str]:
     """What the options ask for, over what the file does; and on which clusters, by name and by labels.
@@ -77,6 +78,7 @@ def request_of(
         "gates": tuple(map(rolloutrules.gate, gates)),
         "message": message,
         "truths": tuple(map(rolloutrules.truth, truths)),
+        "field": field,
         "name": name,
         "delivery": Delivery.PULL_REQUEST if pull_request else None,
     }

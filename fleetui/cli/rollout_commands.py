@@ -61,6 +61,12 @@ def _request_options(command: F) -> F:
             click.option(
                 "--truth", "truths", multiple=True, metavar="URL#PATH[#FIELD]", help="Where the versions are written."
             ),
+            click.option(
+                "--field",
+                default="",
+                metavar="FIELD",
+                help="The field of the Helm values that is the version: image.tag.",
+            ),
             click.option("--name", default="", help="The rollout's name.  [default: made up]"),
         )
     ):

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _FIELDS = (
     "addons", "clusters", "selector", "waves", "gates", "maxFailures", "patience", "delivery", "message", "name", "hub",
-    "truths",
+    "truths", "field",
 )  # fmt: skip
 _RULES = ("labels", "percent", "count", "clusters", "rest")
 _WAVE_FIELDS = ("name", *_RULES, "gates", "maxFailures")
@@ -97,6 +97,7 @@ class _Reader:
                 self._told(("truths", n), rolloutrules.truth, self._text_at(each, ("truths", n)))
                 for n, each in enumerate(self._list(top, "truths"))
             ),
+            field=self._optional(top, "field"),
         )
         clusters = tuple(self._text_at(each, ("clusters", n)) for n, each in enumerate(self._list(top, "clusters")))
         return Written(request, clusters, self._labels(top, "selector", ()))

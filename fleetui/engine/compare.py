@@ -87,8 +87,8 @@ class Provenance:
 @dataclass(frozen=True)
 class Comparison:
     """What a comparison found, and of what (`origin`). `error` is the ComparisonError that kept it from looking, or
-    empty; `shared` are SharedResourceWarnings, `excluded` ExcludedResourceWarnings, `misplaced` InvalidSpecErrors;
-    `summary` is the status' own."""
+    empty, and `passing` whether the server said that it can't answer just now; `shared` are SharedResourceWarnings,
+    `excluded` ExcludedResourceWarnings, `misplaced` InvalidSpecErrors; `summary` is the status' own."""
 
     status: SyncStatus
     health: Health
@@ -98,6 +98,7 @@ class Comparison:
     targets: Targets
     summary: Obj = field(default_factory=dict)
     error: str = ""
+    passing: bool = False
     shared: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     misplaced: tuple[str, ...] = ()
@@ -167,7 +168,14 @@ def compare(
 
 
 def failed(
-    app: Application, members: Sequence[Member], *, origin: Provenance, judge: Judge, error: str, blind: bool = False
+    app: Application,
+    members: Sequence[Member],
+    *,
+    origin: Provenance,
+    judge: Judge,
+    error: str,
+    blind: bool = False,
+    passing: bool = False,
 ) -> Comparison:
     """The comparison that could not be made: what is in sync is Unknown, and `error` says why.
 
@@ -187,6 +195,7 @@ def failed(
         targets=Targets(),
         summary=_summary(app, members),
         error=error,
+        passing=passing,
     )
 
 

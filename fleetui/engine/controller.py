@@ -19,13 +19,14 @@ from fleetui.engine.appset.ports import Answers
 from fleetui.engine.beside import ForeignWrites
 from fleetui.engine.clock import Clock
 from fleetui.engine.comparing import Comparer
-from fleetui.engine.destination import Asked, Destinations, OnlyTheHub, asked_for
+from fleetui.engine.destination import Asked, Destinations, asked_for
+from fleetui.engine.followed import Followed, Key
 from fleetui.engine.hubprojects import HubProjects
 from fleetui.engine.hubsettings import HubSettings
+from fleetui.engine.onlyhub import OnlyTheHub
 from fleetui.engine.operate import Again
 from fleetui.engine.orphans import Monitors
 from fleetui.engine.projects import PROJECT_KIND
-from fleetui.engine.pushes import concerned_urls, names_repository
 from fleetui.engine.queue import Priority, WorkQueue
 from fleetui.engine.reconcile import Reconciler
 from fleetui.engine.rehearsal import Rehearsal
@@ -39,20 +40,14 @@ from fleetui.engine.writer import ApplicationWriter
 from fleetui.gitports import ProjectRepositories, Repositories
 from fleetui.hubports import Directory
 from fleetui.model.errors import FleetError, MissingError
-from fleetui.model.objects import ClusterName, ObjectRef, StoredObject
-from fleetui.model.text import masked, one_line
+from fleetui.model.objects import ClusterName, StoredObject
 from fleetui.ports import Jq, LiveCluster
 from fleetui.renderports import Tools
 
 _log = logging.getLogger(__name__)
 
-Key = tuple[str, str]
-"""Namespace and name of an Application."""
-
 MOST_FAILURES = 5
 """How many errors of one Application are remembered."""
-MOST_PUSHES = 1000
-"""Webhooks' questions to repositories that may be under way at once."""
 PLACES = 20
 """Applications of one cluster and one repository that are worked on at a time (Argo CD's status processors are as many,
 for all together). A cluster or a repository that does not answer holds these places and nobody else's."""
@@ -104,11 +99,13 @@ class Engine:
         self._jq = jq
         self._queue: WorkQueue[Key] = WorkQueue(clock, group=self._group_of, places=PLACES)
         self._instances: dict[str, Key] = {}
-        self._by_url: dict[str, set[Key]] = {}
-        self._urls: dict[Key, frozenset[str]] = {}
-        self._repositories = repositories
+        self._followed = Followed(
+            hub,
+            repositories,
+            project=lambda key: self._project_of[key],
+            wake=lambda key: self._queue.add(key, Priority.ASKED),
+        )
         self._sources = Sources(repositories, self._moved, hub=hub.api.name, tools=tools)
-        self._heeding: set[asyncio.Task[None]] = set()
         self._asks: dict[Key, Asked] = {}
         self._directory = directory or OnlyTheHub(hub)
         self._destinations = Destinations(
@@ -230,8 +227,7 @@ class Engine:
         finally:
             for subscription in going:
                 subscription.close()
-            for task in self._heeding:
-                task.cancel()
+            self._followed.close()
             self._sources.close()
             self._destinations.close()
 
@@ -241,36 +237,8 @@ class Engine:
         return self.pushed(event) if isinstance(event, Push) else True
 
     def pushed(self, push: Push) -> bool:
-        """Has the repositories asked that a webhook tells of, and then looks at the Applications that it concerns;
-        False where so many are heeded already that this one is not."""
-        if len(self._heeding) >= MOST_PUSHES:
-            return False
-        concerned: dict[tuple[str, str], set[Key]] = {}
-        for url in [url for url in self._by_url if names_repository(push, url)]:
-            for key in self._by_url[url]:
-                obj = self._hub.get(ObjectRef(GROUP, KIND, *key))
-                if obj is not None and url in concerned_urls(push, obj.decode()):
-                    # A project may have a login, and so a mirror, of its own.
-                    concerned.setdefault((url, self._project_of[key]), set()).add(key)
-        if not concerned:
-            said = one_line(masked(push.urls[0])) if push.urls else "a repository"
-            _log.info("%s was pushed to, says %s: no application follows it", said, push.provider)
-        for (url, project), keys in concerned.items():
-            _log.info("%s was pushed to, says %s: %d applications", masked(url), push.provider, len(keys))
-            task = asyncio.get_running_loop().create_task(self._heed(url, project, keys), name=f"push {masked(url)}")
-            self._heeding.add(task)
-            task.add_done_callback(self._heeding.discard)
-        return True
-
-    async def _heed(self, url: str, project: str, keys: set[Key]) -> None:
-        repository = self._repositories.open(url, hub=self._hub.api.name, project=project)
-        try:
-            await repository.resolve("HEAD", fetch=True)
-        except FleetError as error:
-            # The Applications say so themselves.
-            _log.info("%s", error)
-        for key in keys:
-            self._queue.add(key, Priority.ASKED)
+        """See `Followed.pushed`."""
+        return self._followed.pushed(push)
 
     def stop(self) -> None:
         """Lets every reconcile that is going on come to its end, and begins no other; then `run` returns."""
@@ -311,7 +279,10 @@ class Engine:
             delay = self._failed(key, error)
             _log.exception("%s/%s: unexpected failure; next try in %.0f s", *key, delay, extra=_about(key))
         else:
-            self._queue.forget(key)
+            if again.backs_off:
+                self._queue.retry(key)
+            else:
+                self._queue.forget(key)
             self.failures.pop(key, None)
             self._come_again(key, again)
 
@@ -325,11 +296,11 @@ class Engine:
         if again.after is not None and again.after < resync:
             # What goes on at once is an operation: it is brought to its end before another one begins.
             self._queue.add_after(key, again.after, Priority.NEWS if again.after > 0 else Priority.ASKED)
-        elif key in self._urls:
+        elif key in self._followed:
             self._queue.add_after(key, resync, Priority.ROUTINE)
 
     def _group_of(self, key: Key) -> Hashable:
-        return self._asks.get(key), self._urls.get(key)
+        return self._asks.get(key), self._followed.of(key)
 
     # --- what wakes -------------------------------------------------------------------------------------------------
 
@@ -354,11 +325,7 @@ class Engine:
         self._asks[key] = asked_for(app.destination)
         self._project_of[key] = app.project
         urls = frozenset(text(source.get("repoURL")) for source in SourceSet.of(app.spec).sources)
-        if self._urls.get(key) != urls:
-            self._unlink(key)
-            self._urls[key] = urls
-            for url in urls:
-                self._by_url.setdefault(url, set()).add(key)
+        self._followed.follow(key, urls)
         asked = app.refresh or app.operation is not None
         self._queue.add(key, Priority.ASKED if asked else Priority.NEWS)
 
@@ -368,14 +335,8 @@ class Engine:
         self._instances.pop(instance_name(*key, self._settings.namespace), None)
         self._asks.pop(key, None)
         self._project_of.pop(key, None)
-        self._unlink(key)
+        self._followed.drop(key)
         self._queue.add(key)
-
-    def _unlink(self, key: Key) -> None:
-        for url in self._urls.pop(key, ()):
-            self._by_url[url].discard(key)
-            if not self._by_url[url]:
-                del self._by_url[url]
 
     def _clusters_changed(self) -> None:
         self._answers_again(self._destinations.look_again())
@@ -396,7 +357,7 @@ class Engine:
         self.sets.projects_changed()
 
     def _moved(self, url: str) -> None:
-        for key in self._by_url.get(url, ()):
+        for key in self._followed.followers(url):
             self._queue.add(key, Priority.ROUTINE)
 
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from fleetui.engine.application import IN_CLUSTER, text
 from fleetui.engine.clock import Clock
-from fleetui.engine.lookup import IN_CLUSTER_NAME, no_such_name, no_such_server, server_of
+from fleetui.engine.lookup import IN_CLUSTER_NAME
 from fleetui.engine.orphans import STATEFUL_SET, is_looked_at
 from fleetui.engine.overlay import Overlay
 from fleetui.engine.predict import Predictor
 from fleetui.engine.projects import Place
 from fleetui.engine.tracking import BY_ANNOTATION, Tracking
-from fleetui.hubports import Directory, Registration, Site
+from fleetui.hubports import Directory, Site
 from fleetui.model.errors import ClusterError, MissingError, UnreachableError
 from fleetui.model.objects import ApiResource, ClusterName, Discovery, Obj, ObjectRef, StoredObject
 from fleetui.model.status import ClusterState, ClusterStatus
@@ -372,35 +372,3 @@ class Destinations:
     def _look(self, asked: Asked) -> Site:
         server, name = asked
         return self._directory.find(self._hub.api.name, server=server, name=name)
-
-
-class OnlyTheHub:
-    """A `fleetui.hubports.Directory` of a hub that has registered nothing."""
-
-    def __init__(self, hub: LiveCluster) -> None:
-        self._hub = hub
-
-    async def ready(self, hub: ClusterName) -> None:
-        """Nothing has to be waited for."""
-
-    def find(self, hub: ClusterName, *, server: str, name: str) -> Site:
-        """The hub, under its own name or URL or as ``in-cluster``."""
-        asked = server_of(server, name, ())
-        if asked in {IN_CLUSTER, self._hub.api.server.rstrip("/")} or (name and name == self._hub.api.name):
-            return Site(self._hub)
-        raise no_such_server(server) if server else no_such_name(name)
-
-    def subscribe(self, listener: Callable[[], None]) -> Subscription:
-        """Nothing ever changes."""
-        return self
-
-    def registrations(self, hub: ClusterName) -> Sequence[Registration] | None:
-        """None."""
-        return ()
-
-    def on_registrations(self, listener: Callable[[], None]) -> Subscription:
-        """Nothing ever changes."""
-        return self
-
-    def close(self) -> None:
-        """Nothing goes on."""

@@ -24,7 +24,7 @@ from fleetui.engine.rendering import Place
 from fleetui.engine.sources import Sources
 from fleetui.engine.sourceset import SourceSet
 from fleetui.health import Judge
-from fleetui.model.errors import ClusterError, FleetError, RepositoryUnreachableError, UsageError
+from fleetui.model.errors import ClusterError, FleetError, OverloadedError, RepositoryUnreachableError, UsageError
 from fleetui.model.objects import Obj, ObjectRef, ref_of
 from fleetui.ports import Jq
 from fleetui.render.directory import Manifest
@@ -105,8 +105,8 @@ async def observe(
     try:
         members = await _with_predictions(app, members, destination, overrides, jq)
     except FleetError as error:
-        message = f"Failed to compare desired state to live state: {error}"
-        return failed(app, members, origin=origin, judge=judge, error=message)
+        message, passing = f"Failed to compare desired state to live state: {error}", isinstance(error, OverloadedError)
+        return failed(app, members, origin=origin, judge=judge, error=message, passing=passing)
     found = compare(
         app,
         members,
@@ -151,7 +151,8 @@ def _blind(
     app: Application, members: Sequence[Member], origin: Provenance, judge: Judge, error: ClusterError
 ) -> Comparison:
     message = f"Failed to load live state: {error}"
-    return failed(app, members, origin=origin, judge=judge, error=message, blind=True)
+    passing = isinstance(error, OverloadedError)
+    return failed(app, members, origin=origin, judge=judge, error=message, blind=True, passing=passing)
 
 
 def _kept(

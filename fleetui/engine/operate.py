@@ -41,9 +41,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Again:
-    """When the key wants to be worked on again: in `after` seconds (0: at once), or only when woken (None)."""
+    """When the key wants to be worked on again: in `after` seconds (0: at once), or only when woken (None); where it
+    `backs_off` sooner than that, as after a failure, and less often the longer it lasts."""
 
     after: float | None = None
+    backs_off: bool = False
 
 
 _AT_ONCE = Again(0.0)

@@ -181,6 +181,11 @@ class Reconciler:
         """After so many seconds, or earlier: what is waited for may be over without anybody telling."""
         return Again(min(seconds, self._settings.poll))
 
+    def _look_again(self, failed: Comparison) -> Again:
+        """What kept us from looking (a cluster, a login) may mend without anybody telling. What passes, such as the
+        "storage is (re)initializing" of a kind that was defined a second ago, is over sooner than others' causes."""
+        return Again(self._settings.poll, backs_off=failed.passing)
+
     # --- comparison -------------------------------------------------------------------------------------------------
 
     async def _settled(self, app: Application) -> Obj | None:
@@ -340,14 +345,13 @@ class Reconciler:
         held = self._held(app, subject.permits)
         if held is not None:
             await self._writer.write(app, status, refreshed=True)
-            return Again(self._settings.poll) if comparison.error else held
+            return self._look_again(comparison) if comparison.error else held
         decision = self._decided(app, comparison)
         errors = [(SYNC_ERROR, decision.error)] if decision.error else []
         status = with_conditions(status, (SYNC_ERROR,), errors, now=now)
         if decision.operation is None:
             await self._writer.write(app, status, refreshed=True)
-            # What kept us from looking (a cluster, a login) may mend without anybody telling.
-            return Again(self._settings.poll if comparison.error else decision.retry_in)
+            return self._look_again(comparison) if comparison.error else Again(decision.retry_in)
         status = as_argo_stores(status)
         status["operationState"] = ops.begin(decision.operation, now)
         app = await self._writer.write(app, status, operation=decision.operation, refreshed=True)

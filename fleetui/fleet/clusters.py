@@ -36,7 +36,6 @@ AT_ONCE = 100
 """Clusters that are asked side by side when all are."""
 PATIENCE = 15.0
 """Seconds that each of them is given."""
-"""What a cluster is called whose login or address may have been changed meanwhile."""
 
 
 class Clusters:

@@ -8,7 +8,7 @@ engine's loop. Never here: rules of a dialect, requests other than through a mod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, closing, suppress
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -27,9 +27,10 @@ from fleetui.fleet.coverage import Coverage
 from fleetui.fleet.history import Commits, history_of
 from fleetui.fleet.kept import Trees
 from fleetui.fleet.overrides import HubOverrides
-from fleetui.fleet.places import behind, by_kubeconfig, called, grown_in, is_the_hub, place_of
+from fleetui.fleet.places import behind, grown_in
+from fleetui.fleet.shownclusters import ShownClusters
 from fleetui.fleet.store import LiveStore
-from fleetui.fleet.subject import Subject
+from fleetui.fleet.subjects import Subjects
 from fleetui.fleet.subscription import Once
 from fleetui.fleet.tools import Tools
 from fleetui.fleet.views import (
@@ -49,11 +50,10 @@ from fleetui.fleet.views import (
     Tree,
     Why,
 )
-from fleetui.gitports import Repositories, Repository
+from fleetui.gitports import Repositories
 from fleetui.model.app import App, AppKey
-from fleetui.model.errors import ClusterError, FleetError, MissingError
-from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef
-from fleetui.model.rollout import Rollout
+from fleetui.model.errors import ClusterError, FleetError
+from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.podports import ExecSession
 from fleetui.ports import Cluster, Jq, Subscription
@@ -67,9 +67,6 @@ if TYPE_CHECKING:
     from fleetui.fleet.audit import Audit
     from fleetui.fleet.cells import CellRules
     from fleetui.fleet.projects import Projects
-    from fleetui.fleet.rolloutchanges import Served
-    from fleetui.fleet.rolloutorigins import Origins
-    from fleetui.fleet.rolloutplan import RolloutPlanner
     from fleetui.fleet.rollouts import LiveRollouts
     from fleetui.fleet.trees import TreeWatch
     from fleetui.gitports import GitHosts
@@ -136,11 +133,10 @@ class LiveFleet:
             clock=clock,
             audit=audit,
             read_only=read_only,
-            protects=self._is_protected,
+            protects=lambda cluster: self._clusters.is_protected(cluster),
             jq=jq,
             renderers=renderers,
         )
-        self._protects = protects
         self._jq = jq
         self._answers = answers
         self._clock = clock
@@ -154,7 +150,9 @@ class LiveFleet:
             clock=clock,
             changed=self._coverage_changed,
         )
-        self._clusters = {name: self._shown(status) for name, status in self._directory.statuses.items()}
+        self._clusters = ShownClusters(
+            self._directory, self._coverage, protects=protects, publish=self._publisher.publish
+        )
         self._trees = Trees(self._tree_watch, self._tree_touched)
         self._overrides = HubOverrides(clock, self._overrides_changed)
         self._apps = Applications(
@@ -165,6 +163,7 @@ class LiveFleet:
             watched=lambda: self._trees.kept,
             same=self._directory.same,
         )
+        self._subjects = Subjects(self._apps, self._stores, dialects, self._directory, self._overrides)
         self._loaded = asyncio.Event()
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -177,12 +176,12 @@ class LiveFleet:
             self._subscriptions.append(store.subscribe(partial(self._apps.object_changed, store.api.name)))
         self._directory.start()
         self._subscriptions += [
-            self._directory.on_status(self._status_changed),
-            self._directory.on_gone(self._cluster_gone),
+            self._directory.on_status(self._clusters.changed),
+            self._directory.on_gone(self._clusters.gone),
             self._directory.subscribe(self._places_changed),
         ]
         for status in self._directory.statuses.values():
-            self._status_changed(status)
+            self._clusters.changed(status)
         self._coverage.start()
 
     async def close(self) -> None:
@@ -214,15 +213,12 @@ class LiveFleet:
 
     @property
     def clusters(self) -> Mapping[ClusterName, ClusterStatus]:
-        return MappingProxyType(self._clusters)
+        return MappingProxyType(self._clusters.shown)
 
     @property
     def problems(self) -> dict[ClusterName, str]:
         """Why a cluster shows no applications or old ones, in a sentence that begins with its name."""
-        fine = {ClusterState.LIVE, ClusterState.CONNECTING}
-        told = {name: status.message for name, status in self._clusters.items() if status.state not in fine}
-        away = {name: message for name, message in told.items() if message and name in self._stores}
-        return {name: f"{name}: {problem}" for name, problem in (away | self._coverage.problems).items()}
+        return self._clusters.problems(self._stores)
 
     @property
     def narrowed(self) -> dict[ClusterName, Narrowed]:
@@ -246,7 +242,7 @@ class LiveFleet:
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         subscription = self._publisher.subscribe(listener)
-        listener(self._as_of_now(ChangeSet(apps=dict(self._apps.shown), clusters=dict(self._clusters))))
+        listener(self._as_of_now(ChangeSet(apps=dict(self._apps.shown), clusters=dict(self._clusters.shown))))
         return subscription
 
     async def login(self, cluster: ClusterName) -> None:
@@ -279,8 +275,8 @@ class LiveFleet:
         return subscription
 
     async def tree(self, key: AppKey) -> Tree:
-        app = self._app(key)
-        place = await self._place(app)
+        app = self._subjects.app(key)
+        place = await self._subjects.place(app)
         if isinstance(place, str):
             from fleetui.fleet.trees import without_cluster
 
@@ -291,21 +287,21 @@ class LiveFleet:
     async def orphans(self, key: AppKey) -> Orphans:
         from fleetui.fleet.orphans import orphans_of
 
-        subject = await self._subject(key)
-        return await orphans_of(subject, self._managed_in(subject.place.api.name))
+        subject = await self._subjects.of(key)
+        return await orphans_of(subject, self._subjects.managed_in(subject.place.api.name))
 
     async def diff(self, key: AppKey, ref: ObjectRef | None = None, *, revision: str = "") -> AppDiff:
-        return await self._tools.differ.diff(await self._subject(key), ref, revision=revision)
+        return await self._tools.differ.diff(await self._subjects.of(key), ref, revision=revision)
 
     async def with_commits(self, diff: AppDiff) -> AppDiff:
-        return await self._tools.differ.with_commits(await self._subject(diff.key), diff)
+        return await self._tools.differ.with_commits(await self._subjects.of(diff.key), diff)
 
     async def history(self, key: AppKey) -> tuple[HistoryRow, ...]:
         records = self._tools.audit.records(cluster=key.hub, app=f"{key.namespace}/{key.name}")
-        return await history_of(self._app(key), self._commits, records)
+        return await history_of(self._subjects.app(key), self._commits, records)
 
     async def deployed(self, key: AppKey, history_id: int) -> Deployed:
-        return await self._tools.deployed(await self._subject(key), history_id)
+        return await self._tools.deployed(await self._subjects.of(key), history_id)
 
     async def events(self, key: AppKey, ref: ObjectRef | None = None) -> tuple[ObjectEvent, ...]:
         from fleetui.fleet.events import events_of_tree
@@ -351,13 +347,13 @@ class LiveFleet:
         return shell_in(self._tools.pod_access(warn), self._asked(pod.cluster), pod, container)
 
     async def manifest(self, key: AppKey, ref: ObjectRef) -> Obj:
-        return await self._tools.differ.manifest(await self._subject(key), ref)
+        return await self._tools.differ.manifest(await self._subjects.of(key), ref)
 
     async def plan(self, action: Action) -> Plan:
-        return await self._tools.planner.plan(action, await self._subject(action.app))
+        return await self._tools.planner.plan(action, await self._subjects.of(action.app))
 
     async def execute(self, action: Action) -> Outcome:
-        subject = await self._subject(action.app)
+        subject = await self._subjects.of(action.app)
         if action.hard:
             for store in subject.clusters:
                 self._tools.permissions.forget(store.api.name)
@@ -376,98 +372,25 @@ class LiveFleet:
 
     @cached_property
     def rollouts(self) -> LiveRollouts:
-        from fleetui.fleet.appsets import registered_in
-        from fleetui.fleet.rolloutorigins import Origins
-        from fleetui.fleet.rollouts import LiveRollouts, NobodyOutside
-        from fleetui.fleet.rolloutsights import FleetSights
-        from fleetui.fleet.rollouttruth import GitTruths
+        from fleetui.fleet.rolloutwiring import rollouts_in
 
-        registered = partial(registered_in, self._directory)
-        origins = Origins(self._repositories, lambda: self._apps.shown, registered, self._answers)
-        rollouts = LiveRollouts(
-            self._stores,
-            self._namespaces_of_hubs,
-            planner=lambda request: planner.plan(request),
-            versions=self._versions_in_git,
-            truths=GitTruths(origins, lambda: self._apps.shown, self._hosts),
-            sights=FleetSights(self, self._repositories),
-            outside=self._outside or NobodyOutside(),
-            audit=self._tools.audit,
-            clock=self._clock,
-            read_only=self.read_only,
-        )
-        planner = self._rollout_planner(origins, rollouts.all)
-        return rollouts
-
-    async def _versions_in_git(self, apps: Sequence[AppKey]) -> frozenset[str]:
-        from fleetui.fleet.rolloutversions import versions_in_git
-
-        def opened(app: App) -> Repository:
-            return self._repositories.open(app.source.repo_url, hub=app.key.hub, project=app.project)
-
-        shown = self._apps.shown
-        return await versions_in_git([shown[key] for key in apps if key in shown], opened)
-
-    def _namespaces_of_hubs(self) -> dict[ClusterName, frozenset[str]]:
-        """The clusters that have applications, each with the namespaces that they are in."""
-        found: dict[ClusterName, set[str]] = {hub: set() for hub in self._coverage.hubs}
-        for key in self._apps.shown:
-            found.setdefault(key.hub, set()).add(key.namespace)
-        return {hub: frozenset(namespaces) for hub, namespaces in found.items()}
-
-    def _rollout_planner(self, origins: Origins, others: Callable[[], Awaitable[Sequence[Rollout]]]) -> RolloutPlanner:
-        from fleetui.fleet.rolloutchanges import Changes
-        from fleetui.fleet.rolloutplan import RolloutPlanner
-        from fleetui.fleet.rolloutrefusals import Refusals
-
-        tools = self._tools
-        return RolloutPlanner(
-            lambda: self._apps.shown,
-            lambda: self._clusters,
-            origins=origins,
-            changes=Changes(tools.differ.desires, self._served),
-            refusals=Refusals(
-                lambda hub: self._stores[hub].api,
-                self._app_resource,
-                tools.permissions,
-                self._clock,
-                read_only=tools.read_only,
-            ),
-            others=others,
-            obj=self._object,
+        return rollouts_in(
+            self,
+            directory=self._directory,
+            hubs=lambda: self._coverage.hubs,
+            subjects=self._subjects,
+            overrides=self._overrides,
+            tools=self._tools,
+            repositories=self._repositories,
+            answers=self._answers,
             hosts=self._hosts,
-            protects=self._is_protected,
-            operator=tools.audit.operator,
+            outside=self._outside,
+            protects=self._clusters.is_protected,
             clock=self._clock,
             rules=self.cell_rules,
         )
 
-    async def _object(self, key: AppKey) -> Obj:
-        return (await self._subject(key)).stored.decode()
-
-    async def _app_resource(self, key: AppKey) -> ApiResource:
-        return await (await self._subject(key)).app_resource()
-
-    async def _served(self, app: App) -> Served:
-        from fleetui.fleet.rolloutchanges import Served
-
-        place = await self._place(app)
-        if isinstance(place, str):
-            raise FleetError(place)
-        overrides = await self._overrides.of(self._stores[app.key.hub].api)
-        return Served(await place.api.discover(), overrides.kustomize_options)
-
     # --- what clusters tell -----------------------------------------------------------------------------------------
-
-    def _status_changed(self, status: ClusterStatus) -> None:
-        shown = self._shown(status)
-        if self._clusters.get(shown.name) != shown:
-            self._clusters[shown.name] = shown
-            self._publisher.publish(ChangeSet(clusters={shown.name: shown}))
-
-    def _cluster_gone(self, name: ClusterName) -> None:
-        if self._clusters.pop(name, None) is not None:
-            self._publisher.publish(ChangeSet(gone=frozenset({name})))
 
     def _places_changed(self) -> None:
         # Whoever looks at a tree asks again, and gets it from where it is reached now.
@@ -477,7 +400,7 @@ class LiveFleet:
         narrowed = self._coverage.narrowed_in(store.api.name, dialect)
         if narrowed is not None and narrowed.namespaces:  # where nothing may be seen, what was known stays, as old
             self._apps.narrow(store.api.name, dialect, narrowed.namespaces)
-        self._status_changed(self._directory.statuses[store.api.name])
+        self._clusters.changed(self._directory.statuses[store.api.name])
         for hub in self._coverage.hubs:
             self._directory.look_at(hub)
         self._publisher.publish(ChangeSet())
@@ -505,43 +428,6 @@ class LiveFleet:
     def _asked(self, cluster: ClusterName) -> Cluster:
         """A cluster for what a person waits for."""
         return self._directory.named(cluster).api.urgent
-
-    def _managed_in(self, cluster: ClusterName) -> frozenset[ObjectRef]:
-        """All that the fleet's applications list in a cluster."""
-        place = partial(called, clusters=self._directory)
-        apps = [app for app in self._apps.shown.values() if place(app) == cluster]
-        return frozenset(resource.ref for app in apps for resource in app.resources)
-
-    def _app(self, key: AppKey) -> App:
-        app = self._apps.shown.get(key)
-        if app is None:
-            raise MissingError(f"there is no application {key}")
-        return app
-
-    async def _subject(self, key: AppKey) -> Subject:
-        app = self._app(key)
-        place = await self._place(app)
-        hub = self._stores[key.hub]
-        overrides = partial(self._overrides.of, hub.api)
-        return Subject(app, hub=hub, dialect=self._by_name[key.dialect], place=place, overrides=overrides)
-
-    async def _place(self, app: App) -> LiveStore | str:
-        if by_kubeconfig(app):
-            await self._directory.referred()
-        elif not is_the_hub(app):
-            await self._directory.ready(app.key.hub)
-        return place_of(app, self._directory)
-
-    def _shown(self, status: ClusterStatus) -> ClusterStatus:
-        shown = msgspec.structs.replace(status, protected=status.protected or self._protects(status.name))
-        refusal = self._coverage.refusal(status.name)
-        if refusal and status.state in {ClusterState.LIVE, ClusterState.FORBIDDEN}:
-            # No application of it is watched, so that the link complains of nothing, or of something beside the point.
-            shown = msgspec.structs.replace(shown, state=ClusterState.FORBIDDEN, message=refusal)
-        return shown
-
-    def _is_protected(self, cluster: ClusterName) -> bool:
-        return self._protects(cluster) or self._directory.is_protected(cluster)
 
     async def _begin_tree(self, key: AppKey) -> None:
         with suppress(FleetError):  # whoever asks for the tree hears of it

@@ -40,7 +40,8 @@ class RolloutRequest(msgspec.Struct, frozen=True):
     """What a rollout is planned from. `moves` gives each addon the version that it goes to. `cells`: only these;
     empty: every cell of these addons. `patience`: that of the plan. `name`: empty for one that is made up. `truths`:
     where the version is written, as ``URL#PATH``, for an ApplicationSet of which the fleet does not see it by itself;
-    as ``URL#PATH#FIELD``, with ``{cluster}`` and ``{addon}``, for every cell.
+    as ``URL#PATH#FIELD``, with ``{cluster}`` and ``{addon}``, for every cell. `field`: which field of the Helm values
+    files of each cell's own sources says it, with the same in braces; empty: found out.
     """
 
     moves: Mapping[str, str]
@@ -54,6 +55,7 @@ class RolloutRequest(msgspec.Struct, frozen=True):
     name: str = ""
     hub: ClusterName = ""  # type: ignore[assignment]  # empty: that of the cells
     truths: tuple[str, ...] = ()
+    field: str = ""
 
 
 class ChangeGroup(msgspec.Struct, frozen=True):

@@ -7,14 +7,16 @@ is found by `rolloutorigins`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from fleetui.engine.giturl import normalized
 from fleetui.engine.rollout.truth import ELEMENT, versions, with_versions
 from fleetui.engine.rollout.truthtext import document_of
 from fleetui.fleet.rolloutapi import RolloutRequest
 from fleetui.fleet.rolloutorigins import File, Made, Origins, SetKey, set_of
 from fleetui.fleet.rolloutrefusals import Chosen, some
+from fleetui.fleet.rolloutvalues import VALUES, ValuesFiles, reads_from
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import Obj
@@ -33,11 +35,20 @@ class Moving(NamedTuple):
     edited: Mapping[tuple[str, str], bytes] = {}
 
 
+class Beside(NamedTuple):
+    """An application that is not chosen and reads a file that changes; `edited` as of `Moving`."""
+
+    app: App
+    obj: Obj
+    edited: Mapping[tuple[str, str], bytes]
+
+
 class Draft:
     """What is found out while a plan is made."""
 
     def __init__(self) -> None:
         self.cells: list[Moving] = []
+        self.beside: list[Beside] = []
         self.notes: list[str] = []
         self.unchanged: list[CellKey] = []
         self._refused: dict[str, list[CellKey]] = {}
@@ -53,15 +64,23 @@ class Draft:
 
 
 class CellMover:
-    """Finds out what becomes of the chosen cells.
+    """Finds out what becomes of the chosen cells of one plan.
 
     Args:
+        apps: all of the fleet, as they are now.
         origins: finds where versions are written.
         obj: an application's object.
     """
 
-    def __init__(self, origins: Origins, obj: Callable[[AppKey], Awaitable[Obj]]) -> None:
+    def __init__(
+        self,
+        apps: Callable[[], Mapping[AppKey, App]],
+        origins: Origins,
+        obj: Callable[[AppKey], Awaitable[Obj]],
+    ) -> None:
+        self._apps = apps
         self._origins = origins
+        self._values = ValuesFiles(origins)
         self._object = obj
 
     async def locate(self, apps: Mapping[CellKey, App], request: RolloutRequest, draft: Draft) -> None:
@@ -70,7 +89,17 @@ class CellMover:
         given = await self._origins.given(apps, request.truths, hub=first.key.hub, project=first.project)
         if given:
             draft.cells += await self._of_fields(apps, given, request, draft)
-            return
+        elif request.field:
+            draft.cells += await self._of_values(apps, request, draft, "it reads no values from files in Git")
+        else:
+            draft.cells += await self._of_what_makes_them(apps, request, draft)
+        draft.cells.sort(key=lambda cell: cell.chosen.key)
+        draft.beside = await self._beside(draft.cells)
+
+    async def _of_what_makes_them(
+        self, apps: Mapping[CellKey, App], request: RolloutRequest, draft: Draft
+    ) -> list[Moving]:
+        """Cells by their ApplicationSets, and by the manifests of those that none makes."""
         sets: dict[SetKey, dict[CellKey, App]] = {}
         alone: dict[CellKey, App] = {}
         for cell, app in apps.items():
@@ -78,26 +107,28 @@ class CellMover:
             (alone if key is None else sets.setdefault(key, {}))[cell] = app
         jobs = [self._of_set(key, mine, request, draft) for key, mine in sets.items()]
         jobs += [self._of_one(cell, app, request, draft) for cell, app in alone.items()]
-        for found in await asyncio.gather(*jobs):
-            draft.cells += found
-        draft.cells.sort(key=lambda cell: cell.chosen.key)
+        return [each for found in await asyncio.gather(*jobs) for each in found]
 
     async def _of_set(
         self, key: SetKey, apps: Mapping[CellKey, App], request: RolloutRequest, draft: Draft
     ) -> list[Moving]:
         try:
             made = await self._origins.made(key, request.truths)
-            truths = self._origins.truths_of(made)
-            missing = [cell for cell, app in apps.items() if app.key.name not in truths]
-            if missing:
-                what = "no element of a list and no file of a git generator gives it a version"
-                hint = "say where with --truth URL#PATH"
-                draft.refuse(f"{key.document} makes it, and {what} ({hint})", *missing)
-            mine = {cell: truths[app.key.name] for cell, app in apps.items() if app.key.name in truths}
-            return await self._moved(made, apps, mine, tuple(truths.values()), request, draft)
         except FleetError as error:
-            draft.refuse(str(error), *apps)
-            return []
+            return await self._of_values(apps, request, draft, str(error))
+        truths = self._origins.truths_of(made)
+        what = "no element of a list and no file of a git generator gives it a version"
+        why = f"{key.document} makes it, and {what} (say where with --truth URL#PATH)"
+        missing = {cell: app for cell, app in apps.items() if app.key.name not in truths}
+        found = await self._of_values(missing, request, draft, why)
+        mine = {cell: truths[app.key.name] for cell, app in apps.items() if app.key.name in truths}
+        if not mine:
+            return found
+        try:
+            return found + await self._moved(made, apps, mine, tuple(truths.values()), request, draft)
+        except FleetError as error:
+            draft.refuse(str(error), *mine)
+            return found
 
     async def _moved(
         self,
@@ -134,9 +165,8 @@ class CellMover:
         then = {each.name: each.app for each in after.applications}
         moving = {move.app.key.name for move in moves.values()}
         others = {name for name in before.keys() | then.keys() if before.get(name) != then.get(name)}
-        if also := sorted(others - moving):
-            more = f" and {len(also) - 3} more" if len(also) > 3 else ""
-            draft.refuse(f"{', '.join(also[:3])}{more}: would change too, though not chosen")
+        if also := others - moving:
+            draft.refuse(also_changing(also))
         for cell, move in moves.items():
             if move.app.key.name not in others:
                 same = f"its Application stays the same at {move.to_version}: the template does not use the version"
@@ -151,6 +181,9 @@ class CellMover:
         """A cell whose Application nothing makes."""
         try:
             truth = await self._origins.truth_of(app, request.truths)
+        except FleetError as error:
+            return await self._of_values({cell: app}, request, draft, str(error))
+        try:
             file = file_of(truth)
             text = (await self._origins.texts([file], hub=app.key.hub, project=app.project)).get(file, "")
             move = _move(cell, app, versions(text, [truth]).get(truth), request, draft, file)
@@ -162,6 +195,49 @@ class CellMover:
         except FleetError as error:
             draft.refuse(str(error), cell)
             return []
+
+    async def _of_values(
+        self, apps: Mapping[CellKey, App], request: RolloutRequest, draft: Draft, otherwise: str
+    ) -> list[Moving]:
+        """Cells whose version is in a file of values; `otherwise` is the refusal of those that read none."""
+        given: dict[CellKey, tuple[Truth, ...]] = {}
+        for cell, app in apps.items():
+            wanted = request.moves[cell.addon]
+            try:
+                obj = await self._object(app.key)
+                truth = await self._values.truth_of(cell, app, obj, field=request.field, wanted=wanted)
+            except FleetError as error:
+                draft.refuse(str(error), cell)
+                continue
+            if truth is None:
+                draft.refuse(otherwise, cell)
+            else:
+                given[cell] = (truth,)
+        return await self._of_fields(apps, given, request, draft) if given else []
+
+    async def _beside(self, cells: Sequence[Moving]) -> list[Beside]:
+        """Who reads the same fields of the files of values that change, and is not chosen."""
+        moving = [cell for cell in cells if cell.truth.kind == VALUES]
+        urls = {normalized(cell.truth.url) for cell in moving}
+        chosen = {cell.chosen.app.key for cell in cells}
+        truths = {_place(cell.truth): cell for cell in moving}
+        found = []
+        for app in list(self._apps().values()) if moving else ():
+            if app.key in chosen or app.key.dialect != "argo" or not reads_from(app, urls):
+                continue
+            try:
+                obj = await self._object(app.key)
+                files = await self._values.files(app, obj)
+                if not any((normalized(file.url), file.path) == place[:2] for place in truths for file in files):
+                    continue
+                said = await self._values.said(app, files, dict.fromkeys(place[2] for place in truths))
+            except FleetError:
+                continue  # what can't be rendered now changes nothing now
+            reads = [truths[place] for place in map(_place, said) if place in truths]
+            if reads:
+                edited = {place: content for cell in reads for place, content in cell.edited.items()}
+                found.append(Beside(app, obj, edited))
+        return found
 
     async def _of_fields(
         self,
@@ -204,6 +280,13 @@ class CellMover:
         return found
 
 
+def also_changing(names: Iterable[str]) -> str:
+    """The refusal of a plan that would change other applications."""
+    also = sorted(names)
+    more = f" and {len(also) - 3} more" if len(also) > 3 else ""
+    return f"{', '.join(also[:3])}{more}: would change too, though not chosen"
+
+
 def _move(
     cell: CellKey, app: App, version: str | None, request: RolloutRequest, draft: Draft, file: File
 ) -> Chosen | None:
@@ -223,6 +306,10 @@ def _move(
 def file_of(truth: Truth) -> File:
     """The file in which a version is written."""
     return File(truth.url, truth.branch, truth.path)
+
+
+def _place(truth: Truth) -> tuple[str, str, str]:
+    return normalized(truth.url), truth.path, truth.field
 
 
 def _by_file(truths: Mapping[CellKey, Truth]) -> dict[File, dict[CellKey, Truth]]:

@@ -116,6 +116,10 @@ class Changes:
         gate: asyncio.Semaphore,
         shared: Shared,
     ) -> _Cell:
+        if move.app.key.dialect != "argo":
+            # What Flux renders is not known here: the object that it obeys is what changes.
+            before, after = ({ref_of(obj): msgspec.json.encode(obj)} for obj in (move.before, move.after))
+            return _Cell(move.key, before, after, move.names)
         if isinstance(served, FleetError):
             return _Cell(move.key, {}, {}, move.names, f"its cluster can't be asked what it serves: {served}")
         if isinstance(served, BaseException):
@@ -129,17 +133,17 @@ class Changes:
                 shared=shared,
             )
             try:
-                after = (await render(move.after, edited=move.edited)).manifests
+                new = (await render(move.after, edited=move.edited)).manifests
             except FleetError as error:
                 passing = isinstance(error, ClusterError | RepositoryUnreachableError)
                 return _Cell(move.key, {}, {}, move.names, str(error), refusal="" if passing else str(error))
             try:
-                before = (await render(move.before)).manifests
+                old = (await render(move.before)).manifests
             except FleetError as error:
                 problem = f"what it is now can't be rendered: {error}"
                 return _Cell(move.key, {}, {}, move.names, problem)
-        refusal = _forbidden(move, after, served.discovery)
-        return _Cell(move.key, *_differing(before, after), move.names, refusal=refusal)
+        refusal = _forbidden(move, new, served.discovery)
+        return _Cell(move.key, *_differing(old, new), move.names, refusal=refusal)
 
 
 def _forbidden(move: Move, manifests: Iterable[Manifest], discovery: Discovery) -> str:

@@ -17,19 +17,25 @@ from fleetui.engine.appset.asking import NoAnswers, answered
 from fleetui.engine.appset.generated import Generated, RegisteredCluster
 from fleetui.engine.appset.ports import Answers
 from fleetui.engine.appset.questions import Answer, GitFiles, Question
+from fleetui.engine.giturl import normalized
 from fleetui.engine.rollout.elements import elements_of, file_of
 from fleetui.engine.rollout.truth import ELEMENT
 from fleetui.engine.rollout.truthtext import document_of
 from fleetui.fleet.cells import version_of
+from fleetui.fleet.rolloutflux import FluxSources
+from fleetui.fleet.rolloutflux import field_of as flux_field_of
 from fleetui.gitports import Repositories, Repository
 from fleetui.hubports import Registration
-from fleetui.model.app import App, AppKey
+from fleetui.model.app import APP_KINDS, App, AppKey
 from fleetui.model.errors import ManifestError, RefusedError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.rollout import CellKey, Truth
 from fleetui.renderports import Tree
 
-APPLICATION_SET, APPLICATION = "ApplicationSet", "Application"
+APPLICATION_SET = "ApplicationSet"
+ARGO, KUSTOMIZATION = "argo", "flux"
+"""Dialects."""
+_GROUPS = {APPLICATION_SET: GROUP} | {kind: group for group, kind in APP_KINDS.values()}
 _TEXTS = (".yaml", ".yml", ".json")
 _GIVE = "say where with --truth URL#PATH"
 
@@ -65,17 +71,18 @@ class Made(NamedTuple):
 
 
 def parent_of(app: App, brought: Mapping[tuple[ClusterName, ObjectRef], AppKey]) -> AppKey | None:
-    """The application that brings an application's manifest, or its ApplicationSet's, into the hub (app of apps); None
-    where none does. `brought`: what `parents` says."""
+    """The application that brings an application's manifest, or its ApplicationSet's, into the hub (app of apps, or
+    Flux's Kustomization); None where none does. `brought`: what `parents` says."""
     return brought.get((app.key.hub, _owner(app)))
 
 
 def parents(apps: Iterable[App]) -> dict[tuple[ClusterName, ObjectRef], AppKey]:
-    """The application that holds each ApplicationSet and each Application, by hub and object."""
-    kinds = {(GROUP, APPLICATION_SET), (GROUP, APPLICATION)}
+    """The application that holds each ApplicationSet and each application, by hub and object."""
+    kinds = {(GROUP, APPLICATION_SET), *APP_KINDS.values()}
     return {
         (app.key.hub, resource.ref): app.key
         for app in apps
+        if app.key.dialect == ARGO or not app.destination.name  # what Flux applies elsewhere is not in the hub
         for resource in app.resources
         if resource.ref.group_kind in kinds and resource.ref.name
     }
@@ -88,8 +95,9 @@ def set_of(app: App) -> SetKey | None:
 
 
 def _owner(app: App) -> ObjectRef:
-    kind, name = (APPLICATION_SET, app.application_set) if app.application_set else (APPLICATION, app.key.name)
-    return ObjectRef(GROUP, kind, app.key.namespace, name)
+    if app.application_set:
+        return ObjectRef(GROUP, APPLICATION_SET, app.key.namespace, app.application_set)
+    return app.key.ref
 
 
 class Origins:
@@ -100,6 +108,7 @@ class Origins:
         apps: all applications of the fleet, as they are now.
         registered: what a hub registers.
         answers: answers what generators ask; None: those that ask nothing work.
+        flux: knows what Kustomizations apply; None: where there is no Flux.
     """
 
     def __init__(
@@ -108,11 +117,13 @@ class Origins:
         apps: Callable[[], Mapping[AppKey, App]],
         registered: Callable[[ClusterName], Awaitable[Sequence[Registration]]],
         answers: Answers | None = None,
+        flux: FluxSources | None = None,
     ) -> None:
         self._repositories = repositories
         self._apps = apps
         self._registered = registered
         self._answers = answers or NoAnswers()
+        self._flux = flux
 
     def opened(self, url: str, *, hub: ClusterName, project: str = "") -> Repository:
         """A repository, logged in to as a hub says."""
@@ -188,13 +199,31 @@ class Origins:
         Raises:
             RefusedError: it can't be found.
         """
-        document = f"{APPLICATION} {app.key.namespace}/{app.key.name}"
+        ref = app.key.ref
+        document = f"{ref.kind} {ref.namespace}/{ref.name}"
         file, found = await self._written(app.key.hub, document, truths)
-        field = _field_of(app, found)
+        if app.key.dialect != ARGO:
+            await self._refuse_shared(app, file, found)
+        field = _field_of(app, found) if app.key.dialect == ARGO else flux_field_of(app, found)
         if not field:
             hint = "say where with --truth URL#PATH#FIELD"
             raise RefusedError(f"{app.key}: its manifest {file.path} of {file.url} names no version of its own", hint)
         return Truth("manifest", *file, document=document, field=field)
+
+    async def _refuse_shared(self, app: App, file: File, manifest: Obj) -> None:
+        """A manifest may be applied twice: to other hubs, and where it names no namespace, to several."""
+        namespaces = {app.key.namespace} if mapping(manifest.get("metadata")).get("namespace") else None
+        apps = self._apps()
+        for other in apps.values():
+            alike = (other.key.dialect, other.key.name) == (app.key.dialect, app.key.name) and other.key != app.key
+            if not alike or (namespaces is not None and other.key.namespace not in namespaces):
+                continue
+            parent = apps.get(parents(apps.values()).get((other.key.hub, other.key.ref), _NOBODY))
+            if parent is None:
+                continue
+            url, _, path = await self._applied(parent, str(other.key))
+            if normalized(url) == normalized(file.url) and (not path or f"{file.path}/".startswith(f"{path}/")):
+                raise RefusedError(f"{app.key}: {file.path} of {file.url} is {other.key} too, which would move with it")
 
     async def given(
         self, cells: Iterable[CellKey], truths: Sequence[str], *, hub: ClusterName, project: str
@@ -206,12 +235,12 @@ class Origins:
             RefusedError: there is no branch to commit to.
         """
         fields = [each for each in map(_with_field, truths) if each is not None]
-        branches = {url: await self._branch(url, "", hub=hub, project=project) for url in {each[0] for each in fields}}
+        branches = {url: await self.branch(url, "", hub=hub, project=project) for url in {each[0] for each in fields}}
         if not fields:
             return {}
         return {
             cell: tuple(
-                Truth("values", url, branches[url], _filled(path, cell), field=_filled(field, cell, escape=True))
+                Truth("values", url, branches[url], filled(path, cell), field=filled(field, cell, escape=True))
                 for url, path, field in fields
             )
             for cell in cells
@@ -225,26 +254,35 @@ class Origins:
         for given in truths:
             url, _, path = given.partition("#")
             if path and "#" not in path:
-                file = File(url, await self._branch(url, "", hub=hub), path)
+                file = File(url, await self.branch(url, "", hub=hub), path)
                 found = _found(await self._texts(file, hub=hub), document)
                 if found is not None:
                     return file._replace(path=found[0]), found[1]
         apps = self._apps()
-        parent = apps.get(parents(apps.values()).get((hub, ObjectRef(GROUP, kind, namespace, name)), _NOBODY))
+        ref = ObjectRef(_GROUPS[kind], kind, namespace, name)
+        parent = apps.get(parents(apps.values()).get((hub, ref), _NOBODY))
         if parent is None:
             raise RefusedError(f"{document} of {hub}: no application brings it from Git", _GIVE)
-        source = parent.source
-        if source.chart or not source.repo_url:
-            raise RefusedError(f"{document} of {hub} comes from a chart of {parent.key}, not from a file", _GIVE)
-        branch = await self._branch(source.repo_url, source.target_revision, hub=hub, project=parent.project)
-        file = File(source.repo_url, branch, source.path)
+        url, revision, path = await self._applied(parent, document)
+        branch = await self.branch(url, revision, hub=hub, project=parent.project)
+        file = File(url, branch, path)
         found = _found(await self._texts(file, hub=hub, project=parent.project), document)
         if found is None:
-            where = f"{source.path or 'the root'} of {source.repo_url} ({branch})"
+            where = f"{path or 'the root'} of {url} ({branch})"
             raise RefusedError(f"{document}: {parent.key} brings it, and no file below {where} is it", _GIVE)
         return file._replace(path=found[0]), found[1]
 
-    async def _branch(self, url: str, revision: str, *, hub: ClusterName, project: str = "") -> str:
+    async def _applied(self, parent: App, document: str) -> tuple[str, str, str]:
+        """URL, revision and path of what an application brings."""
+        source = parent.source
+        if parent.key.dialect == KUSTOMIZATION and self._flux is not None:
+            return await self._flux.applied(parent)
+        if source.chart or not source.repo_url:
+            what = f"{document} of {parent.key.hub} comes from a chart of {parent.key}, not from a file"
+            raise RefusedError(what, _GIVE)
+        return source.repo_url, source.target_revision, source.path
+
+    async def branch(self, url: str, revision: str, *, hub: ClusterName, project: str = "") -> str:
         """The branch that is meant.
 
         Raises:
@@ -332,7 +370,7 @@ def _with_field(truth: str) -> tuple[str, str, str] | None:
     return (url, path, field) if field else None
 
 
-def _filled(text: str, cell: CellKey, *, escape: bool = False) -> str:
+def filled(text: str, cell: CellKey, *, escape: bool = False) -> str:
     """A path or a field with a cell's names in it; a dot in one is no end of a field's part."""
     for name, value in (("{cluster}", cell.cluster), ("{addon}", cell.addon)):
         text = text.replace(name, re.sub(r"([.=\\])", r"\\\1", value) if escape else value)

@@ -14,20 +14,22 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from fleetui.engine.clock import Clock
+from fleetui.engine.rollout.truth import ELEMENT
 from fleetui.engine.rollout.waves import Rule, Waves, by_count, by_labels, by_name, by_percent, the_rest, waves_of
 from fleetui.fleet.audit import Operator
 from fleetui.fleet.cells import DEFAULT, CellRules, cell_of
 from fleetui.fleet.naming import ClusterNames
-from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest, WaveRule
-from fleetui.fleet.rolloutcells import CellMover, Draft, Moving, file_of
+from fleetui.fleet.rolloutapi import ChangeGroup, PlannedRollout, RolloutRequest, WaveRule
+from fleetui.fleet.rolloutcells import Beside, CellMover, Draft, Moving, also_changing, file_of
 from fleetui.fleet.rolloutchanges import Changes, Move
-from fleetui.fleet.rolloutorigins import File, Origins, parent_of, parents
-from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, unpermitted
+from fleetui.fleet.rolloutorigins import Origins, parent_of, parents
+from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, some, unpermitted
+from fleetui.fleet.rolloutvalues import VALUES
 from fleetui.gitports import GitHosts
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj
-from fleetui.model.rollout import CellKey, CellPlan, Delivery, Gate, Rollout, RolloutKey, RolloutPlan, WavePlan
+from fleetui.model.rollout import CellKey, CellPlan, Delivery, Gate, Rollout, RolloutKey, RolloutPlan, Truth, WavePlan
 from fleetui.model.status import ClusterStatus
 from fleetui.model.text import one_line
 
@@ -70,7 +72,8 @@ class RolloutPlanner:
     ) -> None:
         self._apps = apps
         self._clusters = clusters
-        self._mover = CellMover(origins, obj)
+        self._origins = origins
+        self._object = obj
         self._changes = changes
         self._refusals = refusals
         self._others = others
@@ -91,7 +94,7 @@ class RolloutPlanner:
         names = ClusterNames(self._clusters().values())
         apps = self._chosen(request, names, draft)
         hub = next(iter(apps.values())).key.hub
-        await self._mover.locate(apps, request, draft)
+        await CellMover(self._apps, self._origins, self._object).locate(apps, request, draft)
         chosen = [cell.chosen for cell in draft.cells]
         key = RolloutKey(hub, next(iter(apps.values())).key.namespace, request.name or self._name(request))
         waves = self._waves(request, [cell.key for cell in chosen], draft)
@@ -124,6 +127,9 @@ class RolloutPlanner:
             *self._refusals.windows(chosen, projects),
             *overlapping(chosen, await self._others()),
             *_divided(request, waves, draft.cells),
+            *_torn(waves, draft.cells),
+            *_unused(found.groups, draft.cells),
+            *await self._moved_along(draft.beside, names),
             *await self._without_host(request, draft.cells),
         ]
         draft.notes += [
@@ -173,6 +179,22 @@ class RolloutPlanner:
             created_at=self._clock.now(),
             created_by=self._operator.who,
         )
+
+    async def _moved_along(self, beside: Sequence[Beside], names: ClusterNames) -> list[str]:
+        """The refusal where a file of values changes applications that nobody chose."""
+        by_hub: dict[ClusterName, list[Move]] = {}
+        for each in beside:
+            key = CellKey(names.of(each.app), each.app.key.name)
+            move = Move(key, each.app, each.obj, each.obj, (), edited=each.edited)
+            by_hub.setdefault(each.app.key.hub, []).append(move)
+        moved = [
+            cell
+            for hub, moves in by_hub.items()
+            for group in (await self._changes.of(hub, moves)).groups
+            if group.entries or group.problem
+            for cell in group.cells
+        ]
+        return [also_changing(cell.addon for cell in moved)] if moved else []
 
     async def _without_host(self, request: RolloutRequest, cells: Iterable[Moving]) -> list[str]:
         """Why there are no pull requests where some are asked for."""
@@ -256,19 +278,6 @@ class RolloutPlanner:
         return f"{_UNNAMED.sub('-', what.lower())[:40].strip('-')}-{when}"
 
 
-def _move(
-    cell: CellKey, app: App, version: str | None, request: RolloutRequest, draft: Draft, file: File
-) -> Chosen | None:
-    wanted = request.moves[cell.addon]
-    if version is None:
-        draft.refusals.append(f"{cell}: {file.path} of {file.url} ({file.branch}) says no version of it")
-        return None
-    if version == wanted:
-        draft.unchanged.append(cell)
-        return None
-    return Chosen(cell, app, version, wanted)
-
-
 def _rule(rule: WaveRule, request: RolloutRequest, labels: Mapping[ClusterName, Mapping[str, str]]) -> Rule:
     failures = request.failures_allowed if rule.failures_allowed is None else rule.failures_allowed
     gates: tuple[Gate, ...] = request.gates if rule.gates is None else rule.gates
@@ -303,6 +312,38 @@ def _divided(request: RolloutRequest, waves: Sequence[WavePlan], cells: Iterable
         f"wave {wave.name}: its versions are on {len(branches)} branches, and a wave is one pull request"
         for wave in waves
         if len(branches := {branch_of[cell] for cell in wave.cells}) > 1
+    ]
+
+
+def _torn(waves: Sequence[WavePlan], cells: Iterable[Moving]) -> list[str]:
+    """Cells that read their version in one and the same field move at once, and to one version."""
+    wave_of = {cell: wave.name for wave in waves for cell in wave.cells}
+    sharing: dict[Truth, list[Chosen]] = {}
+    for cell in cells:
+        if cell.truth.kind != ELEMENT:
+            sharing.setdefault(cell.truth, []).append(cell.chosen)
+    refused = []
+    for truth, mine in sharing.items():
+        place = f"{truth.field} of {truth.path} is the version of them all"
+        if len({wave_of.get(cell.key) for cell in mine}) > 1:
+            refused.append(f"{some([cell.key for cell in mine])}: {place}: they can only move in one wave")
+        if len({cell.to_version for cell in mine}) > 1:
+            refused.append(f"{some([cell.key for cell in mine])}: {place}: they can only go to one version")
+    return refused
+
+
+def _unused(groups: Iterable[ChangeGroup], cells: Iterable[Moving]) -> list[str]:
+    """Cells of which nothing would change: then what was written is not what says their version."""
+    truth_of = {cell.chosen.key: cell.truth for cell in cells if cell.truth.kind == VALUES}
+    unchanged = [cell for group in groups if not group.entries and not group.problem for cell in group.cells]
+    found: dict[str, list[CellKey]] = {}
+    for cell in unchanged:
+        if cell in truth_of:
+            found.setdefault(truth_of[cell].field, []).append(cell)
+    return [
+        f"{some(mine)}: nothing changes: {field} of its values is not what its manifests are made of (say which with "
+        "--field)"
+        for field, mine in found.items()
     ]
 
 

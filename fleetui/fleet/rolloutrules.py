@@ -242,6 +242,7 @@ def command_line(request: RolloutRequest, clusters: tuple[str, ...] = (), *, con
     words += [f"--patience={format_duration(request.patience)}"] if request.patience != PATIENCE else []
     words += ["--pull-request"] if request.delivery is Delivery.PULL_REQUEST else []
     words += [f"--truth={truth}" for truth in request.truths]
+    words += [f"--field={request.field}"] if request.field else []
     words += [f"--message={request.message}"] if request.message else []
     words += [f"--name={request.name}"] if request.name else []
     return shlex.join(words)

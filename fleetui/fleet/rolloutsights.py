@@ -15,7 +15,9 @@ from fleetui.engine.giturl import normalized
 from fleetui.engine.rollout.ports import Sight
 from fleetui.engine.rollout.truth import versions
 from fleetui.fleet.cells import version_of
-from fleetui.fleet.rolloutorigins import parent_of, parents
+from fleetui.fleet.rolloutflux import FluxSources
+from fleetui.fleet.rolloutorigins import ARGO, KUSTOMIZATION, parent_of, parents
+from fleetui.fleet.rolloutvalues import VALUES
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
 from fleetui.gitports import Repositories
 from fleetui.model.app import App, AppKey
@@ -25,8 +27,6 @@ from fleetui.model.rollout import CellPlan, Rollout, Truth
 from fleetui.model.status import AWAY, ClusterStatus, OperationPhase, SyncStatus
 from fleetui.ports import Subscription
 
-_IN_SOURCE = "values"
-"""The kind of truth that lies in a source of the application itself, so that the application does not tell it."""
 _REMEMBERED = 16384
 """Versions that were read in Git are remembered up to this many."""
 
@@ -59,10 +59,12 @@ class FleetSights:
     Args:
         fleet: the live picture.
         repositories: where a version is read that an application does not tell.
+        flux: has the repositories of Kustomizations fetched; None: where there is no Flux.
     """
 
-    def __init__(self, fleet: Picture, repositories: Repositories) -> None:
+    def __init__(self, fleet: Picture, repositories: Repositories, flux: FluxSources | None = None) -> None:
         self._fleet = fleet
+        self._flux = flux
         self._repositories = repositories
         self._known: dict[AppKey, tuple[App, ClusterStatus | None, Sight]] = {}
         self._parents: Mapping[tuple[ClusterName, ObjectRef], AppKey] | None = None
@@ -112,8 +114,10 @@ class FleetSights:
         if parent is not None and parent not in self._refreshed:
             self._refreshed.add(parent)
             with suppress(FleetError):  # it is compared in its time
+                if parent.dialect == KUSTOMIZATION and self._flux is not None:
+                    await self._flux.fetch(self._fleet.apps[parent])
                 await self._fleet.execute(Action(ActionKind.REFRESH, parent))
-        if parent is None or cell.truth.kind == _IN_SOURCE:
+        if parent is None or cell.truth.kind == VALUES:
             await self._fleet.execute(Action(ActionKind.REFRESH, cell.app))
 
     def _brought(self) -> Mapping[tuple[ClusterName, ObjectRef], AppKey]:
@@ -133,10 +137,10 @@ class FleetSights:
             raise MissingError(f"there is no application {cell.app}")
         if _busy(app):
             return  # what runs ends, and is looked at again
+        # What Flux prunes its objects say themselves.
+        prune = app.automation.prune and app.key.dialect == ARGO
         try:
-            await self._fleet.execute(
-                Action(ActionKind.SYNC, cell.app, prune=app.automation.prune, rollout=rollout.plan.key.name)
-            )
+            await self._fleet.execute(Action(ActionKind.SYNC, cell.app, prune=prune, rollout=rollout.plan.key.name))
         except RefusedError:
             now = self._fleet.apps.get(cell.app)
             if now is None or not _busy(now):
@@ -144,7 +148,7 @@ class FleetSights:
 
     async def _version(self, cell: CellPlan, app: App) -> str:
         """The version in what the application was last compared with; empty where that is not known."""
-        if cell.truth.kind != _IN_SOURCE:
+        if cell.truth.kind != VALUES:
             return version_of(app) if app.compared else ""
         revision = _revision(cell.truth, app)
         if not revision:

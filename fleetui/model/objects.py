@@ -78,6 +78,19 @@ def from_json(text: str) -> Any:
         raise ValueError(str(error)) from error
 
 
+def merge_patched(value: Any, patch: Any) -> Any:
+    """What a JSON merge patch (RFC 7386) makes of a value; what it does not touch is shared with it, in its order."""
+    if not isinstance(patch, Mapping):
+        return patch
+    found = dict(value) if isinstance(value, Mapping) else {}
+    for key, each in patch.items():
+        if each is None:
+            found.pop(key, None)
+        else:
+            found[key] = merge_patched(found.get(key), each)
+    return found
+
+
 def is_surely_shallow(value: Any) -> bool:
     """Whether a decoded map or list has so few maps and lists that it can't nest beyond `MAX_DEPTH`: five times quicker
     to tell than `json_flaw` for what nearly every object is."""

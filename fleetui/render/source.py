@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleetui.model.errors import FleetError, ManifestError, RefusedError
+from fleetui.model.objects import merge_patched
 from fleetui.render.detect import Tool
 from fleetui.render.directory import Manifest, manifests, objects_of
 from fleetui.render.yaml import documents
@@ -49,18 +50,9 @@ def overridden(source: Mapping[str, Any], files: Files, app: str) -> Mapping[str
             for document in documents(files[name], path=path):
                 if not isinstance(document.value, dict):
                     raise ManifestError("it is no map of a source's fields", path=path, line=document.line)
-                merged = _merged(merged, document.value)
+                merged = merge_patched(merged, document.value)
     fixed = {key: source[key] for key in _OF_THE_SPEC if key in source}
     return merged if merged is source else {key: merged[key] for key in merged if key not in _OF_THE_SPEC} | fixed
-
-
-def _merged(value: Any, patch: Any) -> Any:
-    """A JSON merge patch (RFC 7386)."""
-    if not isinstance(patch, Mapping):
-        return patch
-    before = value if isinstance(value, Mapping) else {}
-    kept = {key: each for key, each in before.items() if key not in patch}
-    return kept | {key: _merged(before.get(key), each) for key, each in patch.items() if each is not None}
 
 
 def from_directory(source: Mapping[str, Any], files: Files) -> list[Manifest]:

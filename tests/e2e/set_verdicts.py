@@ -433,6 +433,88 @@ def clusters_come_and_go(teller: SetTeller) -> None:
 
 
 @told
+def what_is_preserved_and_templated(teller: SetTeller) -> None:
+    metadata = {"annotations": {"keep": "{{name}}", "other": "{{name}}"}, "labels": {"kept": "{{name}}"}}
+    preserved = {"annotations": ["keep"], "labels": ["kept"]}
+    teller.apply(ALPHA, template=teller.template(metadata=metadata), preservedFields=preserved)
+    teller.note("created")
+    mine = {"annotations": {"keep": "mine", "other": "mine"}, "labels": {"kept": "mine"}}
+    teller.edit_app("alpha", {"metadata": mine})
+    teller.note("what is mine stays where it is preserved")
+    teller.edit_app("alpha", {"metadata": {"annotations": {"keep": None}, "labels": {"kept": None}}})
+    teller.note("what was taken away comes back")
+    teller.apply(ALPHA, template=teller.template(), preservedFields=preserved)
+    teller.note("and outlives its template")
+
+
+@told
+def what_is_ignored_in_part(teller: SetTeller) -> None:
+    ignored = [
+        {"jsonPointers": ["/metadata/annotations/x", "/metadata/finalizers", "/spec/syncPolicy"]},
+        {
+            "name": "beta",
+            "jqPathExpressions": ['.spec.source.helm.parameters[] | select(.name=="a")', ".metadata.ownerReferences"],
+        },
+    ]
+
+    def source(a: str, b: str) -> Json:
+        parameters = [{"name": "a", "value": a}, {"name": "b", "value": b}]
+        where = {"repoURL": "https://git.example/addons.git", "path": "charts", "targetRevision": "main"}
+        return {**where, "helm": {"parameters": parameters}}
+
+    def apply(x: str, **values: str) -> None:
+        metadata = {"annotations": {"x": x, "y": x}}
+        template = teller.template(source=source(**values), metadata=metadata)
+        teller.apply(ALPHA, BETA, template=template, ignoreApplicationDifferences=ignored)
+
+    apply("1", a="1", b="2")
+    teller.note("created")
+    for name in ("alpha", "beta"):
+        metadata = {"annotations": {"x": "2", "y": "2"}, "finalizers": None}
+        spec = {"syncPolicy": {"automated": {"prune": True}}, "source": {"helm": source("9", "9")["helm"]}}
+        teller.edit_app(name, {"metadata": metadata, "spec": spec})
+    teller.note("put back where it is not ignored")
+    apply("3", a="3", b="3")
+    teller.note("a new template")
+
+
+@told
+def deleted_by_hand(teller: SetTeller) -> None:
+    teller.apply(ALPHA, syncPolicy={"preserveResourcesOnDeletion": True})
+    wait_until(lambda: teller.client.get("application", "alpha", NAMESPACE), PATIENCE, "alpha is made")
+    teller.client.delete("application", "alpha", NAMESPACE)
+    teller.note("back")
+    teller.apply(ALPHA)
+    teller.note("with a finalizer")
+    teller.client.delete("application", "alpha", NAMESPACE)
+    teller.note("going")
+    teller.edit_app("alpha", {"spec": {"source": {"path": "other"}}})
+    teller.note("put back while it goes")
+
+
+@told
+def a_cluster_is_renamed(teller: SetTeller) -> None:
+    generators = [{"clusters": {"selector": {"matchLabels": {"env": "prod"}}}}]
+    teller.register("tokyo", env="prod")
+    template = teller.template(destination={"name": "{{name}}", "namespace": "x"})
+    teller.apply(template=template, generators=generators)
+    teller.note("created")
+    teller.client.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": "cluster-tokyo",
+                "namespace": NAMESPACE,
+                "labels": {**CLUSTER_LABEL, "env": "prod"},
+            },
+            "stringData": {"name": "edo", "server": "https://tokyo.example", "config": "{}"},
+        }
+    )
+    teller.note("the one goes, another comes")
+
+
+@told
 def refreshed(teller: SetTeller) -> None:
     teller.apply(ALPHA)
     teller.note("created")

@@ -71,7 +71,7 @@ def plan(
         cells=tuple(
             CellPlan(
                 key,
-                AppKey(HUB, "argocd", "argocd", f"{key.cluster}-{ADDON}"),
+                AppKey(HUB, "argo", "argocd", f"{key.cluster}-{ADDON}"),
                 OLD,
                 NEW,
                 Truth("values", "https://git.example/fleet.git", "main", f"{key.cluster}.yaml"),

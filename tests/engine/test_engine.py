@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from backends.embedded.faults import Fault, Kind
 from fleetui.engine.application import FINALIZER, HOOK_FINALIZER
 from fleetui.engine.predict import Predictor
+from fleetui.engine.settings import Settings
 from fleetui.model.errors import FleetError, OverloadedError, RepositoryUnreachableError
 from fleetui.model.objects import ApiResource, Obj
 from tests.engine.bench import (
@@ -281,6 +283,29 @@ def fails_every(engine: Running, nth: int, *, lost: bool) -> None:
         return made
 
     engine.api.patch = faulty  # type: ignore[method-assign]
+
+
+async def test_a_kind_that_cant_be_listed_just_now_is_asked_for_again_soon(hub: Hub, repo: Repo) -> None:
+    """As one whose definition came a second ago ("storage is (re)initializing")."""
+    repo.push(obj("Service", "a", namespace="", spec={"ports": [{"port": 80}]}))
+    busy = hub.cluster.faults.add(Fault(kind=Kind.STATUS, code=429, resource="services"))
+    await hub.create(application())
+    clock = FakeClock()
+    async with running(hub, repo, clock=clock, settings=Settings(poll=3600.0)) as engine:
+        await hub.until(lambda app: "conditions" in app.get("status", {}), "it says why it can't look")
+        await engine.idle()
+        looked = engine.engine.reconciles
+        for _ in range(10):
+            clock.advance(3.0)
+            await engine.idle()
+        assert 3 <= engine.engine.reconciles - looked <= 7, "after 0.5, 1, 2, 4 … seconds, give or take a fifth"
+        busy.clear()
+
+        async def over() -> bool:
+            clock.advance(1.0)
+            return synced(await hub.app())
+
+        await eventually(over, "it is synced, long before its next turn")
 
 
 async def test_a_failing_hook_is_retried_and_then_given_up(hub: Hub, repo: Repo) -> None:

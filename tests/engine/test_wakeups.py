@@ -10,7 +10,7 @@ import pytest
 
 from fleetui.engine.application import TRACKING_ID
 from fleetui.engine.controller import Engine
-from fleetui.engine.destination import OnlyTheHub
+from fleetui.engine.onlyhub import OnlyTheHub
 from fleetui.engine.webhook import Push
 from fleetui.fleet.store import LiveStore
 from fleetui.gitports import Repository

@@ -34,6 +34,7 @@ from fleetui.model.rollout import Rollout
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import ClusterState, ClusterStatus
 from fleetui.ports import Subscription
+from fleetui.renderports import Tools
 from tests.unit.fakes import APPLICATION, Closing, FakeClock, FakeCluster
 from tests.unit.git_source import Source as Git
 
@@ -82,7 +83,9 @@ class AddonFleet:
         clusters: Sequence[str] = CLUSTERS,
         hub: FakeCluster | None = None,
         hosts: GitHosts | None = None,
+        tools: Tools | None = None,
     ) -> None:
+        self.tools = tools
         self.git = Git(folder / "work")
         self.git.git("config", "receive.denyCurrentBranch", "ignore")
         self.git.put(FILE, appset.replace("GIT_URL", self.git.url).encode())
@@ -121,7 +124,7 @@ class AddonFleet:
             lambda: self.apps,
             lambda: self.statuses,
             origins=self.origins,
-            changes=Changes(Desires(self.repositories), self._served),
+            changes=Changes(Desires(self.repositories, self.tools), self._served),
             refusals=refusals,
             others=self._others,
             obj=self._object,
@@ -180,7 +183,18 @@ class AddonFleet:
         return APPLICATION
 
     async def _object(self, key: AppKey) -> Obj:
-        return self.objects[key.name]
+        app = self.apps[key]
+        source = {
+            "repoURL": app.source.repo_url,
+            "path": app.source.path,
+            "targetRevision": app.source.target_revision,
+        }
+        destination = {"server": app.destination.server, "namespace": app.destination.namespace}
+        made = {
+            "metadata": {"name": key.name, "namespace": key.namespace},
+            "spec": {"project": app.project, "source": source, "destination": destination},
+        }
+        return self.objects.get(key.name, made)
 
     async def _others(self) -> Sequence[Rollout]:
         return self.others

@@ -24,7 +24,7 @@ METRIC = Gate(
 NOTHING = {
     "file": None, "clusters": (), "selector": "", "waves": (), "gates": (), "max_failures": None, "patience": None,
     "pull_request": False,
-    "message": "", "truths": (), "name": "",
+    "message": "", "truths": (), "field": "", "name": "",
 }  # fmt: skip
 
 

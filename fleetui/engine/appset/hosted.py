@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.appset import reading
 from fleetui.engine.appset.params import Params, as_go_decodes, flattened, texts
 from fleetui.engine.appset.questions import Decisions, HostPullRequests, HostRepositories, PluginParameters
 from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.slug import branch_slug
-from fleetui.engine.appset.world import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, World, spec_text
+from fleetui.engine.appset.world import World, spec_text
+from fleetui.engine.lookup import IN_CLUSTER_NAME
 from fleetui.model.gotext import go_text
 from fleetui.model.names import sanitized_name
 
@@ -139,8 +141,8 @@ def of_decisions(spec: Mapping[str, Any], world: World, at: str) -> list[Params]
 
 def _servers(world: World) -> dict[str, str]:
     found = {one.name: one.server for one in world.clusters}
-    if IN_CLUSTER_SERVER not in found.values():
-        found.setdefault(IN_CLUSTER_NAME, IN_CLUSTER_SERVER)
+    if IN_CLUSTER not in found.values():
+        found.setdefault(IN_CLUSTER_NAME, IN_CLUSTER)
     found.pop("", None)
     return found
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fleetui.engine.application import IN_CLUSTER
 from fleetui.engine.appset import reading
 from fleetui.engine.appset.generated import RegisteredCluster
 from fleetui.engine.appset.params import Params, as_go_decodes
 from fleetui.engine.appset.reading import Flaw
-from fleetui.engine.appset.world import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, World
+from fleetui.engine.appset.world import World
+from fleetui.engine.lookup import IN_CLUSTER_NAME
 from fleetui.model.names import sanitized_name
 from fleetui.render.events import Flaw as YamlFlaw
 from fleetui.render.events import build
@@ -89,14 +91,14 @@ def of_clusters(spec: Mapping[str, Any], world: World, at: str) -> list[Params]:
         raise Flaw(at, "a Secret that registers a cluster can't be read", "fleetui get clusters says which")
     chosen = [one for one in world.clusters if selects is None or selects(one.labels)]
     made = [world.with_values(_of_cluster(one, go=world.go), values, at) for one in chosen]
-    if not wants_labels and all(one.server != IN_CLUSTER_SERVER for one in chosen):
+    if not wants_labels and all(one.server != IN_CLUSTER for one in chosen):
         made.append(world.with_values(_in_cluster(), values, at))
     return [{"clusters": tuple(made)}] if reading.flag(spec, "flatList", at) else made
 
 
 def _in_cluster() -> Params:
     name = IN_CLUSTER_NAME
-    return {"name": name, "nameNormalized": name, "server": IN_CLUSTER_SERVER, "project": ""}
+    return {"name": name, "nameNormalized": name, "server": IN_CLUSTER, "project": ""}
 
 
 def _of_cluster(cluster: RegisteredCluster, *, go: bool) -> Params:

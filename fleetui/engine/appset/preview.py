@@ -20,7 +20,7 @@ from fleetui.engine.appset.generated import VALIDATION, Generated
 from fleetui.engine.appset.rolling import without_automation
 from fleetui.engine.appset.updates import change_of
 from fleetui.model.change import ObjectDiff
-from fleetui.model.objects import Obj, ref_of
+from fleetui.model.objects import Obj, merge_patched, ref_of
 from fleetui.model.text import one_line, sanitize_all
 from fleetui.ports import PathExpressions
 
@@ -117,7 +117,7 @@ def _one(appset: ApplicationSet, wanted: Obj, live: Obj | None, evaluate: PathEx
         return Previewed(name, Fate.CREATED, _diff(change.body, None))
     if change.verb == "unchanged":
         return Previewed(name, Fate.SAME)
-    diff = _diff(_patched(_written(live), change.body), live)
+    diff = _diff(merge_patched(_written(live), change.body), live)
     if appset.owns(live) and not appset.policy.updates:
         return Previewed(name, Fate.KEPT, diff, f"applicationsSync is {_policy(appset)}, which changes none")
     return Previewed(name, Fate.CHANGED, diff)
@@ -144,19 +144,6 @@ def _written(app: Mapping[str, Any]) -> Obj:
     found: Obj = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
     found["metadata"] = {key: metadata[key] for key in about if metadata.get(key)}
     return found | {key: app[key] for key in ("spec", "operation") if app.get(key) is not None}
-
-
-def _patched(obj: Any, patch: Any) -> Any:
-    """The object that a JSON merge patch (RFC 7386) makes."""
-    if not isinstance(patch, Mapping):
-        return patch
-    found = dict(obj) if isinstance(obj, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            found.pop(key, None)
-        else:
-            found[key] = _patched(found.get(key), value)
-    return found
 
 
 def _policy(appset: ApplicationSet) -> str:

@@ -103,12 +103,12 @@ def health_of(conditions: Iterable[Mapping[str, Any]]) -> Obj:
     return {"status": "Unknown", "message": "Waiting for health status to be determined"}
 
 
-def with_resources(status: Mapping[str, Any], apps: Iterable[Mapping[str, Any]], *, most: int = MOST_RESOURCES) -> Obj:
+def with_resources(status: Mapping[str, Any], apps: Iterable[Mapping[str, Any]]) -> Obj:
     """`status` with the Applications that there are, by name, and how many."""
     resources = sorted(map(_resource, apps), key=lambda each: text(each["name"]))
     changed = {key: value for key, value in status.items() if key not in {"resources", "resourcesCount"}}
     if resources:
-        changed |= {"resources": resources[:most], "resourcesCount": len(resources)}
+        changed |= {"resources": resources[:MOST_RESOURCES], "resourcesCount": len(resources)}
     return changed
 
 

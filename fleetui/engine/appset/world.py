@@ -18,10 +18,6 @@ from fleetui.engine.appset.reading import Flaw
 from fleetui.engine.appset.template import render_text
 from fleetui.model.errors import TemplateError
 
-IN_CLUSTER_NAME = "in-cluster"
-IN_CLUSTER_SERVER = "https://kubernetes.default.svc"
-
-
 MOST_BYTES = 32 * 1024 * 1024
 """Of what all generators of an ApplicationSet read from YAML, as JSON: 200 bytes may say millions of values."""
 
