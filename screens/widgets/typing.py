@@ -6,7 +6,15 @@ Owns: `Typed`, Textual's Input on which keys take effect in their order.
 from __future__ import annotations
 
 from textual import events
+from textual.binding import Binding
 from textual.widgets import Input
+
+_EDITS = {
+    key: binding.action
+    for binding in Input.BINDINGS
+    if isinstance(binding, Binding) and binding.action != "submit"
+    for key in binding.key.split(",")
+}
 
 
 class Typed(Input):
@@ -18,10 +26,8 @@ class Typed(Input):
     """
 
     async def _on_key(self, event: events.Key) -> None:
-        bindings = self._bindings.key_to_bindings.get(event.key, ())
-        if event.is_printable or not bindings or event.key == "enter":
-            return
-        event.stop()
-        event.prevent_default()
-        for binding in bindings:
-            await self.run_action(binding.action)
+        action = _EDITS.get(event.key)
+        if action is not None and not event.is_printable:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(action)
