@@ -123,7 +123,7 @@ class LiveFleet:
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
         self._stores = self._directory.chosen
-        self._by_name = {dialect.name: dialect for dialect in dialects}
+        self._dialects = tuple(dialects)
         self._namespaces = tuple(namespaces)
         self._repositories = repositories
         self._commits = Commits(repositories)
@@ -443,7 +443,7 @@ class LiveFleet:
             permissions=self._tools.permissions,
             judge=lambda: self._overrides.now(app.key.hub).judge,
             clock=self._clock,
-            grown=partial(grown_in, cluster, self._by_name.values(), self._directory),
+            grown=partial(grown_in, cluster, self._dialects, self._directory),
             remote=lambda namespace, secret: behind(cluster, namespace, secret, self._directory),
         )
 
