@@ -78,7 +78,7 @@ def request_of(
         "waves": tuple(map(rolloutrules.wave_rule, waves)),
         "gates": tuple(map(rolloutrules.gate, gates)),
         "message": message,
-        "truths": tuple(truths),
+        "truths": tuple(map(rolloutrules.truth, truths)),
         "field": field,
         "name": name,
         "delivery": Delivery.PULL_REQUEST if pull_request else None,
@@ -214,7 +214,12 @@ async def _carry_on(
     rollout = await rollouts.get(key)
     teller(rollout)
     goes_back = any(each.state.restoring or each.state.phase is RolloutPhase.ROLLING_BACK for each in (before, rollout))
-    return _left(rollout, output, wanted=RolloutPhase.ROLLED_BACK if goes_back else RolloutPhase.DONE)
+    wanted = RolloutPhase.ROLLED_BACK if goes_back else RolloutPhase.DONE
+    code = _left(rollout, output, wanted=wanted)
+    if code or rollout.state.phase is wanted:
+        return code
+    say(f"fleetui: it was taken over; fleetui rollout status {key.name} --watch looks on")
+    return ExitCode.DIFFERS  # to whoever waits for its end, this is none
 
 
 def _left(rollout: Rollout, output: str, *, wanted: RolloutPhase = RolloutPhase.DONE) -> int:
