@@ -235,6 +235,10 @@ class LiveFleet:
         if check:
             await self._directory.check()
 
+    def probe(self, cluster: ClusterName) -> None:
+        """Begins to find out whether a cluster answers."""
+        self._directory.probe(cluster)
+
     async def greet(self) -> None:
         for store in self._directory.answering:  # one after the other: side by side they would wait for each other here
             with suppress(ClusterError, TimeoutError):

@@ -85,6 +85,14 @@ class PlannedRollout(msgspec.Struct, frozen=True):
 class Rollouts(Protocol):
     """The rollouts of every chosen hub, and the one way to begin and to steer one."""
 
+    async def versions(self, apps: Sequence[AppKey]) -> frozenset[str]:
+        """The versions that Git has beside those that applications of one addon run, in no order.
+
+        Raises:
+            GitError: a repository does not answer.
+        """
+        ...
+
     async def plan(self, request: RolloutRequest) -> PlannedRollout: ...
 
     async def start(self, planned: PlannedRollout, *, drive: bool = True) -> Rollout:

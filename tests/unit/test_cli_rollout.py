@@ -270,6 +270,14 @@ def test_resume_says_where_versions_may_be_written(fleet: FakeFleet) -> None:
     assert fleet.rollouts.vouched == ["https://git.example/a.git"]
 
 
+def test_what_another_process_took_over_has_not_ended_for_who_waits(fleet: FakeFleet) -> None:
+    before = scripted(fleet)
+    fleet.rollouts.course = (before.state,)
+    code, done = run("resume")
+    assert code == ExitCode.DIFFERS
+    assert "it was taken over; fleetui rollout status cert-manager-1 --watch looks on" in done.stderr
+
+
 def test_resume_orders_it_where_it_is_paused(fleet: FakeFleet) -> None:
     before = scripted(fleet, phase=RolloutPhase.PAUSED)
     fleet.rollouts.obey = lambda rollout, _: replace(rollout, state=replace(rollout.state, phase=RolloutPhase.RUNNING))

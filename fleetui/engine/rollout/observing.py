@@ -30,8 +30,9 @@ def observe(state: CellState, sight: Sight, *, goal: str, back: bool, now: float
     if state.phase not in _OBSERVED or state.asked is Asked.NOTHING:
         return state
     if sight.away:
+        # Of the time that nobody sees it nothing counts as trouble.
         away = brief(sight.away)
-        return state if state.away == away else replace(state, away=away)
+        return state if state.away == away else replace(state, away=away, trouble_since=None)
     if state.away:
         # On the way back its time is counted from here.
         state = replace(state, away="", since=now if back else state.since)
