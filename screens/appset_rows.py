@@ -28,7 +28,7 @@ COLUMNS = (
     Column("state", "STATUS", least=7, most=8),
     Column("count", "APPS", least=5, most=6),
     Column("generators", "GENERATORS", least=10, most=40, priority=1, flash=False),
-    Column("said", "MESSAGE", least=16, most=80, priority=2),
+    Column("said", "MESSAGE", least=16, most=80, priority=2, prose=True),
     Column("policy", "POLICY", least=6, most=14, priority=3, wide=True, flash=False),
 )
 _ROLES = {"error": "error", "rolling": "warning", "ok": "success"}
@@ -45,7 +45,7 @@ def row(view: AppSetView) -> Row:
             Cell(view.state, _ROLES.get(view.state, "muted")),
             Cell("" if view.applications is None else str(view.applications)),
             Cell(", ".join(view.generators), "muted"),
-            Cell(view.said, "error" if needs_human(view) else "muted"),
+            Cell(view.said if view.state != "ok" else "", "error" if needs_human(view) else "muted"),
             Cell(view.policy, "muted"),
         )
     )

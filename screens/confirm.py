@@ -23,6 +23,7 @@ from screens.plan_lines import command_lines, plan_lines, title_spans, verb_of
 from screens.prompt import RESTORING
 from screens.widgets.lines import Bar, BarLine, Pager, Text
 from screens.widgets.rows import VirtualRows
+from screens.widgets.typing import Typed
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -73,7 +74,7 @@ class ConfirmScreen(Asking, DeliberateScreen[bool]):
             yield PlanPager(id="plan", state="panel")
             yield Bar(state="panel", least=0, id="switches")
             yield Bar(state="panel", least=0, id="type")
-            yield Input(id="typed", compact=True)
+            yield Typed(id="typed", compact=True)
             yield Bar(state="panel", id="buttons")
 
     def on_mount(self) -> None:

@@ -15,10 +15,11 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from screens import actions
-from screens.cells import Span
+from screens.cells import Span, cell_len
 from screens.deliberate import DeliberateScreen, Dialog
 from screens.rollout_drive import DRIVING
 from screens.widgets.lines import Bar, BarLine
+from screens.widgets.typing import Typed
 
 
 class PromptScreen(Dialog[str | None]):
@@ -36,10 +37,12 @@ class PromptScreen(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Bar(state="panel", id="sign")
-            yield Input(self._value, id="prompt", compact=True, select_on_focus=False)
+            yield Typed(self._value, id="prompt", compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
-        self.query_one("#sign", Bar).show(BarLine((Span(f" {self._sign}", "key"),)))
+        sign = self.query_one("#sign", Bar)
+        sign.styles.width = cell_len(self._sign) + (1 if len(self._sign) == 1 else 2)
+        sign.show(BarLine((Span(f" {self._sign}", "key"),)))
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

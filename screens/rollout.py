@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WIDE = 140
 """The width from which the timeline stands beside the waves."""
 COUNT = 1.0
-"""Seconds between two looks at a gate whose time runs; only its line is painted then."""
+"""Seconds between two looks at a gate whose time runs; what counts is painted then, and nothing else."""
 
 
 class RolloutChanged(Message):
@@ -156,8 +156,11 @@ class RolloutScreen(RolloutOrders):
         return head_lines(self.rollout, self.host, self.lock_spans())
 
     def hints(self) -> Sequence[str]:
-        if self.rollout is None or not self.rollout.state.phase.ended:
+        if self.rollout is None:
             return self.HINTS
+        if not self.rollout.state.phase.ended:
+            idle = () if awaits_approval(self.rollout) else ("rollout.approve",)
+            return [hint for hint in self.HINTS if hint not in idle]
         back = ["rollout.roll_back"] * (self.rollout.state.phase is not RolloutPhase.ROLLED_BACK)
         return (*back, "rollout.export", "rows.open", "screen.back", "screen.help")
 
@@ -223,6 +226,7 @@ class RolloutScreen(RolloutOrders):
     def _count(self) -> None:
         """A second of a running gate has gone by."""
         if self.rollout is not None and self.is_current:
+            self.query_one("#head", Bar).show(*self.head())
             self._draw_rows(self.rollout)
             self._draw_about()
 

@@ -18,6 +18,7 @@ from screens import actions
 from screens.cells import Line, Span, wrap
 from screens.deliberate import DeliberateScreen
 from screens.widgets.lines import Bar, BarLine
+from screens.widgets.typing import Typed
 
 if TYPE_CHECKING:
     from screens.host import Host
@@ -53,7 +54,7 @@ class AskScreen(DeliberateScreen[bool]):
             yield Bar(state="panel", id="says")
             yield Bar(state="panel", least=0, id="type")
             if self._word:
-                yield Input(id="typed", compact=True)
+                yield Typed(id="typed", compact=True)
             yield Bar(state="panel", id="buttons")
 
     def on_mount(self) -> None:

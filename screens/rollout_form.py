@@ -14,9 +14,11 @@ from msgspec.structs import replace
 
 from fleetui.fleet import rolloutrules
 from fleetui.fleet.rolloutapi import RolloutRequest, WaveRule
+from fleetui.fleet.rolloutpick import newest_first
 from fleetui.model.app import AppKey
 from fleetui.model.errors import UsageError
 from fleetui.model.rollout import CellKey, Delivery, Gate, GateKind
+from fleetui.versions import Version, VersionError
 
 T = TypeVar("T")
 
@@ -166,6 +168,26 @@ def by_labels(labels: Iterable[Mapping[str, str]]) -> Iterable[tuple[str, tuple[
             waves = [WaveRule(value, labels=f"{label}={value}") for value in ordered]
             rest = (_REST,) if counted.total() < len(several) else ()
             yield f"by {label}", (*waves, *rest)
+
+
+def informed(form: Form, addon: str, versions: Iterable[str]) -> Form:
+    """The form that offers these versions of an addon too; the newest release is chosen where none was."""
+
+    def told(move: Move) -> Move:
+        known = tuple(newest_first({*move.known, *versions}))
+        running = {version for version, _ in move.now}
+        newest = next((each for each in known if not _is_prerelease(each)), "")
+        chosen = move.version or (newest if running != {newest} else "")
+        return replace(move, known=known, version=chosen)
+
+    return replace(form, moves=tuple(told(move) if move.addon == addon else move for move in form.moves))
+
+
+def _is_prerelease(version: str) -> bool:
+    try:
+        return bool(Version.loose(version).prerelease)
+    except VersionError:
+        return True
 
 
 # --- its rows --------------------------------------------------------------------------------------------------------

@@ -30,10 +30,12 @@ def plan_rows(planned: PlannedRollout, opened: Collection[str], width: int, host
     for refusal in planned.refusals:
         rows += _bullets(refusal, width, Span(f" {glyphs.degraded} ", "error"), "error")
     clusters = len({cell.key.cluster for cell in plan.cells})
-    changed = f"{plural(len(plan.cells), 'cell')} on {plural(clusters, 'cluster')} change"
+    does = "changes" if len(plan.cells) == 1 else "change"
+    changed = f"{plural(len(plan.cells), 'cell')} on {plural(clusters, 'cluster')} {does}"
     have = len(planned.unchanged)
     there = f", {have} {'has' if have == 1 else 'have'} the version already" if have else ""
-    rows.append(Text((Span(f" {changed if plan.cells else 'Nothing to do'}{there}", "bright"),)))
+    if plan.cells or planned.unchanged or not planned.refusals:
+        rows.append(Text((Span(f" {changed if plan.cells else 'Nothing to do'}{there}", "bright"),)))
     rows += _waves(plan.waves, host)
     for group in planned.groups:
         rows += _group(group, group.change in opened, host)

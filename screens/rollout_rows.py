@@ -14,15 +14,15 @@ from fleetui.fleet.rolloutview import (
     CellView,
     GateView,
     WaveView,
+    cell_words,
     cells_of,
-    changed_words,
     driver_words,
     failed_cells,
     moves_text,
 )
 from fleetui.model.rollout import CellKey, CellPhase, GateKind, Rollout, RolloutEvent
 from fleetui.model.times import age
-from screens.cells import Line, Span, cell_len, clean, cut, fit, pad
+from screens.cells import Line, Span, cell_len, clean, cut, fit, pad, width_of
 from screens.glyphs import ROLLOUT_CELL_ROLE, ROLLOUT_ROLE, Glyphs
 from screens.host import Host
 from screens.theme import cluster_role
@@ -82,8 +82,10 @@ def wave_rows(waves: Sequence[WaveView], opened: Collection[int], host: Host) ->
     glyphs, now = host.glyphs, host.now()
     wide = max((cell_len(clean(wave.plan.name)) for wave in waves), default=0)
     digits = len(str(max((len(wave.cells) for wave in waves), default=0)))
+    strips = [strip(wave, glyphs) for wave in waves]
+    broad = max(map(width_of, strips), default=0)
     shown: list[Text] = []
-    for place, wave in enumerate(waves):
+    for place, (wave, cells) in enumerate(zip(waves, strips, strict=True)):
         twig = glyphs.opened if place in opened else glyphs.closed
         name = fit(wave.plan.name, min(wide, _NAME), ellipsis=glyphs.ellipsis)
         count = f"{wave.finished:>{digits}}/{len(wave.cells):<{digits}}"
@@ -91,8 +93,8 @@ def wave_rows(waves: Sequence[WaveView], opened: Collection[int], host: Host) ->
             Span(f" {twig} ", "muted"),
             Span(f"{place + 1} {name}", "bright" if wave.current else ""),
             Span(f"  {count} {pad(wave.words, 9)}  ", _wave_role(wave)),
-            *strip(wave, glyphs),
-            Span("  "),
+            *cells,
+            Span(" " * (broad - width_of(cells) + 1)),
             *gate_spans(wave, now, glyphs),
         )
         shown.append(Text(spans, stop=_is_problem(wave), key=WaveKey(place)))
@@ -112,15 +114,12 @@ def _wave_role(wave: WaveView) -> str:
 
 
 def strip(wave: WaveView, glyphs: Glyphs) -> Line:
-    """The cells of a wave as glyphs, or where there are many as counts; always as wide."""
+    """The cells of a wave as glyphs, or where there are many as counts."""
     phases = [cell.state.phase for cell in wave.cells]
     if len(phases) > STRIP:
-        spans = _counted(phases, glyphs)
-    else:
-        gap = " " if 2 * len(phases) <= STRIP else ""
-        spans = [Span(glyphs.cell(phase) + gap, ROLLOUT_CELL_ROLE[phase]) for phase in phases]
-    used = sum(cell_len(span.text) for span in spans)
-    return (*spans, Span(" " * (STRIP - used)))
+        return tuple(_counted(phases, glyphs))
+    gap = " " if 2 * len(phases) <= STRIP else ""
+    return tuple(Span(glyphs.cell(phase) + gap, ROLLOUT_CELL_ROLE[phase]) for phase in phases)
 
 
 def _counted(phases: Sequence[CellPhase], glyphs: Glyphs) -> list[Span]:
@@ -180,7 +179,7 @@ def cell_rows(cells: Sequence[CellView], host: Host) -> list[Text]:
             Span(f"{versions}  ", "muted"),
             Span(pad(state.phase.value, 11), role),
             Span(f" {pad(since, 4)} ", "muted"),
-            Span(changed_words(CellView(plan, state)), role if state.phase in PROBLEMS else "muted"),
+            Span(cell_words(CellView(plan, state)), role if state.phase in PROBLEMS else "muted"),
         )
         rows.append(Text(spans, stop=state.phase in PROBLEMS, key=plan.key))
     return rows
@@ -200,7 +199,7 @@ def about_wave(wave: WaveView, now: float, glyphs: Glyphs) -> list[str]:
 def about_cell(cell: CellView, wave: str) -> list[str]:
     """What there is to say of a cell: why it is as it is, what can be decided, and where its version is written."""
     plan, state = cell
-    name, words = f"{plan.key.cluster} {plan.key.addon}", changed_words(cell)
+    name, words = f"{plan.key.cluster} {plan.key.addon}", cell_words(cell)
     stands = words if state.phase is CellPhase.CHANGED else f"{state.phase}: {words}" if words else state.phase.value
     lines = [f"{name}: {stands}" if words else f"{name}: {stands}, in wave {wave}"]
     if state.phase is CellPhase.CHANGED:

@@ -6,7 +6,8 @@ nothing that was not confirmed, and only what was planned for exactly what stand
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
@@ -21,7 +22,7 @@ from screens.base import FleetScreen
 from screens.cells import Span, wrap
 from screens.rollout_ask import AskScreen
 from screens.rollout_drive import drive
-from screens.rollout_form import entered, fields, form_of, turned, typed
+from screens.rollout_form import entered, fields, form_of, informed, turned, typed
 from screens.rollout_plan_rows import plan_rows
 from screens.widgets.lines import Bar, BarLine, Pager, Text
 from screens.widgets.rows import Key, VirtualRows
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 def open_wizard(app: App[None], cells: Sequence[tuple[AppKey, CellKey, str]], *, version: str = "") -> None:
     """Opens the wizard for chosen cells, each with its application and the version that it has.
 
-    `version` is where they go to; empty: the newest one that the fleet knows is proposed.
+    `version` is where they go to; empty: the newest one that the fleet knows is proposed, or Git has.
     """
 
     host = cast("Host", app)
@@ -50,7 +51,10 @@ def open_wizard(app: App[None], cells: Sequence[tuple[AppKey, CellKey, str]], *,
     clusters = {cell.cluster for _, cell, _ in cells}
     labels = [status.labels for name, status in picture.clusters.items() if name in clusters]
     known = {addon: known_versions(picture.apps[key] for key in apps) for addon, apps in every.items()}
-    app.push_screen(RolloutWizard(form_of(cells, known, every, labels, version=version)))
+    apps: dict[str, list[AppKey]] = {}
+    for key, cell, _ in cells:
+        apps.setdefault(cell.addon, []).append(key)
+    app.push_screen(RolloutWizard(form_of(cells, known, every, labels, version=version), apps))
 
 
 def open_for_addon(app: App[None], words: str) -> None:
@@ -83,7 +87,12 @@ class FormRows(Pager, inherit_bindings=False):
 
 
 class RolloutWizard(FleetScreen):
-    """Plans a rollout, and plans it anew with each change."""
+    """Plans a rollout, and plans it anew with each change.
+
+    Args:
+        form: what it begins with.
+        apps: the applications of the chosen cells, by addon; Git is asked which versions it has for them.
+    """
 
     SCOPES: ClassVar[tuple[str, ...]] = ("wizard", "rows")
     HINTS: ClassVar[tuple[str, ...]] = (
@@ -98,9 +107,10 @@ class RolloutWizard(FleetScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = actions.bindings("wizard")
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, apps: Mapping[str, Sequence[AppKey]]) -> None:
         super().__init__()
         self.form = form
+        self._apps = apps
         self.planned: PlannedRollout | None = None
         self._failure = ""
         self._open: set[str] = set()
@@ -114,6 +124,21 @@ class RolloutWizard(FleetScreen):
 
     def on_mount(self) -> None:  # the base's own handler is called too, after this one
         self._plan()
+        for addon, apps in self._apps.items():
+            self.ask(
+                lambda fleet, apps=apps: fleet.rollouts.versions(apps),  # type: ignore[misc]
+                partial(self._informed, addon),
+                doing=f"reading the versions of {addon}",
+                failed=lambda _: None,  # what does not answer is said by the plan
+            )
+
+    def _informed(self, addon: str, versions: Iterable[str]) -> None:
+        """Git has answered which versions it has."""
+        before, self.form = self.form, informed(self.form, addon, versions)
+        if self.form.request != before.request:
+            self._plan()
+        else:
+            self.draw_frame()
 
     # --- the plan ------------------------------------------------------------------------------------------------
 
@@ -181,6 +206,7 @@ class RolloutWizard(FleetScreen):
         said = help_of.get(key, "") if isinstance(key, str) else ""
         command = self.command_line()
         same = f"same as: {command}" if command else "single cells were marked: no command line starts the same"
+        same = "" if self.form.missing else same
         width, ellipsis = self.size.width - 3, self.host.glyphs.ellipsis
         lines = [Span(line) for line in wrap(said, width, 2, ellipsis=ellipsis)]
         lines += [Span(line, "muted") for line in wrap(same, width, 3, ellipsis=ellipsis)]
@@ -250,10 +276,8 @@ class RolloutWizard(FleetScreen):
 
     def action_start(self) -> None:
         planned = self.planned
-        if self.host.read_only:
-            self.host.tell("Read-only: nothing can be changed from here", error=True)
         if planned is None or not self.offered:
-            self.app.bell()
+            self.host.tell(self._forbids(), error=True)
             return
         question = AskScreen(
             f"Start the rollout {planned.plan.key.name}",
@@ -263,6 +287,14 @@ class RolloutWizard(FleetScreen):
             command=self.command_line(),
         )
         self.app.push_screen(question, lambda yes: self._start(planned) if yes else None)
+
+    def _forbids(self) -> str:
+        """Why it can't be started."""
+        if self.host.read_only:
+            return "Read-only: nothing can be changed from here"
+        if self.planned is None:
+            return self._failure or self.form.missing or "It is still being planned"
+        return f"It can't be started: {next(iter(self.planned.refusals), 'there is nothing to do')}"
 
     def _start(self, planned: PlannedRollout) -> None:
         if self._starting:

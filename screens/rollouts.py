@@ -174,7 +174,8 @@ class RolloutsScreen(FleetScreen):
             return []
         now = self.host.now()
         said = waits_for(rollout, now) or driver_words(rollout, now) or f"begun by {rollout.plan.created_by}"
-        return wrap(f"{moves_text(rollout)}: {said}", self.size.width - 3, 2, ellipsis=self.host.glyphs.ellipsis)
+        what = f"{rollout.plan.key.name}: {moves_text(rollout)}; {said}"  # the table may have had to cut both
+        return wrap(what, self.size.width - 3, 2, ellipsis=self.host.glyphs.ellipsis)
 
     # --- what is under the cursor --------------------------------------------------------------------------------
 

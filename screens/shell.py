@@ -24,6 +24,7 @@ from screens.leaving import stays, terminal, write
 from screens.theme import cluster_role
 from screens.widgets.lines import Bar, BarLine, Pager, Text
 from screens.widgets.rows import VirtualRows
+from screens.widgets.typing import Typed
 
 if TYPE_CHECKING:
     from fleetui.fleet.api import Fleet
@@ -87,7 +88,7 @@ class ShellScreen(Asking, DeliberateScreen[str | None]):
             yield Bar(state="panel", id="title")
             yield Choice(id="containers")
             yield Bar(state="panel", least=0, id="type")
-            yield Input(id="typed", compact=True)
+            yield Typed(id="typed", compact=True)
             yield Bar(state="panel", id="buttons")
 
     @property

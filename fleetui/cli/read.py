@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -20,7 +22,7 @@ from fleetui.cli.waiting import loaded
 from fleetui.fleet.find import find_app
 from fleetui.model import selectors
 from fleetui.model.app import App, AppKey
-from fleetui.model.errors import ClusterError, ExitCode, UsageError
+from fleetui.model.errors import ClusterError, ExitCode, FleetError, UsageError
 
 _BLAME_WITHIN = 10.0
 """Seconds that Git has to say who wrote what differs; a long history may take longer."""
@@ -38,9 +40,20 @@ async def loaded_app(fleet: LiveFleet, text: str, scope: Scope) -> AppKey:
         ClusterError: a cluster did not answer, and none of the others knows it.
     """
     await loaded(fleet)
-    try:
+    with where_all_answered(fleet):
         return find_app(fleet.apps, text, namespace=scope.namespace)
-    except Exception:
+
+
+@contextmanager
+def where_all_answered(fleet: LiveFleet) -> Iterator[None]:
+    """What is not found within it may be where a cluster did not answer, and then that is said.
+
+    Raises:
+        ClusterError: in place of any other error, where a cluster shows nothing.
+    """
+    try:
+        yield
+    except FleetError:
         _tell_narrowed(fleet)
         problems = fleet.problems
         if problems:

@@ -20,6 +20,7 @@ from fleetui.cli import rollout_output as shown
 from fleetui.cli.connect import on_fleet, with_fleet
 from fleetui.cli.options import Scope
 from fleetui.cli.output import emit, emit_rows
+from fleetui.cli.read import tell_problems, where_all_answered
 from fleetui.cli.report import say
 from fleetui.cli.waiting import loaded
 from fleetui.engine.rollout.driving import is_driven
@@ -77,7 +78,7 @@ def request_of(
         "waves": tuple(map(rolloutrules.wave_rule, waves)),
         "gates": tuple(map(rolloutrules.gate, gates)),
         "message": message,
-        "truths": tuple(truths),
+        "truths": tuple(map(rolloutrules.truth, truths)),
         "field": field,
         "name": name,
         "delivery": Delivery.PULL_REQUEST if pull_request else None,
@@ -96,7 +97,8 @@ async def _planned(fleet: LiveFleet, asked: dict[str, Any]) -> PlannedRollout:
     request, clusters, selector = request_of(**asked)
     await loaded(fleet)
     await fleet.registered()
-    cells = chosen(fleet, request.moves, clusters=clusters, selector=selector)
+    with where_all_answered(fleet):
+        cells = chosen(fleet, request.moves, clusters=clusters, selector=selector)
     return await fleet.rollouts.plan(replace(request, cells=cells))
 
 
@@ -212,7 +214,12 @@ async def _carry_on(
     rollout = await rollouts.get(key)
     teller(rollout)
     goes_back = any(each.state.restoring or each.state.phase is RolloutPhase.ROLLING_BACK for each in (before, rollout))
-    return _left(rollout, output, wanted=RolloutPhase.ROLLED_BACK if goes_back else RolloutPhase.DONE)
+    wanted = RolloutPhase.ROLLED_BACK if goes_back else RolloutPhase.DONE
+    code = _left(rollout, output, wanted=wanted)
+    if code or rollout.state.phase is wanted:
+        return code
+    say(f"fleetui: it was taken over; fleetui rollout status {key.name} --watch looks on")
+    return ExitCode.DIFFERS  # to whoever waits for its end, this is none
 
 
 def _left(rollout: Rollout, output: str, *, wanted: RolloutPhase = RolloutPhase.DONE) -> int:
@@ -231,7 +238,9 @@ def _left(rollout: Rollout, output: str, *, wanted: RolloutPhase = RolloutPhase.
 
 async def _named(fleet: LiveFleet, name: str) -> Rollout:
     await loaded(fleet)
-    return find_rollout(await fleet.rollouts.all(), name)
+    rollouts = await fleet.rollouts.all()
+    with where_all_answered(fleet):
+        return find_rollout(rollouts, name)
 
 
 def show_rollouts(scope: Scope, output: str) -> int:
@@ -251,9 +260,7 @@ def show_rollouts(scope: Scope, output: str) -> int:
                 table=lambda found: shown.rows(found, now),
                 empty="No rollouts.",
             )
-        for problem in fleet.problems.values():
-            say(f"fleetui: {problem}")
-        return ExitCode.FAILED if fleet.problems else ExitCode.OK
+        return tell_problems(fleet)
 
     return with_fleet(scope, work)
 
@@ -347,6 +354,7 @@ def run_order(
         alone = not is_driven(rollout, time.time())
         if drive and not rollout.state.phase.ended and (alone or take_over or resumes):
             began(key)
+            await fleet.registered()  # whether a cell's cluster answers
             told = before.state.events
             return await _carry_on(fleet.rollouts, rollout, output, told=told, take_over=take_over)
         wanted = {Verb.ABORT: RolloutPhase.ABORTED, Verb.PAUSE: RolloutPhase.PAUSED}

@@ -93,7 +93,10 @@ class _Reader:
             message=self._optional(top, "message"),
             name=self._optional(top, "name"),
             hub=ClusterName(self._optional(top, "hub")),
-            truths=tuple(self._text_at(each, ("truths", n)) for n, each in enumerate(self._list(top, "truths"))),
+            truths=tuple(
+                self._told(("truths", n), rolloutrules.truth, self._text_at(each, ("truths", n)))
+                for n, each in enumerate(self._list(top, "truths"))
+            ),
             field=self._optional(top, "field"),
         )
         clusters = tuple(self._text_at(each, ("clusters", n)) for n, each in enumerate(self._list(top, "clusters")))

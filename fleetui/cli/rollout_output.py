@@ -22,8 +22,8 @@ from fleetui.fleet.rolloutview import (
     GateView,
     WaveView,
     awaits_approval,
+    cell_words,
     cells_of,
-    changed_words,
     driver_words,
     failed_cells,
     moves_text,
@@ -171,7 +171,7 @@ def _cell_row(cell: CellView, now: float) -> list[str]:
     plan, state = cell
     since = age(now - state.since) if state.since else ""
     versions = [plan.from_version, plan.to_version]
-    return [plan.key.cluster, plan.key.addon, *versions, state.phase.value, since, changed_words(cell)]
+    return [plan.key.cluster, plan.key.addon, *versions, state.phase.value, since, cell_words(cell)]
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------
@@ -195,7 +195,8 @@ def _plan_parts(planned: PlannedRollout, table: Table, say: Callable[[str], str]
         f"{addon} {versions_text(dict.fromkeys(_before(plan, addon)))} → {version}"
         for addon, version in plan.moves.items()
     )
-    parts = [heading + say(f"Rollout {plan.key.name}: {moves}" if plan.cells else "Nothing to do")]
+    nothing = "Nothing can be begun" if planned.refusals else "Nothing to do"
+    parts = [heading + say(f"Rollout {plan.key.name}: {moves}" if plan.cells else nothing)]
     if planned.unchanged:
         parts.append(say(f"{_count(planned.unchanged, 'cell')} already there: {_names(planned.unchanged)}"))
     if plan.cells:
@@ -342,6 +343,7 @@ def _cell_state(cell: CellView) -> Document:
         "phase": state.phase.value,
         "since": at_time(state.since) if state.since else None,
         "message": state.message,
+        "away": state.away,
         "commit": state.commit,
         "found": state.found,
         "attempts": state.attempts,

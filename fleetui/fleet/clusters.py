@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -26,7 +27,7 @@ from fleetui.fleet.store import LiveStore
 from fleetui.fleet.subscription import enlist
 from fleetui.fleet.twins import Twins
 from fleetui.hubports import Referrer, Registrar, Registration, Site
-from fleetui.model.errors import MissingError
+from fleetui.model.errors import FleetError, MissingError
 from fleetui.model.objects import ClusterName
 from fleetui.model.servers import ServerIdentity
 from fleetui.model.status import AWAY, ClusterState, ClusterStatus
@@ -165,6 +166,16 @@ class Clusters:
         await asyncio.gather(*map(ask, self._registered), return_exceptions=True)
         while self._asking:
             await asyncio.wait(self._asking)
+
+    def probe(self, name: ClusterName) -> None:
+        """Begins to ask a cluster for something small, so that it is told whether it answers; harmless where there is
+        none of that name."""
+
+        async def ask() -> None:
+            with suppress(FleetError):  # that is its status then
+                await self.named(name).api.discover()
+
+        _begin(ask(), self._asking)
 
     async def versions(self) -> None:
         """Returns when every cluster that is connected to has said its version."""

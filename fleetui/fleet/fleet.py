@@ -123,7 +123,7 @@ class LiveFleet:
         self._directory = clusters if isinstance(clusters, Clusters) else Clusters(clusters, clock=clock)
         self._owns_directory = self._directory is not clusters
         self._stores = self._directory.chosen
-        self._by_name = {dialect.name: dialect for dialect in dialects}
+        self._dialects = tuple(dialects)
         self._namespaces = tuple(namespaces)
         self._repositories = repositories
         self._commits = Commits(repositories)
@@ -234,6 +234,10 @@ class LiveFleet:
         await asyncio.gather(self._directory.referred(), *map(self._directory.ready, self._coverage.hubs))
         if check:
             await self._directory.check()
+
+    def probe(self, cluster: ClusterName) -> None:
+        """Begins to find out whether a cluster answers."""
+        self._directory.probe(cluster)
 
     async def greet(self) -> None:
         for store in self._directory.answering:  # one after the other: side by side they would wait for each other here
@@ -443,7 +447,7 @@ class LiveFleet:
             permissions=self._tools.permissions,
             judge=lambda: self._overrides.now(app.key.hub).judge,
             clock=self._clock,
-            grown=partial(grown_in, cluster, self._by_name.values(), self._directory),
+            grown=partial(grown_in, cluster, self._dialects, self._directory),
             remote=lambda namespace, secret: behind(cluster, namespace, secret, self._directory),
         )
 

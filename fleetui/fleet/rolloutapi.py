@@ -6,7 +6,7 @@ on the engine's loop, and raise the errors of `fleetui.model.errors` alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -84,6 +84,14 @@ class PlannedRollout(msgspec.Struct, frozen=True):
 
 class Rollouts(Protocol):
     """The rollouts of every chosen hub, and the one way to begin and to steer one."""
+
+    async def versions(self, apps: Sequence[AppKey]) -> frozenset[str]:
+        """The versions that Git has beside those that applications of one addon run, in no order.
+
+        Raises:
+            GitError: a repository does not answer.
+        """
+        ...
 
     async def plan(self, request: RolloutRequest) -> PlannedRollout: ...
 

@@ -148,13 +148,15 @@ class Origins:
         """The same, where it is known in which file it is written.
 
         Raises:
-            RefusedError: it is not there, or generates nothing that counts.
+            RefusedError: there is no such file, or what it makes does not count.
+            ManifestError: the file can't be read, or does not hold it.
             FleetError: Git does not answer.
         """
-        found = _found(await self._texts(file, hub=key.hub), key.document)
+        found = (await self.texts([file], hub=key.hub)).get(file)
         if found is None:
-            raise RefusedError(f"{file.path} of {file.url} ({file.branch}) does not hold {key.document} any more")
-        return Made(key, file, found[1], await self.generated(key, found[1]))
+            raise RefusedError(f"there is no file {file.path} in {file.url} ({file.branch}) any more", _GIVE)
+        written = document_of(found, file.path, key.document).value
+        return Made(key, file, written, await self.generated(key, written))
 
     async def generated(self, key: SetKey, appset: Obj, files: Mapping[File, bytes] | None = None) -> Generated:
         """What an ApplicationSet generates, with some files of Git as they are to be.

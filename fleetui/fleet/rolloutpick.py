@@ -1,6 +1,7 @@
 """Which cells, versions and rollouts a person means.
 
-Owns: `CellsOf`, `chosen`, `known_versions`, `find_rollout`. Called by the commands and screens of rollouts. Pure.
+Owns: `Cells`, `chosen`, `known_versions`, `newest_first`, `find_rollout`. Called by the commands and screens of
+rollouts. Pure.
 """
 
 from __future__ import annotations
@@ -79,7 +80,12 @@ def chosen(
 
 def known_versions(apps: Iterable[App]) -> list[str]:
     """The versions that these applications have, the newest first; what is no version comes last."""
-    return sorted({version_of(app) for app in apps} - {""}, key=_by_version, reverse=True)
+    return newest_first({version_of(app) for app in apps} - {""})
+
+
+def newest_first(versions: Iterable[str]) -> list[str]:
+    """Versions in their order; what is no version comes last."""
+    return sorted(versions, key=_by_version, reverse=True)
 
 
 def _by_version(text: str) -> tuple[bool, Version, str]:

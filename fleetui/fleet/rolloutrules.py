@@ -47,6 +47,18 @@ def move(text: str) -> tuple[str, str]:
     return addon, version
 
 
+def truth(text: str) -> str:
+    """``URL#PATH`` or ``URL#PATH#FIELD``, as it is.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    url, _, path = text.partition("#")
+    if not url or not path.partition("#")[0]:
+        raise UsageError(f"{text!r} names no file", "write URL#PATH, or URL#PATH#FIELD")
+    return text
+
+
 # --- gates ----------------------------------------------------------------------------------------------------------
 
 
@@ -185,7 +197,7 @@ def _percent(rule: str, text: str) -> float:
     except ValueError:
         percent = 0.0
     if not 0 < percent <= 100:
-        raise UsageError(f"{rule!r} is not between 0% and 100%", f"write {WAVE_HELP}")
+        raise UsageError(f"{rule!r} is not more than 0% and at most 100%", f"write {WAVE_HELP}")
     return percent
 
 

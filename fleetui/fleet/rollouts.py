@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
@@ -24,6 +24,7 @@ from fleetui.engine.rollout.store import RolloutStore
 from fleetui.fleet.audit import Audit, AuditRecord, Ending
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest
 from fleetui.fleet.store import LiveStore
+from fleetui.model.app import AppKey
 from fleetui.model.errors import ClusterError, FleetError, ForbiddenError, MissingError, RefusedError
 from fleetui.model.objects import ClusterName
 from fleetui.model.rollout import Gate, Order, Rollout, RolloutKey, RolloutPlan, RolloutState, Verb
@@ -39,6 +40,7 @@ class LiveRollouts:
         stores: the chosen clusters.
         hubs: those of them that hold applications, each with the namespaces in which they are.
         planner: answers `plan`.
+        versions: answers `versions`.
         truths, sights, outside: what rollouts ask of the world.
         audit: where it is recorded who began one, and asked something of it.
         clock: the time.
@@ -51,6 +53,7 @@ class LiveRollouts:
         hubs: Callable[[], Mapping[ClusterName, frozenset[str]]],
         *,
         planner: Callable[[RolloutRequest], Awaitable[PlannedRollout]],
+        versions: Callable[[Sequence[AppKey]], Awaitable[frozenset[str]]],
         truths: Truths,
         sights: Sights,
         outside: Outside,
@@ -61,12 +64,16 @@ class LiveRollouts:
         self._stores = {name: RolloutStore(store) for name, store in stores.items()}
         self._hubs = hubs
         self._planner = planner
+        self._versions = versions
         self._truths, self._sights, self._outside = truths, sights, outside
         self._audit = audit
         self._clock = clock
         self._read_only = read_only
         self._holder = f"{socket.gethostname()}_{os.getpid()}_{uuid4().hex[:8]}"
         self._drives: dict[RolloutKey, asyncio.Task[Rollout]] = {}
+
+    async def versions(self, apps: Sequence[AppKey]) -> frozenset[str]:
+        return await self._versions(apps)
 
     async def plan(self, request: RolloutRequest) -> PlannedRollout:
         return await self._planner(request)

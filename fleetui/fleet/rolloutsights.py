@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from fleetui.engine.giturl import normalized
+from fleetui.engine.observe import TARGET_STATE
 from fleetui.engine.rollout.ports import Sight
 from fleetui.engine.rollout.truth import versions
 from fleetui.fleet.cells import version_of
@@ -24,9 +25,11 @@ from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, MissingError, RefusedError
 from fleetui.model.objects import ClusterName, ObjectRef
 from fleetui.model.rollout import CellPlan, Rollout, Truth
-from fleetui.model.status import AWAY, ClusterStatus, OperationPhase, SyncStatus
+from fleetui.model.status import AWAY, ClusterState, ClusterStatus, OperationPhase, SyncStatus
 from fleetui.ports import Subscription
 
+_UNSURE = AWAY | {ClusterState.REGISTERED}
+"""Where it is not known here whether a cluster answers."""
 _REMEMBERED = 16384
 """Versions that were read in Git are remembered up to this many."""
 
@@ -47,6 +50,8 @@ class Picture(Protocol):
     def problems(self) -> Mapping[ClusterName, str]: ...
 
     async def loaded(self) -> None: ...
+
+    def probe(self, cluster: ClusterName) -> None: ...
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription: ...
 
@@ -88,6 +93,8 @@ class FleetSights:
             sight = sight_of(app, there, await self._version(cell, app))
         except FleetError as error:  # asked again at the next look
             return Sight(away=str(error))
+        if sight.away and there is not None and there.state is ClusterState.REGISTERED:
+            self._fleet.probe(there.name)
         self._known[cell.app] = (app, there, sight)
         return sight
 
@@ -173,12 +180,12 @@ class FleetSights:
 
 def sight_of(app: App, there: ClusterStatus | None, version: str) -> Sight:
     """What an application says of itself; `there` is the cluster that it runs on, `version` what it was last compared
-    with."""
+    with. Where the cluster can't be looked at it is away, unless it answers here, and then the error counts."""
     errors = [condition.message for condition in app.conditions if condition.is_error]
     error = errors[0] if errors and app.sync is SyncStatus.UNKNOWN else ""
     away = ""
-    if error and there is not None and there.state in AWAY:
-        away, error = _silent(there), ""
+    if error and not error.startswith(TARGET_STATE) and there is not None and there.state in _UNSURE:
+        away, error = f"cluster {there.name}: {error}", ""
     return Sight(
         version=version,
         synced=app.sync is SyncStatus.SYNCED and not _busy(app),

@@ -49,14 +49,15 @@ class GateView(NamedTuple):
 
 
 class WaveView(NamedTuple):
-    """One wave: what was planned, how it stands, its cells; whether it is the current one, and whether the rollout
-    runs, so that time goes by for its gates."""
+    """One wave: what was planned, how it stands, its cells; whether it is the current one, until when the rollout is
+    driven (0: it is not), so that time goes by for its gates, and whether it is over."""
 
     plan: WavePlan
     state: WaveState
     cells: tuple[CellView, ...]
     current: bool
-    runs: bool
+    runs_until: float
+    over: bool = False
 
     @property
     def finished(self) -> int:
@@ -67,21 +68,26 @@ class WaveView(NamedTuple):
         """Its gates, in their order."""
         states = self.state.gates
         return [
-            _gate_view(gate, states[place] if place < len(states) else GateState(), now, runs=self.runs)
+            _gate_view(gate, states[place] if place < len(states) else GateState(), now, runs=now < self.runs_until)
             for place, gate in enumerate(self.plan.gates)
         ]
 
     @property
     def words(self) -> str:
-        """``done``, ``running``, ``waiting``, ``2 failed``."""
-        failed = sum(cell.state.phase in PROBLEMS for cell in self.cells)
-        if failed:
-            return f"{failed} failed" if any(c.state.phase is CellPhase.FAILED for c in self.cells) else "changed"
+        """``done``, ``running``, ``waiting``, ``2 failed``; where nothing follows any more ``ended``, ``not begun``."""
+        phases = Counter(cell.state.phase for cell in self.cells)
+        if failed := sum(phases[phase] for phase in PROBLEMS):
+            return f"{failed} failed" if phases[CellPhase.FAILED] else "changed"
+        if phases[CellPhase.RESTORING]:
+            return "restoring"
+        if phases[CellPhase.RESTORED]:
+            return "restored"
         if self.state.ended_at is not None:
             return "done"
-        if any(cell.state.phase is CellPhase.RESTORING for cell in self.cells):
-            return "restoring"
-        return "running" if self.state.started_at is not None else "waiting"
+        begun = self.state.started_at is not None
+        if self.over:
+            return "ended" if begun else "not begun"
+        return "running" if begun else "waiting"
 
 
 def cells_of(rollout: Rollout) -> tuple[CellView, ...]:
@@ -96,14 +102,15 @@ def cells_of(rollout: Rollout) -> tuple[CellView, ...]:
 def waves_of(rollout: Rollout) -> tuple[WaveView, ...]:
     """Each wave of the plan with its state and cells."""
     cells = {cell.plan.key: cell for cell in cells_of(rollout)}
-    states, phase = rollout.state.waves, rollout.state.phase
+    states, phase, driver = rollout.state.waves, rollout.state.phase, rollout.state.driver
     return tuple(
         WaveView(
             plan,
             states[place] if place < len(states) else WaveState(),
             tuple(cells[key] for key in plan.cells if key in cells),
             place == rollout.state.wave and not phase.ended and phase is not RolloutPhase.PLANNED,
-            phase is RolloutPhase.RUNNING,
+            driver.until if phase is RolloutPhase.RUNNING and driver.holder else 0.0,
+            phase.ended,
         )
         for place, plan in enumerate(rollout.plan.waves)
     )
@@ -205,12 +212,13 @@ def exit_code(rollout: Rollout, *, wanted: RolloutPhase = RolloutPhase.DONE) -> 
     return ExitCode.OK
 
 
-def changed_words(cell: CellView) -> str:
-    """What is to say of a cell, in a few words: what was found where somebody changed it, else its message."""
+def cell_words(cell: CellView) -> str:
+    """What is to say of a cell, in a few words: why it waits, what was found where somebody changed it, else its
+    message."""
     state = cell.state
     if state.phase is CellPhase.CHANGED:
         return f"changed by hand to {state.found or 'another version'}{f': {state.message}' if state.message else ''}"
-    return state.message
+    return f"waits: {state.away}" if state.away else state.message
 
 
 def undecided(rollout: Rollout) -> tuple[CellKey, ...]:

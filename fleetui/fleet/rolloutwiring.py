@@ -6,7 +6,7 @@ Never here: a rule of rollouts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,11 @@ from fleetui.fleet.rolloutrefusals import Refusals
 from fleetui.fleet.rollouts import LiveRollouts, NobodyOutside
 from fleetui.fleet.rolloutsights import FleetSights, Picture
 from fleetui.fleet.rollouttruth import GitTruths
+from fleetui.fleet.rolloutversions import versions_in_git
 from fleetui.fleet.subjects import Subjects
 from fleetui.fleet.tools import Tools
 from fleetui.gitports import GitHosts, Repositories
-from fleetui.model.app import App
+from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError
 from fleetui.model.objects import ClusterName
 
@@ -78,10 +79,17 @@ def rollouts_in(
         own = await overrides.of(stores[app.key.hub].api)
         return Served(await place.api.discover(), own.kustomize_options)
 
+    async def versions(apps: Sequence[AppKey]) -> frozenset[str]:
+        shown = [fleet.apps[key] for key in apps if key in fleet.apps]
+        return await versions_in_git(
+            shown, lambda app: origins.opened(app.source.repo_url, hub=app.key.hub, project=app.project)
+        )
+
     rollouts = LiveRollouts(
         stores,
         namespaces,
         planner=lambda request: planner.plan(request),
+        versions=versions,
         truths=GitTruths(origins, lambda: fleet.apps, hosts),
         sights=FleetSights(fleet, repositories, flux),
         outside=outside or NobodyOutside(),

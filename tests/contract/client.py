@@ -58,6 +58,12 @@ class Client:
         self._tls = ssl.create_default_context(cafile=str(ca_file)) if ca_file else None
         self._connection: HTTPConnection | None = None
 
+    def again(self) -> Client:
+        """The same user on a connection of another one, to ask while this one waits."""
+        other = Client(self.url, token=self.token)
+        other._tls = self._tls
+        return other
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()

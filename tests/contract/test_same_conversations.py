@@ -10,6 +10,8 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -22,8 +24,8 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.real
 ALL = {**conversations.RIGHTS, **stories.ALL, **fieldstories.ALL}
-POOL = ThreadPoolExecutor(2)
-"""Both are asked at the same time, since a watch takes a second."""
+POOL = ThreadPoolExecutor(32)
+"""Both are asked at the same time, and several watches too, since a watch takes a second."""
 
 STATUS = {".status", ".metadata.managedFields"}
 DIFFERS: dict[str, dict[int, set[str]]] = {
@@ -88,9 +90,7 @@ def test_the_same_conversation_with_both(both: tuple[Client, Client], unique: st
         client.post("/api/v1/namespaces", namespace).must(201)
     found: list[str] = []
     seen: tuple[dict[str, str], dict[str, str]] = ({}, {})
-    for number, step in enumerate(ALL[name]):
-        asking = [POOL.submit(ask, client, step, unique, known) for client, known in zip(both, seen, strict=True)]
-        mine, theirs = (one.result() for one in asking)
+    for number, step, mine, theirs in answers(both, ALL[name], unique, seen):
         allowed = DIFFERS.get(name, {}).get(number, ())
         found += [
             f"{number}: {step.method} {step.path} {path}\n   {ours}\n   instead of {real}"
@@ -98,6 +98,31 @@ def test_the_same_conversation_with_both(both: tuple[Client, Client], unique: st
             if not path.startswith(tuple(allowed))
         ]
     assert not found, "\n".join(found)
+
+
+def answers(
+    both: tuple[Client, Client], steps: list[Step], unique: str, seen: tuple[dict[str, str], dict[str, str]]
+) -> Iterator[tuple[int, Step, Answer, Answer]]:
+    """Each step, by its number, with what the two answer; watches that follow each other are held side by side."""
+    for watching, group in groupby(enumerate(steps), lambda numbered: _is_watch(numbered[1])):
+        numbered = list(group)
+        for some in [numbered] if watching else [[one] for one in numbered]:
+            asking = [
+                [POOL.submit(_apart if watching else ask, client, step, unique, known) for _, step in some]
+                for client, known in zip(both, seen, strict=True)
+            ]
+            for (number, step), mine, theirs in zip(some, *asking, strict=True):
+                yield number, step, mine.result(), theirs.result()
+
+
+def _is_watch(step: Step) -> bool:
+    return step.method == "GET" and step.path.startswith(stories.WATCH)
+
+
+def _apart(client: Client, step: Step, unique: str, seen: dict[str, str]) -> Answer:
+    """As `ask`, on a connection of its own; an answer to a watch tells nothing that later steps use."""
+    with closing(client.again()) as own:
+        return ask(own, step, unique, dict(seen))
 
 
 def told(mine: Answer, theirs: Answer) -> Iterator[tuple[str, str, str]]:

@@ -113,12 +113,13 @@ class ControlPlane:
     def close(self) -> None:
         """Ends all processes and removes all files; may be called again."""
         atexit.unregister(self.close)
-        kubelet, self._kubelet = self._kubelet, None
-        if kubelet:
-            kubelet.close()
         for component in (self._manager, self._apiserver, self._etcd):
             if component:
                 component.stop()
+        # Last, as it waits for what it asks: an API server without etcd would keep it for ten seconds.
+        kubelet, self._kubelet = self._kubelet, None
+        if kubelet:
+            kubelet.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def is_ready(self) -> bool:

@@ -7,7 +7,8 @@ server has carried out and the engine's hearing of it: the worst moment to die.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -77,6 +78,7 @@ class Recorder:
         self._session: ClientSession | None = None
         self._web: Server | None = None
         self._listener: asyncio.Server | None = None
+        self._gone = False
         self._passing: set[asyncio.Future[StreamResponse]] = set()
         self.calls: list[Call] = []
         self.answered: Callable[[Call], object] | None = None
@@ -106,6 +108,15 @@ class Recorder:
         path.touch(mode=0o600)
         path.write_text(json.dumps(body))
         return path
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Within it the server is gone, for whoever comes through here: connections break, and nothing is answered."""
+        self._call(self._cut(gone=True))
+        try:
+            yield
+        finally:
+            self._call(self._cut(gone=False))
 
     def since(self, mark: int) -> list[Call]:
         """What was asked after there were `mark` calls, lease renewals and Events left out."""
@@ -140,10 +151,19 @@ class Recorder:
         if self._session is not None:
             await self._session.close()
 
+    async def _cut(self, *, gone: bool) -> None:
+        self._gone = gone
+        assert self._web is not None
+        for connection in self._web.connections:
+            connection.force_close()
+
     async def _answer(self, request: BaseRequest) -> StreamResponse:
         import asyncio
 
         body = await request.read()
+        if self._gone:
+            assert request.protocol is not None
+            request.protocol.force_close()
         if request.method == "GET":
             return await self._passed(request, body)
         # The server carries a write out that is on its way when the engine dies: then it has to be noted too.

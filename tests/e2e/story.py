@@ -83,6 +83,23 @@ class Repository:
         self._git("push", "--quiet", "origin", "main")
         return self._git("rev-parse", "HEAD").strip()
 
+    def pull(self) -> None:
+        """Takes in what others have pushed."""
+        self._git("pull", "--quiet", "--ff-only", "origin", "main")
+
+    def show(self, path: str, revision: str = "main") -> str:
+        """A file, as the repository has it."""
+        return self._git("show", f"{revision}:{path}", where=self.bare)
+
+    def trailers(self, key: str, since: str) -> list[str]:
+        """What the commits after `since` say of a key at their ends, oldest first; empty where one says nothing."""
+        form = f"--format=%(trailers:key={key},valueonly,separator=%x2C)"
+        return self._git("log", "--reverse", form, f"{since}..main", where=self.bare).split("\n")[:-1]
+
+    def tip(self) -> str:
+        """The commit at the branch's tip."""
+        return self._git("rev-parse", "main", where=self.bare).strip()
+
     def tag(self, name: str, sha: str) -> None:
         """Puts a tag on a commit, or moves it there, and pushes it."""
         self._git("tag", "--force", name, sha)

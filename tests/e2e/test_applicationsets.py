@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from backends.embedded.cluster import EmbeddedCluster
-from backends.embedded.errors import ApiError
-from backends.embedded.thread import EmbeddedHost
 from tests.controlplane.server import ControlPlane
 from tests.e2e.client import Client, Json
 from tests.e2e.conftest import Stage, on_stage
 from tests.e2e.manifests import config_map
+from tests.e2e.sites import Sites
 from tests.e2e.story import Repository
 from tests.waiting import wait_until
 
@@ -23,42 +20,6 @@ pytestmark = pytest.mark.real
 
 PATIENCE = 40.0
 ADDONS = ("cert-manager", "ingress-nginx", "metrics-server")
-LABELS = {"argocd.argoproj.io/secret-type": "cluster", "fleet": "edge"}
-
-
-class Sites:
-    """Embedded clusters that a hub's Secrets register."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._clusters = {name: EmbeddedCluster(name, anonymous=False) for name in names}
-        self._host = EmbeddedHost(list(self._clusters.values()))
-
-    def __enter__(self) -> Sites:
-        self._host.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._host.stop()
-
-    def secret(self, name: str) -> Json:
-        """What registers a cluster."""
-        cluster = self._clusters[name]
-        config = json.dumps({"bearerToken": cluster.token})
-        return {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": f"cluster-{name}", "namespace": "argocd", "labels": LABELS},
-            "stringData": {"name": name, "server": cluster.url, "config": config},
-        }
-
-    def version(self, name: str, addon: str) -> str | None:
-        """What runs of an addon there."""
-        store = self._clusters[name].store
-        try:
-            found: Any = self._host.run(lambda: store.get("", "ConfigMap", addon, addon))
-        except ApiError:
-            return None
-        return str(found["data"]["version"])
 
 
 def applicationset(repository: str, *, go: bool) -> Json:

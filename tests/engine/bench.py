@@ -28,13 +28,14 @@ from fleetui.engine.controller import Engine
 from fleetui.engine.settings import Settings
 from fleetui.fleet.clusters import Clusters
 from fleetui.fleet.store import LiveStore
-from fleetui.gitports import Files, Repositories, Repository
+from fleetui.gitports import Repositories, Repository
 from fleetui.model.change import Commit
 from fleetui.model.errors import NotFoundError, RevisionNotFoundError
 from fleetui.model.objects import ApiResource, Obj
 from fleetui.ports import PatchType, Subscription
 from fleetui.renderports import Tree
 from tests.trees import DictTree
+from tests.uncommitted import Uncommitted
 from tests.unit.fakes import Closing
 from tests.waiting import await_until
 
@@ -49,7 +50,7 @@ async def eventually(look: Callable[[], Awaitable[object]], what: str) -> None:
     await await_until(predicate, PATIENCE, what)
 
 
-class Repo:
+class Repo(Uncommitted):
     """A repository, and all repositories: every URL is this one. `down` makes it unreachable."""
 
     url = URL
@@ -95,24 +96,6 @@ class Repo:
         raise NotImplementedError
 
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
-        raise NotImplementedError
-
-    async def branch(self, revision: str) -> str:
-        raise NotImplementedError
-
-    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
-        raise NotImplementedError
-
-    async def commit_files(
-        self,
-        *,
-        branch: str,
-        paths: Sequence[str],
-        change: Callable[[Files], Files],
-        message: str,
-        author: tuple[str, str],
-        onto: str = "",
-    ) -> str:
         raise NotImplementedError
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
@@ -307,7 +290,10 @@ async def embedded_hub(folder: Path, *others: EmbeddedCluster) -> AsyncIterator[
             await hub.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}})
 
             async def served() -> bool:
-                return (await hub.api.discover(refresh=True)).by_kind("argoproj.io", "Application") is not None
+                # By a client that has not asked yet: one that has asked waits a second before it asks again.
+                await hub.api.close()
+                hub.api = hub.connect()
+                return (await hub.api.discover()).by_kind("argoproj.io", "Application") is not None
 
             await eventually(served, "Applications are served")
             yield hub

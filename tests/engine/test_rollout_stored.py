@@ -19,7 +19,7 @@ from fleetui.engine.rollout.orders import obey
 from fleetui.engine.rollout.store import CONFIG_MAPS, RolloutStore
 from fleetui.fleet.store import LiveStore
 from fleetui.model.errors import FleetError, MissingError, RefusedError
-from fleetui.model.objects import Obj
+from fleetui.model.objects import ClusterName, Obj
 from fleetui.model.rollout import CellState, Driver, Order, Rollout, RolloutState, Verb
 from tests.engine.bench import embedded_hub
 from tests.engine.rollout_world import HUB, KEY, World, plan
@@ -45,6 +45,13 @@ def test_what_is_stored_comes_back() -> None:
         "created-by": "ann@bastion",
         "driver": '{"holder":"one","who":"ann@bastion","until":7.0,"since":0.0}',
     }
+
+
+def test_a_hub_may_have_another_name_where_it_is_read() -> None:
+    rollout = Rollout(plan(), RolloutState())
+    found = codec.decode(ClusterName("elsewhere"), _stored(rollout)).plan
+    assert {found.key.hub, *(cell.app.hub for cell in found.cells)} == {"elsewhere"}
+    assert [cell.app.name for cell in found.cells] == [cell.app.name for cell in rollout.plan.cells]
 
 
 def _edit(**data: Any) -> Callable[[Obj], None]:

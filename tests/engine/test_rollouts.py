@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from fleetui.fleet.audit import Audit, Operator
 from fleetui.fleet.rolloutapi import PlannedRollout, RolloutRequest
 from fleetui.fleet.rollouts import LiveRollouts
 from fleetui.fleet.store import LiveStore
+from fleetui.model.app import AppKey
 from fleetui.model.errors import MissingError, RefusedError
 from fleetui.model.objects import ClusterName
 from fleetui.model.rollout import Gate, GateKind, Order, Rollout, RolloutKey, RolloutPhase, Verb
@@ -45,6 +46,7 @@ class Console:
             {HUB: self.store},
             lambda: {HUB: frozenset({"argocd"})},
             planner=self._plan,
+            versions=self._versions,
             truths=hand,
             sights=hand,
             outside=hand,
@@ -52,6 +54,9 @@ class Console:
             clock=world.clock,
             read_only=read_only,
         )
+
+    async def _versions(self, apps: Sequence[AppKey]) -> frozenset[str]:
+        return frozenset()
 
     async def _plan(self, request: RolloutRequest) -> PlannedRollout:
         return PlannedRollout(self.world.plan)

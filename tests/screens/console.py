@@ -19,6 +19,7 @@ from textual.widgets import Input
 from fleetui.runtime import Runtime
 from screens.app import FleetApp
 from tests.screens.fake_fleet import NOW, FakeFleet
+from tests.screens.idle import at_rest_after_keys
 from tests.waiting import await_until
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -92,7 +93,7 @@ async def console(
     """Opens the console on `fleet`; with `loaded`, when it has taken the fleet's first change set over."""
     clock = [NOW]
     contexts = given.pop("contexts", tuple(fleet.clusters))
-    with Runtime() as runtime:
+    with Runtime() as runtime, at_rest_after_keys(runtime):
         start = given.pop("start", fleet.open)
         app = FleetApp(start, runtime, contexts=contexts, now=lambda: clock[0], **given)
         async with app.run_test(size=size, notifications=True) as pilot:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil
 from typing import Any
@@ -79,10 +79,10 @@ def addon_fleet(**more: Any) -> FakeFleet:
 class FakeRollouts:
     """Scripted rollouts.
 
-    `stored` are those that there are, `orders`, `started`, `driven` and `requests` what was asked. `refusals` and
-    `notes` go into each plan, and where a protected cluster takes part its name must be typed. `obey` makes of a
-    rollout and an order what it then is. A drive makes of the rollout one after the other of `course`, and without a
-    course goes on until `release` is called.
+    `stored` are those that there are, `in_git` the versions that Git has; `orders`, `started`, `driven` and `requests`
+    what was asked. `refusals` and `notes` go into each plan, and where a protected cluster takes part its name must be
+    typed. `obey` makes of a rollout and an order what it then is. A drive makes of the rollout one after the other of
+    `course`, and without a course goes on until `release` is called.
     """
 
     def __init__(self, fleet: FakeFleet, *rollouts: Rollout) -> None:
@@ -97,8 +97,12 @@ class FakeRollouts:
         self.failure: Exception | None = None
         self.obey: Callable[[Rollout, Order], Rollout] = lambda rollout, order: rollout
         self.course: tuple[RolloutState, ...] = ()
+        self.in_git: frozenset[str] = frozenset()
         self._listeners: dict[RolloutKey, list[Callable[[Rollout], None]]] = {}
         self._released: asyncio.Event | None = None
+
+    async def versions(self, apps: Sequence[AppKey]) -> frozenset[str]:
+        return self.in_git
 
     async def plan(self, request: RolloutRequest) -> PlannedRollout:
         self.requests.append(request)

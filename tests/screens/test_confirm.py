@@ -315,6 +315,7 @@ async def test_leaving_says_which_automated_sync_it_would_leave_off(fleet: FakeF
         await found.until(lambda: cast(ConfirmScreen, found.screen).offered, "the plan with the switch")
         await found.press("enter")
         await found.until(lambda: len(fleet.executed) == 1, "the rollback")
+        found.app.clear_notifications()  # what is told of the rollback lies for 5 s on what is looked for
         await found.press("escape", "q")
         await found.shows("Automated sync stays off then: payments-service")
 

@@ -396,3 +396,34 @@ async def test_export_writes_both_and_says_where(tmp_path: Path, monkeypatch: py
         assert [path.suffix for path in paths] == [".json", ".md"]
         assert json.loads(paths[0].read_text())
         assert "cert-manager-1" in paths[1].read_text()
+
+
+async def test_waves_of_what_was_rolled_back_are_restored_or_were_never_begun() -> None:
+    fleet = addon_fleet()
+    rollout = underway(fleet)
+    cells = tuple(
+        replace(cell, phase=CellPhase.WAITING if cell.phase is CellPhase.WAITING else CellPhase.RESTORED)
+        for cell in rollout.state.cells
+    )
+    state = replace(rollout.state, cells=cells, phase=RolloutPhase.ROLLED_BACK, ended_at=NOW)
+    async with shown(fleet_with(replace(rollout, state=state))) as found:
+        await opened(found)
+        assert [wave.words for wave in cast(RolloutScreen, found.screen).waves] == ["restored", "restored", "not begun"]
+
+
+async def test_no_clock_runs_for_the_gates_of_what_nobody_drives() -> None:
+    fleet = addon_fleet()
+    rollout = underway(fleet)
+    async with shown(fleet_with(replace(rollout, state=replace(rollout.state, driver=Driver())))) as found:
+        await opened(found)
+        await found.shows("Nobody drives it")
+        assert "left" not in found.text
+
+
+async def test_the_time_that_it_has_taken_is_painted_with_the_countdown() -> None:
+    async with shown(fleet_with()) as found:
+        screen = await opened(found)
+        assert " 6m " in found.text
+        found.app.now = lambda: NOW + 60
+        screen._count()
+        await found.shows(" 7m ")

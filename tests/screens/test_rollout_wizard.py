@@ -264,3 +264,30 @@ def test_known_values_go_round_and_those_that_are_none_begin_with_the_first() ->
     assert turned(after, "move:cert-manager", 1) == before
     assert turned(entered(before, "waves", "rest"), "waves", 1) == before
     assert turned(before, "message", 1) is None
+
+
+async def test_it_offers_what_git_has_and_proposes_the_newest_release_where_the_fleet_has_no_newer_one() -> None:
+    fleet = addon_fleet()
+    fleet.rollouts.in_git = frozenset({"1.14.5", "1.16.0", "1.17.0-rc.1"})
+    cells = [key for key in fleet.apps if "basel-1" in key.name]
+    async with console(fleet, contexts=(HUB,)) as found:
+        app = fleet.apps[cells[0]]
+        cell = cell_of(app, ClusterNames(fleet.clusters.values()))
+        assert cell is not None
+        open_wizard(found.app, [(app.key, cell, "1.16.0")])
+        await found.shows("17.0-rc.1, 1.16.0, 1.15.0, 1.14.5")
+        screen = cast(RolloutWizard, found.screen)
+        assert screen.form.moves[0].version == "1.15.0", "what was proposed is not taken away again"
+    async with console(addon_fleet(), contexts=(HUB,)) as found:
+        rollouts(found).in_git = frozenset({"1.16.0"})
+        open_wizard(found.app, [(app.key, cell, "1.15.0")])
+        await found.shows("1.15.0 x1 → 1.16.0")
+
+
+async def test_what_can_not_be_started_says_why() -> None:
+    fleet = addon_fleet()
+    fleet.rollouts.refusals = ("wave rest: its sync window is closed",)
+    async with console(fleet, contexts=(HUB,)) as found:
+        await opened(found)
+        await found.press("S")
+        await found.shows("can't be started: wave rest:")

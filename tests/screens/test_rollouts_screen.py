@@ -55,7 +55,7 @@ async def test_those_under_way_are_watched_until_it_is_left_and_enter_opens_one(
         fleet.rollouts.becomes(replace(june, state=replace(june.state, phase=RolloutPhase.PAUSED, reason="by bo")))
         await found.shows("paused")
         assert screen.name_under_cursor() == "in-june"
-        await found.shows("cert-manager 1.14.5 → 1.15.0: paused: by bo")
+        await found.shows("cert-manager 1.14.5 → 1.15.0; paused: by bo")
         await found.press("enter")
         await found.until(lambda: isinstance(found.screen, RolloutScreen), "one rollout")
         assert cast(RolloutScreen, found.screen).key.name == "in-june"

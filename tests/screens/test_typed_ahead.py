@@ -107,3 +107,11 @@ async def test_what_is_typed_behind_enter_is_meant_for_what_enter_opens() -> Non
         type_at_once(found, ("enter", "\r"), *letters("h"))
         await found.until(lambda: isinstance(found.screen, HistoryScreen), "the history is there")
         assert [type(screen) for screen in found.app.screen_stack[-3:]] == [AppsScreen, AppScreen, HistoryScreen]
+
+
+async def test_keys_that_edit_are_not_overtaken_by_letters() -> None:
+    async with console(small_fleet()) as found:
+        await found.press("slash", *"old")
+        await found.until(lambda: prompted(found) == "old", "the prompt holds what was typed")
+        type_at_once(found, ("ctrl+u", "\x15"), *letters("neu"), ("backspace", "\x7f"), *letters("w"))
+        await found.until(lambda: prompted(found) == "new", "each key took effect in its turn")

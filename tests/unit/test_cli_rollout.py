@@ -263,6 +263,14 @@ def test_resume_drives_what_runs_without_an_order_and_takes_over_when_asked(flee
     assert fleet.rollouts.driven == [(before.plan.key, True)]
 
 
+def test_what_another_process_took_over_has_not_ended_for_who_waits(fleet: FakeFleet) -> None:
+    before = scripted(fleet)
+    fleet.rollouts.course = (before.state,)
+    code, done = run("resume")
+    assert code == ExitCode.DIFFERS
+    assert "it was taken over; fleetui rollout status cert-manager-1 --watch looks on" in done.stderr
+
+
 def test_resume_orders_it_where_it_is_paused(fleet: FakeFleet) -> None:
     before = scripted(fleet, phase=RolloutPhase.PAUSED)
     fleet.rollouts.obey = lambda rollout, _: replace(rollout, state=replace(rollout.state, phase=RolloutPhase.RUNNING))

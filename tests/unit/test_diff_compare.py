@@ -179,8 +179,8 @@ def test_live_with_all_changes_is_what_is_desired(live: Any, desired: Any) -> No
 
 @st.composite
 def keyed(draw: st.DrawFn, depth: int = 2) -> list[Any]:
-    """A list of items told apart by name, in any order, with such lists in them."""
-    chosen = draw(st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6))
+    """A list of items told apart by name, in any order, with such lists, shorter the deeper, in them."""
+    chosen = draw(st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=2 * depth + 2))
     inner = keyed(depth - 1) if depth else st.just([])
     return [{"name": name, "value": draw(st.sampled_from(["1", "2"])), "env": draw(inner)} for name in chosen]
 

@@ -10,7 +10,7 @@ import pytest
 
 from fleetui.fleet.audit import AuditRecord, Ending
 from fleetui.fleet.history import Commits, history_of, origin_of
-from fleetui.gitports import Files, Repository
+from fleetui.gitports import Repository
 from fleetui.model.app import App, AppKey, HistoryEntry, Source
 from fleetui.model.change import Commit
 from fleetui.model.errors import GitError, PathNotFoundError, RepositoryUnreachableError, RevisionNotFoundError
@@ -19,6 +19,7 @@ from fleetui.model.times import parse_time
 from fleetui.ports import Subscription
 from fleetui.renderports import Tree
 from tests.trees import DictTree
+from tests.uncommitted import Uncommitted
 from tests.unit.fakes import Closing
 
 KEY = AppKey(ClusterName("hub"), "argo", "argocd", "payments")
@@ -26,7 +27,7 @@ FOLDER = "apps/payments"
 SOURCE = Source(repo_url="https://git.example/k8s", path="apps")
 
 
-class FakeRepository:
+class FakeRepository(Uncommitted):
     """Commits by revision, their files below `FOLDER`; those in `unfetched` are known after a fetch."""
 
     def __init__(self, *known: str, unfetched: str = "", error: GitError | None = None) -> None:
@@ -59,24 +60,6 @@ class FakeRepository:
     async def put_back(self, *, branch: str, path: str, revision: str, message: str, author: tuple[str, str]) -> str:
         self.put.append((branch, path, revision, message, author))
         return "c" * 40
-
-    async def branch(self, revision: str) -> str:
-        raise NotImplementedError
-
-    async def touched(self, sha: str, path: str, *, limit: int) -> Sequence[Commit]:
-        raise NotImplementedError
-
-    async def commit_files(
-        self,
-        *,
-        branch: str,
-        paths: Sequence[str],
-        change: Callable[[Files], Files],
-        message: str,
-        author: tuple[str, str],
-        onto: str = "",
-    ) -> str:
-        raise NotImplementedError
 
     def subscribe(self, listener: Callable[[], None]) -> Subscription:
         return Closing(lambda: None)

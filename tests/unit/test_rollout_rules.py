@@ -225,3 +225,14 @@ def test_what_can_not_be_read_is_usage_before_anything_is_connected_to(words: li
     done = CliRunner().invoke(cli, ["--kubeconfig", "/nowhere", "rollout", "plan", *words])
     assert isinstance(done.exception, UsageError)
     assert "kubeconfig" not in str(done.exception)
+
+
+def test_where_versions_are_written_names_a_file() -> None:
+    assert rolloutrules.truth("https://git/addons.git#{cluster}/values.yaml#a.b") == (
+        "https://git/addons.git#{cluster}/values.yaml#a.b"
+    )
+    for text in ("https://git/addons.git", "https://git/addons.git#", "#a.yaml", "https://git/addons.git##a"):
+        with pytest.raises(UsageError, match="names no file"):
+            rolloutrules.truth(text)
+    with pytest.raises(UsageError, match=r"f:2: truths.0: 'https://git' names no file"):
+        parse_text(b'addons: {dns: "1"}\ntruths: [https://git]\n', path="f")

@@ -50,11 +50,15 @@ class FakePicture:
         }
         self.problems: dict[ClusterName, str] = {}
         self.actions: list[Action] = []
+        self.probed: list[ClusterName] = []
         self.refuse: Callable[[], Exception] | None = None
         self.listeners: list[Callable[[ChangeSet], None]] = []
 
     async def loaded(self) -> None:
         pass
+
+    def probe(self, cluster: ClusterName) -> None:
+        self.probed.append(cluster)
 
     def subscribe(self, listener: Callable[[ChangeSet], None]) -> Subscription:
         self.listeners.append(listener)
@@ -133,7 +137,26 @@ def test_what_does_not_answer_is_away_and_what_is_not_there_is_missing() -> None
     there = CELL.key.cluster
     picture.clusters[there] = ClusterStatus(there, ClusterState.UNREACHABLE, 0.0, "no route to host")
     sight = look(picture)
-    assert (sight.away, sight.error) == ("cluster c00: no route to host", "")
+    assert (sight.away, sight.error) == ("cluster c00: dial tcp: timeout", "")
+
+
+def test_a_cluster_that_nobody_has_asked_is_asked_before_its_error_counts() -> None:
+    there = CELL.key.cluster
+    failing = app(sync=SyncStatus.UNKNOWN, conditions=(Condition("ComparisonError", "dial tcp: timeout"),))
+    picture = FakePicture(failing)
+    picture.clusters[there] = ClusterStatus(there, ClusterState.REGISTERED, 0.0)
+    assert look(picture).away == "cluster c00: dial tcp: timeout"
+    assert picture.probed == [there]
+    picture.clusters[there] = ClusterStatus(there, ClusterState.LIVE, 0.0)
+    assert (look(picture).away, look(picture).error) == ("", "dial tcp: timeout")
+
+
+def test_what_git_holds_wrongly_is_no_clusters_fault() -> None:
+    there = CELL.key.cluster
+    message = "Failed to load target state: settings.yaml:3: not a valid manifest"
+    picture = FakePicture(app(sync=SyncStatus.UNKNOWN, conditions=(Condition("ComparisonError", message),)))
+    picture.clusters[there] = ClusterStatus(there, ClusterState.UNREACHABLE, 0.0, "no route to host")
+    assert (look(picture).away, look(picture).error) == ("", message)
 
 
 def test_a_version_in_a_values_file_is_read_at_the_commit_that_was_compared() -> None:

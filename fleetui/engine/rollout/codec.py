@@ -102,10 +102,20 @@ def decode(hub: ClusterName, obj: Mapping[str, Any], *, plan: RolloutPlan | None
     if PREFIX + plan.key.name != name or len(state.cells) not in {0, len(plan.cells)}:
         raise FleetError(f"{where} holds the rollout {one_line(plan.key.name)}, and not as fleetui writes it")
     _check(plan, state, where)
-    # Where it lies is what counts: a hub may be known under another name here.
-    plan = msgspec.structs.replace(plan, key=RolloutKey(hub, namespace, plan.key.name))
+    plan = _here(plan, RolloutKey(hub, namespace, plan.key.name))
     version = text(metadata.get("resourceVersion"))
     return Rollout(plan, msgspec.structs.replace(state, driver=drives), version)
+
+
+def _here(plan: RolloutPlan, key: RolloutKey) -> RolloutPlan:
+    """The plan of a rollout that lies there: whoever reads it may know its hub under another name than who began it."""
+    if plan.key == key:
+        return plan
+    cells = plan.cells
+    if plan.key.hub != key.hub:
+        replace = msgspec.structs.replace
+        cells = tuple(replace(cell, app=replace(cell.app, hub=key.hub)) for cell in cells)
+    return msgspec.structs.replace(plan, key=key, cells=cells)
 
 
 def _check(plan: RolloutPlan, state: RolloutState, where: str) -> None:

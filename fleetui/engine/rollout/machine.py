@@ -370,7 +370,9 @@ def _troubled(draft: Draft, effect: Effect, trouble: Trouble) -> None:
     if draft.state.phase not in {RolloutPhase.RUNNING, RolloutPhase.ROLLING_BACK}:
         return
     if not trouble.lasting:
-        draft.set(reason=trouble.message)
+        if draft.state.reason != trouble.message:
+            draft.set(reason=trouble.message)
+            draft.tell(f"waits: {trouble.message}")
         return
     match effect:
         case Sync():

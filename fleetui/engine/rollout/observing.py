@@ -30,7 +30,8 @@ def observe(state: CellState, sight: Sight, *, goal: str, back: bool, now: float
     if state.phase not in _OBSERVED or state.asked is Asked.NOTHING:
         return state
     if sight.away:
-        return state if state.away == sight.away else replace(state, away=sight.away)
+        # Of the time that nobody sees it nothing counts as trouble.
+        return state if state.away == sight.away else replace(state, away=sight.away, trouble_since=None)
     if state.away:
         # On the way back its time is counted from here.
         state = replace(state, away="", since=now if back else state.since)

@@ -114,6 +114,7 @@ class _Drive:
         self._woken = asyncio.Event()
         self._writing = asyncio.Lock()
         self._lost = False
+        self._away = ""
         self._answers: list[tuple[Effect, machine.Answer | Trouble]] = []
 
     async def run(self) -> Rollout:
@@ -138,13 +139,20 @@ class _Drive:
             self._woken.clear()
             try:
                 wait = await self._step()
+                self._away = ""
             except _PASSING as error:
-                _log.warning("rollout %s: %s", self._rollout.plan.key.name, error)
+                self._warn(error)
                 wait = _AGAIN
             if wait is None:
                 return
             if wait > 0:
                 await self._sleep(wait)
+
+    def _warn(self, error: FleetError) -> None:
+        """Says why the rollout stands still in the hub, once for as long as it does."""
+        if self._away != str(error):
+            self._away = str(error)
+            _log.warning("rollout %s waits: %s", self._rollout.plan.key.name, error)
 
     async def _step(self) -> float | None:
         """Does what can be done now; returns for how many seconds nothing will be, None where it is over."""
@@ -278,7 +286,7 @@ class _Drive:
                     await self._change(lambda rollout: rollout, renew=True)
                 pause = driving.RENEW
             except ClusterError as error:
-                _log.warning("rollout %s: its driver could not renew: %s", self._rollout.plan.key.name, error)
+                self._warn(error)
                 pause = _AGAIN
             except (_LostError, MissingError):
                 self._woken.set()
