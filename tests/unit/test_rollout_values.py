@@ -42,7 +42,7 @@ class Chart:
     async def template(self, request: HelmRequest) -> bytes:
         merged: dict[str, Any] = {}
         for _, content in request.values:
-            _merge(merged, yaml.safe_load(content))
+            _merge(merged, yaml.safe_load(content) or {})
         value: Any = merged
         for part in request.chart["uses"].decode().split("."):
             value = value.get(part, {})
@@ -130,8 +130,8 @@ CLUSTERS = {
 
 
 async def test_each_clusters_file_is_found_moved_and_seen_to_follow(fleet: AddonFleet) -> None:
-    base = {"base.yaml": "image:\n  tag: '1.14'\nversion: '0.1'\n"}
-    have(fleet, base | CLUSTERS, each("$fleet/base.yaml $fleet/clusters/CLUSTER.yaml"))
+    base = {"base.yaml": "image:\n  tag: '1.14'\nversion: '0.1'\n", "later.yaml": "# nothing yet\n"}
+    have(fleet, base | CLUSTERS, each("$fleet/base.yaml $fleet/clusters/CLUSTER.yaml $fleet/later.yaml"))
     found = await plan(fleet)
     assert found.refusals == ()
     truths = [cell.truth for cell in found.plan.cells]
