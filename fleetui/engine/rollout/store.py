@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 CONFIG_MAPS = ApiResource(group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True)
 _TRIES = 10
 """How often a change is made anew because somebody else was quicker."""
+_PLANS = 32
+"""So many plans, which never change and are large, are not read again at each look."""
 
 
 class RolloutStore:
@@ -159,7 +161,10 @@ class RolloutStore:
         kept = self._plans.get(name)
         plan = kept[1] if kept is not None and kept[0] == packed else None
         rollout = codec.decode(self._hub.api.name, obj, plan=plan)
+        self._plans.pop(name, None)  # so that the one that was read last stays longest
         self._plans[name] = (packed, rollout.plan)
+        while len(self._plans) > _PLANS:
+            del self._plans[next(iter(self._plans))]
         return rollout
 
 
