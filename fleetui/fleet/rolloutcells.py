@@ -86,6 +86,7 @@ class CellMover:
     async def locate(self, apps: Mapping[CellKey, App], request: RolloutRequest, draft: Draft) -> None:
         """Finds where each cell's version is written, what it is, and what its Application becomes."""
         first = next(iter(apps.values()))
+        self._origins.vouch(request.truths)
         given = await self._origins.given(apps, request.truths, hub=first.key.hub, project=first.project)
         if given:
             draft.cells += await self._of_fields(apps, given, request, draft)
