@@ -75,8 +75,15 @@ class ValuesFiles:
             names = " and ".join(truth.field for truth in mine)
             raise RefusedError(f"its version {shown} is in {names} of its files of values ({where})", _GIVE)
         truth = next(iter(mine))
-        branch = await self._origins.branch(truth.url, truth.branch, hub=app.key.hub, project=app.project)
-        return Truth(VALUES, truth.url, branch, truth.path, field=truth.field)
+        return Truth(VALUES, truth.url, await self.branch(app, truth), truth.path, field=truth.field)
+
+    async def branch(self, app: App, truth: Truth) -> str:
+        """The branch that an application follows for what `said` answers.
+
+        Raises:
+            RefusedError: it is none.
+        """
+        return await self._origins.branch(truth.url, truth.branch, hub=app.key.hub, project=app.project)
 
     async def said(self, app: App, files: Sequence[File], fields: Collection[str]) -> dict[Truth, str]:
         """What counts of some fields: for each the last file that has it, as Helm reads them (`branch` of these truths

@@ -180,6 +180,12 @@ async def test_a_shared_file_moves_all_its_cells_at_once(fleet: AddonFleet) -> N
     [one] = [key for key in fleet.apps if key.name == ONE]
     alone = await plan(fleet, cells=(one,))
     assert alone.refusals == (f"{TWO}: would change too, though not chosen",)
+    # What follows another branch is another file.
+    fleet.git.git("branch", "stage")
+    for source in fleet.objects[TWO]["spec"]["sources"]:
+        source["targetRevision"] = "stage"
+    await fleet.repositories.open(fleet.git.url).resolve("stage", fetch=True)
+    assert (await plan(fleet, cells=(one,))).refusals == ()
 
 
 async def test_who_reads_the_file_and_not_the_field_is_not_moved(fleet: AddonFleet) -> None:
