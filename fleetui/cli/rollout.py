@@ -201,14 +201,20 @@ class Teller:
 
 
 async def _carry_on(
-    rollouts: Rollouts, before: Rollout, output: str, *, told: Sequence[RolloutEvent] = (), take_over: bool = False
+    rollouts: Rollouts,
+    before: Rollout,
+    output: str,
+    *,
+    told: Sequence[RolloutEvent] = (),
+    take_over: bool = False,
+    truths: Sequence[str] = (),
 ) -> int:
     """Drives a rollout, tells each event after those that were `told`, and says how it was left."""
     key = before.plan.key
     teller = Teller(click.echo if output == "table" else say, after=told)
     subscription = rollouts.subscribe(key, teller)
     try:
-        await rollouts.drive(key, take_over=take_over)
+        await rollouts.drive(key, take_over=take_over, truths=truths)
     finally:
         subscription.close()
     rollout = await rollouts.get(key)
@@ -339,6 +345,7 @@ def run_order(
     reason: str = "",
     drive: bool = False,
     take_over: bool = False,
+    truths: Sequence[str] = (),
 ) -> int:
     """Asks something of a rollout; with `drive` carries it on from here, where nobody does."""
     keys = tuple(map(cell_key, cells))
@@ -356,7 +363,7 @@ def run_order(
             began(key)
             await fleet.registered()  # whether a cell's cluster answers
             told = before.state.events
-            return await _carry_on(fleet.rollouts, rollout, output, told=told, take_over=take_over)
+            return await _carry_on(fleet.rollouts, rollout, output, told=told, take_over=take_over, truths=truths)
         wanted = {Verb.ABORT: RolloutPhase.ABORTED, Verb.PAUSE: RolloutPhase.PAUSED}
         return _left(rollout, output, wanted=wanted.get(order.verb, RolloutPhase.DONE))
 

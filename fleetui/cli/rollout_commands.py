@@ -135,13 +135,20 @@ def list_rollouts(scope: Scope, output: str) -> int:
 @cluster_options
 @_NAME
 @_TAKE_OVER
+@click.option(
+    "--truth",
+    "truths",
+    multiple=True,
+    metavar="URL",
+    help="Versions may be written there although nothing of the fleet names it.  [default: what the hub names]",
+)
 @_DETACH
 @output_option(*_PLANNED)
-def resume(scope: Scope, name: str, take_over: bool, detach: bool, output: str) -> int:
+def resume(scope: Scope, name: str, take_over: bool, truths: tuple[str, ...], detach: bool, output: str) -> int:
     """Carry a rollout on from here: one that was paused or halted, or that nobody drives any more."""
     from fleetui.cli.rollout import run_order
 
-    return run_order(scope, "resume", name, output, take_over=take_over, drive=not detach)
+    return run_order(scope, "resume", name, output, take_over=take_over, truths=truths, drive=not detach)
 
 
 def _order(verb: str, short: str, long: str, *options: Any) -> None:

@@ -126,11 +126,15 @@ class Rollouts(Protocol):
         """
         ...
 
-    async def drive(self, key: RolloutKey, *, take_over: bool = False) -> None:
+    async def drive(self, key: RolloutKey, *, take_over: bool = False, truths: Sequence[str] = ()) -> None:
         """Carries the rollout on in this process until it ends, waits for a human, or the driver is another one.
 
+        Args:
+            truths: repositories that versions may be written to although nothing of the fleet names them.
+
         Raises:
-            RefusedError: another process drives it, and `take_over` was not asked for.
+            RefusedError: another process drives it, and `take_over` was not asked for; what is stored leads to a
+                repository that neither the fleet nor `truths` name.
         """
         ...
 

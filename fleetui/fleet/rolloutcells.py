@@ -86,6 +86,7 @@ class CellMover:
     async def locate(self, apps: Mapping[CellKey, App], request: RolloutRequest, draft: Draft) -> None:
         """Finds where each cell's version is written, what it is, and what its Application becomes."""
         first = next(iter(apps.values()))
+        self._origins.vouch(request.truths)
         given = await self._origins.given(apps, request.truths, hub=first.key.hub, project=first.project)
         if given:
             draft.cells += await self._of_fields(apps, given, request, draft)
@@ -220,7 +221,7 @@ class CellMover:
         moving = [cell for cell in cells if cell.truth.kind == VALUES]
         urls = {normalized(cell.truth.url) for cell in moving}
         chosen = {cell.chosen.app.key for cell in cells}
-        truths = {_place(cell.truth): cell for cell in moving}
+        truths = {(*_place(cell.truth), cell.truth.branch): cell for cell in moving}
         found = []
         for app in list(self._apps().values()) if moving else ():
             if app.key in chosen or app.key.dialect != "argo" or not reads_from(app, urls):
@@ -231,9 +232,10 @@ class CellMover:
                 if not any((normalized(file.url), file.path) == place[:2] for place in truths for file in files):
                     continue
                 said = await self._values.said(app, files, dict.fromkeys(place[2] for place in truths))
+                places = [(*_place(truth), await self._values.branch(app, truth)) for truth in said]
             except FleetError:
-                continue  # what can't be rendered now changes nothing now
-            reads = [truths[place] for place in map(_place, said) if place in truths]
+                continue  # it follows no branch, or can't be rendered now: nothing of it changes now
+            reads = [truths[place] for place in places if place in truths]
             if reads:
                 edited = {place: content for cell in reads for place, content in cell.edited.items()}
                 found.append(Beside(app, obj, edited))

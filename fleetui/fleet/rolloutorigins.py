@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from fleetui.engine.application import GROUP, mapping, mappings, text
@@ -27,7 +28,7 @@ from fleetui.fleet.rolloutflux import field_of as flux_field_of
 from fleetui.gitports import Repositories, Repository
 from fleetui.hubports import Registration
 from fleetui.model.app import APP_KINDS, App, AppKey
-from fleetui.model.errors import ManifestError, RefusedError
+from fleetui.model.errors import FleetError, ManifestError, RefusedError
 from fleetui.model.objects import ClusterName, Obj, ObjectRef
 from fleetui.model.rollout import CellKey, Truth
 from fleetui.renderports import Tree
@@ -124,6 +125,12 @@ class Origins:
         self._registered = registered
         self._answers = answers or NoAnswers()
         self._flux = flux
+        self.vouched: set[str] = set()
+        """The repositories that an operator of this process has named as those in which versions are written."""
+
+    def vouch(self, truths: Iterable[str]) -> None:
+        """Takes note of where an operator says that versions are, as ``URL#PATH``."""
+        self.vouched.update(truth.partition("#")[0] for truth in truths)
 
     def opened(self, url: str, *, hub: ClusterName, project: str = "") -> Repository:
         """A repository, logged in to as a hub says."""
@@ -247,6 +254,21 @@ class Origins:
             )
             for cell in cells
         }
+
+    async def behind(self, keys: Iterable[AppKey]) -> set[str]:
+        """The repositories that are named by what makes applications or brings their manifests: the generators of their
+        ApplicationSets, and Flux's sources. What can't be asked names none."""
+        apps = self._apps()
+        mine = [apps[key] for key in dict.fromkeys(keys) if key in apps]
+        brought = parents(apps.values()) if mine else {}
+        found: set[str] = set()
+        for key in dict.fromkeys(filter(None, map(set_of, mine))):
+            with suppress(FleetError):
+                found |= {truth.url for truth in self.truths_of(await self.made(key)).values()}
+        for parent in dict.fromkeys(filter(None, (parent_of(app, brought) for app in mine))):
+            with suppress(FleetError):
+                found.add((await self._applied(apps[parent], str(parent)))[0])
+        return found
 
     # --- Git ----------------------------------------------------------------------------------------------------------
 

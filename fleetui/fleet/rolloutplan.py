@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from fleetui.engine.clock import Clock
@@ -23,9 +24,11 @@ from fleetui.fleet.rolloutapi import ChangeGroup, PlannedRollout, RolloutRequest
 from fleetui.fleet.rolloutcells import Beside, CellMover, Draft, Moving, also_changing, file_of
 from fleetui.fleet.rolloutchanges import Changes, Move
 from fleetui.fleet.rolloutorigins import Origins, parent_of, parents
+from fleetui.fleet.rolloutpick import newest_first
 from fleetui.fleet.rolloutrefusals import Chosen, Refusals, away, backwards, overlapping, project_key, some, unpermitted
 from fleetui.fleet.rolloutvalues import VALUES
-from fleetui.gitports import GitHosts
+from fleetui.fleet.rolloutversions import versions_in_git
+from fleetui.gitports import GitHosts, Repository
 from fleetui.model.app import App, AppKey
 from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj
@@ -34,6 +37,8 @@ from fleetui.model.status import ClusterStatus
 from fleetui.model.text import one_line
 
 _UNNAMED = re.compile(r"[^a-z0-9]+")
+_NAMED = 8
+"""Versions that a refusal names."""
 _ONE_WAVE = WaveRule("all", rest=True)
 
 
@@ -123,6 +128,7 @@ class RolloutPlanner:
         refusals = [
             *draft.refusals,
             *found.refusals,
+            *(await self._not_in_git(chosen) if found.refusals else ()),
             *await self._refusals.rights(key, chosen),
             *self._refusals.windows(chosen, projects),
             *overlapping(chosen, await self._others()),
@@ -179,6 +185,23 @@ class RolloutPlanner:
             created_at=self._clock.now(),
             created_by=self._operator.who,
         )
+
+    async def _not_in_git(self, cells: Sequence[Chosen]) -> list[str]:
+        """Which versions there are, of addons whose folders have no such one."""
+
+        def opened(app: App) -> Repository:
+            return self._origins.opened(app.source.repo_url, hub=app.key.hub, project=app.project)
+
+        by_move: dict[tuple[str, str], list[App]] = {}
+        for cell in cells:
+            by_move.setdefault((cell.key.addon, cell.to_version), []).append(cell.app)
+        said = []
+        for (addon, version), apps in by_move.items():
+            with suppress(FleetError):  # that Git does not answer is said by what can't be rendered
+                known = await versions_in_git(apps, opened)
+                if known and version not in known:
+                    said.append(f"Git has no {addon} {version}: it has {', '.join(newest_first(known)[:_NAMED])}")
+        return said
 
     async def _moved_along(self, beside: Sequence[Beside], names: ClusterNames) -> list[str]:
         """The refusal where a file of values changes applications that nobody chose."""

@@ -85,6 +85,7 @@ class LiveRollouts:
         if problem:
             raise RefusedError(f"rollout {plan.key.name} can't begin: {problem}")
         await self._refuse_shared(plan)
+        self._truths.vouch({cell.truth.url for cell in plan.cells})  # planned by this process, not read from a hub
         try:
             rollout = await self._store(plan.key.hub).create(Rollout(plan, RolloutState()))
         except FleetError as error:
@@ -138,8 +139,9 @@ class LiveRollouts:
         self._record(order.verb, key)
         return after
 
-    async def drive(self, key: RolloutKey, *, take_over: bool = False) -> None:
+    async def drive(self, key: RolloutKey, *, take_over: bool = False, truths: Sequence[str] = ()) -> None:
         self._refuse_read_only()
+        self._truths.vouch(truths)
         task = self._drives.get(key)
         if task is not None:
             await asyncio.shield(task)

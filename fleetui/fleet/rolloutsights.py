@@ -7,8 +7,10 @@ Owns: `FleetSights`, the implementation of `fleetui.engine.rollout.ports.Sights`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from typing import Protocol
 
 from fleetui.engine.giturl import normalized
@@ -17,7 +19,7 @@ from fleetui.engine.rollout.ports import Sight
 from fleetui.engine.rollout.truth import versions
 from fleetui.fleet.cells import version_of
 from fleetui.fleet.rolloutflux import FluxSources
-from fleetui.fleet.rolloutorigins import ARGO, KUSTOMIZATION, parent_of, parents
+from fleetui.fleet.rolloutorigins import ARGO, KUSTOMIZATION, parent_of, parents, text_in
 from fleetui.fleet.rolloutvalues import VALUES
 from fleetui.fleet.views import Action, ActionKind, ChangeSet, Outcome
 from fleetui.gitports import Repositories
@@ -30,8 +32,8 @@ from fleetui.ports import Subscription
 
 _UNSURE = AWAY | {ClusterState.REGISTERED}
 """Where it is not known here whether a cluster answers."""
-_REMEMBERED = 16384
-"""Versions that were read in Git are remembered up to this many."""
+_COMMITS, _FILES = 16, 16384
+"""The versions in so many commits, and in so many different files, are remembered."""
 
 _ONE_WRITE = 5.0
 """Seconds within which what brings many of the cells is refreshed once for all of them."""
@@ -74,7 +76,9 @@ class FleetSights:
         self._known: dict[AppKey, tuple[App, ClusterStatus | None, Sight]] = {}
         self._parents: Mapping[tuple[ClusterName, ObjectRef], AppKey] | None = None
         self._refreshed: set[AppKey] = set()
-        self._in_git: dict[tuple[str, Truth], str] = {}
+        self._watched: list[frozenset[Truth]] = []
+        self._in_git: dict[tuple[str, str], dict[Truth, str]] = {}
+        self._in_files: dict[tuple[str, bytes], dict[Truth, str]] = {}
 
     async def look(self, cell: CellPlan) -> Sight:
         await self._fleet.loaded()
@@ -111,7 +115,15 @@ class FleetSights:
             if others or not clusters.isdisjoint(change.clusters) or before != problems:
                 listener()
 
-        return self._fleet.subscribe(changed)
+        truths = frozenset(cell.truth for cell in cells if cell.truth.kind == VALUES)
+        self._watched.append(truths)
+        subscription = self._fleet.subscribe(changed)
+
+        def close() -> None:
+            self._watched = [each for each in self._watched if each is not truths]
+            subscription.close()
+
+        return _Closing(close)
 
     async def refresh(self, cell: CellPlan) -> None:
         app = self._fleet.apps.get(cell.app)
@@ -160,22 +172,60 @@ class FleetSights:
         revision = _revision(cell.truth, app)
         if not revision:
             return ""
-        key = (revision, cell.truth)
-        if key not in self._in_git:
-            if len(self._in_git) >= _REMEMBERED:
-                self._in_git.clear()
-            self._in_git[key] = await self._read(cell.truth, app, revision)
-        return self._in_git[key]
+        known: Mapping[Truth, str] = self._in_git.get((cell.truth.url, revision), {})
+        if cell.truth not in known:
+            known = await self._read(cell.truth, app, revision)
+        return known[cell.truth]
 
-    async def _read(self, truth: Truth, app: App, revision: str) -> str:
+    async def _read(self, truth: Truth, app: App, revision: str) -> Mapping[Truth, str]:
+        """The versions of a commit: that of `truth`, and with it those of all cells that are watched, because each
+        commit moves many and is read once."""
         repository = self._repositories.open(truth.url, hub=app.key.hub, project=app.project)
         tree = await repository.tree(await repository.resolve(revision))
+        key = truth.url, revision
+        first = key not in self._in_git
+        others = {each for truths in self._watched for each in truths if each.url == truth.url} if first else set()
 
-        def read() -> str:
-            content = tree.files("").get(truth.path)
-            return versions(content.decode(), [truth]).get(truth, "") if content is not None else ""
+        def read() -> dict[Truth, str]:
+            files = tree.files("")
+            found: dict[Truth, str] = {}
+            for path, mine in _by_path(others - {truth}).items():
+                with suppress(FleetError):  # it is the error of the cells that stand in this file, at their turn
+                    found |= self._said(path, files.get(path), mine)
+            return found | self._said(truth.path, files.get(truth.path), [truth])
 
-        return await asyncio.to_thread(read)
+        found = await asyncio.to_thread(read)
+        while len(self._in_git) >= _COMMITS:
+            del self._in_git[next(iter(self._in_git))]
+        self._in_git[key] = self._in_git.get(key, {}) | found
+        return self._in_git[key]
+
+    def _said(self, path: str, content: bytes | None, truths: Sequence[Truth]) -> dict[Truth, str]:
+        """The versions in a file; one that a commit has left as it was is not parsed again."""
+        if content is None:
+            return dict.fromkeys(truths, "")
+        key = path, sha256(content).digest()
+        known = self._in_files.get(key, {})
+        if any(each not in known for each in truths):
+            if len(self._in_files) >= _FILES:
+                self._in_files.clear()
+            said = versions(text_in(content, path), truths)
+            known = self._in_files[key] = known | {each: said.get(each, "") for each in truths}
+        return {each: known[each] for each in truths}
+
+
+class _Closing:
+    """A subscription that ends by a call."""
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self.close = close
+
+
+def _by_path(truths: Iterable[Truth]) -> dict[str, list[Truth]]:
+    found: dict[str, list[Truth]] = defaultdict(list)
+    for truth in truths:
+        found[truth.path].append(truth)
+    return found
 
 
 def sight_of(app: App, there: ClusterStatus | None, version: str) -> Sight:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
+from fleetui.engine.giturl import normalized
 from fleetui.engine.rollout.ports import Written
 from fleetui.engine.rollout.truth import ELEMENT, versions, with_versions
 from fleetui.fleet.rolloutorigins import File, Origins, SetKey, set_of, text_in
@@ -20,7 +21,7 @@ from fleetui.model.app import App, AppKey
 from fleetui.model.change import Commit
 from fleetui.model.errors import RefusedError
 from fleetui.model.rollout import CellKey, CellPlan, Delivery, RolloutPlan, Truth
-from fleetui.model.text import one_line
+from fleetui.model.text import masked, one_line
 
 TRAILER = "Fleetui-Rollout"
 WAVE_TRAILER = "Fleetui-Wave"
@@ -50,6 +51,25 @@ class GitTruths:
         self._origins = origins
         self._apps = apps
         self._hosts = hosts
+
+    def vouch(self, truths: Iterable[str]) -> None:
+        """See `fleetui.engine.rollout.ports.Truths.vouch`."""
+        self._origins.vouch(truths)
+
+    async def refuse_strange(self, plan: RolloutPlan) -> None:
+        """See `fleetui.engine.rollout.ports.Truths.refuse_strange`."""
+        apps = self._apps().values()
+        named = {normalized(url) for app in apps if app.key.hub == plan.key.hub for url in _urls(app)}
+        named |= {normalized(url) for url in self._origins.vouched}
+        strange = [cell for cell in plan.cells if normalized(cell.truth.url) not in named]
+        named |= {normalized(url) for url in await self._origins.behind(cell.app for cell in strange)}
+        for cell in strange:
+            if normalized(cell.truth.url) not in named:
+                name, hub, url = plan.key.name, plan.key.hub, one_line(masked(cell.truth.url))
+                raise RefusedError(
+                    f"rollout {name} writes {cell.key} to {url}, which nothing of {hub} names",
+                    f"if it is yours: fleetui rollout resume {name} --truth {url}",
+                )
 
     async def versions(self, cells: Sequence[CellPlan]) -> Mapping[CellKey, str]:
         """See `fleetui.engine.rollout.ports.Truths.versions`."""
@@ -135,18 +155,20 @@ class GitTruths:
             known += [each for each in self._origins.truths_of(made).values() if each.kind == ELEMENT]
         by_path = _by_path(cells)
         goes_back = all(wanted[cell.key] == cell.from_version for cell in cells)
-        before = {path: await self._before(branch, path, cells[0], plan) for path in by_path} if goes_back else {}
+        before: Mapping[str, tuple[bytes, ...]] = {}
+        if goes_back:
+            repository = self._opened(cells[0])
+            tip = await repository.resolve(branch.branch, fetch=True)
+            before = {path: await self._before(repository, tip, path, plan) for path in by_path}
         return _Edit(by_path, dict(wanted), dict(expected), tuple(dict.fromkeys(known)), before)
 
     def _set(self, cell: CellPlan) -> SetKey | None:
         app = self._apps().get(cell.app)
         return set_of(app) if app is not None else None
 
-    async def _before(self, branch: _Branch, path: str, cell: CellPlan, plan: RolloutPlan) -> tuple[bytes, ...]:
+    async def _before(self, repository: Repository, tip: str, path: str, plan: RolloutPlan) -> tuple[bytes, ...]:
         """What a file is, and what it was before each of the newest commits in a row that this rollout has made of it;
         nothing where somebody else's is the newest."""
-        repository = self._opened(cell)
-        tip = await repository.resolve(branch.branch, fetch=True)
         commits = await repository.touched(tip, path, limit=_REMEMBERED)
         own = list(takewhile(lambda commit: is_of(commit, plan.key.name), commits))
         found = []
@@ -185,6 +207,10 @@ class GitTruths:
     def _project(self, cell: CellPlan) -> str:
         app = self._apps().get(cell.app)
         return app.project if app is not None else ""
+
+
+def _urls(app: App) -> tuple[str, ...]:
+    return app.source.repo_url, *app.revisions
 
 
 class _Edit:

@@ -7,7 +7,7 @@ and where an operator names the field. How files are named in a source is in `fl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fleetui.engine.application import Application, mapping, text
@@ -64,6 +64,10 @@ class ValuesFiles:
         shown = version_of(app)
         mine = dict(found) if field else _saying(found, shown) or _saying(found, wanted)
         where = ", ".join(f"{file.path} of {file.url}" for file in files)
+        if not field and not shown:
+            raise RefusedError(
+                f"it shows no version, by which to find the field in its files of values ({where})", _GIVE
+            )
         if not mine:
             what = f"none says {shown} in {', '.join(fields)}" if not field else f"none has {fields[0]}"
             raise RefusedError(f"of its files of values ({where}) {what}", _GIVE)
@@ -71,10 +75,17 @@ class ValuesFiles:
             names = " and ".join(truth.field for truth in mine)
             raise RefusedError(f"its version {shown} is in {names} of its files of values ({where})", _GIVE)
         truth = next(iter(mine))
-        branch = await self._origins.branch(truth.url, truth.branch, hub=app.key.hub, project=app.project)
-        return Truth(VALUES, truth.url, branch, truth.path, field=truth.field)
+        return Truth(VALUES, truth.url, await self.branch(app, truth), truth.path, field=truth.field)
 
-    async def said(self, app: App, files: Sequence[File], fields: Iterable[str]) -> dict[Truth, str]:
+    async def branch(self, app: App, truth: Truth) -> str:
+        """The branch that an application follows for what `said` answers.
+
+        Raises:
+            RefusedError: it is none.
+        """
+        return await self._origins.branch(truth.url, truth.branch, hub=app.key.hub, project=app.project)
+
+    async def said(self, app: App, files: Sequence[File], fields: Collection[str]) -> dict[Truth, str]:
         """What counts of some fields: for each the last file that has it, as Helm reads them (`branch` of these truths
         is what the source follows)."""
         hub, project = app.key.hub, app.project
@@ -82,15 +93,14 @@ class ValuesFiles:
         if unread := [file for file in files if (login, file) not in self._texts]:
             read = await self._origins.texts(unread, hub=hub, project=project)
             self._texts |= {(login, file): read.get(file, "") for file in unread}
-        found: dict[Truth, str] = {}
-        for field in fields:
-            for file in reversed(files):
-                truth = Truth(VALUES, *file, field=field)
-                version = versions(self._texts[login, file], [truth]).get(truth)
-                if version is not None:
-                    found[truth] = version
-                    break
-        return found
+        counting: dict[str, tuple[Truth, str]] = {}
+        for file in files:
+            content = self._texts[login, file]
+            if _says_something(content):
+                truths = [Truth(VALUES, *file, field=field) for field in fields]
+                read_now = await asyncio.to_thread(versions, content, truths)
+                counting |= {truth.field: (truth, version) for truth, version in read_now.items()}
+        return dict(counting.values())
 
     async def files(self, app: App, obj: Obj) -> tuple[File, ...]:
         """The files of values in Git that an Application reads, the one that counts most last; `branch` is the revision
@@ -135,6 +145,11 @@ def reads_from(app: App, urls: Collection[str]) -> bool:
 
 def _saying(found: Mapping[Truth, str], version: str) -> dict[Truth, str]:
     return {truth: each for truth, each in found.items() if version and each == version}
+
+
+def _says_something(content: str) -> bool:
+    """Whether there is more than comments in a file; Helm takes one that is empty."""
+    return any(line.strip() and not line.startswith(("#", "---")) for line in content.splitlines())
 
 
 def _is_chart(source: Mapping[str, Any]) -> bool:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fleetui.cli.options import Scope
 from fleetui.cli.read import show_apps
 from tests.e2e.client import Client
+from tests.e2e.helm import find_helm
 from tests.e2e.story import Repository, settings
 from tests.waiting import wait_until
 
@@ -349,6 +351,52 @@ def test_a_rollout_waits_for_its_approval_ends_and_is_taken_back(settled: Run, d
     now = subprocess.check_output(["git", "-C", repository.url, "show", "main:appsets/addons.yaml"], text=True)
     assert now == before, "byte by byte"
     assert settled("rollout", "status").returncode == 3, "none is under way"
+
+
+IN_VALUES = """
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {{name: proxies, namespace: argocd}}
+spec:
+  generators: [list: {{elements: [{{name: depot-1}}, {{name: edge-07}}]}}]
+  template:
+    metadata: {{name: '{{{{name}}}}-proxy'}}
+    spec:
+      project: default
+      sources:
+      - {{repoURL: {url}, targetRevision: main, ref: fleet}}
+      - {{repoURL: {url}, targetRevision: main, path: chart, helm: {{valueFiles: ['$fleet/{{{{name}}}}.yaml']}}}}
+      destination: {{name: '{{{{name}}}}', namespace: proxy}}
+      syncPolicy: {{automated: {{}}, syncOptions: [CreateNamespace=true]}}
+"""
+
+
+def test_versions_that_stand_in_values_move_wave_by_wave(settled: Run, demo: Path, tmp_path: Path) -> None:
+    find_helm()
+    repository, client = Repository(tmp_path), Client(demo)
+    clusters = ("depot-1", "edge-07")
+    template = (
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: proxy}, data: {version: {{ .Values.image.tag | quote }}}}"
+    )
+    files = {f"{name}.yaml": "image:\n  tag: '3.1.0'  # moved by rollouts\n" for name in clusters}
+    chart = {"chart/Chart.yaml": "{apiVersion: v2, name: proxy, version: 1.0.0}", "chart/templates/all.yaml": template}
+    repository.commit({**files, **chart}, "proxies")
+    # By hand: no application brings it from Git, and the chart's values are all that says a version.
+    client.apply(yaml.safe_load(IN_VALUES.format(url=repository.url)))
+
+    def states() -> list[str]:
+        apps = [app for app in client.all("application", "argocd") if app["metadata"]["name"].endswith("-proxy")]
+        return [app.get("status", {}).get("sync", {}).get("status", "") for app in apps]
+
+    wait_until(lambda: states() == ["Synced", "Synced"], 30, "both clusters have the proxy")
+    waves = ("--wave", "first:1", "--wave", "rest", "--gate", "synced", "--name", "proxies")
+    done = settled("rollout", "start", "proxy=3.2.0", "--field", "image.tag", *waves)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = subprocess.check_output(["git", "-C", repository.url, "log", "--format=%s", "main"], text=True)
+    assert told.splitlines()[:2] == ["Move proxy to 3.2.0 (rest)", "Move proxy to 3.2.0 (first)"]
+    for name in clusters:
+        now = subprocess.check_output(["git", "-C", repository.url, "show", f"main:{name}.yaml"], text=True)
+        assert now == files[f"{name}.yaml"].replace("3.1.0", "3.2.0")
 
 
 @pytest.mark.parametrize("options", [("--revert", "--dry-run"), ("--restore-auto-sync", "--dry-run")])

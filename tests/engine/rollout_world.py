@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fleetui.engine.rollout import codec
@@ -125,6 +125,10 @@ class Killed(BaseException):
     """The process is gone."""
 
 
+async def at_once(_: str) -> None:
+    """A write that nothing holds up."""
+
+
 class World:
     def __init__(self, planned: RolloutPlan) -> None:
         self.plan = planned
@@ -152,6 +156,7 @@ class World:
         """Whether only the driver may change anything; not where it is replaced in the very moment between the write
         that says so and what it does next, which is why all of that is idempotent."""
         self.at: Callable[[int], None] = lambda point: None
+        self.before_write: Callable[[str], Awaitable[object]] = at_once
         self.before_renewal: Callable[[], None] = lambda: None
         self.store_listeners: list[Callable[..., None]] = []
         self.sight_listeners: list[Callable[[], None]] = []
@@ -349,6 +354,12 @@ class Process:
 
     # --- Truths -----------------------------------------------------------------------------------------------------
 
+    def vouch(self, truths: Iterable[str]) -> None:
+        pass
+
+    async def refuse_strange(self, plan: RolloutPlan) -> None:
+        self._begin()
+
     async def versions(self, cells: Sequence[CellPlan]) -> Mapping[CellKey, str]:
         self._begin()
         return {each.key: self.world.git[each.key] for each in cells}
@@ -358,6 +369,7 @@ class Process:
     ) -> Written:
         self._as_driver()
         world = self.world
+        await world.before_write(self.name)
         if world.git_down is not None:
             raise world.git_down
         changed = {k: world.git[k] for k in wanted if world.git[k] not in (wanted[k], expected[k])}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import random
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,9 @@ import msgspec
 import pytest
 
 from fleetui.engine.rollout import codec, machine
-from fleetui.engine.rollout.board import EVENTS_KEPT, Board
+from fleetui.engine.rollout.board import EVENTS_KEPT, Board, Draft
 from fleetui.engine.rollout.driving import take
+from fleetui.engine.rollout.observing import failed
 from fleetui.engine.rollout.orders import obey
 from fleetui.engine.rollout.store import CONFIG_MAPS, RolloutStore
 from fleetui.fleet.store import LiveStore
@@ -101,6 +103,30 @@ def test_six_thousand_cells_fit() -> None:
     obj = _stored(rollout)
     assert len(msgspec.json.encode(obj)) < 700_000
     assert codec.decode(HUB, obj).state.cells == cells
+
+
+def test_what_is_said_of_six_thousand_cells_never_keeps_the_rollout_from_being_stored() -> None:
+    planned, noise = plan((2000, 4000)), random.Random(1)
+    draft = Draft(Rollout(planned, RolloutState()), Board(planned), 5.0)
+    for place, cell in enumerate(draft.cells):
+        said = failed(cell, noise.randbytes(2000).hex(), 5.0)
+        draft.put(place, said, what=said.message)
+    rollout = draft.done()
+    assert len(rollout.state.cells[0].message) == len(rollout.state.events[-1].what) == 300
+    found = codec.decode(HUB, _stored(rollout)).state
+    assert [cell.phase for cell in found.cells] == ["failed"] * 6000
+    assert found.cells[7].message[:20] == rollout.state.cells[7].message[:20]
+    assert found.events == rollout.state.events[-200:]
+    size = sum(len(base64.b64decode(each)) for each in codec.encode(rollout)["binaryData"].values())
+    assert size < 1024 * 1024
+
+
+def test_a_plan_steers_no_application_of_another_hub() -> None:
+    planned = plan((1, 1))
+    other = msgspec.structs.replace(planned.cells[1].app, hub=ClusterName("prod"))
+    cells = (planned.cells[0], msgspec.structs.replace(planned.cells[1], app=other))
+    stored = _stored(Rollout(msgspec.structs.replace(planned, cells=cells), RolloutState()))
+    assert {cell.app.hub for cell in codec.decode(HUB, stored).plan.cells} == {HUB}
 
 
 def test_a_timeline_without_end_keeps_its_beginning_and_says_what_is_missing() -> None:

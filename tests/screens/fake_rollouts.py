@@ -92,6 +92,7 @@ class FakeRollouts:
         self.started: list[PlannedRollout] = []
         self.orders: list[Order] = []
         self.driven: list[tuple[RolloutKey, bool]] = []
+        self.vouched: list[str] = []
         self.refusals: tuple[str, ...] = ()
         self.notes: tuple[str, ...] = ()
         self.failure: Exception | None = None
@@ -158,7 +159,8 @@ class FakeRollouts:
         self._put(self.obey(await self.get(key), order))
         return self.stored[key]
 
-    async def drive(self, key: RolloutKey, *, take_over: bool = False) -> None:
+    async def drive(self, key: RolloutKey, *, take_over: bool = False, truths: Sequence[str] = ()) -> None:
+        self.vouched += truths
         self.driven.append((key, take_over))
         for state in self.course:
             self._put(replace(self.stored[key], state=state))

@@ -241,10 +241,10 @@ def test_a_signal_leaves_it_as_it_is_and_says_how_it_goes_on(fleet: FakeFleet, n
     drive = rollouts.drive
     ended = []
 
-    async def interrupted(key: Any, *, take_over: bool = False) -> None:
+    async def interrupted(key: Any, **asked: Any) -> None:
         os.kill(os.getpid(), number)
         try:
-            await drive(key, take_over=take_over)
+            await drive(key, **asked)
         finally:
             ended.append(key)
 
@@ -261,6 +261,13 @@ def test_resume_drives_what_runs_without_an_order_and_takes_over_when_asked(flee
     assert run("resume", "--take-over")[0] == ExitCode.OK
     assert fleet.rollouts.orders == []
     assert fleet.rollouts.driven == [(before.plan.key, True)]
+
+
+def test_resume_says_where_versions_may_be_written(fleet: FakeFleet) -> None:
+    before = scripted(fleet)
+    fleet.rollouts.course = (replace(before.state, phase=RolloutPhase.DONE),)
+    assert run("resume", "--truth", "https://git.example/a.git")[0] == ExitCode.OK
+    assert fleet.rollouts.vouched == ["https://git.example/a.git"]
 
 
 def test_what_another_process_took_over_has_not_ended_for_who_waits(fleet: FakeFleet) -> None:

@@ -125,6 +125,7 @@ async def test_releases_and_kustomizations_are_found_and_moved(fleet: Flux) -> N
         "dns": "Kustomization",
     }
     wanted = {cell.key: cell.to_version for cell in found.plan.cells}
+    await fleet.truths.refuse_strange(found.plan)
     before = {cell.key: cell.from_version for cell in found.plan.cells}
     await fleet.truths.write(found.plan, "all", wanted, expected=before)
     assert fleet.git.git("show", "main:flux/certs.yaml") == RELEASE_TEXT.replace("1.14.0", "1.15.0").strip()

@@ -147,6 +147,7 @@ async def test_a_version_that_git_does_not_have_is_refused(fleet: AddonFleet) ->
     assert found.refusals == (
         "seoul-1/cert-manager, seoul-2/cert-manager, tokyo-1/cert-manager: "
         "addons/cert-manager/1.16: app path does not exist",
+        "Git has no cert-manager 1.16: it has 1.15, 1.14",
     )
 
 

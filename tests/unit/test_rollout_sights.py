@@ -179,6 +179,35 @@ def test_a_version_in_a_values_file_is_read_at_the_commit_that_was_compared() ->
     asyncio.run(test())
 
 
+def test_a_commit_is_read_once_for_all_cells_and_a_broken_file_is_its_own_cells_error() -> None:
+    truths = [Truth("values", "https://git.example/fleet.git", "main", f"c0{n}.yaml", field="v") for n in range(2)]
+    cells = [msgspec.structs.replace(cell, truth=truth) for cell, truth in zip(PLAN.cells, truths, strict=True)]
+    files = {"c00.yaml": b"v: '1.14'\n", "c01.yaml": b"v: '1.13'\n"}
+
+    class Folder(Values):
+        async def tree(self, sha: str) -> DictTree:
+            self.read += 1
+            return DictTree(dict(files), sha)
+
+    source = Source("https://git.example/fleet", path="addons")
+    apps = [app(key=cell.app, source=source, revision="aaaa") for cell in cells]
+    picture, folder = FakePicture(*apps), Folder()
+    sights = FleetSights(picture, folder)  # type: ignore[arg-type]
+
+    async def test() -> None:
+        watching = sights.subscribe(cells, lambda: None)
+        assert [(await sights.look(cell)).version for cell in cells] == ["1.14", "1.13"]
+        assert folder.read == 1
+        files["c01.yaml"] = b"v: [\n"
+        picture.apps = {each.key: app(key=each.key, source=source, revision="bbbb") for each in apps}
+        assert (await sights.look(cells[0])).version == "1.14"
+        assert "c01.yaml" in (await sights.look(cells[1])).away
+        watching.close()
+        assert picture.listeners == []
+
+    asyncio.run(test())
+
+
 def test_a_sync_names_the_rollout_and_one_that_runs_already_is_none() -> None:
     async def test() -> None:
         picture = FakePicture(app(sync=SyncStatus.OUT_OF_SYNC))

@@ -13,13 +13,14 @@ from fleetui.engine.appset.generate import generate
 from fleetui.engine.appset.generated import RegisteredCluster
 from fleetui.engine.rollout.ports import Written
 from fleetui.fleet.rolloutapi import RolloutRequest, WaveRule
+from fleetui.fleet.rolloutorigins import set_of
 from fleetui.fleet.rollouttruth import is_of
 from fleetui.gitports import PullRequest
-from fleetui.model.app import App
+from fleetui.model.app import App, Source
 from fleetui.model.errors import ManifestError, RefusedError
 from fleetui.model.objects import ClusterName
-from fleetui.model.rollout import CellKey, Delivery, RolloutPlan
-from tests.unit.addon_fleet import FILE, AddonFleet
+from fleetui.model.rollout import CellKey, CellPlan, Delivery, RolloutKey, RolloutPlan
+from tests.unit.addon_fleet import APPSET, FILE, AddonFleet
 
 NEW = {"cert-manager": "1.15"}
 WAVES = (WaveRule("canary", count=1), WaveRule("rest", rest=True))
@@ -279,6 +280,53 @@ async def test_a_field_that_the_operator_names_for_each_cluster(fleet: AddonFlee
     missing = await fleet.planner().plan(RolloutRequest(NEW, truths=truths[:1]))
     cells = "seoul-1/cert-manager, seoul-2/cert-manager, tokyo-1/cert-manager"
     assert missing.refusals[0] == f"{cells}: values.yaml of {fleet.git.url} (main) says no version of it"
+
+
+async def test_a_stored_plan_writes_only_where_the_fleet_or_the_operator_says(fleet: AddonFleet) -> None:
+    plan = await planned(fleet)
+    await fleet.truths.refuse_strange(plan)
+    url = "https://ann:s3cret@git.example/strangers\x1b[2J.git"
+    truth = msgspec.structs.replace(plan.cells[1].truth, url=url)
+    cells = (plan.cells[0], msgspec.structs.replace(plan.cells[1], truth=truth), *plan.cells[2:])
+    strange = msgspec.structs.replace(plan, cells=cells)
+    with pytest.raises(RefusedError) as caught:
+        await fleet.truths.refuse_strange(strange)
+    said = "https://***@git.example/strangers\ufffd[2J.git"
+    assert caught.value.message == f"rollout certs writes seoul-2/cert-manager to {said}, which nothing of hub names"
+    assert caught.value.hint == f"if it is yours: fleetui rollout resume certs --truth {said}"
+    # Another hub's repositories are none of this one's.
+    fleet.truths.vouch(())
+    elsewhere = msgspec.structs.replace(plan, key=msgspec.structs.replace(plan.key, hub=ClusterName("other")))
+    with pytest.raises(RefusedError, match="which nothing of other names"):
+        await fleet.truths.refuse_strange(msgspec.structs.replace(elsewhere, cells=cells[1:2]))
+    fleet.truths.vouch([f"{url}#clusters/{{cluster}}.yaml#version"])
+    await fleet.truths.refuse_strange(strange)
+
+
+async def test_a_repository_that_only_a_generator_names_is_known(tmp_path: Path) -> None:
+    files = "- git: {repoURL: 'GIT_URL', revision: main, files: [{path: 'clusters/*.json'}]}"
+    before, rest = APPSET.split("    - matrix:")
+    template = rest[rest.index("  template:") :].replace("repoURL: 'GIT_URL'", "repoURL: 'https://charts.example'")
+    fleet = AddonFleet(tmp_path, appset=f"{before}    {files}\n{template}")
+    try:
+        file = {"name": "seoul-1", "addon": "cert-manager", "version": "1.14", "server": "https://seoul-1"}
+        fleet.git.put("clusters/seoul-1.json", msgspec.json.encode(file))
+        fleet.git.commit("clusters")
+        elsewhere = {
+            key: msgspec.structs.replace(app, source=Source("https://charts.example"))
+            for key, app in fleet.apps.items()
+        }
+        root = next(app for app in fleet.apps.values() if app.key.name == "root")
+        key = next(key for key in elsewhere if key.name == "seoul-1-cert-manager")
+        made = await fleet.origins.made(set_of(fleet.apps[key]))  # type: ignore[arg-type]
+        truth = fleet.origins.truths_of(made)[key.name]
+        assert truth.kind == "file"
+        cell = CellPlan(CellKey(ClusterName("seoul-1"), "cert-manager"), key, "1.14", "1.15", truth)
+        plan = RolloutPlan(RolloutKey(key.hub, "argocd", "certs"), {}, (cell,), ())
+        fleet.apps = elsewhere | {root.key: root}
+        await fleet.truths.refuse_strange(plan)
+    finally:
+        await fleet.close()
 
 
 def own(fleet: AddonFleet) -> list[App]:

@@ -42,7 +42,7 @@ class Chart:
     async def template(self, request: HelmRequest) -> bytes:
         merged: dict[str, Any] = {}
         for _, content in request.values:
-            _merge(merged, yaml.safe_load(content))
+            _merge(merged, yaml.safe_load(content) or {})
         value: Any = merged
         for part in request.chart["uses"].decode().split("."):
             value = value.get(part, {})
@@ -130,8 +130,8 @@ CLUSTERS = {
 
 
 async def test_each_clusters_file_is_found_moved_and_seen_to_follow(fleet: AddonFleet) -> None:
-    base = {"base.yaml": "image:\n  tag: '1.14'\nversion: '0.1'\n"}
-    have(fleet, base | CLUSTERS, each("$fleet/base.yaml $fleet/clusters/CLUSTER.yaml"))
+    base = {"base.yaml": "image:\n  tag: '1.14'\nversion: '0.1'\n", "later.yaml": "# nothing yet\n"}
+    have(fleet, base | CLUSTERS, each("$fleet/base.yaml $fleet/clusters/CLUSTER.yaml $fleet/later.yaml"))
     found = await plan(fleet)
     assert found.refusals == ()
     truths = [cell.truth for cell in found.plan.cells]
@@ -180,6 +180,12 @@ async def test_a_shared_file_moves_all_its_cells_at_once(fleet: AddonFleet) -> N
     [one] = [key for key in fleet.apps if key.name == ONE]
     alone = await plan(fleet, cells=(one,))
     assert alone.refusals == (f"{TWO}: would change too, though not chosen",)
+    # What follows another branch is another file.
+    fleet.git.git("branch", "stage")
+    for source in fleet.objects[TWO]["spec"]["sources"]:
+        source["targetRevision"] = "stage"
+    await fleet.repositories.open(fleet.git.url).resolve("stage", fetch=True)
+    assert (await plan(fleet, cells=(one,))).refusals == ()
 
 
 async def test_who_reads_the_file_and_not_the_field_is_not_moved(fleet: AddonFleet) -> None:

@@ -23,9 +23,12 @@ from fleetui.model.rollout import (
     RolloutState,
     WaveState,
 )
+from fleetui.model.text import cut_middle, one_line
 
 EVENTS_KEPT = 4000
 """Lines of the timeline that are stored; a ConfigMap holds 1 MiB."""
+_LONGEST = 300
+"""Characters that are kept of what an application or a server says: it may be a whole manifest."""
 _DROPPED = "earlier steps are not kept"
 
 replace = msgspec.structs.replace
@@ -86,6 +89,8 @@ class Draft:
 
     def set(self, **fields: object) -> None:
         """Changes fields of the state itself."""
+        if isinstance(reason := fields.get("reason"), str):
+            fields["reason"] = brief(reason)
         if any(getattr(self.state, name) != value for name, value in fields.items()):
             self.state = replace(self.state, **fields)
 
@@ -111,7 +116,7 @@ class Draft:
     def tell(self, what: str, *, who: str = "", wave: int | None = None, cell: CellKey | None = None) -> None:
         self._touched = True
         name = self.plan.waves[wave].name if wave is not None else ""
-        self._events.append(RolloutEvent(time=self.now, what=what, who=who, wave=name, cell=cell))
+        self._events.append(RolloutEvent(time=self.now, what=brief(what), who=who, wave=name, cell=cell))
 
     def halt(self, reason: str) -> None:
         """Stops before anything more is begun."""
@@ -121,6 +126,11 @@ class Draft:
     def end(self, phase: RolloutPhase, reason: str = "", *, who: str = "") -> None:
         self.set(phase=phase, reason=reason, ended_at=self.now)
         self.tell(f"{phase}: {reason}" if reason else str(phase), who=who)
+
+
+def brief(text: str) -> str:
+    """What is stored of a stranger's words, on one line."""
+    return cut_middle(one_line(text), _LONGEST)
 
 
 def kept(events: tuple[RolloutEvent, ...]) -> tuple[RolloutEvent, ...]:

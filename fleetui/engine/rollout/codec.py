@@ -21,7 +21,7 @@ from fleetui.engine.application import mapping, text
 from fleetui.model.errors import FleetError, RefusedError
 from fleetui.model.objects import ClusterName, Obj
 from fleetui.model.rollout import Driver, Rollout, RolloutKey, RolloutPlan, RolloutState
-from fleetui.model.text import one_line
+from fleetui.model.text import cut_middle, one_line
 
 LABEL = "fleetui.io/rollout"
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -32,6 +32,10 @@ PREFIX = "rollout-"
 
 _LARGEST = 1024 * 1024 - 4096
 """Bytes of a ConfigMap's data (k8s.io/api/core/v1, `MaxSecretSize` counts for both)."""
+_HALF = _LARGEST // 2
+"""Bytes for the plan, and for the state: the one does not change and the other must always fit beside it."""
+_FEW_EVENTS, _FEW_WORDS = 200, 60
+"""What is left of a timeline, and of each cell's message, where all of it would not fit."""
 _EXPANDED = 128 * 1024 * 1024
 _LEVEL = 1
 
@@ -47,7 +51,9 @@ def encode(rollout: Rollout) -> Obj:
     key = rollout.plan.key
     plan = _packed(rollout.plan, level=9)
     body = changes(rollout)
-    _refuse_too_large(rollout, len(plan) + len(body["binaryData"]["state"]))
+    if _bytes(plan) > _HALF:
+        message = f"rollout {key.name}: {len(rollout.plan.cells)} cells are more than a ConfigMap can hold"
+        raise RefusedError(message, "make several rollouts of it")
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -62,14 +68,12 @@ def encode(rollout: Rollout) -> Obj:
 
 
 def changes(rollout: Rollout) -> Obj:
-    """The part of the ConfigMap that changes, as a merge patch.
-
-    Raises:
-        RefusedError: it is larger than a ConfigMap may be.
-    """
+    """The part of the ConfigMap that changes, as a merge patch. How the cells stand always fits; where what was said
+    of them does not, the newest events and the beginning of each message are kept."""
     state = msgspec.structs.replace(rollout.state, driver=Driver())
     packed = _packed(state, level=_LEVEL)
-    _refuse_too_large(rollout, len(packed))
+    if _bytes(packed) > _HALF:
+        packed = _packed(_shortened(state), level=_LEVEL)
     return {"data": {**_summary(rollout), **driver(rollout)["data"]}, "binaryData": {"state": packed}}
 
 
@@ -102,20 +106,20 @@ def decode(hub: ClusterName, obj: Mapping[str, Any], *, plan: RolloutPlan | None
     if PREFIX + plan.key.name != name or len(state.cells) not in {0, len(plan.cells)}:
         raise FleetError(f"{where} holds the rollout {one_line(plan.key.name)}, and not as fleetui writes it")
     _check(plan, state, where)
-    plan = _here(plan, RolloutKey(hub, namespace, plan.key.name))
+    plan = _at_home(plan, hub, namespace)
     version = text(metadata.get("resourceVersion"))
     return Rollout(plan, msgspec.structs.replace(state, driver=drives), version)
 
 
-def _here(plan: RolloutPlan, key: RolloutKey) -> RolloutPlan:
-    """The plan of a rollout that lies there: whoever reads it may know its hub under another name than who began it."""
-    if plan.key == key:
-        return plan
-    cells = plan.cells
-    if plan.key.hub != key.hub:
+def _at_home(plan: RolloutPlan, hub: ClusterName, namespace: str) -> RolloutPlan:
+    """Where it lies is what counts: a hub may be known under another name here. Its cells are of the same hub, also
+    where a stranger's hand wrote another one."""
+    if plan.key.hub != hub or plan.key.namespace != namespace:
+        plan = msgspec.structs.replace(plan, key=RolloutKey(hub, namespace, plan.key.name))
+    if any(cell.app.hub != hub for cell in plan.cells):
         replace = msgspec.structs.replace
-        cells = tuple(replace(cell, app=replace(cell.app, hub=key.hub)) for cell in cells)
-    return msgspec.structs.replace(plan, key=key, cells=cells)
+        plan = replace(plan, cells=tuple(replace(cell, app=replace(cell.app, hub=hub)) for cell in plan.cells))
+    return plan
 
 
 def _check(plan: RolloutPlan, state: RolloutState, where: str) -> None:
@@ -169,8 +173,14 @@ def _garbled(where: str, error: Exception) -> FleetError:
     return FleetError(f"{where} can't be read: {one_line(str(error))}", "restore it from a backup, or delete it")
 
 
-def _refuse_too_large(rollout: Rollout, size: int) -> None:
-    if size * 3 // 4 > _LARGEST:
-        cells = len(rollout.plan.cells)
-        message = f"rollout {rollout.plan.key.name}: {cells} cells are more than a ConfigMap can hold"
-        raise RefusedError(message, "make several rollouts of it")
+def _shortened(state: RolloutState) -> RolloutState:
+    replace = msgspec.structs.replace
+    cells = tuple(
+        replace(cell, message=cut_middle(cell.message, _FEW_WORDS), away=cut_middle(cell.away, _FEW_WORDS))
+        for cell in state.cells
+    )
+    return replace(state, cells=cells, events=state.events[-_FEW_EVENTS:])
+
+
+def _bytes(packed: str) -> int:
+    return len(packed) * 3 // 4

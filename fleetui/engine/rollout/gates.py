@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
-from fleetui.engine.rollout.board import Board, Draft, replace
+from fleetui.engine.rollout.board import Board, Draft, brief, replace
 from fleetui.engine.rollout.effects import Ask
 from fleetui.engine.rollout.observing import failed
 from fleetui.engine.rollout.ports import Verdict
@@ -82,9 +82,9 @@ def said(draft: Draft, wave: int, index: int, verdict: Verdict) -> None:
         return
     if verdict.holds:
         since = draft.now if state.held_since is None else state.held_since
-        state = replace(state, held_since=since, message=verdict.message)
+        state = replace(state, held_since=since, message=brief(verdict.message))
     else:
-        state = replace(state, held_since=None, message=verdict.message)
+        state = replace(state, held_since=None, message=brief(verdict.message))
     draft.put_gate(wave, index, state)
     if verdict.holds is False and gate.kind is GateKind.WEBHOOK:
         fail(draft, wave, index, verdict.message)
@@ -93,7 +93,7 @@ def said(draft: Draft, wave: int, index: int, verdict: Verdict) -> None:
 def fail(draft: Draft, wave: int, index: int, message: str) -> None:
     gate, state = draft.plan.waves[wave].gates[index], draft.waves[wave].gates[index]
     if not state.failed:
-        draft.put_gate(wave, index, replace(state, failed=True, held_since=None, message=message))
+        draft.put_gate(wave, index, replace(state, failed=True, held_since=None, message=brief(message)))
         draft.halt(f"gate {gate.kind} of wave {draft.plan.waves[wave].name}: {message}")
 
 

@@ -6,7 +6,7 @@ for each cell that the rollout has written. Pure: no clock; `now` is given.
 
 from __future__ import annotations
 
-from fleetui.engine.rollout.board import replace
+from fleetui.engine.rollout.board import brief, replace
 from fleetui.engine.rollout.ports import Sight
 from fleetui.model.rollout import Asked, CellPhase, CellState
 from fleetui.model.status import HealthStatus
@@ -31,7 +31,8 @@ def observe(state: CellState, sight: Sight, *, goal: str, back: bool, now: float
         return state
     if sight.away:
         # Of the time that nobody sees it nothing counts as trouble.
-        return state if state.away == sight.away else replace(state, away=sight.away, trouble_since=None)
+        away = brief(sight.away)
+        return state if state.away == away else replace(state, away=away, trouble_since=None)
     if state.away:
         # On the way back its time is counted from here.
         state = replace(state, away="", since=now if back else state.since)
@@ -59,6 +60,7 @@ def moved(
 ) -> CellState:
     """The cell in a phase; `since` stays where it was in that phase already."""
     since = state.since if state.phase is phase else now
+    message = brief(message)
     if (state.phase, state.message, state.trouble_since) == (phase, message, trouble_since):
         return state
     return replace(state, phase=phase, since=since, message=message, trouble_since=trouble_since)

@@ -6,7 +6,7 @@ Owns: the Protocols that the runner is given. `Truths` and `Sights` are implemen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -27,6 +27,20 @@ class Written(msgspec.Struct, frozen=True):
 
 class Truths(Protocol):
     """The versions of cells, as Git has them."""
+
+    def vouch(self, truths: Iterable[str]) -> None:
+        """Takes note of where an operator says that versions are written, as ``URL#PATH`` or a mere URL."""
+        ...
+
+    async def refuse_strange(self, plan: RolloutPlan) -> None:
+        """Holds a stored plan to what is known of the fleet: whoever may write a ConfigMap must not have an operator
+        commit, with the operator's login, to a repository of their choice.
+
+        Raises:
+            RefusedError: a version is to be written to a repository that no application of the hub and no generator
+                names, and that no operator named here.
+        """
+        ...
 
     async def versions(self, cells: Sequence[CellPlan]) -> Mapping[CellKey, str]:
         """What Git says now, at the tips of the branches; a cell that Git says nothing about is left out."""

@@ -1,16 +1,18 @@
 """The way back: the cells that a rollout changed get the version that they had, the newest wave first.
 
-Owns: `enter` and `advance`. Called by `fleetui.engine.rollout.machine` and `orders`. Pure.
+Owns: `enter` and `advance`, called by `fleetui.engine.rollout.machine` and `orders`, and `written_late`, called by
+`fleetui.engine.rollout.runner`. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from fleetui.engine.rollout.board import Board, Draft, changed_by_us, replace
+from fleetui.engine.rollout.effects import Write
 from fleetui.engine.rollout.gates import ON_CELLS, blocked
-from fleetui.engine.rollout.observing import failed
-from fleetui.model.rollout import Asked, CellPhase, CellState, Rollout, RolloutPhase
+from fleetui.engine.rollout.observing import IN_GIT, changed, failed
+from fleetui.model.rollout import Asked, CellKey, CellPhase, CellState, Rollout, RolloutPhase
 from fleetui.model.times import format_duration
 
 
@@ -34,6 +36,29 @@ def turned(cell: CellState, now: float) -> CellState:
     return replace(
         cell, phase=CellPhase.RESTORING, since=now, message="", asked=Asked.NOTHING, trouble_since=None, away=""
     )
+
+
+def written_late(rollout: Rollout, effect: Write, in_git: Mapping[CellKey, str], now: float) -> Rollout:
+    """The rollout after a process wrote a wave that was no longer its driver: what went back before that goes back
+    again, and of a rollout that has ended it is shown as changed.
+
+    Args:
+        in_git: the versions that Git has since.
+    """
+    draft = Draft(rollout, Board(rollout.plan), now)
+    for key, wanted in zip(effect.cells, effect.wanted, strict=True):
+        position = draft.board.index[key]
+        cell = draft.cells[position]
+        if cell.phase not in {CellPhase.RESTORING, CellPhase.RESTORED} or in_git.get(key) != wanted:
+            continue
+        what = f"{wanted} was written by the driver that was taken over, after it went back"
+        if draft.state.phase.ended:
+            cell = replace(changed(cell, wanted, IN_GIT, now), message=what, asked=Asked.NOTHING)
+            draft.put(position, cell, what=what)
+        else:
+            draft.put(position, turned(cell, now), what=f"{what}: to be restored again")
+            draft.set(wave=max(draft.state.wave, effect.wave))
+    return draft.done()
 
 
 def advance(draft: Draft, look: Callable[[int], None]) -> None:

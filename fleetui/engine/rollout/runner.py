@@ -15,11 +15,11 @@ from contextlib import closing, suppress
 import msgspec
 
 from fleetui.engine.clock import Clock
-from fleetui.engine.rollout import driving, machine
-from fleetui.engine.rollout.board import Board
+from fleetui.engine.rollout import driving, machine, restoring
+from fleetui.engine.rollout.board import Board, brief
 from fleetui.engine.rollout.effects import Ask, Check, Effect, Merged, Refresh, Sync, Trouble, Write
 from fleetui.engine.rollout.pace import Pace
-from fleetui.engine.rollout.ports import Outside, Sight, Sights, Truths
+from fleetui.engine.rollout.ports import Outside, Sight, Sights, Truths, Written
 from fleetui.engine.rollout.store import RolloutStore
 from fleetui.model.errors import (
     ClusterError,
@@ -28,12 +28,13 @@ from fleetui.model.errors import (
     GoneError,
     MissingError,
     OverloadedError,
+    RefusedError,
     RepositoryUnreachableError,
     UnauthorizedError,
     UnreachableError,
 )
 from fleetui.model.objects import is_older
-from fleetui.model.rollout import CellKey, CellPlan, Driver, GateKind, Rollout, RolloutKey
+from fleetui.model.rollout import CellKey, CellPlan, Driver, GateKind, Rollout, RolloutKey, RolloutPlan
 
 _log = logging.getLogger(__name__)
 
@@ -80,15 +81,19 @@ class Runner:
         """Carries a rollout on until it ends, waits for a human, or another process drives it; returns it as it is.
 
         Raises:
-            RefusedError: another process drives it, and `take_over` is not asked for.
+            RefusedError: another process drives it, and `take_over` is not asked for; its plan leads to a repository
+                that nothing of the fleet names, or was changed after it began.
             MissingError: there is none, or no longer.
             ClusterError: the hub does not let it be read or written.
         """
         rollout = await self.store.get(key)
         if rollout.state.phase.ended or machine.waits_for_human(rollout):
             return rollout
+        plan = rollout.plan
+        await self.truths.refuse_strange(plan)
 
         def take(rollout: Rollout) -> Rollout:
+            _refuse_changed(rollout, plan)
             now = self.clock.now()
             return driving.take(rollout, self.me(since=now), now, take_over=take_over)
 
@@ -97,6 +102,15 @@ class Runner:
 
     def me(self, *, since: float) -> Driver:
         return Driver(self.holder, self.who, self.clock.now() + driving.DURATION, since)
+
+
+def _refuse_changed(rollout: Rollout, plan: RolloutPlan) -> None:
+    """A plan never changes: one that did is not what was looked at, and some hand's."""
+    if rollout.plan is not plan and rollout.plan != plan:
+        message = (
+            f"the plan of rollout {plan.key.name} was changed in {plan.key.hub}/{plan.key.namespace} after it began"
+        )
+        raise RefusedError(message, "look at what it says now, and resume it or delete it")
 
 
 class _LostError(Exception):
@@ -109,11 +123,13 @@ class _Drive:
     def __init__(self, runner: Runner, rollout: Rollout) -> None:
         self._runner = runner
         self._rollout = rollout
+        self._plan = rollout.plan
         self._board = Board(rollout.plan)
         self._pace = Pace()
         self._woken = asyncio.Event()
         self._writing = asyncio.Lock()
         self._lost = False
+        self._writing_to_git = False
         self._away = ""
         self._answers: list[tuple[Effect, machine.Answer | Trouble]] = []
 
@@ -128,6 +144,7 @@ class _Drive:
                 await self._go()
         except _LostError:
             _log.info("rollout %s is driven by %s now", key.name, self._rollout.state.driver.who)
+            await self._tell_late()
         finally:
             renewal.cancel()
             await asyncio.gather(renewal, return_exceptions=True)
@@ -200,7 +217,9 @@ class _Drive:
     # --- effects ----------------------------------------------------------------------------------------------------
 
     async def _carry_out(self, due: Sequence[Effect]) -> None:
+        self._writing_to_git = any(isinstance(effect, Write) for effect in due)
         answers = await asyncio.gather(*map(self._one, due))
+        self._writing_to_git = False
         now = self._runner.clock.now()
         for effect, answer in zip(due, answers, strict=True):
             self._pace.done(effect, now, failed=isinstance(answer, Trouble))
@@ -208,11 +227,29 @@ class _Drive:
         await self._change(self._answered)
         self._answers.clear()
 
+    async def _tell_late(self) -> None:
+        """What this process wrote to Git while another one took over is told to the rollout, which may have gone back
+        in that moment without a trace of it."""
+        for effect, answer in self._answers:
+            if isinstance(effect, Write) and isinstance(answer, Written) and not effect.back:
+                try:
+                    await self._written_late(effect)
+                except FleetError as error:
+                    _log.warning("rollout %s: what was written last could not be told: %s", self._plan.key.name, error)
+
+    async def _written_late(self, effect: Write) -> None:
+        runner = self._runner
+        found = await runner.truths.versions([self._cell(key) for key in effect.cells])
+        known = await runner.store.get(self._plan.key)
+        self._rollout = await runner.store.update(
+            known, lambda rollout: restoring.written_late(rollout, effect, found, runner.clock.now())
+        )
+
     async def _one(self, effect: Effect) -> machine.Answer | Trouble:
         try:
             return await self._ask(effect)
         except FleetError as error:
-            return Trouble(str(error), lasting=not isinstance(error, _AWAY))
+            return Trouble(brief(str(error)), lasting=not isinstance(error, _AWAY))
 
     async def _ask(self, effect: Effect) -> machine.Answer:
         runner, rollout = self._runner, self._rollout
@@ -242,7 +279,7 @@ class _Drive:
                 return await runner.outside.webhook(gate, rollout, wave.name)
 
     def _cell(self, key: CellKey) -> CellPlan:
-        return self._rollout.plan.cells[self._board.index[key]]
+        return self._plan.cells[self._board.index[key]]
 
     # --- the stored rollout -----------------------------------------------------------------------------------------
 
@@ -271,6 +308,7 @@ class _Drive:
             self._rollout = await self._runner.store.update(self._rollout, changed)
 
     def _refuse_lost(self, rollout: Rollout) -> None:
+        _refuse_changed(rollout, self._plan)
         if self._lost or not driving.drives(rollout, self._runner.holder):
             self._rollout = rollout
             self._lost = True
@@ -288,11 +326,14 @@ class _Drive:
             except ClusterError as error:
                 self._warn(error)
                 pause = _AGAIN
-            except (_LostError, MissingError):
+            except (_LostError, MissingError, RefusedError):
                 self._woken.set()
                 return
 
     async def _release(self) -> None:
+        if self._writing_to_git:
+            return  # a push that was interrupted may still arrive: it expires, and nobody goes back before that
+
         def released(rollout: Rollout) -> Rollout:
             if not driving.drives(rollout, self._runner.holder):
                 return rollout
