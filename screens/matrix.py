@@ -87,8 +87,8 @@ class MatrixScreen(FleetScreen):
         super().picture_changed(change)
 
     def _marked(self) -> set[AppKey]:
-        cells = self.matrix.cells
-        return {cells[key].app for key in self.table.marks if key in cells}
+        marks = self.table.marks
+        return {cell.app for key, cell in self.matrix.cells.items() if key in marks} if marks else set()
 
     def _mark(self, apps: set[AppKey]) -> None:
         """Marks follow the applications: what a cluster or an addon is called may become known later."""
