@@ -76,19 +76,31 @@ class MatrixScreen(FleetScreen):
         self._reshape()
 
     def picture_changed(self, change: ChangeSet) -> None:
+        marked = self._marked()
         touched = self.matrix.update(
             change.apps.values(), removed=change.removed, clusters=change.clusters.values(), gone=change.gone
         )
+        self._mark(marked)
         self._show(touched)
         self._cause.touched(change.trees)
         self._follow_cause()
         super().picture_changed(change)
 
+    def _marked(self) -> set[AppKey]:
+        marks = self.table.marks
+        return {cell.app for key, cell in self.matrix.cells.items() if key in marks} if marks else set()
+
+    def _mark(self, apps: set[AppKey]) -> None:
+        """Marks follow the applications: what a cluster or an addon is called may become known later."""
+        if apps != self._marked():
+            self.table.marks = {key for key, cell in self.matrix.cells.items() if cell.app in apps}
+
     def _begin_anew(self) -> None:
-        before, picture = self.matrix, self.host.picture
+        before, picture, marked = self.matrix, self.host.picture, self._marked()
         self.matrix = self.view.matrix = Matrix(_rules(self.host), group_by=before.group_by)
         self.matrix.show(before.filter)
         self.matrix.update(picture.apps.values(), clusters=picture.clusters.values())
+        self._mark(marked)
         self._reshape()
 
     def _show(self, touched: Touched) -> None:

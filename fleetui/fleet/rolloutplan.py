@@ -120,8 +120,6 @@ class RolloutPlanner:
             ],
         )
         change_of = {cell: group.change for group in found.groups for cell in group.cells}
-        if draft.unchanged and not draft.cells and not draft.refusals:
-            draft.refuse("every cell has its version already: there is nothing to move")
         for cell in draft.cells:
             if why := unpermitted(cell.after, projects.get(project_key(cell.chosen.app))):
                 draft.refuse(why, cell.chosen.key)

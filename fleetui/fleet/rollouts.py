@@ -81,7 +81,8 @@ class LiveRollouts:
     async def start(self, planned: PlannedRollout, *, drive: bool = True) -> Rollout:
         plan = planned.plan
         self._refuse_read_only()
-        problem = next(iter((*planned.refusals, *gates.problems(plan))), "")
+        nothing = () if plan.cells else ("there is nothing to do",)
+        problem = next(iter((*planned.refusals, *nothing, *gates.problems(plan))), "")
         if problem:
             raise RefusedError(f"rollout {plan.key.name} can't begin: {problem}")
         await self._refuse_shared(plan)

@@ -113,6 +113,15 @@ async def test_moving_the_cursor_paints_two_cells_and_their_heads() -> None:
         assert sorted(set(lines)) == [0, 4]
 
 
+async def test_marks_follow_applications_whose_cluster_gets_its_name_later() -> None:
+    async with console(FakeFleet(*apps(), clusters=(status("hub"),))) as found:
+        await found.press("m", "space")
+        await found.shows(lambda text: "milan-1:6443" in text and "1 marked" in text)
+        cast(FakeFleet, found.app.fleet).publish(clusters=clusters())
+        await found.shows(lambda text: "milan-1 " in text and "1 marked" in text)
+        assert matrix(found).table.marks == {CellKey(ClusterName("milan-1"), "cert-manager")}
+
+
 async def test_keys_move_mark_and_turn() -> None:
     async with console(fleet()) as found:
         await found.press("m", "b")
