@@ -110,6 +110,8 @@ class AppWatch:
             self._want(self._resource)
         else:
             self._begin_look()
+        # Of a cluster that is away already no change would tell.
+        self._status_told(self.store.api.status)
 
     def retry(self) -> None:
         """Looks again now at what could not be had: a person asks for it, or there is a new login."""
