@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.e2e.addons import (
 )
 from tests.e2e.client import Json
 from tests.e2e.manifests import config_map
+from tests.terminal import Terminal
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -84,6 +86,40 @@ def test_wave_by_wave_to_the_end(addons: Addons) -> None:
     again = addons.run("start", MOVE, *WAVES)
     assert (again.returncode, again.stdout) == (0, "")
     assert "every cell has the version already" in again.stderr
+
+
+def test_by_keyboard_from_marked_cells_to_the_end(addons: Addons) -> None:
+    before = addons.repository.tip()
+    command = [sys.executable, "-m", "fleetui"]
+    with Terminal(command, environment=addons.environment(), columns=140, rows=50) as terminal:
+        terminal.wait_for("Apps")
+        terminal.send("m")
+        terminal.wait_for(lambda text: text.count(OLD) >= len(STAGES))
+        terminal.send("V")
+        terminal.wait_for("12 marked")
+        terminal.send("U")
+        terminal.wait_for("12 cells chosen")
+        terminal.send("\r")
+        terminal.wait_for("\n >")
+        terminal.send(f"\x15{NEW}\r")
+        terminal.wait_for(f"{OLD} x12 → {NEW}")
+        terminal.wait_for("12 cells on 12 clusters change")
+        terminal.send("jj\r")
+        terminal.wait_for("\n >")
+        terminal.send("\x15synced\r")
+        terminal.wait_for(lambda text: "--gate=synced" in " ".join(text.split()))
+        terminal.wait_for("12 cells on 12 clusters change")
+        terminal.send("S")
+        terminal.wait_for("Start the rollout")
+        terminal.send("\r")
+        terminal.wait_for("8/8 done")
+        terminal.send("\x1b")
+        terminal.wait_for("Addons")
+        terminal.send("\x1b")
+        terminal.wait_for("Apps")
+        assert terminal.leave() == 0
+    assert addons.versions() == dict.fromkeys(STAGES, NEW)
+    assert addons.repository.trailers("Fleetui-Wave", before) == ["canary", "25%", "rest"]
 
 
 def test_a_version_that_fails_somewhere_halts_and_goes_back(addons: Addons) -> None:
