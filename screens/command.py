@@ -6,12 +6,15 @@ Owns: the commands and how they are understood.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
     from textual.screen import Screen
 
     from screens.host import Host
+
+Shown = TypeVar("Shown", bound="Screen[None]")
 
 COMMANDS = {
     **dict.fromkeys(("apps", "app", "applications"), "apps"),
@@ -81,59 +84,45 @@ def run(screen: Screen[None], text: str | None) -> None:
 def _to_clusters(screen: Screen[None]) -> None:
     from screens.clusters import ClustersScreen
 
-    app = screen.app
-    if not any(isinstance(each, ClustersScreen) for each in app.screen_stack):
-        app.push_screen(ClustersScreen(cast("Host", app).glyphs))
-        return
-    while not isinstance(app.screen, ClustersScreen):
-        app.pop_screen()
+    _show(screen, ClustersScreen, lambda: ClustersScreen(cast("Host", screen.app).glyphs))
 
 
 def _to_projects(screen: Screen[None]) -> None:
     from screens.projects import ProjectsScreen
 
-    app = screen.app
-    if not any(isinstance(each, ProjectsScreen) for each in app.screen_stack):
-        app.push_screen(ProjectsScreen())
-        return
-    while not isinstance(app.screen, ProjectsScreen):
-        app.pop_screen()
+    _show(screen, ProjectsScreen, ProjectsScreen)
 
 
 def _to_rollouts(screen: Screen[None]) -> None:
     from screens.rollouts import RolloutsScreen
 
-    app = screen.app
-    if not any(isinstance(each, RolloutsScreen) for each in app.screen_stack):
-        app.push_screen(RolloutsScreen())
-        return
-    while not isinstance(app.screen, RolloutsScreen):
-        app.pop_screen()
+    _show(screen, RolloutsScreen, RolloutsScreen)
 
 
 def _to_appsets(screen: Screen[None]) -> None:
     from screens.appsets import AppSetsScreen
 
+    _show(screen, AppSetsScreen, AppSetsScreen)
+
+
+def _show(screen: Screen[Any], kind: type[Shown], make: Callable[[], Shown]) -> Shown | None:
+    """Goes back to the screen of that kind, and returns it; opens one where there is none."""
     app = screen.app
-    if not any(isinstance(each, AppSetsScreen) for each in app.screen_stack):
-        app.push_screen(AppSetsScreen())
-        return
-    while not isinstance(app.screen, AppSetsScreen):
+    if not any(isinstance(each, kind) for each in app.screen_stack):
+        app.push_screen(make())
+        return None
+    while not isinstance(app.screen, kind):
         app.pop_screen()
+    return app.screen
 
 
 def to_matrix(screen: Screen[Any], words: str = "") -> None:
     """Shows the addon matrix, with `words` the cells that they let through as a filter."""
     from screens.matrix import MatrixScreen
 
-    app = screen.app
-    if not any(isinstance(each, MatrixScreen) for each in app.screen_stack):
-        app.push_screen(MatrixScreen(cast("Host", app), words))
-        return
-    while not isinstance(app.screen, MatrixScreen):
-        app.pop_screen()
-    if words:
-        app.screen.set_filter(words)
+    shown = _show(screen, MatrixScreen, lambda: MatrixScreen(cast("Host", screen.app), words))
+    if shown is not None and words:
+        shown.set_filter(words)
 
 
 def to_apps(screen: Screen[None], words: str) -> None:
