@@ -15,7 +15,7 @@ from textual.binding import BindingType
 
 from screens import actions
 from screens.base import TALL, FleetScreen
-from screens.causes import CauseFollower
+from screens.causes import CauseFollower, FollowsCause
 from screens.cells import Line, Span, wrap
 from screens.status import summary, trouble
 from screens.widgets.lines import Bar, BarLine
@@ -36,7 +36,7 @@ class Judged(NamedTuple):
     differs: bool
 
 
-class AppsScreen(FleetScreen):
+class AppsScreen(FollowsCause, FleetScreen):
     """The first screen: all applications of all chosen clusters."""
 
     CSS_PATH = "apps.tcss"
@@ -96,7 +96,7 @@ class AppsScreen(FleetScreen):
             self.table.touch_all()
         else:
             self.table.touch(change.apps)
-        self._follow_cause()
+        self.follow_cause()
         self._cause.touched(change.trees)
         self.draw_frame()
 
@@ -248,21 +248,8 @@ class AppsScreen(FleetScreen):
 
     @on(VirtualRows.Moved)
     def _moved(self) -> None:
-        self._follow_cause()
+        self.follow_cause()
         self.draw_frame()
-
-    def _follow_cause(self) -> None:
-        """Behind another screen nobody reads it."""
-        self._cause.follow(self.current() if self.app.screen is self else None)
-
-    def on_screen_suspend(self) -> None:
-        self._cause.close()
-
-    def on_screen_resume(self) -> None:
-        self._follow_cause()
-
-    def on_unmount(self) -> None:
-        self._cause.close()
 
     # --- actions -------------------------------------------------------------------------------------------------
 

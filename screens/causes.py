@@ -1,13 +1,14 @@
 """What lies behind the state of the application under the cursor.
 
-Owns: `CauseFollower`. An Application itself says no more than Degraded; the fleet finds out which pod, and why. It is
-asked only about an application in trouble on which the cursor rests, and watches its tree only as long as it does.
+Owns: `CauseFollower`, and `FollowsCause` for screens whose cursor is on applications. An Application itself says no
+more than Degraded; the fleet finds out which pod, and why. It is asked only about an application in trouble on which
+the cursor rests, and watches its tree only as long as it does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from screens.host import Refetch
 
@@ -96,6 +97,31 @@ class CauseFollower:
         if found.key == self._key and found != self.told:
             self.told = found
             self._changed()
+
+
+class FollowsCause:
+    """Makes a screen follow the application under its cursor; `_cause` is the follower. The screen calls
+    `follow_cause` when the cursor has moved."""
+
+    _cause: CauseFollower
+
+    def current(self) -> App | None:
+        """The application under the cursor."""
+        raise NotImplementedError
+
+    def follow_cause(self) -> None:
+        """Behind another screen nobody reads it."""
+        screen = cast("FleetScreen", self)
+        self._cause.follow(self.current() if screen.app.screen is screen else None)
+
+    def on_screen_suspend(self) -> None:
+        self._cause.close()
+
+    def on_screen_resume(self) -> None:
+        self.follow_cause()
+
+    def on_unmount(self) -> None:
+        self._cause.close()
 
 
 def _in_trouble(app: App) -> bool:

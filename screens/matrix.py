@@ -19,7 +19,7 @@ from fleetui.fleet.matrix import Cell, Matrix, Touched
 from fleetui.fleet.matrixfilter import parse
 from screens import actions
 from screens.base import TALL, FleetScreen
-from screens.causes import CauseFollower
+from screens.causes import CauseFollower, FollowsCause
 from screens.cells import Span, wrap
 from screens.matrix_cells import MatrixView, glyph
 from screens.nothing import no_applications
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from screens.host import Host
 
 
-class MatrixScreen(FleetScreen):
+class MatrixScreen(FollowsCause, FleetScreen):
     """All addons of all clusters."""
 
     SCOPES: ClassVar[tuple[str, ...]] = ("matrix", "grid", "rows")
@@ -83,7 +83,7 @@ class MatrixScreen(FleetScreen):
         self._mark(marked)
         self._show(touched)
         self._cause.touched(change.trees)
-        self._follow_cause()
+        self.follow_cause()
         super().picture_changed(change)
 
     def _marked(self) -> set[AppKey]:
@@ -222,21 +222,8 @@ class MatrixScreen(FleetScreen):
 
     @on(VirtualRows.Moved, "#matrix")
     def _moved(self) -> None:
-        self._follow_cause()
+        self.follow_cause()
         self.draw_frame()
-
-    def _follow_cause(self) -> None:
-        """Behind another screen nobody reads it."""
-        self._cause.follow(self.current() if self.app.screen is self else None)
-
-    def on_screen_suspend(self) -> None:
-        self._cause.close()
-
-    def on_screen_resume(self) -> None:
-        self._follow_cause()
-
-    def on_unmount(self) -> None:
-        self._cause.close()
 
     # --- actions -------------------------------------------------------------------------------------------------
 
