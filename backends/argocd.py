@@ -25,7 +25,7 @@ from fleetui.model.app import (
     Source,
 )
 from fleetui.model.errors import MissingError, RefusedError
-from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, StoredObject
+from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, StoredObject, unchanged
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.times import parse_time
 
@@ -162,7 +162,7 @@ class ArgoDialect:
             raise RefusedError(f"{_named(obj)} has no automated sync", hint)
         if _automated(spec) is on:
             raise RefusedError(f"{_named(obj)}: automated sync is {'on' if on else 'off'} already")
-        return [_same(obj), _RESUME if on else _SUSPEND]
+        return [unchanged(obj), _RESUME if on else _SUSPEND]
 
     def terminate_patch(self, obj: StoredObject) -> list[Obj]:
         """The JSON patch that asks the running operation to end (application.go, `TerminateOperation`).
@@ -175,7 +175,7 @@ class ArgoDialect:
         if body.get("operation") is None or not state:
             raise RefusedError(f"{_named(obj)}: no operation is in progress")
         path = "/status/operationState/phase"
-        return [_same(obj), {"op": "add", "path": path, "value": OperationPhase.TERMINATING.value}]
+        return [unchanged(obj), {"op": "add", "path": path, "value": OperationPhase.TERMINATING.value}]
 
     def folder(self, obj: StoredObject, *, history_id: int) -> Folder:
         """Where in Git the application lies, and what a history entry deployed from there.
@@ -350,15 +350,10 @@ def _operation_patch(obj: StoredObject, body: Mapping[str, Any], operation: Obj)
     # that whoever waits for the new one does not take the former for it.
     stale = "operationState" in _dict(body.get("status"))
     return [
-        _same(obj),
+        unchanged(obj),
         *([{"op": "remove", "path": "/status/operationState"}] if stale else []),
         {"op": "add", "path": "/operation", "value": operation},
     ]
-
-
-def _same(obj: StoredObject) -> Obj:
-    """The part of a JSON patch that fails where the object has changed."""
-    return {"op": "test", "path": "/metadata/resourceVersion", "value": obj.meta.resource_version}
 
 
 _SUSPEND: Obj = {"op": "add", "path": "/spec/syncPolicy/automated/enabled", "value": False}

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from fleetui.engine.application import IN_CLUSTER, mapping, mappings, text
 from fleetui.gitports import Folder
 from fleetui.model.app import (
     APP_KINDS,
@@ -25,7 +26,7 @@ from fleetui.model.app import (
     Source,
 )
 from fleetui.model.errors import RefusedError
-from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, StoredObject, inventory_ref
+from fleetui.model.objects import ApiResource, ClusterName, Obj, ObjectRef, StoredObject, inventory_ref, unchanged
 from fleetui.model.status import Health, HealthStatus, OperationPhase, SyncStatus
 from fleetui.model.text import sanitize_all
 from fleetui.model.times import parse_time
@@ -36,7 +37,6 @@ _DEPENDS = "DependencyNotReady"
 _AT_WORK = frozenset({"", "Progressing", "Reconciling"})
 """Reasons of an unknown Ready with which something goes on."""
 _PREFIXES = ("sha1:", "sha256:")
-IN_CLUSTER = "https://kubernetes.default.svc"
 
 
 class _Flux:
@@ -76,12 +76,12 @@ class _Flux:
             hint = "ask for a plain sync; spec.prune and the source decide the rest"
             raise RefusedError(f"{self._named(obj)}: Flux has no sync with {' or '.join(beyond)}", hint)
         body = self._refuse_idle(obj)
-        annotations = _dict(_dict(body.get("metadata")).get("annotations"))
+        annotations = mapping(mapping(body.get("metadata")).get("annotations"))
         # Any other token than the last one asks (fluxcd/pkg apis/meta/annotations.go): this needs no clock.
         token = f"{obj.meta.resource_version}-{username}"
         value = {"op": "add", "path": f"/metadata/annotations/{REQUESTED.replace('/', '~1')}", "value": token}
         made = [] if annotations else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
-        return [_same(obj), *made, value]
+        return [unchanged(obj), *made, value]
 
     def refresh_patch(self, obj: StoredObject, *, hard: bool = False, now: float) -> Obj:
         """The merge patch that asks for a reconciliation, as ``flux reconcile`` writes it; there is no harder one.
@@ -100,11 +100,11 @@ class _Flux:
         Raises:
             RefusedError: it is so already.
         """
-        suspended = _dict(obj.decode().get("spec")).get("suspend") is True
+        suspended = mapping(obj.decode().get("spec")).get("suspend") is True
         if suspended is not on:
             raise RefusedError(f"{self._named(obj)} is {'not ' if on else ''}suspended already")
         path = "/spec/suspend"
-        return [_same(obj), {"op": "remove", "path": path} if on else {"op": "add", "path": path, "value": True}]
+        return [unchanged(obj), {"op": "remove", "path": path} if on else {"op": "add", "path": path, "value": True}]
 
     def rollback_patch(
         self, obj: StoredObject, *, history_id: int, prune: bool = False, dry_run: bool = False, username: str
@@ -134,7 +134,7 @@ class _Flux:
         body = obj.decode()
         if obj.meta.deletion_timestamp is not None:
             raise RefusedError(f"{self._named(obj)} is being deleted")
-        if _dict(body.get("spec")).get("suspend") is True:
+        if mapping(body.get("spec")).get("suspend") is True:
             raise RefusedError(f"{self._named(obj)} is suspended", "resume it, which reconciles it too")
         return body
 
@@ -142,15 +142,15 @@ class _Flux:
 
     def _app(self, hub: ClusterName, obj: StoredObject, body: Obj, **own: Any) -> App:
         """What is read in the same way from both kinds; `own` is what is not."""
-        spec, status = _dict(body.get("spec")), _dict(body.get("status"))
+        spec, status = mapping(body.get("spec")), mapping(body.get("status"))
         ready = _ready(status)
         suspended = spec.get("suspend") is True
-        annotations = _dict(_dict(body.get("metadata")).get("annotations"))
-        asked = _text(annotations.get(REQUESTED))
-        waits = bool(asked) and asked != _text(status.get("lastHandledReconcileAt")) and not suspended
+        annotations = mapping(mapping(body.get("metadata")).get("annotations"))
+        asked = text(annotations.get(REQUESTED))
+        waits = bool(asked) and asked != text(status.get("lastHandledReconcileAt")) and not suspended
         sync: SyncStatus = own["sync"]
         refs = _inventory(status)
-        since = parse_time(_text(ready.get("lastTransitionTime")) or None)
+        since = parse_time(text(ready.get("lastTransitionTime")) or None)
         return App(
             key=self.key(hub, obj),
             uid=obj.uid,
@@ -187,17 +187,17 @@ class FluxKustomizations(_Flux):
     def app(self, hub: ClusterName, obj: StoredObject) -> App:
         """The application that `obj` describes. Never raises: what can't be read is unknown."""
         body = sanitize_all(obj.decode())
-        spec, status = _dict(body.get("spec")), _dict(body.get("status"))
-        applied, tried = _text(status.get("lastAppliedRevision")), _text(status.get("lastAttemptedRevision"))
+        spec, status = mapping(body.get("spec")), mapping(body.get("status"))
+        applied, tried = text(status.get("lastAppliedRevision")), text(status.get("lastAttemptedRevision"))
         target, revision = _revision(applied or tried)
         in_sync = bool(applied) and applied == (tried or applied)
         return self._app(
             hub,
             obj,
             body,
-            source=Source(path=_text(spec.get("path")).removeprefix("./").strip("/"), target_revision=target),
-            parameters=_texts(_dict(spec.get("postBuild")).get("substitute")),
-            destination=_destination(spec, _text(spec.get("targetNamespace"))),
+            source=Source(path=text(spec.get("path")).removeprefix("./").strip("/"), target_revision=target),
+            parameters=_texts(mapping(spec.get("postBuild")).get("substitute")),
+            destination=_destination(spec, text(spec.get("targetNamespace"))),
             revision=revision,
             sync=_sync(obj, status, in_sync=in_sync, known=bool(applied or tried)),
             automation=Automation(
@@ -225,11 +225,11 @@ class FluxReleases(_Flux):
     def app(self, hub: ClusterName, obj: StoredObject) -> App:
         """The application that `obj` describes. Never raises: what can't be read is unknown."""
         body = sanitize_all(obj.decode())
-        spec, status = _dict(body.get("spec")), _dict(body.get("status"))
-        chart = _dict(_dict(spec.get("chart")).get("spec"))
-        releases = _dicts(status.get("history"))
+        spec, status = mapping(body.get("spec")), mapping(body.get("status"))
+        chart = mapping(mapping(spec.get("chart")).get("spec"))
+        releases = mappings(status.get("history"))
         latest = releases[0] if releases else {}
-        deployed, tried = _text(latest.get("chartVersion")), _text(status.get("lastAttemptedRevision"))
+        deployed, tried = text(latest.get("chartVersion")), text(status.get("lastAttemptedRevision"))
         same_values = latest.get("configDigest") == status.get("lastAttemptedConfigDigest")
         in_sync = latest.get("status") == "deployed" and deployed == (tried or deployed) and same_values
         return self._app(
@@ -237,16 +237,16 @@ class FluxReleases(_Flux):
             obj,
             body,
             source=Source(
-                chart=_text(chart.get("chart")) or _text(latest.get("chartName")) or _chart_ref(spec),
-                target_revision=_text(chart.get("version")),
+                chart=text(chart.get("chart")) or text(latest.get("chartName")) or _chart_ref(spec),
+                target_revision=text(chart.get("version")),
             ),
-            destination=_destination(spec, _text(spec.get("targetNamespace")) or obj.ref.namespace),
+            destination=_destination(spec, text(spec.get("targetNamespace")) or obj.ref.namespace),
             revision=deployed or tried,
             sync=_sync(obj, status, in_sync=in_sync, known=bool(deployed or tried)),
             automation=Automation(
                 enabled=spec.get("suspend") is not True,
                 prune=True,
-                self_heal=_dict(spec.get("driftDetection")).get("mode") == "enabled",
+                self_heal=mapping(spec.get("driftDetection")).get("mode") == "enabled",
             ),
             history=tuple(_release(each) for each in reversed(releases)),
         )
@@ -255,18 +255,18 @@ class FluxReleases(_Flux):
 # --- conditions -----------------------------------------------------------------------------------------------------
 
 
-def _ready(status: Obj) -> Obj:
-    return next((each for each in _dicts(status.get("conditions")) if each.get("type") == "Ready"), {})
+def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((each for each in mappings(status.get("conditions")) if each.get("type") == "Ready"), {})
 
 
-def _is_observed(obj: StoredObject, status: Obj) -> bool:
+def _is_observed(obj: StoredObject, status: Mapping[str, Any]) -> bool:
     """Whether the controller has seen the object as it is written now."""
     seen = status.get("observedGeneration")
     return not isinstance(seen, int) or seen >= obj.meta.generation
 
 
-def _health(obj: StoredObject, status: Obj, ready: Obj, *, suspended: bool) -> Health:
-    said, reason, message = ready.get("status"), _text(ready.get("reason")), _text(ready.get("message"))
+def _health(obj: StoredObject, status: Mapping[str, Any], ready: Mapping[str, Any], *, suspended: bool) -> Health:
+    said, reason, message = ready.get("status"), text(ready.get("reason")), text(ready.get("message"))
     if suspended:
         return Health(HealthStatus.SUSPENDED, f"{obj.ref.kind} is suspended")
     if not ready or not _is_observed(obj, status):
@@ -279,21 +279,21 @@ def _health(obj: StoredObject, status: Obj, ready: Obj, *, suspended: bool) -> H
     return Health(HealthStatus.PROGRESSING if reason in _AT_WORK else HealthStatus.UNKNOWN, message or reason)
 
 
-def _sync(obj: StoredObject, status: Obj, *, in_sync: bool, known: bool) -> SyncStatus:
+def _sync(obj: StoredObject, status: Mapping[str, Any], *, in_sync: bool, known: bool) -> SyncStatus:
     """Synced where what was tried last is what runs, and the object has not changed since."""
     if not known:
         return SyncStatus.UNKNOWN
     return SyncStatus.SYNCED if in_sync and _is_observed(obj, status) else SyncStatus.OUT_OF_SYNC
 
 
-def _operation(status: Obj, ready: Obj, since: float | None) -> OperationState | None:
+def _operation(status: Mapping[str, Any], ready: Mapping[str, Any], since: float | None) -> OperationState | None:
     """The last reconciliation as an operation: it runs while Ready is unknown or Reconciling is true."""
     if not ready:
         return None
-    conditions = _dicts(status.get("conditions"))
+    conditions = mappings(status.get("conditions"))
     working = any(each.get("type") == "Reconciling" and each.get("status") == "True" for each in conditions)
-    said, message = ready.get("status"), _text(ready.get("message"))
-    revision = _revision(_text(status.get("lastAttemptedRevision")))[1]
+    said, message = ready.get("status"), text(ready.get("message"))
+    revision = _revision(text(status.get("lastAttemptedRevision")))[1]
     if said == "False" and ready.get("reason") != _DEPENDS:
         phase = OperationPhase.FAILED
     elif working or said != "True":
@@ -306,72 +306,55 @@ def _operation(status: Obj, ready: Obj, since: float | None) -> OperationState |
 # --- fields ---------------------------------------------------------------------------------------------------------
 
 
-def _destination(spec: Obj, namespace: str) -> Destination:
+def _destination(spec: Mapping[str, Any], namespace: str) -> Destination:
     """Its own cluster, or the one to which the kubeconfig in a Secret leads, which the fleet knows by that name."""
-    secret = _text(_dict(_dict(spec.get("kubeConfig")).get("secretRef")).get("name"))
+    secret = text(mapping(mapping(spec.get("kubeConfig")).get("secretRef")).get("name"))
     return Destination(server="" if secret else IN_CLUSTER, name=secret, namespace=namespace)
 
 
-def _chart_ref(spec: Obj) -> str:
-    return _text(_dict(spec.get("chartRef")).get("name"))
+def _chart_ref(spec: Mapping[str, Any]) -> str:
+    return text(mapping(spec.get("chartRef")).get("name"))
 
 
-def _revision(text: str) -> tuple[str, str]:
+def _revision(written: str) -> tuple[str, str]:
     """Branch or tag, and commit or digest, of ``main@sha1:4e1f07a…`` (fluxcd/pkg, RFC-0005)."""
-    named, at, digest = text.rpartition("@")
+    named, at, digest = written.rpartition("@")
     for prefix in _PREFIXES:
         digest = digest.removeprefix(prefix)
     return (named, digest) if at else ("", digest)
 
 
-def _inventory(status: Obj) -> list[tuple[ObjectRef, str]]:
-    entries = _dicts(_dict(status.get("inventory")).get("entries"))
-    found = ((inventory_ref(_text(entry.get("id"))), _text(entry.get("v"))) for entry in entries)
+def _inventory(status: Mapping[str, Any]) -> list[tuple[ObjectRef, str]]:
+    entries = mappings(mapping(status.get("inventory")).get("entries"))
+    found = ((inventory_ref(text(entry.get("id"))), text(entry.get("v"))) for entry in entries)
     return [(ref, version) for ref, version in found if ref is not None]
 
 
-def _applied(status: Obj) -> tuple[HistoryEntry, ...]:
+def _applied(status: Mapping[str, Any]) -> tuple[HistoryEntry, ...]:
     """What a Kustomization has applied, the oldest first; Flux numbers nothing."""
-    entries = list(reversed(_dicts(status.get("history"))))
+    entries = list(reversed(mappings(status.get("history"))))
     return tuple(
         HistoryEntry(
             id=number,
-            revision=_revision(_text(_dict(entry.get("metadata")).get("revision")))[1],
-            deployed_at=parse_time(_text(entry.get("lastReconciled")) or None),
-            started_at=parse_time(_text(entry.get("firstReconciled")) or None),
+            revision=_revision(text(mapping(entry.get("metadata")).get("revision")))[1],
+            deployed_at=parse_time(text(entry.get("lastReconciled")) or None),
+            started_at=parse_time(text(entry.get("firstReconciled")) or None),
             automated=True,
         )
         for number, entry in enumerate(entries)
     )
 
 
-def _release(release: Obj) -> HistoryEntry:
+def _release(release: Mapping[str, Any]) -> HistoryEntry:
     version = release.get("version")
     return HistoryEntry(
         id=version if isinstance(version, int) else 0,
-        revision=_text(release.get("chartVersion")),
-        deployed_at=parse_time(_text(release.get("lastDeployed")) or None),
+        revision=text(release.get("chartVersion")),
+        deployed_at=parse_time(text(release.get("lastDeployed")) or None),
         automated=True,
-        source=Source(chart=_text(release.get("chartName")), target_revision=_text(release.get("chartVersion"))),
+        source=Source(chart=text(release.get("chartName")), target_revision=text(release.get("chartVersion"))),
     )
 
 
-def _same(obj: StoredObject) -> Obj:
-    """The part of a JSON patch that fails where the object has changed."""
-    return {"op": "test", "path": "/metadata/resourceVersion", "value": obj.meta.resource_version}
-
-
-def _dict(value: Any) -> Obj:
-    return value if isinstance(value, dict) else {}
-
-
-def _dicts(value: Any) -> list[Obj]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _texts(value: Any) -> Mapping[str, str]:
-    return {name: each for name, each in _dict(value).items() if isinstance(each, str)}
+    return {name: each for name, each in mapping(value).items() if isinstance(each, str)}

@@ -199,6 +199,11 @@ class StoredObject(msgspec.Struct, frozen=True, gc=False):
         return obj
 
 
+def unchanged(obj: StoredObject) -> Obj:
+    """The part of a JSON patch that fails where the object has changed."""
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": obj.meta.resource_version}
+
+
 class ApiResource(msgspec.Struct, frozen=True):
     """One resource that an API server serves, as discovery says it."""
 
